@@ -1,0 +1,45 @@
+# Anything installed wins (Kokkos_ROOT, CMAKE_PREFIX_PATH, /usr/local, ...); what is missing or too old is looked for
+# in the private prefix that tools/dependencies.sh makes.
+execute_process(COMMAND ${PROJECT_SOURCE_DIR}/tools/dependencies.sh prefix
+                OUTPUT_VARIABLE ISOFLOP_PREFIX OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+list(APPEND CMAKE_SYSTEM_PREFIX_PATH ${ISOFLOP_PREFIX})
+foreach(package Kokkos dnnl)   # a recipe that changed is another prefix: the cached path is stale
+  if(${package}_DIR MATCHES "/isoflop/kokkos-" AND NOT ${package}_DIR MATCHES "^${ISOFLOP_PREFIX}/")
+    unset(${package}_DIR CACHE)
+  endif()
+endforeach()
+
+# isoflop_dependency(package remedy [find_package arguments...]): finds it, or stops with one line that says how to get it.
+macro(isoflop_dependency package remedy)
+  find_package(${package} ${ARGN} QUIET)
+  if(NOT ${package}_FOUND)
+    message(FATAL_ERROR "${package} is missing (needed: ${package} ${ARGN}): run tools/dependencies.sh, or ${remedy}")
+  endif()
+endmacro()
+
+isoflop_dependency(Kokkos "install Kokkos >= 4.5 and set Kokkos_ROOT" 4.5 CONFIG)
+isoflop_dependency(dnnl "install oneDNN 3 and set dnnl_ROOT" 3 CONFIG)
+isoflop_dependency(MPI "install libopenmpi-dev, or load your site's MPI module" COMPONENTS C)
+set(HDF5_PREFER_PARALLEL ON)
+isoflop_dependency(HDF5 "install libhdf5-openmpi-dev, or set HDF5_ROOT to a parallel HDF5" COMPONENTS C)
+if(NOT HDF5_IS_PARALLEL)
+  message(FATAL_ERROR "HDF5 at ${HDF5_C_INCLUDE_DIRS} is not parallel: install libhdf5-openmpi-dev, or set HDF5_ROOT.")
+endif()
+isoflop_dependency(tomlplusplus "install libtomlplusplus-dev and set tomlplusplus_ROOT" CONFIG)
+isoflop_dependency(nlohmann_json "install nlohmann-json3-dev and set nlohmann_json_ROOT" 3.11 CONFIG)
+isoflop_dependency(CLI11 "install libcli11-dev and set CLI11_ROOT" CONFIG)
+isoflop_dependency(fmt "install libfmt-dev and set fmt_ROOT" 9 CONFIG)
+isoflop_dependency(spdlog "install libspdlog-dev and set spdlog_ROOT" 1.10 CONFIG)
+isoflop_dependency(Ceres "install libceres-dev and set Ceres_ROOT" 2.1 CONFIG)
+isoflop_dependency(Threads "install a POSIX threads library")
+find_package(PkgConfig QUIET REQUIRED)
+foreach(package libxxhash sentencepiece)   # neither installs a CMake package on Debian 12
+  pkg_check_modules(${package} QUIET IMPORTED_TARGET ${package})
+  if(NOT ${package}_FOUND)
+    message(FATAL_ERROR "${package} is missing: run tools/dependencies.sh, or put its .pc file on PKG_CONFIG_PATH")
+  endif()
+endforeach()
+find_path(RANDOM123_INCLUDE_DIR Random123/philox.h)
+if(NOT RANDOM123_INCLUDE_DIR)
+  message(FATAL_ERROR "Random123 is missing: run tools/dependencies.sh, or set RANDOM123_INCLUDE_DIR")
+endif()

@@ -1,0 +1,8 @@
+message(STATUS "isoflop ${PROJECT_VERSION}")
+message(STATUS "  Kokkos ${Kokkos_VERSION}        ${Kokkos_DIR}")
+message(STATUS "  oneDNN ${dnnl_VERSION}        ${dnnl_DIR}")
+message(STATUS "  MPI ${MPI_C_VERSION}             ${MPI_C_LIBRARIES}")
+message(STATUS "  HDF5 ${HDF5_VERSION}         ${HDF5_C_INCLUDE_DIRS} (parallel)")
+message(STATUS "  native code        ${ISOFLOP_NATIVE}")
+message(STATUS "  sanitizers         ${ISOFLOP_SANITIZE}")
+message(STATUS "  device check       ${ISOFLOP_DEVICE_CHECK_STATE}")

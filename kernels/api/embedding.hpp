@@ -1,0 +1,31 @@
+// Token (and learned position) embedding.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/bf16.hpp"
+#include "device/stream.hpp"
+
+namespace isoflop::kernels {
+
+struct EmbeddingShape {
+  std::size_t batch;    // B sequences
+  std::size_t context;  // T tokens
+  std::size_t width;    // d
+};
+
+/// x [B, T, d] = table[tokens] + positions. tokens [B, T] are below the vocabulary (the caller's
+/// promise); table [V, d]; positions [T, d] or null. Overwrites.
+template <class T>
+void embedding_forward(device::Stream& stream, const EmbeddingShape& shape,
+                       const std::int32_t* tokens, const T* table, const T* positions, T* x);
+
+/// d_table [V, d] and d_positions [T, d] (or null) accumulate dx [B, T, d], token after token in
+/// order.
+template <class T>
+void embedding_backward(device::Stream& stream, const EmbeddingShape& shape,
+                        const std::int32_t* tokens, const T* dx, float* d_table,
+                        float* d_positions);
+
+}  // namespace isoflop::kernels

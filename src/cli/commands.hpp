@@ -1,0 +1,14 @@
+// One function a command: it declares the command's options on `app` and what to do with them.
+// Commands report failure by throwing (core/error.hpp); main turns the exception into one line and
+// an exit code.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace isoflop::cli {
+
+// One line a command; main.cpp calls them in this order, which is the order of --help.
+
+}  // namespace isoflop::cli

@@ -1,0 +1,54 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "cli/commands.hpp"
+#include "core/error.hpp"
+#include "core/version.hpp"
+
+namespace {
+
+constexpr int kFailure = 1;
+constexpr int kBadInput = 2;
+constexpr int kCheckFailed = 3;
+
+int report(const char* message, int code) {
+  fmt::print(stderr, "isoflop: {}\n", message);
+  return code;
+}
+
+int run(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::Success& request) {  // --help, --version
+    return app.exit(request);
+  } catch (const CLI::ParseError& error) {
+    return report(error.what(), kBadInput);
+  } catch (const isoflop::InputError& error) {
+    return report(error.what(), kBadInput);
+  } catch (const isoflop::CheckFailed& error) {
+    return report(error.what(), kCheckFailed);
+  } catch (const std::bad_alloc&) {
+    return report("out of memory", kFailure);
+  } catch (const std::exception& error) {
+    return report(error.what(), kFailure);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("isoflop: from text and a compute budget to a scaling law", "isoflop");
+  app.set_version_flag("--version",
+                       fmt::format("isoflop {} ({})", isoflop::version(), isoflop::commit()));
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "Show the help of every command");
+  app.footer(
+      "Exit codes: 0 done, 2 bad usage or input, 3 a run diverged or a check failed, 1 anything "
+      "else.");
+  return run(app, argc, argv);
+}

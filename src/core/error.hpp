@@ -1,0 +1,47 @@
+// The three kinds of failure that a caller can tell apart, and how each is spelt.
+//
+//   require(ok, "…")        user input: always on, throws InputError (exit code 2, one line)
+//   ISOFLOP_EXPECT(ok)      programmer contract: on in debug builds, aborts with the place
+//   Error, CheckFailed      the world failed (exit 1), a run diverged or a check did not hold (exit
+//   3)
+//
+// A message says what was seen, what is needed and what to do.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cassert>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#define ISOFLOP_EXPECT(condition) assert(condition)
+
+namespace isoflop {
+
+/// Anything that went wrong outside the user's input: a file system, a foreign library. Exit
+/// code 1.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Bad usage or bad input. Exit code 2.
+class InputError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A run diverged or a check failed. Exit code 3.
+class CheckFailed : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Validation of user input: throws InputError with the formatted message unless `ok`.
+template <class... Args>
+void require(bool ok, fmt::format_string<Args...> message, Args&&... args) {
+  if (!ok) throw InputError(fmt::format(message, std::forward<Args>(args)...));
+}
+
+}  // namespace isoflop

@@ -1,0 +1,58 @@
+// A stream says where a kernel runs, and owns the scratch memory that kernels use.
+//
+// One stream serves one host thread. Kernels on the CPU have finished when they return.
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <span>
+
+namespace isoflop::device {
+
+enum class Device { cpu, cuda };
+
+/// Every allocation that kernels read starts on a cache line and on a tile row.
+inline constexpr std::size_t kAlignment = 64;  // bytes
+
+struct FreeAligned {
+  void operator()(std::byte* memory) const { std::free(memory); }
+};
+using AlignedBytes = std::unique_ptr<std::byte[], FreeAligned>;
+
+/// Uninitialised memory aligned to kAlignment. Throws std::bad_alloc.
+inline AlignedBytes allocate_aligned(std::size_t bytes) {
+  const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  auto* memory =
+      static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded));
+  if (memory == nullptr) throw std::bad_alloc();
+  return AlignedBytes(memory);
+}
+
+class Stream {
+ public:
+  explicit Stream(Device device = Device::cpu) : device_(device) {}
+
+  Device device() const { return device_; }
+
+  /// At least `bytes` of scratch, aligned, contents undefined, valid until the next call. It only
+  /// ever grows, so a step loop that repeats the same shapes allocates in its first step alone (or
+  /// before it, by asking for the largest).
+  std::span<std::byte> workspace(std::size_t bytes) {
+    if (bytes > size_) {
+      memory_ = allocate_aligned(bytes);
+      size_ = bytes;
+    }
+    return {memory_.get(), bytes};
+  }
+
+  std::size_t workspace_bytes() const { return size_; }
+
+ private:
+  Device device_;
+  AlignedBytes memory_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace isoflop::device
