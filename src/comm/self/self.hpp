@@ -1,0 +1,12 @@
+// The transport of a process alone.
+#pragma once
+
+#include <memory>
+
+#include "comm/communicator.hpp"
+
+namespace isoflop::comm {
+
+std::unique_ptr<Transport> make_self_transport();
+
+}  // namespace isoflop::comm

@@ -1,0 +1,28 @@
+// All ranks of this job: MPI when the process was started by a launcher (mpirun, srun), else the
+// process alone, which then never touches MPI and starts at once.
+#pragma once
+
+#include "comm/communicator.hpp"
+
+namespace isoflop::comm {
+
+/// Starts and ends the transport; one object a process, alive as long as any communicator.
+class World {
+ public:
+  World();
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  /// A communicator over all ranks with message traffic of its own. Collective.
+  Communicator communicator();
+
+ private:
+  bool launched_;
+};
+
+/// True when environment variables show that a launcher started this process as one of several
+/// ranks (Open MPI, MPICH and Slurm's PMI are known).
+bool started_by_launcher();
+
+}  // namespace isoflop::comm
