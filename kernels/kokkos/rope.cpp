@@ -1,0 +1,44 @@
+#include "kernels/kokkos/rope.hpp"
+
+#include <Kokkos_Core.hpp>
+
+namespace isoflop::kernels::kokkos {
+
+void rope_table(std::size_t context, std::size_t head_width, float* table) {
+  const std::size_t half = head_width / 2;
+  Kokkos::parallel_for(
+      "isoflop::rope_table", context * half, KOKKOS_LAMBDA(std::size_t index) {
+        const std::size_t position = index / half, i = index % half;
+        // in double: an angle of thousands of radians has no digits left in float
+        const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(head_width);
+        const double angle = static_cast<double>(position) * Kokkos::pow(10000.0, exponent);
+        table[position * head_width + i] = static_cast<float>(Kokkos::cos(angle));
+        table[position * head_width + half + i] = static_cast<float>(Kokkos::sin(angle));
+      });
+}
+
+template <class T>
+void rope(const AttentionShape& shape, float direction, const float* table, T* qkv) {
+  const std::size_t turned = shape.heads + shape.kv_heads, half = shape.head_width / 2;
+  const std::size_t context = shape.context, width = shape.head_width, stride = shape.qkv_width();
+  Kokkos::parallel_for(
+      "isoflop::rope", shape.batch * context, KOKKOS_LAMBDA(std::size_t row) {
+        const float* cosines = table + row % context * width;
+        const float* sines = cosines + half;
+        for (std::size_t head = 0; head < turned; ++head) {
+          T* first = qkv + row * stride + head * width;
+          T* second = first + half;
+          for (std::size_t i = 0; i < half; ++i) {
+            const float a = static_cast<float>(first[i]), b = static_cast<float>(second[i]);
+            const float sine = direction * sines[i];
+            first[i] = T(a * cosines[i] - b * sine);
+            second[i] = T(a * sine + b * cosines[i]);
+          }
+        }
+      });
+}
+
+template void rope(const AttentionShape&, float, const float*, float*);
+template void rope(const AttentionShape&, float, const float*, bf16*);
+
+}  // namespace isoflop::kernels::kokkos
