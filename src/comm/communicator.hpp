@@ -11,9 +11,15 @@
 #include <memory>
 #include <span>
 #include <type_traits>
-#include <vector>
+#include <utility>
 
 namespace isoflop::comm {
+
+/// One message to or from another rank. The memory belongs to the caller until exchange() returns.
+struct Message {
+  int peer;
+  std::span<std::byte> data;  // read when sent, written when received
+};
 
 /// What a transport provides: bytes in, bytes out. Callers use Communicator.
 class Transport {
@@ -25,11 +31,7 @@ class Transport {
   virtual void broadcast(std::span<std::byte> data, int root) = 0;
   /// all [size * mine.size()] gets every rank's bytes in rank order.
   virtual void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) = 0;
-  /// Piece r of `send` goes to rank r; `receive` gets the pieces from ranks 0, 1, ... one behind
-  /// the other.
-  virtual void all_to_all(std::span<const std::byte> send, std::span<const std::size_t> send_bytes,
-                          std::span<std::byte> receive,
-                          std::span<const std::size_t> receive_bytes) = 0;
+  virtual void exchange(std::span<const Message> sends, std::span<const Message> receives) = 0;
   virtual std::int64_t maximum(std::int64_t value) = 0;
   [[noreturn]] virtual void abort(int exit_code) = 0;
 };
@@ -58,13 +60,10 @@ class Communicator {
     transport_->all_gather(std::as_bytes(mine), std::as_writable_bytes(all));
   }
 
-  /// send_counts[r] values go to rank r, receive_counts[r] come from rank r (elements).
-  template <class T>
-  void all_to_all(std::span<const T> send, std::span<const std::size_t> send_counts,
-                  std::span<T> receive, std::span<const std::size_t> receive_counts) {
-    static_assert(std::is_trivially_copyable_v<T>);
-    transport_->all_to_all(std::as_bytes(send), in_bytes<T>(send_counts),
-                           std::as_writable_bytes(receive), in_bytes<T>(receive_counts));
+  /// Point-to-point messages between pairs of ranks: every send meets the receive of the same pair
+  /// that has the same position among that pair's messages. None goes to the rank itself.
+  void exchange(std::span<const Message> sends, std::span<const Message> receives) {
+    transport_->exchange(sends, receives);
   }
 
   /// The largest value of any rank: stop flags, "did anybody fail".
@@ -76,13 +75,6 @@ class Communicator {
   Transport& transport() { return *transport_; }
 
  private:
-  template <class T>
-  static std::vector<std::size_t> in_bytes(std::span<const std::size_t> counts) {
-    std::vector<std::size_t> bytes(counts.begin(), counts.end());
-    for (std::size_t& count : bytes) count *= sizeof(T);
-    return bytes;
-  }
-
   std::unique_ptr<Transport> transport_;
 };
 

@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <string_view>
+#include <vector>
 
 #include "core/error.hpp"
 
@@ -42,11 +46,9 @@ class MpiTransport final : public Transport {
   void barrier() override { check(MPI_Barrier(handle_), "MPI_Barrier"); }
 
   void broadcast(std::span<std::byte> data, int root) override {
-    for (; !data.empty(); data = data.subspan(std::min(kPiece, data.size()))) {
-      check(MPI_Bcast(data.data(), static_cast<int>(std::min(kPiece, data.size())), MPI_BYTE, root,
-                      handle_),
-            "MPI_Bcast");
-    }
+    in_pieces(data, [&](std::byte* piece, int count) {
+      check(MPI_Bcast(piece, count, MPI_BYTE, root, handle_), "MPI_Bcast");
+    });
   }
 
   void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
@@ -67,21 +69,19 @@ class MpiTransport final : public Transport {
     check(code, "MPI_Allgather");
   }
 
-  void all_to_all(std::span<const std::byte> send, std::span<const std::size_t> send_bytes,
-                  std::span<std::byte> receive,
-                  std::span<const std::size_t> receive_bytes) override {
+  void exchange(std::span<const Message> sends, std::span<const Message> receives) override {
     requests_.clear();
-    std::byte* into = receive.data();
-    for (int peer = 0; peer < size_; ++peer) {
-      post(into, receive_bytes[static_cast<std::size_t>(peer)], [&](std::byte* piece, int count) {
-        check(MPI_Irecv(piece, count, MPI_BYTE, peer, kTag, handle_, &requests_.emplace_back()),
+    for (const Message& message : receives) {
+      in_pieces(message.data, [&](std::byte* piece, int count) {
+        check(MPI_Irecv(piece, count, MPI_BYTE, message.peer, kTag, handle_,
+                        &requests_.emplace_back()),
               "MPI_Irecv");
       });
     }
-    auto* from = const_cast<std::byte*>(send.data());
-    for (int peer = 0; peer < size_; ++peer) {
-      post(from, send_bytes[static_cast<std::size_t>(peer)], [&](std::byte* piece, int count) {
-        check(MPI_Isend(piece, count, MPI_BYTE, peer, kTag, handle_, &requests_.emplace_back()),
+    for (const Message& message : sends) {
+      in_pieces(message.data, [&](const std::byte* piece, int count) {
+        check(MPI_Isend(piece, count, MPI_BYTE, message.peer, kTag, handle_,
+                        &requests_.emplace_back()),
               "MPI_Isend");
       });
     }
@@ -103,13 +103,10 @@ class MpiTransport final : public Transport {
  private:
   static constexpr int kTag = 1;
 
-  template <class Post>
-  static void post(std::byte*& cursor, std::size_t bytes, Post&& start) {
-    while (bytes > 0) {
-      const std::size_t piece = std::min(kPiece, bytes);
-      start(cursor, static_cast<int>(piece));
-      cursor += piece;
-      bytes -= piece;
+  template <class Action>
+  static void in_pieces(std::span<std::byte> data, Action&& action) {
+    for (; !data.empty(); data = data.subspan(std::min(kPiece, data.size()))) {
+      action(data.data(), static_cast<int>(std::min(kPiece, data.size())));
     }
   }
 

@@ -1,0 +1,297 @@
+#include "core/config_table.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "core/error.hpp"
+#include "core/nearest.hpp"
+
+namespace isoflop {
+
+// What is known of one table: its node (null when absent), where it stands, and which keys were
+// asked for.
+struct ConfigTable::State {
+  const std::string* document;
+  std::string path;  // "model.", or "" for the root
+  const toml::table* node;
+  std::set<std::string, std::less<>> asked;
+  std::map<std::string, std::unique_ptr<State>, std::less<>> children;
+};
+
+namespace {
+
+std::string describe(const toml::node& node) {
+  if (node.is_table()) return "a table";
+  std::ostringstream text;
+  node.visit([&](const auto& value) { text << value; });
+  return text.str();
+}
+
+std::string place(const std::string& document, const toml::node* node) {
+  if (node == nullptr || node->source().begin.line == 0) return document;
+  const auto& source = node->source();
+  return fmt::format("{}:{}", source.path ? *source.path : document, source.begin.line);
+}
+
+const toml::node* look_up(ConfigTable::State& state, std::string_view key) {
+  state.asked.emplace(key);
+  return state.node == nullptr ? nullptr : state.node->get(key);
+}
+
+[[noreturn]] void refuse(const ConfigTable::State& state, std::string_view key,
+                         const std::string& message) {
+  const toml::node* node = state.node == nullptr ? nullptr : state.node->get(key);
+  if (node == nullptr) node = state.node;
+  throw InputError(
+      fmt::format("{}: {}{}: {}", place(*state.document, node), state.path, key, message));
+}
+
+// The required or defaulted scalar under `key`; `convert` returns nullopt for a value of another
+// type or out of range.
+template <class Value, class Convert>
+Value scalar(ConfigTable::State& state, std::string_view key, const std::optional<Value>& fallback,
+             const std::string& needed, Convert&& convert) {
+  const toml::node* node = look_up(state, key);
+  if (node == nullptr) {
+    if (fallback) return *fallback;
+    refuse(state, key, fmt::format("is missing, needed {}", needed));
+  }
+  const std::optional<Value> value = convert(*node);
+  if (!value) refuse(state, key, fmt::format("seen {}, needed {}", describe(*node), needed));
+  return *value;
+}
+
+std::optional<std::int64_t> integer_in(const toml::node& node, std::int64_t low,
+                                       std::int64_t high) {
+  std::optional<std::int64_t> value = node.value_exact<std::int64_t>();
+  if (!value) {  // 5e6 is a float in TOML, but an integer to anybody who writes it
+    const std::optional<double> real = node.value_exact<double>();
+    if (real && *real == std::floor(*real) && std::abs(*real) < 0x1p53)
+      value = static_cast<std::int64_t>(*real);
+  }
+  return value && *value >= low && *value <= high ? value : std::nullopt;
+}
+
+std::optional<double> number_in(const toml::node& node, double low, double high) {
+  if (!node.is_number()) return std::nullopt;
+  const std::optional<double> value = node.value<double>();
+  return value && *value >= low && *value <= high ? value : std::nullopt;
+}
+
+std::string integer_range(std::int64_t low, std::int64_t high) {
+  if (high == std::numeric_limits<std::int64_t>::max())
+    return fmt::format("an integer of at least {}", low);
+  return fmt::format("an integer from {} to {}", low, high);
+}
+
+template <class Value, class Convert>
+std::vector<Value> list(ConfigTable::State& state, std::string_view key, const std::string& needed,
+                        Convert&& convert) {
+  const toml::node* node = look_up(state, key);
+  if (node == nullptr) refuse(state, key, fmt::format("is missing, needed a list of {}", needed));
+  std::vector<Value> values;
+  const toml::array* array = node->as_array();
+  if (array == nullptr || array->empty())
+    refuse(state, key, fmt::format("seen {}, needed a list of {}", describe(*node), needed));
+  for (const toml::node& element : *array) {
+    const std::optional<Value> value = convert(element);
+    if (!value)
+      refuse(state, key, fmt::format("seen {} in the list, needed {}", describe(element), needed));
+    values.push_back(*value);
+  }
+  return values;
+}
+
+ConfigTable::State& child(ConfigTable::State& state, const std::string& name,
+                          const toml::table* node) {
+  auto& slot = state.children[name];
+  if (!slot)
+    slot.reset(new ConfigTable::State{state.document, state.path + name + ".", node, {}, {}});
+  return *slot;
+}
+
+}  // namespace
+
+bool ConfigTable::has(std::string_view key) const {
+  return state_->node != nullptr && state_->node->contains(key);
+}
+
+std::vector<std::string> ConfigTable::keys() const {
+  std::vector<std::string> names;
+  if (state_->node != nullptr) {
+    for (const auto& [key, value] : *state_->node) names.emplace_back(key.str());
+  }
+  return names;
+}
+
+std::int64_t ConfigTable::integer(std::string_view key, std::int64_t low, std::int64_t high,
+                                  std::optional<std::int64_t> fallback) {
+  return scalar<std::int64_t>(*state_, key, fallback, integer_range(low, high),
+                              [&](const toml::node& node) { return integer_in(node, low, high); });
+}
+
+double ConfigTable::number(std::string_view key, double low, double high,
+                           std::optional<double> fallback) {
+  return scalar<double>(*state_, key, fallback, fmt::format("a number from {} to {}", low, high),
+                        [&](const toml::node& node) { return number_in(node, low, high); });
+}
+
+bool ConfigTable::boolean(std::string_view key, std::optional<bool> fallback) {
+  return scalar<bool>(*state_, key, fallback, "true or false",
+                      [](const toml::node& node) { return node.value_exact<bool>(); });
+}
+
+std::string ConfigTable::string(std::string_view key, std::optional<std::string> fallback) {
+  return scalar<std::string>(
+      *state_, key, fallback, "a string in quotes",
+      [](const toml::node& node) { return node.value_exact<std::string>(); });
+}
+
+std::string ConfigTable::choice(std::string_view key, std::span<const std::string> allowed,
+                                std::optional<std::string> fallback) {
+  const std::string needed = fmt::format("one of \"{}\"", fmt::join(allowed, "\", \""));
+  return scalar<std::string>(*state_, key, fallback, needed, [&](const toml::node& node) {
+    const auto value = node.value_exact<std::string>();
+    return value && std::ranges::find(allowed, *value) != allowed.end() ? value : std::nullopt;
+  });
+}
+
+std::vector<std::int64_t> ConfigTable::integers(std::string_view key, std::int64_t low,
+                                                std::int64_t high) {
+  return list<std::int64_t>(*state_, key, integer_range(low, high),
+                            [&](const toml::node& node) { return integer_in(node, low, high); });
+}
+
+std::vector<double> ConfigTable::numbers(std::string_view key, double low, double high) {
+  return list<double>(*state_, key, fmt::format("a number from {} to {}", low, high),
+                      [&](const toml::node& node) { return number_in(node, low, high); });
+}
+
+ConfigTable ConfigTable::table(std::string_view key) {
+  const toml::node* node = look_up(*state_, key);
+  if (node != nullptr && !node->is_table())
+    fail(key, fmt::format("seen {}, needed a table", describe(*node)));
+  return ConfigTable(
+      &child(*state_, std::string(key), node == nullptr ? nullptr : node->as_table()));
+}
+
+std::vector<ConfigTable> ConfigTable::tables(std::string_view key) {
+  const toml::node* node = look_up(*state_, key);
+  std::vector<ConfigTable> result;
+  if (node == nullptr) return result;
+  const toml::array* array = node->as_array();
+  if (array == nullptr) fail(key, fmt::format("seen {}, needed a list of tables", describe(*node)));
+  for (std::size_t i = 0; i < array->size(); ++i) {
+    const toml::table* element = array->get(i)->as_table();
+    if (element == nullptr)
+      fail(key, fmt::format("seen {} in the list, needed a table", describe(*array->get(i))));
+    result.emplace_back(&child(*state_, fmt::format("{}[{}]", key, i), element));
+  }
+  return result;
+}
+
+void ConfigTable::refuse_unknown_keys() const {
+  if (state_->node != nullptr) {
+    for (const auto& [key, value] : *state_->node) {
+      if (state_->asked.contains(key.str())) continue;
+      const std::vector<std::string> known(state_->asked.begin(), state_->asked.end());
+      fail(key.str(),
+           fmt::format("is not a known key; the nearest is \"{}\"", nearest(key.str(), known)));
+    }
+  }
+  for (const auto& [name, state] : state_->children) ConfigTable(state.get()).refuse_unknown_keys();
+}
+
+void ConfigTable::fail(std::string_view key, const std::string& message) const {
+  refuse(*state_, key, message);
+}
+
+std::string ConfigTable::to_toml() const {
+  std::ostringstream text;
+  if (state_->node != nullptr) text << *state_->node;
+  return text.str();
+}
+
+struct ConfigDocument::Impl {
+  std::string name;
+  toml::table table;
+  std::unique_ptr<ConfigTable::State> root;
+};
+
+ConfigDocument::ConfigDocument() : impl_(std::make_unique<Impl>()) {}
+ConfigDocument::~ConfigDocument() = default;
+ConfigDocument::ConfigDocument(ConfigDocument&&) noexcept = default;
+ConfigDocument& ConfigDocument::operator=(ConfigDocument&&) noexcept = default;
+
+namespace {
+
+[[noreturn]] void refuse_syntax(const toml::parse_error& error, const std::string& name) {
+  throw InputError(
+      fmt::format("{}:{}: not TOML: {}", name, error.source().begin.line, error.description()));
+}
+
+}  // namespace
+
+ConfigDocument ConfigDocument::from_file(const std::string& path) {
+  ConfigDocument document;
+  document.impl_->name = path;
+  try {
+    document.impl_->table = toml::parse_file(path);
+  } catch (const toml::parse_error& error) {
+    if (error.source().begin.line == 0)
+      throw InputError(fmt::format("{}: cannot be read: {}", path, error.description()));
+    refuse_syntax(error, path);
+  }
+  return document;
+}
+
+ConfigDocument ConfigDocument::from_text(const std::string& text, const std::string& name) {
+  ConfigDocument document;
+  document.impl_->name = name;
+  try {
+    document.impl_->table = toml::parse(text, name);
+  } catch (const toml::parse_error& error) {
+    refuse_syntax(error, name);
+  }
+  return document;
+}
+
+void ConfigDocument::set(const std::string& assignment) {
+  const std::size_t equals = assignment.find('=');
+  require(equals != std::string::npos && equals > 0,
+          "--set {}: needed key=value, for example --set train.seed=2", assignment);
+  const std::string path = assignment.substr(0, equals);
+  const std::string text = assignment.substr(equals + 1);
+  toml::table parsed;
+  const std::string source = "--set " + assignment;
+  try {
+    parsed = toml::parse("value = " + text, source);
+  } catch (const toml::parse_error&) {
+    parsed = toml::table{{"value", text}};  // a bare word is a string
+  }
+  toml::table* table = &impl_->table;
+  std::size_t begin = 0;
+  for (std::size_t dot; (dot = path.find('.', begin)) != std::string::npos; begin = dot + 1) {
+    const std::string part = path.substr(begin, dot - begin);
+    toml::node* next = table->get(part);
+    if (next == nullptr) next = &table->insert(part, toml::table{}).first->second;
+    require(next->is_table(), "--set {}: {} is not a table", assignment, path.substr(0, dot));
+    table = next->as_table();
+  }
+  table->insert_or_assign(path.substr(begin), std::move(*parsed.get("value")));
+}
+
+ConfigTable ConfigDocument::root() {
+  if (!impl_->root)
+    impl_->root.reset(new ConfigTable::State{&impl_->name, "", &impl_->table, {}, {}});
+  return ConfigTable(impl_->root.get());
+}
+
+}  // namespace isoflop

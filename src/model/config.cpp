@@ -1,0 +1,25 @@
+#include "model/config.hpp"
+
+#include <fmt/format.h>
+
+namespace isoflop::model {
+
+std::size_t default_feed_forward(Activation activation, std::size_t width) {
+  return activation == Activation::gelu ? 4 * width : (8 * width + 3 * 64 - 1) / (3 * 64) * 64;
+}
+
+std::string problem(const ModelConfig& c) {
+  if (c.heads == 0 || c.width % c.heads != 0) {
+    return fmt::format("heads: seen {}, needed a divisor of width {}", c.heads, c.width);
+  }
+  if (c.kv_heads == 0 || c.heads % c.kv_heads != 0) {
+    return fmt::format("kv_heads: seen {}, needed a divisor of heads {}", c.kv_heads, c.heads);
+  }
+  if (c.position == Position::rope && c.head_width() % 2 != 0) {
+    return fmt::format("heads: seen {}, which makes heads {} wide; rope needs an even width",
+                       c.heads, c.head_width());
+  }
+  return {};
+}
+
+}  // namespace isoflop::model

@@ -1,0 +1,94 @@
+// The parameter table: every trainable tensor, its place in the one flat buffer, and how it is
+// treated.
+//
+// Weights, gradients, optimizer moments and checkpoints all use these offsets. Order: embeddings,
+// then block after block, then the final norm and the head. Tensors start at multiples of
+// kTensorAlignment elements; what lies between is padding and always zero.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "model/config.hpp"
+
+namespace isoflop::model {
+
+inline constexpr std::size_t kTensorAlignment = 64;  // elements
+
+/// What initialisation and the optimizer need to know of a tensor.
+enum class Role {
+  token_embedding,
+  position_embedding,
+  matrix,           // [outputs, inputs], deviation 1 / sqrt(inputs)
+  residual_matrix,  // a matrix whose output joins the residual stream: smaller by sqrt(2 layers)
+  head,
+  gain,  // ones
+  bias,  // zeros
+};
+
+struct Parameter {
+  std::string name;                // "blocks.3.attention.qkv"
+  std::vector<std::size_t> shape;  // row-major
+  std::size_t offset;              // elements from the start of the buffer
+  std::size_t count;               // product of the shape
+  Role role;
+
+  bool is_embedding() const {
+    return role == Role::token_embedding || role == Role::position_embedding || role == Role::head;
+  }
+  /// Weight decay reaches matrices and embeddings, not gains and biases.
+  bool is_decayed() const { return role != Role::gain && role != Role::bias; }
+};
+
+struct NormOffsets {
+  std::size_t gain;
+  std::size_t bias;  // meaningless without a bias
+};
+
+struct BlockOffsets {
+  NormOffsets attention_norm;
+  NormOffsets feed_forward_norm;
+  std::size_t qkv;            // [qkv_width, d]
+  std::size_t attention_out;  // [d, H * head_width]
+  std::size_t up;             // [up_width, d]
+  std::size_t down;           // [d, F]
+};
+
+class ParameterTable {
+ public:
+  explicit ParameterTable(const ModelConfig& config);
+
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+
+  /// Length of the flat buffer in elements, padding included.
+  std::size_t buffer_size() const { return size_; }
+
+  std::size_t n_total() const;
+  std::size_t n_non_embedding() const;
+
+  std::size_t token_embedding() const { return token_embedding_; }  // [V, d]
+  std::size_t position_embedding() const {
+    return position_embedding_;
+  }  // [T, d]; only with learned positions
+  const BlockOffsets& block(std::size_t layer) const { return blocks_[layer]; }
+  const NormOffsets& final_norm() const { return final_norm_; }
+  std::size_t head() const { return head_; }  // [V, d]; the token embedding when tied
+
+ private:
+  std::size_t add(std::string name, std::vector<std::size_t> shape, Role role);
+  NormOffsets add_norm(const std::string& name, const ModelConfig& config);
+
+  std::vector<Parameter> parameters_;
+  std::size_t size_ = 0;
+  std::size_t token_embedding_ = 0;
+  std::size_t position_embedding_ = 0;
+  std::vector<BlockOffsets> blocks_;
+  NormOffsets final_norm_{};
+  std::size_t head_ = 0;
+};
+
+/// Standard deviation of a tensor's initial values; 0 for gains (ones) and biases (zeros).
+float initial_deviation(const Parameter& parameter, const ModelConfig& config);
+
+}  // namespace isoflop::model

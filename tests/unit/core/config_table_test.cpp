@@ -1,0 +1,80 @@
+#include "core/config_table.hpp"
+
+#include <gtest/gtest.h>
+
+#include "core/error.hpp"
+
+namespace isoflop {
+namespace {
+
+ConfigDocument document() {
+  return ConfigDocument::from_text(
+      "[model]\nlayers = 4\nwidth = \"wide\"\nrate = 2\nwidht = 1\ntokens = 5e6\n", "run.toml");
+}
+
+template <class Action>
+std::string message_of(Action&& action) {
+  try {
+    action();
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(ConfigTable, ReadsWhatIsThereAndDefaults) {
+  ConfigDocument file = document();
+  ConfigTable model = file.root().table("model");
+  EXPECT_EQ(model.integer("layers", 1, 10), 4);
+  EXPECT_EQ(model.integer("heads", 1, 10, 3), 3);
+  EXPECT_EQ(model.number("rate", 0, 10), 2.0);
+  EXPECT_EQ(model.integer("tokens", 0, 1'000'000'000), 5'000'000);
+}
+
+TEST(ConfigTable, NamesFileLineKeySeenAndNeeded) {
+  ConfigDocument file = document();
+  ConfigTable model = file.root().table("model");
+  EXPECT_EQ(message_of([&] { model.integer("width", 1, 64); }),
+            "run.toml:3: model.width: seen 'wide', needed an integer from 1 to 64");
+  EXPECT_EQ(message_of([&] { model.integer("layers", 5, 10); }),
+            "run.toml:2: model.layers: seen 4, needed an integer from 5 to 10");
+  EXPECT_EQ(message_of([&] { model.integer("heads", 1, 10); }),
+            "run.toml:1: model.heads: is missing, needed an integer from 1 to 10");
+}
+
+TEST(ConfigTable, RefusesUnknownKeysWithTheNearest) {
+  ConfigDocument file = document();
+  ConfigTable model = file.root().table("model");
+  for (const char* key : {"layers", "rate", "tokens"}) model.number(key, 0, 1e9);
+  EXPECT_THROW(model.string("nothing"), InputError);
+  model.string("width");
+  EXPECT_EQ(message_of([&] { file.root().refuse_unknown_keys(); }),
+            "run.toml:5: model.widht: is not a known key; the nearest is \"width\"");
+}
+
+TEST(ConfigTable, SetWinsAndIsNamed) {
+  ConfigDocument file = document();
+  file.set("model.layers=7");
+  file.set("train.precision=bf16");
+  file.set("model.extra=1");
+  EXPECT_EQ(file.root().table("model").integer("layers", 1, 10), 7);
+  EXPECT_EQ(file.root().table("train").string("precision"), "bf16");
+  EXPECT_NE(message_of([&] {
+              file.root().table("model").integer("extra", 5, 9);
+            }).find("--set model.extra=1"),
+            std::string::npos);
+  EXPECT_THROW(file.set("nonsense"), InputError);
+}
+
+TEST(ConfigTable, SyntaxErrorNamesTheLine) {
+  EXPECT_NE(message_of([] {
+              ConfigDocument::from_text("a = 1\nb = = 2\n", "x.toml");
+            }).find("x.toml:2: not TOML"),
+            std::string::npos);
+  EXPECT_NE(
+      message_of([] { ConfigDocument::from_file("/nowhere/x.toml"); }).find("/nowhere/x.toml"),
+      std::string::npos);
+}
+
+}  // namespace
+}  // namespace isoflop
