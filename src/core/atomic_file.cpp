@@ -1,0 +1,59 @@
+#include "core/atomic_file.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <span>
+
+#include "core/error.hpp"
+#include "core/file_descriptor.hpp"
+
+namespace isoflop {
+
+void throw_system_error(const std::filesystem::path& path, const char* operation, int error) {
+  const std::string message =
+      fmt::format("{}: {}: {}", path.string(), operation, std::strerror(error));
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG)
+    throw InputError(message + "; free some space or write elsewhere");
+  throw Error(message);
+}
+
+std::filesystem::path path_beside(const std::filesystem::path& path) {
+  std::filesystem::path beside = path;
+  beside += fmt::format(".{}.partial", getpid());
+  return beside;
+}
+
+void sync_path(const std::filesystem::path& path) { FileDescriptor(path, O_RDONLY).sync(); }
+
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) throw_system_error(to, "rename", errno);
+  const std::filesystem::path folder = to.parent_path();
+  sync_path(folder.empty() ? "." : folder);
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+  const std::filesystem::path beside = path_beside(path);
+  try {
+    FileDescriptor file(beside, O_WRONLY | O_CREAT | O_TRUNC);
+    file.write(std::as_bytes(std::span(content)), 0);
+    file.sync();
+    file.close();
+    rename_durably(beside, path);
+  } catch (...) {
+    ::unlink(beside.c_str());
+    throw;
+  }
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  const FileDescriptor file(path, O_RDONLY);
+  std::string content(file.size(), '\0');
+  file.read(std::as_writable_bytes(std::span(content)), 0);
+  return content;
+}
+
+}  // namespace isoflop

@@ -1,0 +1,33 @@
+// Files that are there whole or not at all, also after kill -9 or a power cut: written beside their
+// place, synced, renamed over it, and the folder synced so that the new name survives.
+//
+// Failures throw Error naming the path, the operation and the system's reason; a full disk or quota
+// is InputError, because only the user can do something about it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace isoflop {
+
+/// `path` holds exactly `content` afterwards, or what it held before.
+void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+
+/// The whole file.
+std::string read_file(const std::filesystem::path& path);
+
+/// A name beside `path` for its next version; one a process.
+std::filesystem::path path_beside(const std::filesystem::path& path);
+
+/// Blocks until the file's bytes, or the folder's names, are on the disk.
+void sync_path(const std::filesystem::path& path);
+
+/// Renames and syncs the folder of `to`. A file or empty folder that is there is replaced.
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
+
+/// Throws for a failed system call: "<path>: <operation>: <reason>".
+[[noreturn]] void throw_system_error(const std::filesystem::path& path, const char* operation,
+                                     int error);
+
+}  // namespace isoflop

@@ -1,0 +1,69 @@
+#include "core/atomic_file.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "core/file_descriptor.hpp"
+#include "tests/harness/scratch_directory.hpp"
+#include "tests/harness/small_disk.hpp"
+
+namespace isoflop {
+namespace {
+
+std::size_t entries(const std::filesystem::path& folder) {
+  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
+}
+
+TEST(AtomicFile, WritesReplacesAndLeavesNothingBeside) {
+  const test::ScratchDirectory scratch;
+  const auto path = scratch.path() / "mark";
+  write_file_atomically(path, "one");
+  write_file_atomically(path, std::string(100000, 'x'));
+  EXPECT_EQ(read_file(path), std::string(100000, 'x'));
+  EXPECT_EQ(entries(scratch.path()), 1u);
+}
+
+TEST(AtomicFile, FullDiskKeepsTheOldContent) {
+  const test::ScratchDirectory scratch;
+  const auto path = scratch.path() / "mark";
+  write_file_atomically(path, "old");
+  {
+    const test::SmallDisk disk(1000);
+    try {
+      write_file_atomically(path, std::string(5000, 'x'));
+      FAIL() << "5000 bytes fitted into 1000";
+    } catch (const InputError& error) {
+      EXPECT_NE(std::string(error.what()).find("mark"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("File too large"), std::string::npos)
+          << error.what();
+    }
+  }
+  EXPECT_EQ(read_file(path), "old");
+  EXPECT_EQ(entries(scratch.path()), 1u);
+}
+
+TEST(AtomicFile, MissingFolderIsNamed) {
+  try {
+    write_file_atomically("/nonexistent-folder/mark", "x");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("/nonexistent-folder/mark"), std::string::npos);
+  }
+}
+
+TEST(FileDescriptor, ReadingPastTheEndIsAnError) {
+  const test::ScratchDirectory scratch;
+  write_file_atomically(scratch.path() / "a", "1234");
+  const FileDescriptor file(scratch.path() / "a", O_RDONLY);
+  EXPECT_EQ(file.size(), 4u);
+  std::byte bytes[3];
+  file.read(bytes, 1);
+  EXPECT_EQ(static_cast<char>(bytes[2]), '4');
+  EXPECT_THROW(file.read(bytes, 2), Error);
+}
+
+}  // namespace
+}  // namespace isoflop
