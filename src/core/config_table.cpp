@@ -37,7 +37,11 @@ std::string describe(const toml::node& node) {
 std::string place(const std::string& document, const toml::node* node) {
   if (node == nullptr || node->source().begin.line == 0) return document;
   const auto& source = node->source();
-  return fmt::format("{}:{}", source.path ? *source.path : document, source.begin.line);
+  const std::string path = source.path ? *source.path : document;
+  if (path.starts_with("--set")) return path;
+  return fmt::format("{}:{}", path, source.begin.line);
+}:{}
+", source.path ? *source.path : document, source.begin.line);
 }
 
 const toml::node* look_up(ConfigTable::State& state, std::string_view key) {

@@ -1,0 +1,152 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "config/run_config.hpp"
+#include "core/error.hpp"
+#include "core/hash.hpp"
+
+namespace isoflop::config {
+namespace {
+
+constexpr std::int64_t kDefaultVirtualRanks = 8;
+
+// The largest power of two that is at most `limit` and divides `batches`.
+std::int64_t default_virtual_ranks(std::int64_t batches) {
+  std::int64_t ranks = 1;
+  while (ranks * 2 <= std::min(kDefaultVirtualRanks, batches) && batches % (ranks * 2) == 0)
+    ranks *= 2;
+  return ranks;
+}
+
+const char* name_of(kernels::NormKind kind) {
+  return kind == kernels::NormKind::rms ? "rms" : "layer";
+}
+const char* name_of(model::Activation kind) {
+  return kind == model::Activation::gelu ? "gelu" : "swiglu";
+}
+const char* name_of(model::Position kind) {
+  return kind == model::Position::rope ? "rope" : "learned";
+}
+const char* name_of(optim::ScheduleKind kind) {
+  return kind == optim::ScheduleKind::cosine ? "cosine" : "wsd";
+}
+
+// TOML wants a dot or an exponent in a float; {} prints the shortest text that reads back the same.
+std::string number(double value) {
+  std::string text = fmt::format("{}", value);
+  if (text.find_first_of(".en") == std::string::npos) text += ".0";
+  return text;
+}
+
+std::string model_toml(const model::ModelConfig& m) {
+  return fmt::format(
+      "[model]\nlayers = {}\nwidth = {}\nheads = {}\nkv_heads = {}\nfeed_forward = {}\ncontext = "
+      "{}\nvocabulary = {}\n"
+      "norm = \"{}\"\nnorm_position = \"pre\"\nactivation = \"{}\"\nposition = \"{}\"\ntied = {}\n",
+      m.layers, m.width, m.heads, m.kv_heads, m.feed_forward, m.context, m.vocabulary,
+      name_of(m.norm), name_of(m.activation), name_of(m.position), m.tied);
+}
+
+std::string synthetic_toml(const SyntheticConfig& s) {
+  return fmt::format("kind = \"markov\"\norder = {}\nsymbols = {}\nseed = {}\n", s.order, s.symbols,
+                     s.seed);
+}
+
+std::string weights_toml(const DataConfig& data) {
+  std::string text;
+  for (const auto& [source, weight] : data.weights) {
+    text += fmt::format("{}{} = {}", text.empty() ? "" : ", ", source, number(weight));
+  }
+  return text.empty() ? text : fmt::format("weights = {{ {} }}\n", text);
+}
+
+std::string train_toml(const TrainConfig& t) {
+  return fmt::format(
+      "global_batch = {}\nmicro_batch = {}\nprecision = \"{}\"\nseed = {}\nreproducible = {}\n",
+      t.global_batch, t.micro_batch, config::name_of(t.precision), t.seed, t.reproducible);
+}
+
+std::string optimizer_toml(const optim::OptimizerConfig& o) {
+  return fmt::format(
+      "[optimizer]\nname = \"adamw\"\nlearning_rate = {}\nbeta1 = {}\nbeta2 = {}\nepsilon = "
+      "{}\nweight_decay = {}\nclip_norm = {}\n",
+      number(o.learning_rate), number(o.beta1), number(o.beta2), number(o.epsilon),
+      number(o.weight_decay), number(o.clip_norm));
+}
+
+// What decides the numbers of a run while the schedule does not know its length: the trunk's share
+// of the hash.
+std::string trunk_text(const RunConfig& c) {
+  std::string text = model_toml(c.model) + "[data]\nfingerprint = " + c.data_fingerprint + "\n" +
+                     weights_toml(c.data);
+  if (c.data.synthetic) text += synthetic_toml(*c.data.synthetic);
+  text += "[train]\n" + train_toml(c.train) +
+          fmt::format("virtual_ranks = {}\n", c.parallel.virtual_ranks);
+  return text + optimizer_toml(c.optimizer) +
+         fmt::format("warmup_tokens = {}\n", c.schedule.warmup_tokens);
+}
+
+}  // namespace
+
+const char* name_of(Precision precision) { return precision == Precision::fp32 ? "fp32" : "bf16"; }
+
+void resolve(RunConfig& c, std::size_t vocabulary, const std::string& data_fingerprint) {
+  require(c.model.vocabulary == 0 || c.model.vocabulary == vocabulary,
+          "model.vocabulary: seen {}, but the data has {} tokens; leave the key out or prepare the "
+          "corpus again",
+          c.model.vocabulary, vocabulary);
+  c.model.vocabulary = vocabulary;
+  c.data_fingerprint = data_fingerprint;
+  c.steps = (c.train.tokens + c.tokens_per_step() - 1) / c.tokens_per_step();
+  if (c.parallel.virtual_ranks == 0) {
+    c.parallel.virtual_ranks = default_virtual_ranks(c.train.global_batch / c.train.micro_batch);
+  }
+  require(c.schedule.warmup_tokens < c.tokens(),
+          "schedule.warmup_tokens: seen {}, needed fewer than the {} tokens of the run",
+          c.schedule.warmup_tokens, c.tokens());
+  for (const std::int64_t tokens : c.checkpoint.at_tokens) {
+    require(
+        tokens % c.tokens_per_step() == 0 && tokens <= c.tokens(),
+        "checkpoint.at_tokens: seen {}, needed a multiple of the {} tokens of a step, at most {}",
+        tokens, c.tokens_per_step(), c.tokens());
+  }
+}
+
+std::string to_toml(const RunConfig& c) {
+  std::string text = model_toml(c.model) + "\n[data]\n";
+  text += c.data.synthetic ? synthetic_toml(*c.data.synthetic)
+                           : fmt::format("corpus = '{}'\n", c.data.corpus);
+  text += weights_toml(c.data) + fmt::format("\n[train]\ntokens = {}\n", c.tokens()) +
+          train_toml(c.train);
+  text += fmt::format("threads = {}\ndevice = \"{}\"\n\n", c.train.threads, c.train.device) +
+          optimizer_toml(c.optimizer);
+  text += fmt::format(
+      "\n[schedule]\nname = \"{}\"\nwarmup_tokens = {}\ndecay_fraction = {}\nfinal_fraction = {}\n",
+      name_of(c.schedule.kind), c.schedule.warmup_tokens, number(c.schedule.decay_fraction),
+      number(c.schedule.final_fraction));
+  text += fmt::format(
+      "\n[parallel]\ndata = {}\ntensor = {}\npipeline = {}\nzero = {}\nvirtual_ranks = {}\n",
+      c.parallel.data, c.parallel.tensor, c.parallel.pipeline, c.parallel.zero,
+      c.parallel.virtual_ranks);
+  text += fmt::format("\n[evaluate]\nevery_tokens = {}\n", c.evaluate.every_tokens);
+  text += fmt::format("\n[checkpoint]\nevery_tokens = {}\nkeep = {}\n", c.checkpoint.every_tokens,
+                      c.checkpoint.keep);
+  if (!c.checkpoint.at_tokens.empty())
+    text += fmt::format("at_tokens = [{}]\n", fmt::join(c.checkpoint.at_tokens, ", "));
+  return text;
+}
+
+std::string trunk_id(const RunConfig& config) { return hex(hash64(trunk_text(config))); }
+
+std::string run_id(const RunConfig& c) {
+  std::string text =
+      trunk_text(c) + fmt::format("tokens = {}\nschedule = {}\nfinal_fraction = {}\n", c.tokens(),
+                                  name_of(c.schedule.kind), number(c.schedule.final_fraction));
+  if (c.schedule.kind == optim::ScheduleKind::wsd)
+    text += fmt::format("decay_fraction = {}\n", number(c.schedule.decay_fraction));
+  return hex(hash64(text));
+}
+
+}  // namespace isoflop::config

@@ -1,0 +1,94 @@
+#include "config/run_config.hpp"
+
+#include <gtest/gtest.h>
+
+#include "core/error.hpp"
+
+namespace isoflop::config {
+namespace {
+
+constexpr const char* kRun =
+    "[model]\nlayers = 2\nwidth = 64\nheads = 2\ncontext = 128\n"
+    "[data]\ncorpus = \"corpus\"\n"
+    "[train]\ntokens = 100_000\nglobal_batch = 16\nmicro_batch = 4\n"
+    "[schedule]\nname = \"wsd\"\nwarmup_tokens = 4096\n";
+
+RunConfig run(const std::vector<std::string>& sets) {
+  ConfigDocument document = ConfigDocument::from_text(kRun, "run.toml");
+  for (const std::string& assignment : sets) document.set(assignment);
+  RunConfig config = read_run_config(document.root());
+  document.root().refuse_unknown_keys();
+  resolve(config, 257, "00ff");
+  return config;
+}
+
+std::string message(const std::vector<std::string>& sets) {
+  try {
+    run(sets);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(RunConfig, ResolvesStepsAndVirtualRanks) {
+  const RunConfig config = run({});
+  EXPECT_EQ(config.tokens_per_step(), 16 * 128);
+  EXPECT_EQ(config.steps, 49);  // 100,000 / 2,048 rounded up
+  EXPECT_EQ(config.tokens(), 49 * 2048);
+  EXPECT_EQ(config.parallel.virtual_ranks, 4);
+  EXPECT_EQ(config.model.vocabulary, 257u);
+  EXPECT_EQ(run({"train.global_batch=128"}).parallel.virtual_ranks, 8);
+  EXPECT_EQ(run({"train.global_batch=12"}).parallel.virtual_ranks, 1);  // 3 micro-batches
+}
+
+TEST(RunConfig, ResolvedTextReadsBackTheSame) {
+  const RunConfig config =
+      run({"optimizer.learning_rate=0.0123456789", "model.activation=swiglu", "train.seed=7"});
+  ConfigDocument document = ConfigDocument::from_text(to_toml(config), "again.toml");
+  RunConfig again = read_run_config(document.root());
+  document.root().refuse_unknown_keys();
+  resolve(again, 257, "00ff");
+  EXPECT_EQ(to_toml(again), to_toml(config));
+  EXPECT_EQ(run_id(again), run_id(config));
+}
+
+TEST(RunConfig, IdCoversWhatChangesTheNumbersAndNothingElse) {
+  const std::string id = run_id(run({}));
+  for (const char* same :
+       {"train.threads=2", "parallel.zero=1", "parallel.data=2", "evaluate.every_tokens=10000",
+        "checkpoint.every_tokens=50000", "data.corpus=elsewhere"}) {
+    EXPECT_EQ(run_id(run({same})), id) << same;
+  }
+  for (const char* other :
+       {"train.seed=2", "model.layers=3", "train.precision=fp32", "parallel.virtual_ranks=2",
+        "train.tokens=200_000", "schedule.decay_fraction=0.3", "train.micro_batch=2",
+        "optimizer.learning_rate=0.002", "data.weights.code=2.0"}) {
+    EXPECT_NE(run_id(run({other})), id) << other;
+  }
+}
+
+TEST(RunConfig, TrunkIdIgnoresTheEnd) {
+  const std::string trunk = trunk_id(run({}));
+  EXPECT_EQ(trunk_id(run({"train.tokens=200_000"})), trunk);
+  EXPECT_EQ(trunk_id(run({"schedule.decay_fraction=0.0"})), trunk);
+  EXPECT_NE(trunk_id(run({"schedule.warmup_tokens=2048"})), trunk);
+}
+
+TEST(RunConfig, RefusesWhatCannotWork) {
+  EXPECT_EQ(message({"model.heads=3"}),
+            "--set model.heads=3: model.heads: seen 3, needed a divisor of width 64");
+  EXPECT_NE(message({"train.global_batch=10"}).find("needed a multiple of micro_batch 4"),
+            std::string::npos);
+  EXPECT_NE(message({"parallel.virtual_ranks=3"}).find("power of two"), std::string::npos);
+  EXPECT_NE(message({"schedule.warmup_tokens=1_000_000"}).find("fewer than the"),
+            std::string::npos);
+  EXPECT_NE(message({"model.vocabulary=512"}).find("the data has 257 tokens"), std::string::npos);
+  EXPECT_NE(message({"train.precison=fp32"}).find("nearest is \"precision\""), std::string::npos);
+  EXPECT_NE(message({"data.kind=markov"}).find("remove one"), std::string::npos);
+  EXPECT_NE(message({"checkpoint.at_tokens=[1000]"}).find("multiple of the 2048 tokens"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace isoflop::config
