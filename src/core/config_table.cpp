@@ -40,8 +40,6 @@ std::string place(const std::string& document, const toml::node* node) {
   const std::string path = source.path ? *source.path : document;
   if (path.starts_with("--set")) return path;
   return fmt::format("{}:{}", path, source.begin.line);
-}:{}
-", source.path ? *source.path : document, source.begin.line);
 }
 
 const toml::node* look_up(ConfigTable::State& state, std::string_view key) {
