@@ -1,0 +1,94 @@
+#include "data/corpus.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "core/error.hpp"
+#include "tests/harness/scratch_directory.hpp"
+#include "tests/unit/data/small_corpus.hpp"
+
+namespace isoflop::data {
+namespace {
+
+class CorpusTest : public testing::Test {
+ protected:
+  CorpusTest() {
+    test::write_small_corpus(path(), {{"a", test::ramp(100, 0, 1), test::ramp(40, 0, 3), 2.5}}, 32);
+  }
+
+  std::filesystem::path path() const { return scratch_.path(); }
+
+  /// The one line that open() fails with.
+  std::string refusal() const {
+    try {
+      Corpus::open(path());
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "(opened)";
+  }
+
+  void replace_in_corpus_file(const std::string& from, const std::string& to) {
+    std::ifstream file(path() / kCorpusFileName);
+    std::string text((std::istreambuf_iterator<char>(file)), {});
+    const std::size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << from << " in " << text;
+    std::ofstream(path() / kCorpusFileName) << text.replace(at, from.size(), to);
+  }
+
+  isoflop::test::ScratchDirectory scratch_;
+};
+
+TEST_F(CorpusTest, ReadsBackWhatWasWritten) {
+  const auto corpus = Corpus::open(path());
+  EXPECT_EQ(corpus->vocabulary(), 257);
+  EXPECT_EQ(corpus->tokens(0, kTrain), 100);
+  EXPECT_EQ(corpus->description().sources[0].weight, 2.5);
+  EXPECT_EQ(corpus->description().sources[0].splits[kTrain].shards.size(), 4u);
+  std::vector<std::int32_t> tokens(100);
+  corpus->read(0, kTrain, 0, tokens);
+  for (std::int32_t i = 0; i < 100; ++i) EXPECT_EQ(tokens[static_cast<std::size_t>(i)], i);
+  tokens.resize(1);
+  corpus->read(0, kValidation, 39, tokens);
+  EXPECT_EQ(tokens[0], 39 * 3);
+}
+
+TEST_F(CorpusTest, RefusesADirectoryWithoutACorpus) {
+  std::filesystem::remove(path() / kCorpusFileName);
+  EXPECT_NE(refusal().find("no corpus here"), std::string::npos) << refusal();
+}
+
+TEST_F(CorpusTest, RefusesATruncatedOrMissingShard) {
+  const std::filesystem::path shard = path() / "a-train-32.bin";
+  std::filesystem::resize_file(shard, 60);
+  EXPECT_NE(refusal().find("has 60 bytes, corpus.json says 64"), std::string::npos) << refusal();
+  std::filesystem::remove(shard);
+  EXPECT_NE(refusal().find("cannot be opened"), std::string::npos) << refusal();
+}
+
+TEST_F(CorpusTest, RefusesAChangedShard) {
+  std::fstream shard(path() / "a-train-64.bin", std::ios::in | std::ios::out | std::ios::binary);
+  shard.seekp(10);
+  shard.put('x');
+  shard.close();
+  EXPECT_NE(refusal().find("checksum"), std::string::npos) << refusal();
+}
+
+TEST_F(CorpusTest, RefusesAnEditedDescription) {
+  replace_in_corpus_file("\"weight\": 2.5", "\"weight\": 2.6");
+  EXPECT_NE(refusal().find("fingerprint"), std::string::npos) << refusal();
+}
+
+TEST_F(CorpusTest, RefusesWhatIsNotACorpusDescription) {
+  replace_in_corpus_file("\"schema\": 1", "\"schema\": 2");
+  EXPECT_NE(refusal().find("schema 2, this program reads 1"), std::string::npos) << refusal();
+  replace_in_corpus_file("\"schema\": 2,", "");
+  EXPECT_NE(refusal().find("not a corpus description"), std::string::npos) << refusal();
+  std::ofstream(path() / kCorpusFileName) << "{";
+  EXPECT_NE(refusal().find("not a corpus description"), std::string::npos) << refusal();
+  EXPECT_EQ(refusal().find('\n'), std::string::npos) << refusal();
+}
+
+}  // namespace
+}  // namespace isoflop::data
