@@ -38,7 +38,7 @@ std::string place(const std::string& document, const toml::node* node) {
   if (node == nullptr || node->source().begin.line == 0) return document;
   const auto& source = node->source();
   const std::string path = source.path ? *source.path : document;
-  if (path.starts_with("--set")) return path;
+  if (path != document) return path;  // an assignment's origin
   return fmt::format("{}:{}", path, source.begin.line);
 }
 
@@ -47,12 +47,15 @@ const toml::node* look_up(ConfigTable::State& state, std::string_view key) {
   return state.node == nullptr ? nullptr : state.node->get(key);
 }
 
-[[noreturn]] void refuse(const ConfigTable::State& state, std::string_view key,
-                         const std::string& message) {
+std::string place_of(const ConfigTable::State& state, std::string_view key) {
   const toml::node* node = state.node == nullptr ? nullptr : state.node->get(key);
   if (node == nullptr) node = state.node;
-  throw InputError(
-      fmt::format("{}: {}{}: {}", place(*state.document, node), state.path, key, message));
+  return fmt::format("{}: {}{}", place(*state.document, node), state.path, key);
+}
+
+[[noreturn]] void refuse(const ConfigTable::State& state, std::string_view key,
+                         const std::string& message) {
+  throw InputError(fmt::format("{}: {}", place_of(state, key), message));
 }
 
 // The required or defaulted scalar under `key`; `convert` returns nullopt for a value of another
@@ -123,6 +126,10 @@ ConfigTable::State& child(ConfigTable::State& state, const std::string& name,
 
 bool ConfigTable::has(std::string_view key) const {
   return state_->node != nullptr && state_->node->contains(key);
+}
+
+bool ConfigTable::is_table(std::string_view key) const {
+  return has(key) && state_->node->get(key)->is_table();
 }
 
 std::vector<std::string> ConfigTable::keys() const {
@@ -215,6 +222,8 @@ void ConfigTable::fail(std::string_view key, const std::string& message) const {
   refuse(*state_, key, message);
 }
 
+std::string ConfigTable::place(std::string_view key) const { return place_of(*state_, key); }
+
 std::string ConfigTable::to_toml() const {
   std::ostringstream text;
   if (state_->node != nullptr) text << *state_->node;
@@ -265,18 +274,21 @@ ConfigDocument ConfigDocument::from_text(const std::string& text, const std::str
   return document;
 }
 
-void ConfigDocument::set(const std::string& assignment) {
+void ConfigDocument::set(const std::string& assignment, const std::string& origin) {
   const std::size_t equals = assignment.find('=');
   require(equals != std::string::npos && equals > 0,
           "--set {}: needed key=value, for example --set train.seed=2", assignment);
   const std::string path = assignment.substr(0, equals);
   const std::string text = assignment.substr(equals + 1);
   toml::table parsed;
-  const std::string source = "--set " + assignment;
+  const std::string source = origin.empty() ? "--set " + assignment : origin;
   try {
     parsed = toml::parse("value = " + text, source);
   } catch (const toml::parse_error&) {
-    parsed = toml::table{{"value", text}};  // a bare word is a string
+    const bool bare = std::ranges::none_of(
+        text, [](unsigned char c) { return c == '\'' || (c < ' ' && c != '\t'); });
+    require(bare, "{}: needed a TOML value or a bare word", source);
+    parsed = toml::parse("value = '" + text + "'", source);
   }
   toml::table* table = &impl_->table;
   std::size_t begin = 0;
@@ -289,6 +301,47 @@ void ConfigDocument::set(const std::string& assignment) {
   }
   table->insert_or_assign(path.substr(begin), std::move(*parsed.get("value")));
 }
+
+namespace {
+
+// Moved nodes remember their lines, copied ones would not.
+void move_over(toml::table& below, toml::table&& above) {
+  for (auto& [key, node] : above) {
+    toml::table* under = below[key].as_table();
+    if (under != nullptr && node.is_table()) {
+      move_over(*under, std::move(*node.as_table()));
+    } else {
+      node.visit([&](auto& value) { below.insert_or_assign(key, std::move(value)); });
+    }
+  }
+}
+
+}  // namespace
+
+ConfigDocument ConfigDocument::take(std::string_view key) {
+  ConfigDocument taken;
+  taken.impl_->name = impl_->name;
+  if (toml::table* table = impl_->table[key].as_table()) {
+    taken.impl_->table = std::move(*table);
+    impl_->table.erase(key);
+  }
+  return taken;
+}
+
+ConfigDocument ConfigDocument::take(std::string_view key, std::size_t index) {
+  ConfigDocument taken;
+  taken.impl_->name = impl_->name;
+  toml::array* list = impl_->table[key].as_array();
+  if (list != nullptr && index < list->size() && list->get(index)->is_table())
+    taken.impl_->table = std::move(*list->get(index)->as_table());
+  return taken;
+}
+
+void ConfigDocument::lay_over(ConfigDocument over) {
+  move_over(impl_->table, std::move(over.impl_->table));
+}
+
+void ConfigDocument::erase(std::string_view key) { impl_->table.erase(key); }
 
 ConfigTable ConfigDocument::root() {
   if (!impl_->root)

@@ -32,6 +32,7 @@ class ConfigTable {
   explicit ConfigTable(State* state) : state_(state) {}
 
   bool has(std::string_view key) const;
+  bool is_table(std::string_view key) const;
   std::vector<std::string> keys() const;
 
   /// The value of `key`, or the fallback when the key is absent; without a fallback the key is
@@ -58,6 +59,9 @@ class ConfigTable {
   /// Throws InputError that names the place of `key`: "file:line: path.key: message".
   [[noreturn]] void fail(std::string_view key, const std::string& message) const;
 
+  /// "file:line: path.key", for messages about what only turns out later.
+  std::string place(std::string_view key) const;
+
   /// This table as TOML text (of what stood in the file and --set).
   std::string to_toml() const;
 
@@ -74,8 +78,20 @@ class ConfigDocument {
   ConfigDocument(ConfigDocument&&) noexcept;
   ConfigDocument& operator=(ConfigDocument&&) noexcept;
 
-  /// Applies "path.to.key=value" (a TOML value; bare words are strings).
-  void set(const std::string& assignment);
+  /// Applies "path.to.key=value" (a TOML value; bare words are strings). Errors about the value
+  /// name `origin` as its place, or --set when there is none.
+  void set(const std::string& assignment, const std::string& origin = "");
+
+  /// Moves the table under `key` out into a document of its own (empty if there is none), or table
+  /// number `index` of the list under `key`. Its lines stay known. Before the first root().
+  ConfigDocument take(std::string_view key);
+  ConfigDocument take(std::string_view key, std::size_t index);
+
+  /// Lays `over` on top, table by table: its keys win. Before the first root().
+  void lay_over(ConfigDocument over);
+
+  /// Forgets `key` of the root. Before the first root().
+  void erase(std::string_view key);
 
   ConfigTable root();
 

@@ -76,5 +76,41 @@ TEST(ConfigTable, SyntaxErrorNamesTheLine) {
       std::string::npos);
 }
 
+// One file with a base and variants of it: every value keeps the line it stands on.
+TEST(ConfigDocument, LaysTablesOverEachOtherAndKeepsTheirLines) {
+  ConfigDocument file = ConfigDocument::from_text(
+      "[base.model]\nlayers = 4\nwidth = 64\n[[size]]\nmodel.width = 128\n"
+      "[[size]]\nlabel = 'big'\nmodel.width = 'wide'\nmodel.heads = 2\n",
+      "study.toml");
+  ConfigDocument merged = file.take("base");
+  ConfigDocument over = file.take("size", 1);
+  over.erase("label");
+  merged.lay_over(std::move(over));
+  merged.set("model.context=1", "study.toml:9: context");
+  ConfigTable model = merged.root().table("model");
+  EXPECT_EQ(model.integer("layers", 1, 10), 4);
+  EXPECT_EQ(model.integer("heads", 1, 10), 2);
+  EXPECT_EQ(message_of([&] { model.integer("width", 1, 64); }),
+            "study.toml:8: model.width: seen 'wide', needed an integer from 1 to 64");
+  EXPECT_EQ(message_of([&] { model.integer("context", 2, 64); }),
+            "study.toml:9: context: model.context: seen 1, needed an integer from 2 to 64");
+  EXPECT_EQ(model.place("layers"), "study.toml:2: model.layers");
+  EXPECT_FALSE(merged.root().has("label"));
+  EXPECT_FALSE(file.root().has("base"));
+}
+
+TEST(ConfigDocument, RefusesAValueThatIsNeitherTomlNorABareWord) {
+  ConfigDocument file = document();
+  EXPECT_EQ(message_of([&] { file.set("model.layers=it's"); }),
+            "--set model.layers=it's: needed a TOML value or a bare word");
+}
+
+TEST(ConfigTable, TellsTablesFromValues) {
+  ConfigDocument file = ConfigDocument::from_text("a = { x = 1 }\nb = 2\n", "study.toml");
+  EXPECT_TRUE(file.root().is_table("a"));
+  EXPECT_FALSE(file.root().is_table("b"));
+  EXPECT_FALSE(file.root().is_table("c"));
+}
+
 }  // namespace
 }  // namespace isoflop
