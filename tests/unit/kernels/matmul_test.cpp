@@ -2,12 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 #include <vector>
 
 #include "core/error.hpp"
+#include "kernels/cpu/matmul.hpp"
 #include "kernels/kokkos/matmul.hpp"
 #include "kernels/reference/matmul.hpp"
 
@@ -96,6 +100,144 @@ void check_portable() {
 TEST(MatmulPortable, FloatIsCloseToReference) { check_portable<float, float>(); }
 TEST(MatmulPortable, Bf16IsCloseToReference) { check_portable<bf16, bf16>(); }
 TEST(MatmulPortable, Bf16WithFloatResultIsCloseToReference) { check_portable<bf16, float>(); }
+
+// ---- bits --------------------------------------------------------------------------------------
+
+using cpu::InstructionSet;
+
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+template <class T>
+struct Results {
+  std::vector<T> y, dx;
+  std::vector<float> logits, dw;
+
+  bool operator==(const Results& other) const {
+    return same_bits(y, other.y) && same_bits(dx, other.dx) && same_bits(logits, other.logits) &&
+           same_bits(dw, other.dw);
+  }
+};
+
+/// Also some denormals, large and tiny values, whose products and sums leave the normal range.
+template <class T>
+std::vector<T> wild_values(std::size_t count, std::uint64_t seed) {
+  auto result = values<T>(count, seed);
+  constexpr std::array<float, 4> kScales = {0x1p-130f, 0x1p-62f, 0x1p20f, 1.0f};
+  for (std::size_t i = 0; i < count; ++i) {
+    result[i] = T(float(result[i]) * kScales[i * 7919 % 13 % 4]);
+  }
+  return result;
+}
+
+template <class T>
+Results<T> all_products(InstructionSet set, MatmulShape s) {
+  device::Stream stream;
+  const auto x = wild_values<T>(s.m * s.k, 1), w = wild_values<T>(s.n * s.k, 2);
+  const auto dy = wild_values<T>(s.m * s.n, 3);
+  Results<T> r{std::vector<T>(s.m * s.n), std::vector<T>(s.m * s.k), std::vector<float>(s.m * s.n),
+               wild_values<float>(s.n * s.k, 4)};
+  cpu::matmul_forward(set, stream, s, x.data(), w.data(), r.y.data());
+  cpu::matmul_forward(set, stream, s, x.data(), w.data(), r.logits.data());
+  cpu::matmul_data_gradient(set, stream, s, dy.data(), w.data(), r.dx.data());
+  cpu::matmul_weight_gradient(set, stream, s, dy.data(), x.data(), r.dw.data());
+  return r;
+}
+
+class MatmulBits : public testing::TestWithParam<InstructionSet> {
+ protected:
+  void SetUp() override {
+    if (!cpu::supported(GetParam())) {
+      GTEST_SKIP() << "skipped: this processor has no " << cpu::name(GetParam());
+    }
+  }
+};
+
+TEST_P(MatmulBits, AreThoseOfScalarCode) {
+  for (const MatmulShape s : kOddShapes) {
+    SCOPED_TRACE(testing::Message() << s.m << " x " << s.n << " x " << s.k);
+    EXPECT_TRUE(all_products<bf16>(GetParam(), s) == all_products<bf16>(InstructionSet::scalar, s));
+    EXPECT_TRUE(all_products<float>(GetParam(), s) ==
+                all_products<float>(InstructionSet::scalar, s));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, MatmulBits,
+                         testing::Values(InstructionSet::avx2, InstructionSet::avx512,
+                                         InstructionSet::amx),
+                         [](const auto& info) { return cpu::name(info.param); });
+
+template <class T>
+void check_rows_are_independent() {
+  device::Stream stream;
+  const MatmulShape all{213, 70, 150};
+  const auto x = values<T>(all.m * all.k, 1), w = values<T>(all.n * all.k, 2);
+  std::vector<T> y(all.m * all.n), part(all.m * all.n), dx(all.m * all.k), dpart(all.m * all.k);
+  matmul_forward(stream, all, x.data(), w.data(), y.data());
+  matmul_data_gradient(stream, all, y.data(), w.data(), dx.data());
+  for (std::size_t first = 0, rows = 1; first < all.m; first += rows, rows = rows * 3 + 1) {
+    const MatmulShape some{std::min(rows, all.m - first), all.n, all.k};
+    matmul_forward(stream, some, x.data() + first * all.k, w.data(), part.data() + first * all.n);
+    matmul_data_gradient(stream, some, y.data() + first * all.n, w.data(),
+                         dpart.data() + first * all.k);
+  }
+  EXPECT_TRUE(same_bits(y, part));
+  EXPECT_TRUE(same_bits(dx, dpart));
+}
+
+TEST(Matmul, FloatRowsDoNotDependOnOthers) { check_rows_are_independent<float>(); }
+TEST(Matmul, Bf16RowsDoNotDependOnOthers) { check_rows_are_independent<bf16>(); }
+
+template <class T>
+void check_halves_make_the_whole() {
+  device::Stream stream;
+  const MatmulShape all{1312, 45, 70};
+  const std::size_t half = 672;  // a multiple of 32, not of any block
+  const auto x = values<T>(all.m * all.k, 1), dy = values<T>(all.m * all.n, 2);
+  auto whole = values<float>(all.n * all.k, 3);
+  auto halves = whole;
+  matmul_weight_gradient(stream, all, dy.data(), x.data(), whole.data());
+  matmul_weight_gradient(stream, {half, all.n, all.k}, dy.data(), x.data(), halves.data());
+  matmul_weight_gradient(stream, {all.m - half, all.n, all.k}, dy.data() + half * all.n,
+                         x.data() + half * all.k, halves.data());
+  EXPECT_TRUE(same_bits(whole, halves));
+}
+
+TEST(Matmul, FloatWeightGradientOfHalvesIsThatOfTheWhole) { check_halves_make_the_whole<float>(); }
+TEST(Matmul, Bf16WeightGradientOfHalvesIsThatOfTheWhole) { check_halves_make_the_whole<bf16>(); }
+
+TEST(Matmul, EmptyReductionGivesZero) {
+  device::Stream stream;
+  std::vector<float> y(6, 7.0f), dw(6, 7.0f);
+  const float* none = nullptr;
+  matmul_forward(stream, {2, 3, 0}, none, none, y.data());
+  EXPECT_EQ(y, std::vector<float>(6, 0.0f));
+  matmul_weight_gradient(stream, {0, 2, 3}, none, none, dw.data());
+  EXPECT_EQ(dw, std::vector<float>(6, 7.0f));
+}
+
+template <class T>
+void check_workspace() {
+  for (const MatmulShape s : kOddShapes) {
+    device::Stream stream;
+    const std::size_t promised = matmul_workspace_bytes<T>(s);
+    const auto x = values<T>(s.m * s.k, 1), w = values<T>(s.n * s.k, 2);
+    std::vector<T> y(s.m * s.n), dx(s.m * s.k);
+    std::vector<float> logits(s.m * s.n), dw(s.n * s.k);
+    matmul_forward(stream, s, x.data(), w.data(), y.data());
+    matmul_forward(stream, s, x.data(), w.data(), logits.data());
+    matmul_data_gradient(stream, s, y.data(), w.data(), dx.data());
+    matmul_weight_gradient(stream, s, y.data(), x.data(), dw.data());
+    EXPECT_EQ(stream.workspace_bytes(), promised) << s.m << " x " << s.n << " x " << s.k;
+  }
+}
+
+TEST(Matmul, WorkspaceIsWhatWasPromised) {
+  check_workspace<float>();
+  check_workspace<bf16>();
+}
 
 TEST(Matmul, CudaIsRefusedWithoutIt) {
   device::Stream stream(device::Device::cuda);

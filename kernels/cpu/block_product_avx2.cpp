@@ -1,0 +1,44 @@
+// Block products in AVX2 and FMA. Standard headers come before the change of target, so that what
+// they define inline stays plain.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "kernels/cpu/block_kernels.hpp"
+#include "kernels/cpu/flush_denormals.hpp"
+
+#pragma GCC target("avx2,fma")
+#include "kernels/cpu/vector_product.hpp"
+
+namespace isoflop::kernels::cpu {
+
+namespace {
+
+struct Avx2 {
+  static constexpr int width = 8, vectors = 2, rows = 6;
+  typedef float Float __attribute__((vector_size(32)));
+  typedef std::uint32_t Word __attribute__((vector_size(32)));
+  typedef std::uint16_t Half __attribute__((vector_size(16)));
+
+  ISOFLOP_INLINE static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
+  ISOFLOP_INLINE static Float broadcast(const float* from) { return _mm256_broadcast_ss(from); }
+};
+
+}  // namespace
+
+template <class T, class Y>
+const BlockKernel<T, Y>& avx2_kernel() {
+  static constexpr BlockKernel<T, Y> kernel = vector_kernel<Avx2, T, Y>();
+  return kernel;
+}
+
+template const BlockKernel<float, float>& avx2_kernel();
+template const BlockKernel<bf16, bf16>& avx2_kernel();
+template const BlockKernel<bf16, float>& avx2_kernel();
+
+}  // namespace isoflop::kernels::cpu
+#endif

@@ -1,0 +1,399 @@
+// The vector kernels behind block_product.hpp, one source for every width of vector. Included once
+// by each file that is compiled for an instruction set; everything has internal linkage, so that
+// the linker never merges code of one instruction set with that of another.
+//
+// Blocking: b is packed in panels of Lanes::vectors vectors, expanded to fp32 and laid out
+// [position][column]. a is expanded to fp32 in blocks of kRowBlock rows x kDepthBlock positions. A
+// tile of Lanes::rows x panel results is summed in registers over 32 positions, first the even
+// ones, then the odd ones: two chains at once would halve the tile, and with it the arithmetic
+// done for each load. A panel of kDepthBlock positions stays in the first-level cache while all
+// rows of the block pass.
+//
+// Lanes says what an instruction set offers:
+//   Float, Word, Half     GCC vectors of `width` float, uint32_t, uint16_t
+//   vectors, rows         shape of the tile
+//   fma(a, b, c)          a b + c, rounded once;   broadcast(p): *p in every lane
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+#include "kernels/cpu/block_product.hpp"
+#include "kernels/cpu/flush_denormals.hpp"
+
+#define ISOFLOP_INLINE [[gnu::always_inline]] inline
+
+namespace isoflop::kernels::cpu {
+namespace {
+
+constexpr int kRowBlock = 96;     // a multiple of every Lanes::rows
+constexpr int kDepthBlock = 128;  // a multiple of kDepthStep
+static_assert(kDepthBlock % kDepthStep == 0);
+
+template <class Lanes>
+constexpr int kPanel = Lanes::vectors * Lanes::width;  // columns
+
+/// The same bits in another vector type (std::bit_cast would be compiled for the plain target).
+template <class To, class From>
+ISOFLOP_INLINE To as(From value) {
+  static_assert(sizeof(To) == sizeof(From));
+  return (To)value;
+}
+
+template <class V>
+ISOFLOP_INLINE V load(const void* from) {
+  V value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+
+template <class V>
+ISOFLOP_INLINE void store(void* to, V value) {
+  std::memcpy(to, &value, sizeof value);
+}
+
+template <class Lanes, class T>
+ISOFLOP_INLINE typename Lanes::Float widen(const T* from) {
+  if constexpr (std::is_same_v<T, float>) {
+    return load<typename Lanes::Float>(from);
+  } else {
+    const auto halves = load<typename Lanes::Half>(from);
+    return as<typename Lanes::Float>(__builtin_convertvector(halves, typename Lanes::Word) << 16);
+  }
+}
+
+/// to [padded] = from [count], then zeros.
+template <class Lanes, class T>
+ISOFLOP_INLINE void expand(const T* from, std::size_t count, std::size_t padded, float* to) {
+  std::size_t i = 0;
+  for (; i + Lanes::width <= count; i += Lanes::width) store(to + i, widen<Lanes>(from + i));
+  for (; i < count; ++i) to[i] = static_cast<float>(from[i]);
+  for (; i < padded; ++i) to[i] = 0.0f;
+}
+
+// ---- packing of b ------------------------------------------------------------------------------
+
+template <class Lanes, int distance, std::size_t... lane>
+ISOFLOP_INLINE void swap_blocks(typename Lanes::Word& upper, typename Lanes::Word& lower,
+                                std::index_sequence<lane...>) {
+  using Word = typename Lanes::Word;
+  constexpr std::uint32_t width = Lanes::width;
+  const Word first =
+      __builtin_shuffle(upper, lower,
+                        Word{(lane & distance) == 0 ? std::uint32_t(lane)
+                                                    : width + std::uint32_t(lane) - distance...});
+  const Word second =
+      __builtin_shuffle(upper, lower,
+                        Word{(lane & distance) == 0 ? std::uint32_t(lane) + distance
+                                                    : width + std::uint32_t(lane)...});
+  upper = first;
+  lower = second;
+}
+
+/// Transposes a square of words, exchanging off-diagonal blocks of 1, 2, 4, ... lanes.
+template <class Lanes, int distance = 1>
+ISOFLOP_INLINE void transpose(typename Lanes::Word (&rows)[Lanes::width]) {
+  if constexpr (distance < Lanes::width) {
+#pragma GCC unroll 16
+    for (int i = 0; i < Lanes::width; ++i) {
+      if ((i & distance) == 0) {
+        swap_blocks<Lanes, distance>(rows[i], rows[i + distance],
+                                     std::make_index_sequence<Lanes::width>());
+      }
+    }
+    transpose<Lanes, 2 * distance>(rows);
+  }
+}
+
+/// to [depth rounded up][stride]: `Lanes::width` columns of b, whose lines lie along the depth.
+template <class Lanes, class T>
+void pack_transposed(const Operand<T>& b, std::size_t columns, std::size_t depth,
+                     std::size_t stride, float* to) {
+  using Word = typename Lanes::Word;
+  using Float = typename Lanes::Float;
+  constexpr std::size_t unit = sizeof(Word) / sizeof(T);  // positions a square
+  for (std::size_t position = 0; position < round_up(depth, kDepthStep); position += unit) {
+    Word square[Lanes::width];
+    for (int i = 0; i < Lanes::width; ++i) {
+      const T* from = b.data + i * b.stride + position;
+      if (std::size_t(i) < columns && position + unit <= depth) {
+        square[i] = load<Word>(from);
+      } else {
+        square[i] = Word{};
+        const bool inside = std::size_t(i) < columns && position < depth;
+        if (inside) std::memcpy(&square[i], from, (depth - position) * sizeof(T));
+      }
+    }
+    transpose<Lanes>(square);
+    float* target = to + position * stride;
+    for (int i = 0; i < Lanes::width; ++i) {
+      if constexpr (std::is_same_v<T, float>) {
+        store(target + i * stride, as<Float>(square[i]));
+      } else {
+        store(target + 2 * i * stride, as<Float>(square[i] << 16));
+        store(target + (2 * i + 1) * stride, as<Float>(square[i] & 0xFFFF0000u));
+      }
+    }
+  }
+}
+
+/// Columns that a panel holds: whole vectors, fewer of them in the last panel.
+template <class Lanes>
+std::size_t packed_columns(std::size_t columns_left) {
+  return std::min<std::size_t>(kPanel<Lanes>, round_up(columns_left, Lanes::width));
+}
+
+template <class Lanes, class T, class Y>
+void pack_panels(const BlockProduct<T, Y>& product, std::size_t first, std::size_t last,
+                 std::byte* packed) {
+  const std::size_t padded_depth = round_up(product.depth, kDepthStep);
+  for (std::size_t panel = first; panel < last; ++panel) {
+    const std::size_t left = panel * kPanel<Lanes>;
+    const std::size_t columns = std::min<std::size_t>(kPanel<Lanes>, product.columns - left);
+    const std::size_t stride = packed_columns<Lanes>(columns);
+    float* to = reinterpret_cast<float*>(packed) + left * padded_depth;
+    const Operand<T> b = product.b.from(left, 0);
+    if (b.along == Contiguous::line) {
+      for (std::size_t position = 0; position < product.depth; ++position) {
+        expand<Lanes>(b.data + position * b.stride, columns, stride, to + position * stride);
+      }
+      std::fill(to + product.depth * stride, to + padded_depth * stride, 0.0f);
+    } else {
+      for (std::size_t column = 0; column < columns; column += Lanes::width) {
+        pack_transposed<Lanes>(b.from(column, 0), columns - column, product.depth, stride,
+                               to + column);
+      }
+    }
+  }
+}
+
+// ---- the tile ----------------------------------------------------------------------------------
+
+/// sums [rows][V] = sum over every second position of 32.
+template <class Lanes, int V, int row_stride, int depth_stride>
+ISOFLOP_INLINE void sum_chain(const float* a, const float* b,
+                              typename Lanes::Float (&sums)[Lanes::rows][V]) {
+#pragma GCC unroll 8
+  for (int i = 0; i < Lanes::rows; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) sums[i][v] = typename Lanes::Float{};
+  }
+#pragma GCC unroll 1
+  for (int position = 0; position < int(kDepthStep); position += 2) {
+    typename Lanes::Float right[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      right[v] = load<typename Lanes::Float>(b + (position * V + v) * Lanes::width);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < Lanes::rows; ++i) {
+      const auto left = Lanes::broadcast(a + i * row_stride + position * depth_stride);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sums[i][v] = Lanes::fma(left, right[v], sums[i][v]);
+    }
+  }
+}
+
+/// c [rows][V * width] += steps * 32 positions of a b.
+template <class Lanes, int V, int row_stride, int depth_stride>
+[[gnu::noinline]] void multiply_tile(const float* a, const float* b, float* c, std::size_t steps) {
+  using Float = typename Lanes::Float;
+  constexpr int columns = V * Lanes::width;
+  Float even[Lanes::rows][V];
+  for (; steps > 0; --steps) {
+    Float sums[Lanes::rows][V];
+    sum_chain<Lanes, V, row_stride, depth_stride>(a, b, sums);
+    std::memcpy(even, sums, sizeof even);
+    asm volatile("" ::"r"(even)
+                 : "memory");  // keep it in memory: the odd chain needs the registers
+    sum_chain<Lanes, V, row_stride, depth_stride>(a + depth_stride, b + columns, sums);
+#pragma GCC unroll 8
+    for (int i = 0; i < Lanes::rows; ++i) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        float* at = c + i * columns + v * Lanes::width;
+        store(at, load<Float>(at) + (even[i][v] + sums[i][v]));
+      }
+    }
+    a += int(kDepthStep) * depth_stride;
+    b += int(kDepthStep) * columns;
+  }
+}
+
+using MultiplyTile = void (*)(const float* a, const float* b, float* c, std::size_t steps);
+
+/// The tile function of a panel of 1 + index vectors.
+template <class Lanes, int row_stride, int depth_stride, std::size_t... index>
+constexpr std::array<MultiplyTile, sizeof...(index)> tile_functions(std::index_sequence<index...>) {
+  return {multiply_tile<Lanes, int(index) + 1, row_stride, depth_stride>...};
+}
+
+// ---- results -----------------------------------------------------------------------------------
+
+/// Rounds to bf16 as bf16(float) does.
+template <class Lanes>
+ISOFLOP_INLINE typename Lanes::Half round_to_bf16(typename Lanes::Float value) {
+  using Word = typename Lanes::Word;
+  const Word word = as<Word>(value);
+  const Word rounded = word + 0x7FFFu + ((word >> 16) & 1u);
+  const Word chosen = (word & 0x7FFFFFFFu) > 0x7F800000u ? word | 0x400000u : rounded;
+  return __builtin_convertvector(chosen >> 16, typename Lanes::Half);
+}
+
+template <class Lanes, class Y>
+ISOFLOP_INLINE void write_row(const float* from, std::size_t count, Y* to) {
+  if constexpr (std::is_same_v<Y, float>) {
+    std::memcpy(to, from, count * sizeof(float));
+  } else {
+    std::size_t i = 0;
+    for (; i + Lanes::width <= count; i += Lanes::width) {
+      store(to + i, round_to_bf16<Lanes>(load<typename Lanes::Float>(from + i)));
+    }
+    for (; i < count; ++i) to[i] = Y(from[i]);
+  }
+}
+
+/// One tile of results: where it begins in c, and how much of it lies inside.
+template <class Y>
+struct TileOfC {
+  Y* c;
+  std::size_t stride, rows, columns;
+};
+
+template <class Lanes, class Y>
+ISOFLOP_INLINE void start_tile(const TileOfC<Y>& at, bool accumulate, std::size_t packed_columns,
+                               float* tile) {
+  std::memset(tile, 0, Lanes::rows * packed_columns * sizeof(float));
+  if constexpr (std::is_same_v<Y, float>) {
+    if (!accumulate) return;
+    for (std::size_t i = 0; i < at.rows; ++i) {
+      std::memcpy(tile + i * packed_columns, at.c + i * at.stride, at.columns * sizeof(float));
+    }
+  }
+}
+
+template <class Lanes, class Y>
+ISOFLOP_INLINE void finish_tile(const TileOfC<Y>& at, std::size_t packed_columns,
+                                const float* tile) {
+  for (std::size_t i = 0; i < at.rows; ++i) {
+    write_row<Lanes>(tile + i * packed_columns, at.columns, at.c + i * at.stride);
+  }
+}
+
+// ---- blocks ------------------------------------------------------------------------------------
+
+/// Expands rows x depth of a: [kRowBlock][kDepthBlock], or for Contiguous::line
+/// [kDepthBlock][kRowBlock].
+template <class Lanes, class T>
+void expand_block(const Operand<T>& a, std::size_t rows, std::size_t depth, float* to) {
+  const std::size_t padded_rows = round_up(rows, Lanes::rows);
+  const std::size_t padded_depth = round_up(depth, kDepthStep);
+  if (a.along == Contiguous::depth) {
+    for (std::size_t row = 0; row < rows; ++row) {
+      expand<Lanes>(a.data + row * a.stride, depth, padded_depth, to + row * kDepthBlock);
+    }
+    for (std::size_t row = rows; row < padded_rows; ++row) {
+      std::fill_n(to + row * kDepthBlock, padded_depth, 0.0f);
+    }
+  } else {
+    for (std::size_t position = 0; position < depth; ++position) {
+      expand<Lanes>(a.data + position * a.stride, rows, padded_rows, to + position * kRowBlock);
+    }
+    for (std::size_t position = depth; position < padded_depth; ++position) {
+      std::fill_n(to + position * kRowBlock, padded_rows, 0.0f);
+    }
+  }
+}
+
+/// Where the multiplication of one block stands along the depth.
+struct DepthBlock {
+  std::size_t begin, steps;
+  bool first, last;
+};
+
+/// All tiles of one block of rows at one block of the depth.
+template <class Lanes, class T, class Y>
+void multiply_block(const BlockProduct<T, Y>& block, const DepthBlock& at, const float* packed,
+                    const float* a, float* tiles) {
+  constexpr auto kPanels = std::make_index_sequence<Lanes::vectors>();
+  constexpr auto along_depth = tile_functions<Lanes, kDepthBlock, 1>(kPanels);
+  constexpr auto along_lines = tile_functions<Lanes, 1, kRowBlock>(kPanels);
+  const bool lines = block.a.along == Contiguous::line;
+  const std::size_t row_stride = lines ? 1 : kDepthBlock;
+  const std::size_t padded_depth = round_up(block.depth, kDepthStep);
+  for (std::size_t left = 0; left < block.columns; left += kPanel<Lanes>) {
+    const std::size_t columns = std::min<std::size_t>(kPanel<Lanes>, block.columns - left);
+    const std::size_t stride = packed_columns<Lanes>(columns);
+    const MultiplyTile multiply = (lines ? along_lines : along_depth)[stride / Lanes::width - 1];
+    const float* b = packed + left * padded_depth + at.begin * stride;
+    for (std::size_t row = 0; row < block.rows; row += Lanes::rows) {
+      const TileOfC<Y> c{block.c + row * block.c_stride + left, block.c_stride,
+                         std::min<std::size_t>(Lanes::rows, block.rows - row), columns};
+      // a depth of one block leaves nothing behind, so one tile that stays in cache serves all
+      float* tile = at.first && at.last ? tiles : tiles + left * kRowBlock + row * stride;
+      if (at.first) start_tile<Lanes>(c, block.accumulate, stride, tile);
+      multiply(a + row * row_stride, b, tile, at.steps);
+      if (at.last) finish_tile<Lanes>(c, stride, tile);
+    }
+  }
+}
+
+template <class Lanes, class T, class Y>
+[[gnu::noinline]] void multiply_rows(const BlockProduct<T, Y>& product, const float* packed,
+                                     float* a, float* tiles) {
+  for (std::size_t top = 0; top < product.rows; top += kRowBlock) {
+    BlockProduct<T, Y> block = product;
+    block.rows = std::min<std::size_t>(kRowBlock, product.rows - top);
+    block.a = product.a.from(top, 0);
+    block.c = product.c + top * product.c_stride;
+    std::size_t begin = 0;
+    do {  // once even for an empty depth: c must be written
+      const std::size_t depth = std::min<std::size_t>(kDepthBlock, product.depth - begin);
+      const DepthBlock at{begin, ceil_div(depth, kDepthStep), begin == 0,
+                          begin + depth == product.depth};
+      expand_block<Lanes>(block.a.from(0, begin), block.rows, depth, a);
+      multiply_block<Lanes>(block, at, packed, a, tiles);
+      begin += kDepthBlock;
+    } while (begin < product.depth);
+  }
+}
+
+template <class Lanes, class T, class Y>
+void multiply(const BlockProduct<T, Y>& product, const std::byte* packed, std::byte* scratch) {
+  const FlushDenormals guard;
+  float* a = reinterpret_cast<float*>(scratch);
+  multiply_rows<Lanes>(product, reinterpret_cast<const float*>(packed), a,
+                       a + kRowBlock * kDepthBlock);
+}
+
+template <class Lanes>
+std::size_t column_block(std::size_t depth) {
+  constexpr std::size_t kPackedBytes = 768 * 1024;
+  const std::size_t columns = kPackedBytes / (sizeof(float) * round_up(depth + 1, kDepthStep));
+  return std::clamp<std::size_t>(columns / kPanel<Lanes> * kPanel<Lanes>, 2 * kPanel<Lanes>, 1024);
+}
+
+template <class Lanes>
+std::size_t packed_bytes(std::size_t columns, std::size_t depth) {
+  return round_up(columns, Lanes::width) * round_up(depth, kDepthStep) * sizeof(float);
+}
+
+template <class Lanes>
+std::size_t scratch_bytes(std::size_t columns, std::size_t depth) {
+  const std::size_t kept = depth > kDepthBlock ? round_up(columns, kPanel<Lanes>) : kPanel<Lanes>;
+  return kRowBlock * (kDepthBlock + kept) * sizeof(float);
+}
+
+template <class Lanes, class T, class Y>
+constexpr BlockKernel<T, Y> vector_kernel() {
+  return {kPanel<Lanes>,        Lanes::rows,          column_block<Lanes>,
+          packed_bytes<Lanes>,  scratch_bytes<Lanes>, pack_panels<Lanes, T, Y>,
+          multiply<Lanes, T, Y>};
+}
+
+}  // namespace
+}  // namespace isoflop::kernels::cpu
