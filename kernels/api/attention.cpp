@@ -2,7 +2,7 @@
 
 #include "kernels/api/attention_check.hpp"
 #include "kernels/api/stream_check.hpp"
-#include "kernels/kokkos/attention.hpp"
+#include "kernels/cpu/attention.hpp"
 
 namespace isoflop::kernels {
 
@@ -11,7 +11,8 @@ void attention_forward(device::Stream& stream, const AttentionShape& shape, cons
                        float* lse) {
   require_cpu(stream, "attention_forward");
   require_attention_shape(shape, "attention_forward");
-  kokkos::attention_forward(shape, qkv, out, lse);
+  const auto workspace = stream.workspace(attention_workspace_bytes<T>(shape));
+  cpu::attention_forward(shape, qkv, out, lse, workspace.data());
 }
 
 template <class T>
@@ -19,14 +20,13 @@ void attention_backward(device::Stream& stream, const AttentionShape& shape, con
                         const T* out, const float* lse, const T* d_out, T* d_qkv) {
   require_cpu(stream, "attention_backward");
   require_attention_shape(shape, "attention_backward");
-  const auto scratch = stream.workspace(attention_workspace_bytes<T>(shape));
-  kokkos::attention_backward(shape, qkv, out, lse, d_out, reinterpret_cast<float*>(scratch.data()),
-                             d_qkv);
+  const auto workspace = stream.workspace(attention_workspace_bytes<T>(shape));
+  cpu::attention_backward(shape, qkv, out, lse, d_out, d_qkv, workspace.data());
 }
 
 template <class T>
 std::size_t attention_workspace_bytes(const AttentionShape& shape) {
-  return shape.batch * shape.heads * shape.context * sizeof(float);
+  return cpu::attention_workspace_bytes<T>(shape);
 }
 
 template void attention_forward(device::Stream&, const AttentionShape&, const float*, float*,

@@ -1,0 +1,240 @@
+// Attention of one key/value head and the query heads that share it, block by block: the order of
+// products, written once for every arithmetic (attention_engine.hpp). Blocks of scores are held
+// as [keys, queries]. Blocks above the diagonal are never computed; those on it are computed in
+// strips, each without most of what is masked.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+#include "kernels/cpu/attention_softmax.hpp"
+#include "kernels/kokkos/math.hpp"
+
+namespace isoflop::kernels::cpu {
+
+/// Calls visit(first, strip) for the strips of a block: one strip unless on the diagonal.
+template <class Engine, class Visit>
+void for_strips(std::size_t size, bool diagonal, Visit visit) {
+  const std::size_t strip = diagonal ? std::min(Engine::kStrip, size) : size;
+  for (std::size_t first = 0; first < size; first += strip) {
+    visit(first, std::min(strip, size - first));
+  }
+}
+
+/// scores [keys, queries] = left [keys, channels] right [channels, queries].
+template <class Engine>
+void multiply_scores(const HeadExtent& extent, std::size_t keys, std::size_t queries, bool diagonal,
+                     typename Engine::Left left, typename Engine::Right right, Target scores) {
+  for_strips<Engine>(keys, diagonal, [&](std::size_t first, std::size_t strip) {
+    const std::size_t query = diagonal ? first : 0;
+    Engine::multiply(strip, queries - query, extent.width, left.at(first, 0), right.at(0, query),
+                     scores.at(first, query), false);
+  });
+}
+
+/// sums [channels, queries] (+)= left [channels, keys] weights [keys, queries].
+template <class Engine>
+void gather_from_keys(const HeadExtent& extent, std::size_t keys, std::size_t queries,
+                      bool diagonal, typename Engine::Left left, typename Engine::Right weights,
+                      Target sums, bool accumulate) {
+  for_strips<Engine>(queries, diagonal, [&](std::size_t first, std::size_t strip) {
+    const std::size_t depth = diagonal ? std::min(keys, first + strip) : keys;
+    Engine::multiply(extent.width, strip, depth, left, weights.at(0, first), sums.at(0, first),
+                     accumulate);
+  });
+}
+
+/// sums [keys, channels] (+)= weights [keys, queries] right [queries, channels].
+template <class Engine>
+void gather_from_queries(const HeadExtent& extent, std::size_t keys, std::size_t queries,
+                         bool diagonal, typename Engine::Left weights, typename Engine::Right right,
+                         Target sums, bool accumulate) {
+  for_strips<Engine>(keys, diagonal, [&](std::size_t first, std::size_t strip) {
+    const std::size_t query = diagonal ? first : 0;
+    Engine::multiply(strip, extent.channels(), queries - query, weights.at(first, query),
+                     right.at(query, 0), sums.at(first, 0), accumulate);
+  });
+}
+
+template <class Engine>
+class ForwardHead {
+ public:
+  ForwardHead(Arena& arena, const HeadExtent& extent)
+      : extent_(extent),
+        keys_(arena, extent, kLeft),
+        values_(arena, extent, kLeftTransposed),
+        queries_(arena, extent, kRightColumns),
+        weights_(arena),
+        sums_{arena.take<float>(extent.channels() * kBlock), kBlock},
+        rows_(arena.take<float>(extent.channels() * kBlock)) {}
+
+  template <class T>
+  void set_keys(HeadView<const T> keys, HeadView<const T> values) {
+    keys_.pack(keys);
+    values_.pack(values);
+  }
+
+  /// lse may hold fewer entries than the padded context.
+  template <class T>
+  void run(HeadView<const T> queries, HeadView<T> out, float* lse) {
+    queries_.pack(queries);
+    const float scale = 1.0f / std::sqrt(static_cast<float>(extent_.width));
+    for (std::size_t block = 0; block < extent_.blocks(); ++block) {
+      gather(block, scale * kLog2E);
+      const std::size_t first = block * kBlock;
+      const std::size_t rows = std::min(kBlock, extent_.context - first);
+      for (std::size_t q = 0; q < rows; ++q) {
+        lse[first + q] = state_.top[q] * scale + kokkos::fast_log(state_.total[q]);
+      }
+      write(rows, HeadView<T>{out.data + first * out.stride, out.stride});
+    }
+  }
+
+ private:
+  void gather(std::size_t block, float scale) {
+    const std::size_t queries = extent_.block_size(block);
+    for (std::size_t other = 0; other <= block; ++other) {
+      const bool diagonal = other == block;
+      const std::size_t keys = extent_.block_size(other);
+      multiply_scores<Engine>(extent_, keys, queries, diagonal, keys_.left(other * kBlock),
+                              queries_.right_columns(block), weights_.raw());
+      softmax_block<Engine>(keys, queries, diagonal, other == 0, scale, extent_.width, state_,
+                            weights_, sums_);
+      gather_from_keys<Engine>(extent_, keys, queries, diagonal,
+                               values_.left_transposed(other * kBlock), weights_.right(), sums_,
+                               other > 0);
+    }
+  }
+
+  template <class T>
+  void write(std::size_t rows, HeadView<T> out) {
+    const std::size_t queries = padded(rows, kLanes);
+    for (std::size_t query = 0; query < queries; query += kLanes) {
+      const Lanes inverse = reciprocal(load(state_.total + query));
+      for (std::size_t c = 0; c < extent_.width; ++c) {
+        float* sums = sums_.at(c, query).data;
+        store(sums, load(sums) * inverse);
+      }
+    }
+    transpose(extent_.channels(), queries, sums_.data, kBlock, rows_, extent_.channels());
+    store_rows(rows, extent_.width, 1.0f, rows_, extent_.channels(), out);
+  }
+
+  HeadExtent extent_;
+  typename Engine::Tensor keys_, values_, queries_;
+  typename Engine::Weights weights_;
+  Target sums_;  // [channels, queries]
+  float* rows_;  // [queries, channels]
+  SoftmaxState state_;
+};
+
+template <class Engine>
+class BackwardHead {
+ public:
+  BackwardHead(Arena& arena, const HeadExtent& extent)
+      : extent_(extent),
+        keys_(arena, extent, kLeft | kLeftTransposed),
+        values_(arena, extent, kLeft),
+        queries_(arena, extent, kRightColumns | kRightRows),
+        d_out_(arena, extent, kRightColumns | kRightRows),
+        weights_(arena),
+        gradients_(arena),
+        d_keys_(arena.take<float>(extent.tokens() * extent.channels())),
+        d_values_(arena.take<float>(extent.tokens() * extent.channels())),
+        d_queries_(arena.take<float>(extent.blocks() * kBlock * extent.channels())),
+        rows_(arena.take<float>(extent.channels() * kBlock)),
+        lse_(arena.take<float>(extent.tokens())),
+        mean_(arena.take<float>(extent.tokens())) {}
+
+  template <class T>
+  void set_keys(HeadView<const T> keys, HeadView<const T> values) {
+    keys_.pack(keys);
+    values_.pack(values);
+  }
+
+  /// Adds the gradients of keys and values of one query head to those of the `first` and later
+  /// ones; writes the gradients of its queries.
+  template <class T>
+  void run(bool first, HeadView<const T> queries, HeadView<const T> out, HeadView<const T> d_out,
+           const float* lse, HeadView<T> d_queries) {
+    queries_.pack(queries);
+    d_out_.pack(d_out);
+    read_statistics(out, d_out, lse);
+    const float scale = 1.0f / std::sqrt(static_cast<float>(extent_.width));
+    for (std::size_t block = 0; block < extent_.blocks(); ++block) {
+      for (std::size_t later = block; later < extent_.blocks(); ++later) {
+        visit(block, later, scale * kLog2E, first && later == block);
+      }
+    }
+    for (std::size_t block = 0; block < extent_.blocks(); ++block) {
+      const std::size_t token = block * kBlock;
+      transpose(extent_.channels(), extent_.block_size(block),
+                d_queries_ + token * extent_.channels(), kBlock, rows_, extent_.channels());
+      store_rows(std::min(kBlock, extent_.context - token), extent_.width, scale, rows_,
+                 extent_.channels(),
+                 HeadView<T>{d_queries.data + token * d_queries.stride, d_queries.stride});
+    }
+  }
+
+  template <class T>
+  void write_keys(HeadView<T> d_keys, HeadView<T> d_values) {
+    const float scale = 1.0f / std::sqrt(static_cast<float>(extent_.width));
+    store_rows(extent_.context, extent_.width, scale, d_keys_, extent_.channels(), d_keys);
+    store_rows(extent_.context, extent_.width, 1.0f, d_values_, extent_.channels(), d_values);
+  }
+
+ private:
+  /// One block of keys and one of queries: everything that their weights take part in.
+  void visit(std::size_t block, std::size_t later, float scale, bool first) {
+    const bool diagonal = block == later;
+    const std::size_t keys = extent_.block_size(block), queries = extent_.block_size(later);
+    const std::size_t key = block * kBlock, query = later * kBlock;
+    const std::size_t channels = extent_.channels();
+    multiply_scores<Engine>(extent_, keys, queries, diagonal, keys_.left(key),
+                            queries_.right_columns(later), weights_.raw());
+    multiply_scores<Engine>(extent_, keys, queries, diagonal, values_.left(key),
+                            d_out_.right_columns(later), gradients_.raw());
+    softmax_backward_block<Engine>(keys, queries, diagonal, scale, lse_ + query, mean_ + query,
+                                   weights_, gradients_);
+    gather_from_queries<Engine>(extent_, keys, queries, diagonal, weights_.left(),
+                                d_out_.right_rows(query),
+                                Target{d_values_ + key * channels, channels}, !first);
+    gather_from_queries<Engine>(extent_, keys, queries, diagonal, gradients_.left(),
+                                queries_.right_rows(query),
+                                Target{d_keys_ + key * channels, channels}, !first);
+    gather_from_keys<Engine>(extent_, keys, queries, diagonal, keys_.left_transposed(key),
+                             gradients_.right(), Target{d_queries_ + query * channels, kBlock},
+                             block > 0);
+  }
+
+  /// lse in powers of two, and sum_j p_ij dp_ij = out_i . d_out_i; zero for padding.
+  template <class T>
+  void read_statistics(HeadView<const T> out, HeadView<const T> d_out, const float* lse) {
+    for (std::size_t t = 0; t < extent_.tokens(); ++t) {
+      const bool real = t < extent_.context;
+      lse_[t] = real ? lse[t] * kLog2E : 0.0f;
+      mean_[t] = real ? dot(out.data + t * out.stride, d_out.data + t * d_out.stride) : 0.0f;
+    }
+  }
+
+  template <class T>
+  float dot(const T* a, const T* b) const {
+    Lanes total = broadcast(0.0f);
+    std::size_t c = 0;
+    for (; c + kLanes <= extent_.width; c += kLanes) total = fma(load(a + c), load(b + c), total);
+    float result = sum(total);
+    for (; c < extent_.width; ++c) result += static_cast<float>(a[c]) * static_cast<float>(b[c]);
+    return result;
+  }
+
+  HeadExtent extent_;
+  typename Engine::Tensor keys_, values_, queries_, d_out_;
+  typename Engine::Weights weights_, gradients_;
+  float *d_keys_, *d_values_;  // [tokens, channels]
+  float* d_queries_;           // [blocks][channels, queries]
+  float* rows_;                // [queries, channels]
+  float *lse_, *mean_;         // [tokens]
+};
+
+}  // namespace isoflop::kernels::cpu
