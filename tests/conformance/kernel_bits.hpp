@@ -40,5 +40,6 @@ void print_bits(std::string_view primitive, std::string_view type,
 }
 
 void print_pointwise_bits();
+void print_attention_bits();
 
 }  // namespace isoflop::conformance
