@@ -1,0 +1,53 @@
+#include "train/memory.hpp"
+
+#include <fstream>
+#include <string>
+
+#include "core/bf16.hpp"
+#include "core/error.hpp"
+#include "model/transformer.hpp"
+#include "parallel/zero/gradient_sum.hpp"
+#include "train/sharding.hpp"
+
+namespace isoflop::train {
+namespace {
+
+// The value of "Key:   123 kB" in a file of /proc, in bytes.
+std::size_t proc_bytes(const char* file, const std::string& key) {
+  std::ifstream stream(file);
+  for (std::string word; stream >> word;) {
+    if (word != key) continue;
+    std::size_t kib = 0;
+    stream >> kib;
+    return kib * 1024;
+  }
+  throw Error(std::string(file) + ": has no " + key);
+}
+
+template <class T>
+MemoryPlan plan(const config::RunConfig& config, std::size_t ranks, std::size_t rank) {
+  const model::ParameterTable table(config.model);
+  const parallel::Sharding sharding = shard_parameters(table, ranks);
+  const std::size_t owned = owned_elements(config, table, sharding, rank).size();
+  MemoryPlan plan;
+  plan.weights = sharding.padded_size() * sizeof(T);
+  plan.optimizer = owned * sizeof(float) * (keeps_master<T> ? 3 : 2);
+  plan.gradients = parallel::GradientSum::memory_bytes(
+      sharding, static_cast<std::size_t>(config.parallel.virtual_ranks), rank);
+  plan.activations = model::Transformer<T>::memory_bytes(
+      config.model, static_cast<std::size_t>(config.train.micro_batch), model::Mode::training);
+  return plan;
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const config::RunConfig& config, std::size_t ranks, std::size_t rank) {
+  return config.train.precision == config::Precision::bf16 ? plan<bf16>(config, ranks, rank)
+                                                           : plan<float>(config, ranks, rank);
+}
+
+std::size_t resident_bytes() { return proc_bytes("/proc/self/status", "VmRSS:"); }
+std::size_t peak_resident_bytes() { return proc_bytes("/proc/self/status", "VmHWM:"); }
+std::size_t available_bytes() { return proc_bytes("/proc/meminfo", "MemAvailable:"); }
+
+}  // namespace isoflop::train

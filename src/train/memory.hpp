@@ -1,0 +1,31 @@
+// What a rank will hold, by formula; printed before a run and compared with the measurement after
+// it.
+#pragma once
+
+#include <cstddef>
+
+#include "config/run_config.hpp"
+
+namespace isoflop::train {
+
+struct MemoryPlan {
+  std::size_t weights = 0;      // bytes, in the precision of the run
+  std::size_t optimizer = 0;    // fp32 master weights (bf16 runs) and both moments
+  std::size_t gradients = 0;    // fp32, log2 buffers
+  std::size_t activations = 0;  // one micro-batch, kernel workspace included
+
+  std::size_t total() const { return weights + optimizer + gradients + activations; }
+};
+
+/// For rank `rank` of `ranks`.
+MemoryPlan plan_memory(const config::RunConfig& config, std::size_t ranks, std::size_t rank);
+
+/// Resident memory of this process, bytes: now, and the most it ever was. Throws Error if the
+/// system does not tell.
+std::size_t resident_bytes();
+std::size_t peak_resident_bytes();
+
+/// Memory that could still be used on this machine without swapping, bytes.
+std::size_t available_bytes();
+
+}  // namespace isoflop::train

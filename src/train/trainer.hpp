@@ -1,0 +1,71 @@
+// The state of a run in memory, and one step of it. Composes model, data, optimizer and reductions;
+// no maths of its own.
+//
+// Collective: every rank of the communicator makes a Trainer of the same configuration and calls
+// the same functions in the same order. Results have the same bits on any number of ranks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "comm/communicator.hpp"
+#include "config/run_config.hpp"
+#include "data/token_source.hpp"
+#include "model/parameters.hpp"
+#include "parallel/layout/virtual_ranks.hpp"
+#include "profile/profile.hpp"
+
+namespace isoflop::train {
+
+struct StepResult {
+  std::int64_t step;  // 1 for the first
+  double loss;        // nats/token, mean over the global batch, before the update
+  double learning_rate;
+  double gradient_norm;  // of the mean gradient, before clipping
+};
+
+/// What a checkpoint holds beside scalars: fp32 slices of the flat buffer that this rank owns.
+struct OwnedState {
+  parallel::Extent elements;
+  float* parameters;
+  float* first_moment;
+  float* second_moment;
+};
+
+class Trainer {
+ public:
+  virtual ~Trainer() = default;
+
+  /// Steps done so far.
+  std::int64_t step_count() const { return step_; }
+
+  /// The next step. Throws CheckFailed when the loss or the gradient is not finite, naming step and
+  /// tensor; then the weights are those before the step.
+  virtual StepResult step() = 0;
+
+  /// Mean loss (nats/token) over the whole validation split.
+  virtual double evaluate() = 0;
+
+  virtual const model::ParameterTable& table() const = 0;
+  virtual OwnedState owned_state() = 0;
+
+  /// After owned_state() was overwritten with the state of step `step`: makes it current.
+  /// Collective.
+  virtual void restore(std::int64_t step) = 0;
+
+  profile::Profile& profile() { return profile_; }
+
+ protected:
+  profile::Profile profile_;
+  std::int64_t step_ = 0;
+};
+
+/// A trainer at step 0, weights initialised from the seed. `config` is resolved; all references
+/// must outlive the trainer.
+std::unique_ptr<Trainer> make_trainer(const config::RunConfig& config,
+                                      const data::TokenSource& source,
+                                      comm::Communicator& communicator);
+
+}  // namespace isoflop::train

@@ -1,0 +1,93 @@
+#include "train/trainer.hpp"
+
+#include <gtest/gtest.h>
+
+#include "comm/world.hpp"
+#include "core/error.hpp"
+#include "data/synthetic.hpp"
+#include "train/memory.hpp"
+
+namespace isoflop::train {
+namespace {
+
+config::RunConfig small_run(const std::vector<std::string>& sets) {
+  ConfigDocument document = ConfigDocument::from_text(
+      "[model]\nlayers = 2\nwidth = 32\nheads = 2\ncontext = 64\n"
+      "[data]\nkind = \"markov\"\norder = 1\nsymbols = 16\n"
+      "[train]\ntokens = 131072\nglobal_batch = 16\nmicro_batch = 4\nprecision = \"fp32\"\n"
+      "[optimizer]\nlearning_rate = 0.01\n[schedule]\nwarmup_tokens = 8192\n",
+      "run.toml");
+  for (const std::string& assignment : sets) document.set(assignment);
+  return config::read_run_config(document.root());
+}
+
+struct SmallRun {
+  explicit SmallRun(const std::vector<std::string>& sets)
+      : config(small_run(sets)),
+        source({"markov", config.data.synthetic->order, config.data.synthetic->symbols, 1},
+               static_cast<std::int64_t>(config.model.context),
+               static_cast<std::uint64_t>(config.train.seed), 8192),
+        communicator(world.communicator()) {
+    config::resolve(config, static_cast<std::size_t>(source.vocabulary()), source.fingerprint());
+    trainer = make_trainer(config, source, communicator);
+  }
+
+  config::RunConfig config;
+  data::Synthetic source;
+  comm::World world;
+  comm::Communicator communicator;
+  std::unique_ptr<Trainer> trainer;
+};
+
+class Precisions : public ::testing::TestWithParam<const char*> {};
+
+// The process has a known entropy: a model that has learnt it comes close and never below what
+// chance allows.
+TEST_P(Precisions, LearnsAMarkovChainDownToItsEntropy) {
+  SmallRun run({std::string("train.precision=") + GetParam()});
+  const double before = run.trainer->evaluate();
+  for (std::int64_t step = 0; step < run.config.steps; ++step) run.trainer->step();
+  const double after = run.trainer->evaluate();
+  const double ideal = run.source.ideal_loss(run.source.context());
+  EXPECT_GT(before, ideal + 0.3);
+  EXPECT_LT(after, ideal + 0.05);
+  EXPECT_GT(after, ideal - 0.03);
+}
+INSTANTIATE_TEST_SUITE_P(All, Precisions, ::testing::Values("fp32", "bf16"));
+
+TEST(Trainer, TwoTrainersOfOneConfigurationAgreeToTheBit) {
+  SmallRun a({}), b({});
+  for (int step = 0; step < 3; ++step) EXPECT_EQ(a.trainer->step().loss, b.trainer->step().loss);
+  EXPECT_EQ(a.trainer->evaluate(), b.trainer->evaluate());
+}
+
+TEST(Trainer, DivergenceNamesStepAndTensor) {
+  SmallRun run({"optimizer.learning_rate=1e3", "optimizer.clip_norm=0.0", "optimizer.epsilon=1e-30"});
+  OwnedState state = run.trainer->owned_state();
+  run.trainer->step();
+  const model::Parameter& up = run.trainer->table().parameters()[5];
+  state.parameters[up.offset] = std::numeric_limits<float>::quiet_NaN();
+  try {
+    run.trainer->step();
+    FAIL() << "a NaN weight went unnoticed";
+  } catch (const CheckFailed& error) {
+    EXPECT_NE(std::string(error.what()).find("step 2"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("weight " + up.name), std::string::npos)
+        << error.what();
+  }
+}
+
+TEST(Trainer, MemoryMatchesTheFormula) {
+  const std::size_t before = resident_bytes();
+  SmallRun run({"model.width=256", "model.layers=4", "model.heads=4", "model.context=256",
+           "train.global_batch=32", "train.micro_batch=16", "train.precision=bf16",
+           "schedule.warmup_tokens=0"});
+  run.trainer->step();
+  const auto measured = static_cast<double>(resident_bytes() - before);
+  const auto predicted = static_cast<double>(plan_memory(run.config, 1, 0).total());
+  EXPECT_NEAR(measured / predicted, 1.0, 0.02)
+      << measured / 1e6 << " MB, predicted " << predicted / 1e6;
+}
+
+}  // namespace
+}  // namespace isoflop::train
