@@ -11,12 +11,12 @@ constexpr float kGeluLinear = 1.5957691216057308f;  // 2 sqrt(2 / pi)
 constexpr float kGeluCubic = kGeluLinear * 0.044715f;
 
 KOKKOS_INLINE_FUNCTION float gelu(float x) {
-  return x * fast_sigmoid(x * (kGeluLinear + kGeluCubic * (x * x)));
+  return scaled_sigmoid(x * (kGeluLinear + kGeluCubic * (x * x)), x);
 }
 
 KOKKOS_INLINE_FUNCTION float gelu_slope(float x) {
   const float square = x * x;
-  const float s = fast_sigmoid(x * (kGeluLinear + kGeluCubic * square));
+  const float s = scaled_sigmoid(x * (kGeluLinear + kGeluCubic * square), 1.0f);
   return s + x * (kGeluLinear + 3.0f * kGeluCubic * square) * (s * (1.0f - s));
 }
 
@@ -52,7 +52,7 @@ void swiglu_forward(std::size_t rows, std::size_t width, const T* gate_up, T* y)
         ISOFLOP_INDEPENDENT
         for (std::size_t i = 0; i < width; ++i) {
           const float g = static_cast<float>(gate[i]);
-          out[i] = T(g * fast_sigmoid(g) * static_cast<float>(up[i]));
+          out[i] = T(scaled_sigmoid(g, g * static_cast<float>(up[i])));
         }
       });
 }
@@ -72,7 +72,7 @@ void swiglu_backward(std::size_t rows, std::size_t width, const T* gate_up, cons
           const float g = static_cast<float>(gate[i]);
           const float u = static_cast<float>(up[i]);
           const float d = static_cast<float>(d_out[i]);
-          const float s = fast_sigmoid(g);
+          const float s = scaled_sigmoid(g, 1.0f);
           d_gate[i] = T(d * u * (s + g * (s * (1.0f - s))));
           d_up[i] = T(d * (g * s));
         }

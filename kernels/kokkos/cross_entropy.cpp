@@ -1,6 +1,5 @@
 // Three passes over a row, which stays in the second-level cache: its maximum, the sum of
-// exponentials, and (backward) the gradient. Computing each exponential twice is cheaper than
-// keeping it, and an online maximum would compute it twice too.
+// exponentials, and (backward) the gradient, which computes them again: cheaper than keeping them.
 #include "kernels/kokkos/cross_entropy.hpp"
 
 #include "kernels/kokkos/loops.hpp"
@@ -11,28 +10,23 @@ namespace {
 
 constexpr std::size_t kSumSegment = 1024;  // logits summed in float before double takes over
 
-/// The largest of the logits; NaN when one is minus infinity, which no softmax of a healthy model
-/// holds. (NaN and plus infinity turn the sum of exponentials into NaN.)
-KOKKOS_INLINE_FUNCTION float healthy_maximum(std::size_t count, const float* logits) {
-  float high[kLanes], low[kLanes];
-  for (std::size_t lane = 0; lane < kLanes; ++lane) high[lane] = low[lane] = logits[0];
-  const std::size_t whole = count / kLanes * kLanes;
-  for (std::size_t i = 0; i < whole; i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const float value = logits[i + lane];
-      high[lane] = value > high[lane] ? value : high[lane];
-      low[lane] = value < low[lane] ? value : low[lane];
-    }
+/// Orders floats as integers, whose maximum vectorises and does not depend on the order: NaN with a
+/// sign bit, -infinity, ..., -0, +0, ..., infinity, NaN. Its own inverse on the bits.
+KOKKOS_INLINE_FUNCTION std::int32_t ordered(std::int32_t bits) {
+  return bits ^ ((bits >> 31) & 0x7FFFFFFF);
+}
+
+/// The largest of the logits; NaN unless all are finite.
+KOKKOS_INLINE_FUNCTION float finite_maximum(std::size_t count, const float* logits) {
+  constexpr std::int32_t infinity = 0x7F800000;
+  std::int32_t high = -infinity - 1, low = infinity;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int32_t key = ordered(__builtin_bit_cast(std::int32_t, logits[i]));
+    high = key > high ? key : high;
+    low = key < low ? key : low;
   }
-  for (std::size_t i = whole; i < count; ++i) {
-    high[i - whole] = logits[i] > high[i - whole] ? logits[i] : high[i - whole];
-    low[i - whole] = logits[i] < low[i - whole] ? logits[i] : low[i - whole];
-  }
-  for (std::size_t lane = 1; lane < kLanes; ++lane) {
-    high[0] = high[lane] > high[0] ? high[lane] : high[0];
-    low[0] = low[lane] < low[0] ? low[lane] : low[0];
-  }
-  return low[0] > -kInfinity ? high[0] : __builtin_nanf("");
+  const bool finite = high < infinity && low > -infinity - 1;
+  return finite ? __builtin_bit_cast(float, ordered(high)) : __builtin_nanf("");
 }
 
 struct RowSoftmax {
@@ -41,7 +35,7 @@ struct RowSoftmax {
 };
 
 KOKKOS_INLINE_FUNCTION RowSoftmax row_softmax(std::size_t count, const float* logits) {
-  const float maximum = healthy_maximum(count, logits);
+  const float maximum = finite_maximum(count, logits);
   double sum = 0.0;
   for (std::size_t begin = 0; begin < count; begin += kSumSegment) {
     const float* segment = logits + begin;

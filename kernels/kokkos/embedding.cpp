@@ -31,8 +31,7 @@ void embedding_forward(const EmbeddingShape& shape, const std::int32_t* tokens, 
         const T* row = table + static_cast<std::size_t>(tokens[token]) * width;
         T* out = x + token * width;
         if (positions == nullptr) {
-          ISOFLOP_INDEPENDENT
-          for (std::size_t i = 0; i < width; ++i) out[i] = row[i];
+          __builtin_memcpy(out, row, width * sizeof(T));
         } else {
           const T* position = positions + token % context * width;
           ISOFLOP_INDEPENDENT

@@ -1,7 +1,7 @@
 // Elementary functions of our own. A library's differ with the processor (glibc chooses variants
 // with fused multiply-add at run time) and do not vectorise; these are branch-free, vectorise in a
-// plain loop, and give the same bits at every instruction set level. Polynomials and reductions are
-// those of Cephes (Moshier 1992), which are accurate to about 2 units in the last place.
+// plain loop, and give the same bits at every instruction set level. Logarithm, sine and cosine are
+// those of Cephes (Moshier 1992), accurate to 2 units in the last place.
 #pragma once
 
 #include <Kokkos_Core.hpp>
@@ -13,24 +13,26 @@ inline constexpr float kLn2High = 0.693359375f;  // 9 bits: products with expone
 inline constexpr float kLn2Low = -2.12194440e-4f;
 inline constexpr float kInfinity = __builtin_inff();
 
-/// e^x. Above 88.72 infinity, below -86.99 (2^-125.5) zero; NaN stays NaN.
+/// e^x to 3 units in the last place, exact at 0. Above 88.72 infinity, below -86.99 (2^-125.5)
+/// zero; NaN stays NaN.
 KOKKOS_INLINE_FUNCTION float fast_exp(float x) {
-  x = x > 89.0f ? 89.0f : x;  // these forms pass NaN on
-  x = x < -87.3f ? -87.3f : x;
-  // Adding 1.5 * 2^23 rounds to an integer n, whose bits are then the lowest of the sum.
-  const float shifted = x * 1.44269504088896341f + 12582912.0f;
-  const float n = shifted - 12582912.0f;
+  // Adding 1.5 * 2^23 rounds to an integer n, whose bits are then the lowest of the sum; 126 more
+  // make them the exponent of 2^(n - 1), which is zero for n = -126.
+  constexpr float rounder = 12582912.0f + 126.0f;
+  const float shifted = x * 1.44269504088896341f + rounder;
+  const float n = shifted - rounder;
   const float r = (x - n * kLn2High) - n * kLn2Low;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = (p * r) * r + r + 1.0f;
-  // 2^(n - 1), zero for n = -126; the doubling overflows for n = 128 exactly when e^x does.
-  const std::uint32_t bits = (__builtin_bit_cast(std::uint32_t, shifted) << 23) + (126u << 23);
-  return (p + p) * __builtin_bit_cast(float, bits);
+  const float scale = __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, shifted) << 23);
+  // 2 e^r for |r| <= ln(2) / 2, minimax with the first two coefficients fixed.
+  float p = 2.0f * 8.3125121e-3f;
+  p = p * r + 2.0f * 4.1890247e-2f;
+  p = p * r + 2.0f * 1.6667115e-1f;
+  p = p * r + 2.0f * 4.9999231e-1f;
+  p = p * r + 2.0f;
+  p = p * r + 2.0f;
+  // Selects at the end: clamping x instead would make the compiler split the loop's body.
+  const float y = x < -87.3f ? 0.0f : p * scale;
+  return x > 88.75f ? kInfinity : y;
 }
 
 /// ln x for positive normal x; +infinity and NaN stay.
@@ -54,8 +56,10 @@ KOKKOS_INLINE_FUNCTION float fast_log(float x) {
   return x < kInfinity ? y : x;
 }
 
-/// 1 / (1 + e^-x).
-KOKKOS_INLINE_FUNCTION float fast_sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+/// scale / (1 + e^-x).
+KOKKOS_INLINE_FUNCTION float scaled_sigmoid(float x, float scale) {
+  return scale / (1.0f + fast_exp(-x));
+}
 
 /// sin x and cos x for |x| <= pi / 4.
 KOKKOS_INLINE_FUNCTION float sin_octant(float x) {
