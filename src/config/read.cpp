@@ -184,16 +184,9 @@ RunConfig read_run_config(const std::string& path, const std::vector<std::string
   ConfigDocument document = ConfigDocument::from_file(path);
   for (const std::string& assignment : sets) document.set(assignment);
   ConfigTable root = document.root();
-  // A misspelt key explains a missing one better than the other way round, but only reading tells
-  // which keys are known.
-  try {
-    RunConfig config = read_run_config(root);
-    root.refuse_unknown_keys();
-    return config;
-  } catch (const InputError&) {
-    root.refuse_unknown_keys();
-    throw;
-  }
+  RunConfig config = read_run_config(root);
+  root.refuse_unknown_keys();
+  return config;
 }
 
 }  // namespace isoflop::config

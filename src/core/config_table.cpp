@@ -58,6 +58,23 @@ std::string place_of(const ConfigTable::State& state, std::string_view key) {
   throw InputError(fmt::format("{}: {}", place_of(state, key), message));
 }
 
+constexpr std::size_t kMisspelling = 2;  // edits
+
+// A misspelt key explains a missing one.
+[[noreturn]] void refuse_missing(const ConfigTable::State& state, std::string_view key,
+                                 const std::string& needed) {
+  std::vector<std::string> strangers;
+  if (state.node != nullptr) {
+    for (const auto& [name, value] : *state.node) {
+      if (!state.asked.contains(name.str())) strangers.emplace_back(name.str());
+    }
+  }
+  const std::string alike = nearest(key, strangers);
+  if (!alike.empty() && edit_distance(key, alike) <= kMisspelling)
+    refuse(state, alike, fmt::format("is not a known key; the nearest is \"{}\"", key));
+  refuse(state, key, fmt::format("is missing, needed {}", needed));
+}
+
 // The required or defaulted scalar under `key`; `convert` returns nullopt for a value of another
 // type or out of range.
 template <class Value, class Convert>
@@ -66,7 +83,7 @@ Value scalar(ConfigTable::State& state, std::string_view key, const std::optiona
   const toml::node* node = look_up(state, key);
   if (node == nullptr) {
     if (fallback) return *fallback;
-    refuse(state, key, fmt::format("is missing, needed {}", needed));
+    refuse_missing(state, key, needed);
   }
   const std::optional<Value> value = convert(*node);
   if (!value) refuse(state, key, fmt::format("seen {}, needed {}", describe(*node), needed));
@@ -100,7 +117,7 @@ template <class Value, class Convert>
 std::vector<Value> list(ConfigTable::State& state, std::string_view key, const std::string& needed,
                         Convert&& convert) {
   const toml::node* node = look_up(state, key);
-  if (node == nullptr) refuse(state, key, fmt::format("is missing, needed a list of {}", needed));
+  if (node == nullptr) refuse_missing(state, key, "a list of " + needed);
   std::vector<Value> values;
   const toml::array* array = node->as_array();
   if (array == nullptr || array->empty())
@@ -181,6 +198,11 @@ std::vector<std::int64_t> ConfigTable::integers(std::string_view key, std::int64
 std::vector<double> ConfigTable::numbers(std::string_view key, double low, double high) {
   return list<double>(*state_, key, fmt::format("a number from {} to {}", low, high),
                       [&](const toml::node& node) { return number_in(node, low, high); });
+}
+
+std::vector<std::string> ConfigTable::strings(std::string_view key) {
+  return list<std::string>(*state_, key, "strings in quotes",
+                           [](const toml::node& node) { return node.value_exact<std::string>(); });
 }
 
 ConfigTable ConfigTable::table(std::string_view key) {
@@ -328,12 +350,16 @@ ConfigDocument ConfigDocument::take(std::string_view key) {
   return taken;
 }
 
-ConfigDocument ConfigDocument::take(std::string_view key, std::size_t index) {
-  ConfigDocument taken;
-  taken.impl_->name = impl_->name;
+std::vector<ConfigDocument> ConfigDocument::take_list(std::string_view key) {
+  std::vector<ConfigDocument> taken;
   toml::array* list = impl_->table[key].as_array();
-  if (list != nullptr && index < list->size() && list->get(index)->is_table())
-    taken.impl_->table = std::move(*list->get(index)->as_table());
+  if (list == nullptr || !list->is_array_of_tables()) return taken;
+  for (toml::node& node : *list) {
+    taken.push_back(ConfigDocument());
+    taken.back().impl_->name = impl_->name;
+    taken.back().impl_->table = std::move(*node.as_table());
+  }
+  impl_->table.erase(key);
   return taken;
 }
 

@@ -36,7 +36,7 @@ class ConfigTable {
   std::vector<std::string> keys() const;
 
   /// The value of `key`, or the fallback when the key is absent; without a fallback the key is
-  /// required.
+  /// required. An error about a missing key names a key that looks like a misspelt one.
   std::int64_t integer(std::string_view key, std::int64_t low, std::int64_t high,
                        std::optional<std::int64_t> fallback = std::nullopt);
   double number(std::string_view key, double low, double high,
@@ -47,6 +47,7 @@ class ConfigTable {
                      std::optional<std::string> fallback = std::nullopt);
   std::vector<std::int64_t> integers(std::string_view key, std::int64_t low, std::int64_t high);
   std::vector<double> numbers(std::string_view key, double low, double high);
+  std::vector<std::string> strings(std::string_view key);
 
   /// The table or array of tables under `key`; an absent one is empty.
   ConfigTable table(std::string_view key);
@@ -82,10 +83,11 @@ class ConfigDocument {
   /// name `origin` as its place, or --set when there is none.
   void set(const std::string& assignment, const std::string& origin = "");
 
-  /// Moves the table under `key` out into a document of its own (empty if there is none), or table
-  /// number `index` of the list under `key`. Its lines stay known. Before the first root().
+  /// Moves the table under `key`, or every table of the list under it, out into documents of their
+  /// own; their lines stay known. Without such a table: an empty one, or none. Before the first
+  /// root().
   ConfigDocument take(std::string_view key);
-  ConfigDocument take(std::string_view key, std::size_t index);
+  std::vector<ConfigDocument> take_list(std::string_view key);
 
   /// Lays `over` on top, table by table: its keys win. Before the first root().
   void lay_over(ConfigDocument over);

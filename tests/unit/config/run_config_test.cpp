@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "tests/harness/scratch_directory.hpp"
 
 namespace isoflop::config {
 namespace {
@@ -88,6 +90,20 @@ TEST(RunConfig, RefusesWhatCannotWork) {
   EXPECT_NE(message({"data.kind=markov"}).find("remove one"), std::string::npos);
   EXPECT_NE(message({"checkpoint.at_tokens=[1000]"}).find("multiple of the 2048 tokens"),
             std::string::npos);
+}
+
+// The first thing that is wrong is named, not the keys behind it that were not read yet.
+TEST(RunConfig, NamesTheValueThatIsWrongInAFile) {
+  const test::ScratchDirectory scratch;
+  const std::string path = scratch.path() / "run.toml";
+  write_file_atomically(path, kRun);
+  try {
+    read_run_config(path, {"model.heads=3"});
+    FAIL() << "accepted";
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(),
+                 "--set model.heads=3: model.heads: seen 3, needed a divisor of width 64");
+  }
 }
 
 }  // namespace

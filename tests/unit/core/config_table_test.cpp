@@ -83,7 +83,9 @@ TEST(ConfigDocument, LaysTablesOverEachOtherAndKeepsTheirLines) {
       "[[size]]\nlabel = 'big'\nmodel.width = 'wide'\nmodel.heads = 2\n",
       "study.toml");
   ConfigDocument merged = file.take("base");
-  ConfigDocument over = file.take("size", 1);
+  std::vector<ConfigDocument> sizes = file.take_list("size");
+  ASSERT_EQ(sizes.size(), 2u);
+  ConfigDocument over = std::move(sizes[1]);
   over.erase("label");
   merged.lay_over(std::move(over));
   merged.set("model.context=1", "study.toml:9: context");
@@ -97,6 +99,14 @@ TEST(ConfigDocument, LaysTablesOverEachOtherAndKeepsTheirLines) {
   EXPECT_EQ(model.place("layers"), "study.toml:2: model.layers");
   EXPECT_FALSE(merged.root().has("label"));
   EXPECT_FALSE(file.root().has("base"));
+}
+
+TEST(ConfigTable, AMisspeltKeyExplainsAMissingOne) {
+  ConfigDocument file = ConfigDocument::from_text("widht = 64\nunrelated = 1\n", "run.toml");
+  EXPECT_EQ(message_of([&] { file.root().integer("width", 1, 64); }),
+            "run.toml:1: widht: is not a known key; the nearest is \"width\"");
+  EXPECT_EQ(message_of([&] { file.root().integer("layers", 1, 64); }),
+            "run.toml:1: layers: is missing, needed an integer from 1 to 64");
 }
 
 TEST(ConfigDocument, RefusesAValueThatIsNeitherTomlNorABareWord) {
