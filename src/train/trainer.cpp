@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <vector>
 
@@ -28,6 +29,7 @@ class TypedTrainer final : public Trainer {
 
   StepResult step() override;
   double evaluate() override;
+  double time_forward() override;
   const model::ParameterTable& table() const override { return model_.table(); }
   OwnedState owned_state() override { return {owned_, master_, first_moment_, second_moment_}; }
   void restore(std::int64_t step) override;
@@ -272,6 +274,19 @@ double TypedTrainer<T>::evaluate() {
   }
   return gather_sum(validation_losses_, validation_owner_) /
          static_cast<double>(batches_.validation_tokens());
+}
+
+template <class T>
+double TypedTrainer<T>::time_forward() {
+  batches_.load(0);
+  model_.evaluate_batch(weights_, batches_.tokens(),
+                        batches_.targets());  // warms up caches and pages
+  const auto begin = std::chrono::steady_clock::now();
+  model_.evaluate_batch(weights_, batches_.tokens(), batches_.targets());
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  profile_.reset();
+  return seconds;
 }
 
 template <class T>

@@ -48,6 +48,10 @@ class Trainer {
   /// Mean loss (nats/token) over the whole validation split.
   virtual double evaluate() = 0;
 
+  /// Seconds that the forward pass over one micro-batch takes on this rank, for predictions;
+  /// changes nothing.
+  virtual double time_forward() = 0;
+
   virtual const model::ParameterTable& table() const = 0;
   virtual OwnedState owned_state() = 0;
 
