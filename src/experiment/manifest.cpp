@@ -1,0 +1,334 @@
+#include "experiment/manifest.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <set>
+
+#include "core/atomic_file.hpp"
+#include "core/config_table.hpp"
+#include "core/error.hpp"
+#include "core/nearest.hpp"
+
+namespace isoflop::experiment {
+namespace {
+
+constexpr std::int64_t kAnySeed = std::numeric_limits<std::int64_t>::max();
+constexpr double kAnyAmount = 1e30;  // tokens or FLOP
+constexpr std::int64_t kMostLayers = 1000;
+constexpr std::int64_t kWidest = std::int64_t{1} << 20;
+constexpr std::size_t kLongestLabel = 32;
+constexpr std::string_view kNameCharacters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+// Labels become parts of file names and of columns of fixed length.
+void check_name(const ConfigTable& table, std::string_view key, const std::string& name) {
+  const bool ok = !name.empty() && name.size() <= kLongestLabel && name != "." && name != ".." &&
+                  name.find_first_not_of(kNameCharacters) == std::string::npos;
+  if (!ok) {
+    table.fail(key, fmt::format("seen '{}', needed 1 to {} letters, digits, '.', '_' or '-'", name,
+                                kLongestLabel));
+  }
+}
+
+// [1, 2, 3] or { from = 1, to = 3, step = 1 }.
+std::vector<std::int64_t> integers_or_range(ConfigTable& table, const char* key,
+                                            std::int64_t high) {
+  if (!table.is_table(key)) return table.integers(key, 1, high);
+  ConfigTable range = table.table(key);
+  const auto from = range.integer("from", 1, high);
+  const auto to = range.integer("to", from, high);
+  const auto step = range.integer("step", 1, high);
+  std::vector<std::int64_t> values;
+  for (std::int64_t value = from; value <= to; value += step) values.push_back(value);
+  return values;
+}
+
+double three_digits(double value) {
+  const double unit = std::pow(10.0, std::floor(std::log10(value)) - 2.0);
+  return std::round(value / unit) * unit;
+}
+
+// [1e12, 3e12] or { from = 1e12, to = 1e14, count = 5 }, evenly spaced in the logarithm.
+std::vector<double> amounts(ConfigTable& table, const char* key) {
+  const double low = std::numeric_limits<double>::min();
+  if (!table.is_table(key)) return table.numbers(key, low, kAnyAmount);
+  ConfigTable range = table.table(key);
+  const double from = range.number("from", low, kAnyAmount);
+  const double to = range.number("to", from, kAnyAmount);
+  const auto count = range.integer("count", 2, 1000);
+  std::vector<double> values;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const double share = static_cast<double>(i) / static_cast<double>(count - 1);
+    values.push_back(three_digits(from * std::pow(to / from, share)));
+  }
+  return values;
+}
+
+std::vector<std::int64_t> seeds_or(ConfigTable& table, const std::vector<std::int64_t>& fallback) {
+  return table.has("seeds") ? table.integers("seeds", 0, kAnySeed) : fallback;
+}
+
+// Reads what the study says of runs. Every size reads the file anew, because laying one table over
+// another uses both up.
+class RunReader {
+ public:
+  RunReader(const std::string& text, const std::string& path) : text_(text), path_(path) {
+    refuse_grid_keys(document().take("base"));
+    refuse_grid_keys(document().take("target"));
+    for (ConfigDocument& size : document().take_list("size")) refuse_grid_keys(std::move(size));
+  }
+
+  /// Base and entry number `index` of [[size]].
+  config::RunConfig listed_size(std::size_t index) const {
+    ConfigDocument over = std::move(document().take_list("size")[index]);
+    over.erase("label");
+    return read(std::move(over), {}, "");
+  }
+
+  /// Base and assignments that stand at `origin`.
+  config::RunConfig made_size(const std::vector<std::string>& sets,
+                              const std::string& origin) const {
+    return read(ConfigDocument::from_text("", path_), sets, origin);
+  }
+
+  config::RunConfig target() const {
+    ConfigDocument over = document().take("target");
+    for (const char* key : {"label", "tokens", "flops", "seed"}) over.erase(key);
+    return read(std::move(over), {}, "");
+  }
+
+ private:
+  ConfigDocument document() const { return ConfigDocument::from_text(text_, path_); }
+
+  // D and seed are not part of a size.
+  static void refuse_grid_keys(ConfigDocument document) {
+    ConfigTable train = document.root().table("train");
+    if (train.has("tokens"))
+      train.fail("tokens", "is for a [[grid]] or the [target] to say; remove it here");
+    if (train.has("seed"))
+      train.fail("seed", "is for study.seeds or the [target] to say; remove it here");
+  }
+
+  config::RunConfig read(ConfigDocument over, const std::vector<std::string>& sets,
+                         const std::string& origin) const {
+    ConfigDocument run = document().take("base");
+    run.lay_over(std::move(over));
+    for (const std::string& assignment : sets) run.set(assignment, origin);
+    run.set("train.tokens=1");  // the plan knows better
+    config::RunConfig config = config::read_run_config(run.root());
+    run.root().refuse_unknown_keys();
+    return config;
+  }
+
+  const std::string& text_;
+  const std::string& path_;
+};
+
+std::string default_label(const config::RunConfig& run) {
+  return fmt::format("w{}-l{}", run.model.width, run.model.layers);
+}
+
+// What is wrong may stand in the base, so the message names the size as well.
+template <class Read>
+config::RunConfig read_for(const std::string& label, Read&& read) {
+  try {
+    return read();
+  } catch (const InputError& error) {
+    throw InputError(fmt::format("{} (for size {})", error.what(), label));
+  }
+}
+
+std::vector<Size> listed_sizes(ConfigDocument& document, const RunReader& runs) {
+  std::vector<Size> sizes;
+  for (ConfigDocument& entry : document.take_list("size")) {
+    ConfigTable table = entry.root();
+    const std::size_t index = sizes.size();
+    Size size;
+    size.label = table.string("label", "");
+    size.place = table.place("label");
+    if (table.has("label")) check_name(table, "label", size.label);
+    size.run = read_for(size.label.empty() ? fmt::format("number {}", index + 1) : size.label,
+                        [&] { return runs.listed_size(index); });
+    if (size.label.empty()) size.label = default_label(size.run);
+    sizes.push_back(std::move(size));
+  }
+  return sizes;
+}
+
+std::vector<Size> combined_sizes(ConfigTable& root, const RunReader& runs) {
+  std::vector<Size> sizes;
+  ConfigTable table = root.table("sizes");
+  if (!root.has("sizes")) return sizes;
+  const auto widths = integers_or_range(table, "width", kWidest);
+  const auto depths = integers_or_range(table, "layers", kMostLayers);
+  for (const std::int64_t width : widths) {
+    for (const std::int64_t layers : depths) {
+      Size size;
+      size.place = table.place("width");
+      size.label = fmt::format("w{}-l{}", width, layers);
+      size.run = read_for(size.label, [&] {
+        return runs.made_size(
+            {fmt::format("model.width={}", width), fmt::format("model.layers={}", layers)},
+            size.place);
+      });
+      sizes.push_back(std::move(size));
+    }
+  }
+  return sizes;
+}
+
+// `listed`: those of [[size]], which come first.
+std::vector<Size> all_sizes(std::vector<Size> listed, ConfigTable& root, const RunReader& runs) {
+  std::vector<Size> sizes = std::move(listed);
+  root.tables("size");
+  std::ranges::move(combined_sizes(root, runs), std::back_inserter(sizes));
+  if (sizes.empty()) root.fail("size", "is missing, needed [[size]] tables or a [sizes] table");
+  std::set<std::string> labels;
+  for (const Size& size : sizes) {
+    require(labels.insert(size.label).second, "{}: seen '{}' twice, needed a name of its own",
+            size.place, size.label);
+  }
+  return sizes;
+}
+
+std::vector<std::size_t> chosen_sizes(ConfigTable& grid, const std::vector<Size>& sizes) {
+  std::vector<std::size_t> chosen;
+  if (!grid.has("sizes")) {
+    for (std::size_t i = 0; i < sizes.size(); ++i) chosen.push_back(i);
+    return chosen;
+  }
+  std::vector<std::string> labels;
+  for (const Size& size : sizes) labels.push_back(size.label);
+  for (const std::string& label : grid.strings("sizes")) {
+    const auto found = std::ranges::find(labels, label);
+    if (found == labels.end()) {
+      grid.fail("sizes", fmt::format("seen '{}', needed labels of sizes; the nearest is '{}'",
+                                     label, nearest(label, labels)));
+    }
+    chosen.push_back(static_cast<std::size_t>(found - labels.begin()));
+  }
+  return chosen;
+}
+
+// The one key of `axes` that the table has.
+std::pair<const char*, Axis> chosen_axis(const ConfigTable& table,
+                                         std::span<const std::pair<const char*, Axis>> axes) {
+  std::string names;
+  const std::pair<const char*, Axis>* found = nullptr;
+  for (const auto& axis : axes) {
+    names += (names.empty() ? "" : ", ") + std::string(axis.first);
+    if (!table.has(axis.first)) continue;
+    if (found != nullptr)
+      table.fail(axis.first, fmt::format("seen beside {}, needed only one of them", found->first));
+    found = &axis;
+  }
+  if (found == nullptr)
+    table.fail(axes[0].first, fmt::format("is missing, needed one of {}", names));
+  return *found;
+}
+
+void check_branches(const ConfigTable& table, const Grid& grid, const std::vector<Size>& sizes) {
+  for (const std::size_t i : grid.sizes) {
+    const optim::ScheduleConfig& schedule = sizes[i].run.schedule;
+    const bool decays = schedule.kind == optim::ScheduleKind::wsd && schedule.decay_fraction > 0 &&
+                        schedule.decay_fraction < 1;
+    if (!decays) {
+      table.fail("branch",
+                 fmt::format("seen true, but size {} has nothing to branch; needed "
+                             "schedule.name = \"wsd\" and a decay_fraction between 0 and 1",
+                             sizes[i].label));
+    }
+  }
+}
+
+std::vector<Grid> read_grids(ConfigTable& root, const std::vector<Size>& sizes,
+                             const std::vector<std::int64_t>& seeds) {
+  static constexpr std::array<std::pair<const char*, Axis>, 3> kAxes{
+      {{"tokens", Axis::tokens},
+       {"budgets", Axis::budgets},
+       {"tokens_per_parameter", Axis::tokens_per_parameter}}};
+  std::vector<Grid> grids;
+  for (ConfigTable table : root.tables("grid")) {
+    Grid grid;
+    grid.sizes = chosen_sizes(table, sizes);
+    const auto [key, axis] = chosen_axis(table, kAxes);
+    grid.axis = axis;
+    grid.values = amounts(table, key);
+    grid.place = table.place(key);
+    grid.branch = table.boolean("branch", false);
+    grid.seeds = seeds_or(table, seeds);
+    if (grid.branch) check_branches(table, grid, sizes);
+    grids.push_back(std::move(grid));
+  }
+  if (grids.empty()) root.fail("grid", "is missing, needed at least one [[grid]] table");
+  return grids;
+}
+
+Target read_target(ConfigTable table, const RunReader& runs, std::int64_t seed) {
+  static constexpr std::array<std::pair<const char*, Axis>, 2> kAxes{
+      {{"tokens", Axis::tokens}, {"flops", Axis::budgets}}};
+  Target target;
+  const auto [key, axis] = chosen_axis(table, kAxes);
+  target.axis = axis;
+  target.value = table.number(key, std::numeric_limits<double>::min(), kAnyAmount);
+  target.seed = table.integer("seed", 0, kAnySeed, seed);
+  target.size.label = table.string("label", "target");
+  check_name(table, "label", target.size.label);
+  target.size.place = table.place(key);
+  target.size.run = runs.target();
+  return target;
+}
+
+std::optional<FitRequest> read_fit(ConfigTable& root) {
+  if (!root.has("fit")) return std::nullopt;
+  ConfigTable table = root.table("fit");
+  FitRequest fit;
+  fit.laws = table.strings("laws");
+  if (table.has("methods")) fit.methods = table.strings("methods");
+  fit.predict = table.string("predict", "");
+  fit.huber_delta = table.number("huber_delta", 1e-12, 1e12, fit.huber_delta);
+  fit.bootstrap = table.integer("bootstrap", 0, 1'000'000, fit.bootstrap);
+  fit.seed = table.integer("seed", 0, kAnySeed, fit.seed);
+  fit.level = table.number("level", 0.01, 0.9999, fit.level);
+  return fit;
+}
+
+}  // namespace
+
+Manifest read_manifest(const std::string& text, const std::string& path) {
+  Manifest manifest;
+  manifest.path = path;
+  manifest.text = text;
+  const RunReader runs(text, path);
+  ConfigDocument document = ConfigDocument::from_text(text, path);
+  document.take("base");
+  std::vector<Size> listed = listed_sizes(document, runs);
+  ConfigDocument target = document.take("target");
+
+  ConfigTable root = document.root();
+  for (const char* taken : {"base", "target"}) root.table(taken);  // refuses all but tables
+  ConfigTable study = root.table("study");
+  manifest.name = study.string("name");
+  check_name(study, "name", manifest.name);
+  const std::vector<std::int64_t> seeds = seeds_or(study, {1});
+  manifest.sizes = all_sizes(std::move(listed), root, runs);
+  manifest.grids = read_grids(root, manifest.sizes, seeds);
+  if (!target.root().keys().empty())
+    manifest.target = read_target(target.root(), runs, seeds.front());
+  manifest.fit = read_fit(root);
+  root.refuse_unknown_keys();
+  return manifest;
+}
+
+Manifest read_manifest(const std::string& path) {
+  require(std::filesystem::is_regular_file(path), "{}: is not a file, needed a study's manifest",
+          path);
+  return read_manifest(read_file(path), path);
+}
+
+}  // namespace isoflop::experiment
