@@ -62,7 +62,8 @@ TEST(Trainer, TwoTrainersOfOneConfigurationAgreeToTheBit) {
 }
 
 TEST(Trainer, DivergenceNamesStepAndTensor) {
-  SmallRun run({"optimizer.learning_rate=1e3", "optimizer.clip_norm=0.0", "optimizer.epsilon=1e-30"});
+  SmallRun run(
+      {"optimizer.learning_rate=1e3", "optimizer.clip_norm=0.0", "optimizer.epsilon=1e-30"});
   OwnedState state = run.trainer->owned_state();
   run.trainer->step();
   const model::Parameter& up = run.trainer->table().parameters()[5];
@@ -80,8 +81,8 @@ TEST(Trainer, DivergenceNamesStepAndTensor) {
 TEST(Trainer, MemoryMatchesTheFormula) {
   const std::size_t before = resident_bytes();
   SmallRun run({"model.width=256", "model.layers=4", "model.heads=4", "model.context=256",
-           "train.global_batch=32", "train.micro_batch=16", "train.precision=bf16",
-           "schedule.warmup_tokens=0"});
+                "train.global_batch=32", "train.micro_batch=16", "train.precision=bf16",
+                "schedule.warmup_tokens=0"});
   run.trainer->step();
   const auto measured = static_cast<double>(resident_bytes() - before);
   const auto predicted = static_cast<double>(plan_memory(run.config, 1, 0).total());

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# From nothing to a verified scaling law on one machine: installs what is missing, builds, makes a corpus of real text, trains
+# the quickstart study, fits the laws, predicts the target run, trains it and compares. Running it again does nothing twice.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+study=experiments/quickstart/manifest.toml
+results=results/quickstart
+
+tools/dependencies.sh
+tools/build.sh release isoflop
+python=$(tools/python.sh)
+isoflop=build/release/bin/isoflop
+
+experiments/quickstart/prepare_corpus.sh "$isoflop" corpus/quickstart
+"$isoflop" sweep plan "$study" --out "$results"
+"$isoflop" sweep run "$study" --out "$results"
+"$isoflop" sweep collect "$study" --out "$results"
+"$python/bin/isoflop-report" "$results"

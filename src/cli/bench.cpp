@@ -1,0 +1,13 @@
+#include <CLI/CLI.hpp>
+
+#include "cli/commands.hpp"
+
+namespace isoflop::cli {
+
+void add_bench(CLI::App& app) {
+  CLI::App* bench = app.add_subcommand("bench", "Measure this machine and this build");
+  bench->require_subcommand(1);
+  add_bench_train(*bench);
+}
+
+}  // namespace isoflop::cli

@@ -1,0 +1,79 @@
+#include "train/bench.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "kernels/cpu/machine_peak.hpp"
+#include "model/cost.hpp"
+#include "train/memory.hpp"
+#include "train/source.hpp"
+#include "train/trainer.hpp"
+
+namespace isoflop::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kWarmUpSteps = 2;
+
+double since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+double peak_gflops(const config::RunConfig& config, int ranks) {
+  const bool tiles = config.train.precision == config::Precision::bf16;
+  const double one =
+      tiles ? kernels::measured_bf16_peak_gflops() : kernels::measured_fp32_peak_gflops();
+  return one * static_cast<double>(config.train.threads) * ranks;
+}
+
+// The step time of the slowest rank, in whole nanoseconds since ranks agree on integers.
+double slowest(double seconds, comm::Communicator& communicator) {
+  return 1e-9 * static_cast<double>(communicator.maximum(static_cast<std::int64_t>(1e9 * seconds)));
+}
+
+std::vector<RegionShare> shares_of(const profile::Profile& profile, double seconds) {
+  std::vector<RegionShare> shares;
+  double counted = 0.0;
+  for (std::size_t i = 0; i < profile::kRegionNames.size(); ++i) {
+    const profile::Counter& counter = profile.counters()[i];
+    if (counter.calls == 0) continue;
+    counted += counter.seconds;
+    shares.push_back({profile::kRegionNames[i], counter.seconds / seconds,
+                      1e-9 * counter.flops / counter.seconds});
+  }
+  shares.push_back({"other", 1.0 - counted / seconds, 0.0});
+  return shares;
+}
+
+}  // namespace
+
+BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicator& communicator) {
+  const Clock::time_point begin = Clock::now();
+  const auto source = open_source(config);
+  config::resolve(config, static_cast<std::size_t>(source->vocabulary()), source->fingerprint());
+  const auto trainer = make_trainer(config, *source, communicator);
+  trainer->step();
+  BenchResult result{};
+  result.first_step_seconds = slowest(since(begin), communicator);
+  for (int i = 1; i < kWarmUpSteps; ++i) trainer->step();
+  trainer->profile().reset();
+  std::vector<double> seconds;
+  for (std::int64_t i = 0; i < steps; ++i) {
+    const Clock::time_point step_begin = Clock::now();
+    trainer->step();
+    seconds.push_back(slowest(since(step_begin), communicator));
+  }
+  double total = 0.0;
+  for (const double s : seconds) total += s;
+  std::nth_element(seconds.begin(), seconds.begin() + steps / 2, seconds.end());
+  result.step_seconds = seconds[static_cast<std::size_t>(steps / 2)];
+  result.tokens_per_second = static_cast<double>(config.tokens_per_step()) / result.step_seconds;
+  result.gflops = 1e-9 * result.tokens_per_second * model::flops_per_token_exact(config.model);
+  result.share_of_peak = result.gflops / peak_gflops(config, communicator.size());
+  result.peak_rss_bytes = peak_resident_bytes();
+  result.shares = shares_of(trainer->profile(), total);
+  return result;
+}
+
+}  // namespace isoflop::train

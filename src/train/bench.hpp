@@ -1,0 +1,33 @@
+// Times training steps of a configuration and says where the time goes.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "config/run_config.hpp"
+
+namespace isoflop::train {
+
+struct RegionShare {
+  std::string region;
+  double share;   // of the step time
+  double gflops;  // GFLOP/s inside the region, 0 where no FLOP are counted
+};
+
+struct BenchResult {
+  double tokens_per_second;
+  double step_seconds;         // median
+  std::size_t peak_rss_bytes;  // of this rank
+  double gflops;  // exact model GFLOP/s of all ranks (causal attention halved, no recomputation)
+  double share_of_peak;  // of the measured dense peak of the run's format, all threads and ranks
+  double first_step_seconds;  // from the call to the end of the first step
+  std::vector<RegionShare> shares;
+};
+
+/// Runs `steps` timed steps after two warm-up ones. Collective; every rank gets the result of the
+/// slowest.
+BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicator& communicator);
+
+}  // namespace isoflop::train

@@ -1,0 +1,108 @@
+#include "train/progress.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+namespace isoflop::train {
+namespace {
+
+constexpr std::chrono::seconds kLinePeriod{10};
+constexpr std::chrono::milliseconds kDrawPeriod{250};
+
+// A launcher may already send standard output to the log.
+bool standard_output_is(const std::filesystem::path& file) {
+  struct stat output{}, log{};
+  return fstat(STDOUT_FILENO, &output) == 0 && stat(file.c_str(), &log) == 0 &&
+         output.st_dev == log.st_dev && output.st_ino == log.st_ino;
+}
+
+std::string clock_time(double seconds) {
+  const auto s = static_cast<std::int64_t>(std::ceil(seconds));
+  return s < 3600 ? fmt::format("{}:{:02}", s / 60, s % 60)
+                  : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+}
+
+}  // namespace
+
+std::string engineering(double value) {
+  constexpr std::array suffixes = {"", " k", " M", " G", " T", " P", " E"};
+  std::size_t power = 0;
+  while (std::abs(value) >= 999.5 && power + 1 < suffixes.size()) {
+    value /= 1000.0;
+    ++power;
+  }
+  return fmt::format("{:.{}f}{}", value,
+                     value >= 99.95 || power == 0 ? 0
+                     : value >= 9.995             ? 1
+                                                  : 2,
+                     suffixes[power]);
+}
+
+std::string mebibytes(std::size_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / 0x1p20);
+}
+
+Progress::Progress(const std::filesystem::path& log_file, bool silent)
+    : terminal_(!silent && isatty(STDOUT_FILENO) == 1) {
+  logger_ = std::make_shared<spdlog::logger>("train");
+  logger_->set_pattern("%Y-%m-%d %H:%M:%S %v");
+  if (silent) return;
+  logger_->sinks().push_back(std::make_shared<spdlog::sinks::stdout_sink_st>());
+  if (!standard_output_is(log_file)) {
+    logger_->sinks().push_back(
+        std::make_shared<spdlog::sinks::basic_file_sink_st>(log_file.string()));
+  }
+  logger_->set_pattern("%Y-%m-%d %H:%M:%S %v");
+  logger_->flush_on(spdlog::level::info);
+}
+
+Progress::~Progress() {
+  if (drawn_) std::fputs("\n", stdout);
+}
+
+void Progress::say(const std::string& line) {
+  if (drawn_) std::fputs("\r\033[K", stdout);
+  drawn_ = false;
+  logger_->info(line);
+}
+
+void Progress::step(const config::RunConfig& config, const StepResult& result) {
+  if (logger_->sinks().empty()) return;
+  const Clock::time_point now = Clock::now();
+  if (first_step_ < 0) {  // the first step warms up; rates count from here
+    first_step_ = result.step;
+    begin_ = printed_ = now;
+    return;
+  }
+  const bool last = result.step == config.steps;
+  if (now - printed_ <
+          (terminal_ ? std::chrono::duration_cast<Clock::duration>(kDrawPeriod) : kLinePeriod) &&
+      !last)
+    return;
+  printed_ = now;
+  const double seconds = std::chrono::duration<double>(now - begin_).count();
+  const double steps_per_second = static_cast<double>(result.step - first_step_) / seconds;
+  const std::string line = fmt::format(
+      "step {}/{}  tokens {}  loss {:.4f}  lr {:.2e}  |g| {:.3f}  {}tokens/s  ETA {}", result.step,
+      config.steps, engineering(static_cast<double>(result.step * config.tokens_per_step())),
+      result.loss, result.learning_rate, result.gradient_norm,
+      engineering(steps_per_second * static_cast<double>(config.tokens_per_step())) + " ",
+      clock_time(static_cast<double>(config.steps - result.step) / steps_per_second));
+  if (!terminal_ || last) {
+    say(line);
+    return;
+  }
+  fmt::print("\r\033[K{}", line);
+  std::fflush(stdout);
+  drawn_ = true;
+}
+
+}  // namespace isoflop::train

@@ -1,0 +1,345 @@
+#include "train/run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <numbers>
+#include <optional>
+
+#include "core/error.hpp"
+#include "model/cost.hpp"
+#include "record/run_record.hpp"
+#include "train/memory.hpp"
+#include "train/progress.hpp"
+#include "train/run_directory.hpp"
+#include "train/snapshot.hpp"
+#include "train/source.hpp"
+#include "train/stop_signal.hpp"
+
+namespace isoflop::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using profile::Region;
+using profile::Scope;
+
+std::string processor_name() {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+double bits_per_byte(double loss, const data::TokenSource& source) {
+  return loss / (std::numbers::ln2 * source.validation_bytes_per_token());
+}
+
+bool crosses(std::int64_t every, std::int64_t before, std::int64_t after) {
+  return every > 0 && before / every != after / every;
+}
+
+// Everything of one run, put together once; run() drives it.
+class Run {
+ public:
+  Run(const RunOptions& options, config::RunConfig config, const data::TokenSource& source,
+      comm::Communicator& communicator);
+
+  RunEnd go();
+
+ private:
+  void say_plan();
+  void start_or_resume();
+  record::RunFacts facts(double predicted_seconds) const;
+  double predict_seconds();
+  RunEnd train();
+  void after_step(const StepResult& result);
+  double evaluate_and_record();
+  void save();
+  void finish();
+  void record_failure(const std::string& reason);
+  std::vector<record::ProfileRow> profile_rows() const;
+  double seconds() const {
+    return previous_seconds_ + std::chrono::duration<double>(Clock::now() - begin_).count();
+  }
+  std::int64_t tokens_done() const { return trainer_->step_count() * config_.tokens_per_step(); }
+  bool is_root() const { return communicator_.is_root(); }
+
+  const RunOptions& options_;
+  config::RunConfig config_;
+  const data::TokenSource& source_;
+  comm::Communicator& communicator_;
+  std::optional<RunDirectory> directory_;  // root only
+  std::filesystem::path path_;
+  Progress progress_;
+  std::unique_ptr<Trainer> trainer_;
+  std::optional<record::RunRecord> record_;  // root only
+  Clock::time_point begin_ = Clock::now();
+  double previous_seconds_ = 0.0;
+};
+
+std::filesystem::path directory_of(const RunOptions& options, const config::RunConfig& config) {
+  return options.out.empty() ? std::filesystem::path("runs") / config::run_id(config) : options.out;
+}
+
+// The root alone takes the directory.
+std::optional<RunDirectory> open_directory(const std::filesystem::path& path,
+                                           const config::RunConfig& config,
+                                           const comm::Communicator& communicator) {
+  std::optional<RunDirectory> directory;
+  if (communicator.is_root()) {
+    directory.emplace(path);
+    directory->claim(config::run_id(config), config::to_toml(config));
+  }
+  return directory;
+}
+
+Run::Run(const RunOptions& options, config::RunConfig config, const data::TokenSource& source,
+         comm::Communicator& communicator)
+    : options_(options),
+      config_(std::move(config)),
+      source_(source),
+      communicator_(communicator),
+      directory_(open_directory(directory_of(options, config_), config_, communicator)),
+      path_(directory_of(options, config_)),
+      progress_(path_ / "log", !communicator.is_root()) {}
+
+void Run::say_plan() {
+  const model::ParameterTable table(config_.model);
+  const auto ranks = static_cast<std::size_t>(communicator_.size());
+  const MemoryPlan memory = plan_memory(config_, ranks, 0);
+  require(memory.total() < available_bytes(),
+          "{}: the run needs {} a rank, this machine has {} left; lower train.micro_batch or the "
+          "model's size",
+          options_.config.string(), mebibytes(memory.total()), mebibytes(available_bytes()));
+  const double tokens = static_cast<double>(config_.tokens());
+  progress_.say(fmt::format("run {} in {}", config::run_id(config_), path_.string()));
+  progress_.say(
+      fmt::format("N {} parameters ({} without embeddings), D {} tokens in {} steps of {}",
+                  engineering(static_cast<double>(table.n_total())),
+                  engineering(static_cast<double>(table.n_non_embedding())), engineering(tokens),
+                  config_.steps, engineering(static_cast<double>(config_.tokens_per_step()))));
+  progress_.say(fmt::format(
+      "C {:.3e} FLOP (6ND), {:.3e} (exact, causal attention halved); {} rank(s), {} virtual, ZeRO "
+      "{}, {}",
+      model::flops_per_token_6nd(config_.model) * tokens,
+      model::flops_per_token_exact(config_.model) * tokens, ranks, config_.parallel.virtual_ranks,
+      config_.parallel.zero, config::name_of(config_.train.precision)));
+  progress_.say(fmt::format(
+      "memory a rank, predicted: {} = weights {} + optimizer {} + gradients {} + activations {}",
+      mebibytes(memory.total()), mebibytes(memory.weights), mebibytes(memory.optimizer),
+      mebibytes(memory.gradients), mebibytes(memory.activations)));
+  const double epochs = source_.epochs(config_.tokens());
+  if (epochs > 1.0 + 1e-9)
+    progress_.say(fmt::format(
+        "note: the data is seen {:.2f} times; a law for fresh data does not hold for this run",
+        epochs));
+}
+
+record::RunFacts Run::facts(double predicted_seconds) const {
+  const model::ParameterTable table(config_.model);
+  const auto tokens = static_cast<double>(config_.tokens());
+  record::RunFacts facts;
+  facts.run = config::run_id(config_);
+  facts.label = options_.label.empty() ? facts.run : options_.label;
+  facts.config = config::to_toml(config_);
+  facts.data_fingerprint = config_.data_fingerprint;
+  facts.n_total = static_cast<std::int64_t>(table.n_total());
+  facts.n_non_embedding = static_cast<std::int64_t>(table.n_non_embedding());
+  facts.steps = config_.steps;
+  facts.tokens = config_.tokens();
+  facts.d_unique = source_.unique_tokens(config_.tokens());
+  facts.epochs = source_.epochs(config_.tokens());
+  facts.global_batch = config_.train.global_batch;
+  facts.micro_batch = config_.train.micro_batch;
+  facts.context = static_cast<std::int64_t>(config_.model.context);
+  facts.vocabulary = static_cast<std::int64_t>(config_.model.vocabulary);
+  facts.flops_6nd = model::flops_per_token_6nd(config_.model) * tokens;
+  facts.flops_per_token_exact = model::flops_per_token_exact(config_.model);
+  facts.flops_exact = facts.flops_per_token_exact * tokens;
+  facts.virtual_ranks = config_.parallel.virtual_ranks;
+  facts.ranks = communicator_.size();
+  facts.zero = config_.parallel.zero;
+  facts.threads = config_.train.threads;
+  facts.device = config_.train.device;
+  facts.processor = processor_name();
+  facts.precision = config::name_of(config_.train.precision);
+  facts.seed = config_.train.seed;
+  facts.predicted_memory_bytes = static_cast<std::int64_t>(
+      plan_memory(config_, static_cast<std::size_t>(communicator_.size()), 0).total());
+  facts.predicted_seconds = predicted_seconds;
+  return facts;
+}
+
+// Times one forward pass over a micro-batch; forward and backward cost three of them.
+double Run::predict_seconds() {
+  const double forward = trainer_->time_forward();
+  const double micro_batches =
+      static_cast<double>(config_.steps - trainer_->step_count()) *
+      static_cast<double>(config_.train.global_batch / config_.train.micro_batch) /
+      static_cast<double>(communicator_.size());
+  return 3.0 * forward * micro_batches;
+}
+
+void Run::start_or_resume() {
+  const auto own = latest_snapshot(path_);
+  if (own) {
+    resume_snapshot(*own, config_, *trainer_, communicator_);
+  } else if (!options_.branch_from.empty()) {
+    branch_snapshot(options_.branch_from, config_, *trainer_, communicator_);
+  }
+  const double predicted = predict_seconds();
+  progress_.say(fmt::format("time predicted: {:.0f} s", predicted));
+  if (!is_root()) return;
+  if (own) {
+    record_ =
+        record::RunRecord::resume(directory_->record(), facts(predicted), trainer_->step_count());
+    previous_seconds_ = record_->previous_seconds();
+    progress_.say(fmt::format("goes on after step {}", trainer_->step_count()));
+  } else {
+    record_ = record::RunRecord::create(directory_->record(), facts(predicted));
+    if (options_.branch_from.empty()) return;
+    record_->event(
+        {trainer_->step_count(), 0.0, "branched", "from " + options_.branch_from.string()});
+    progress_.say(fmt::format("branches off {} after step {}", options_.branch_from.string(),
+                              trainer_->step_count()));
+  }
+}
+
+double Run::evaluate_and_record() {
+  const Scope scope(trainer_->profile(), Region::evaluate);
+  const double loss = trainer_->evaluate();
+  if (is_root()) {
+    record_->evaluation(
+        "validation", {trainer_->step_count(), tokens_done(), loss, bits_per_byte(loss, source_)});
+    record_->flush();
+  }
+  progress_.say(fmt::format("step {}: validation loss {:.4f} nats/token, {:.4f} bits/byte",
+                            trainer_->step_count(), loss, bits_per_byte(loss, source_)));
+  return loss;
+}
+
+void Run::save() {
+  const Scope scope(trainer_->profile(), Region::checkpoint);
+  if (is_root()) record_->flush();
+  save_snapshot(path_, config_, *trainer_, communicator_);
+}
+
+void Run::after_step(const StepResult& result) {
+  if (is_root()) {
+    const Scope scope(trainer_->profile(), Region::record);
+    record_->train(
+        {result.step, tokens_done(), result.loss, result.learning_rate, result.gradient_norm,
+         seconds(),
+         static_cast<double>(tokens_done()) * model::flops_per_token_exact(config_.model)});
+  }
+  progress_.step(config_, result);
+  const std::int64_t before = tokens_done() - config_.tokens_per_step();
+  const bool last = result.step == config_.steps;
+  if (!last && crosses(config_.evaluate.every_tokens, before, tokens_done())) evaluate_and_record();
+  const auto& at = config_.checkpoint.at_tokens;
+  const bool branch_point = std::find(at.begin(), at.end(), tokens_done()) != at.end();
+  if (!last && (branch_point || crosses(config_.checkpoint.every_tokens, before, tokens_done())))
+    save();
+}
+
+void Run::finish() {
+  const double loss = evaluate_and_record();
+  save();
+  const MemoryPlan memory = plan_memory(config_, static_cast<std::size_t>(communicator_.size()), 0);
+  progress_.say(
+      fmt::format("finished: {:.1f} s; peak memory {} (predicted {} and the program itself)",
+                  seconds(), mebibytes(peak_resident_bytes()), mebibytes(memory.total())));
+  if (!is_root()) return;
+  record_->finish({.status = "finished",
+                   .final_loss = loss,
+                   .final_bits_per_byte = bits_per_byte(loss, source_),
+                   .peak_memory_bytes = static_cast<std::int64_t>(peak_resident_bytes()),
+                   .wall_seconds = seconds()},
+                  profile_rows());
+  directory_->mark_finished(
+      fmt::format("{{\"step\": {}, \"loss\": {}}}", trainer_->step_count(), loss));
+}
+
+RunEnd Run::train() {
+  const StopSignal stop;
+  while (trainer_->step_count() < config_.steps) {
+    after_step(trainer_->step());
+    const std::int64_t signal = communicator_.maximum(stop.received());
+    if (signal == 0 || trainer_->step_count() == config_.steps) continue;
+    save();
+    progress_.say(fmt::format("stopped by signal {} after step {}; the same command goes on",
+                              signal, trainer_->step_count()));
+    if (is_root())
+      record_->finish({.status = "stopped", .wall_seconds = seconds()}, profile_rows());
+    return RunEnd::stopped;
+  }
+  finish();
+  return RunEnd::finished;
+}
+
+void Run::record_failure(const std::string& reason) {
+  progress_.say("failed: " + reason);
+  if (!is_root()) return;
+  record_->event({trainer_->step_count() + 1, seconds(), "failed", reason});
+  record_->finish({.status = "failed", .wall_seconds = seconds()}, profile_rows());
+  directory_->mark_failed(
+      fmt::format("{{\"step\": {}, \"reason\": \"{}\"}}", trainer_->step_count() + 1, reason));
+}
+
+std::vector<record::ProfileRow> Run::profile_rows() const {
+  std::vector<record::ProfileRow> rows;
+  const auto& counters = trainer_->profile().counters();
+  for (std::size_t i = 0; i < counters.size(); ++i) {
+    rows.push_back(
+        {profile::kRegionNames[i], counters[i].seconds, counters[i].calls, counters[i].flops, 0.0});
+  }
+  return rows;
+}
+
+RunEnd Run::go() {
+  const bool finished = communicator_.maximum(is_root() && directory_->is_finished() ? 1 : 0) != 0;
+  if (finished) {
+    progress_.say(
+        fmt::format("run {} in {} is finished already", config::run_id(config_), path_.string()));
+    return RunEnd::was_finished;
+  }
+  say_plan();
+  trainer_ = make_trainer(config_, source_, communicator_);
+  start_or_resume();
+  try {
+    return train();
+  } catch (const CheckFailed& error) {
+    record_failure(error.what());
+    throw;
+  }
+}
+
+// Rank counts that the configuration cannot be dealt to.
+void check_ranks(const config::RunConfig& config, const comm::Communicator& communicator) {
+  const std::int64_t ranks = communicator.size();
+  require(
+      config.parallel.data == 0 || config.parallel.data == ranks,
+      "parallel.data: seen {}, but {} ranks were started; start mpirun -n {} or leave the key out",
+      config.parallel.data, ranks, config.parallel.data);
+  require(ranks <= config.parallel.virtual_ranks,
+          "parallel.virtual_ranks: {} ranks were started, but the global batch has {} virtual "
+          "ranks; start fewer ranks or "
+          "raise train.global_batch",
+          ranks, config.parallel.virtual_ranks);
+}
+
+}  // namespace
+
+RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
+  config::RunConfig config = config::read_run_config(options.config.string(), options.sets);
+  const auto source = open_source(config);
+  config::resolve(config, static_cast<std::size_t>(source->vocabulary()), source->fingerprint());
+  check_ranks(config, communicator);
+  return Run(options, std::move(config), *source, communicator).go();
+}
+
+}  // namespace isoflop::train

@@ -1,0 +1,40 @@
+// The directory of one run: its files, its lock, its mark.
+//
+//   run.toml   resolved configuration        run.h5      record            checkpoint/   see
+//   checkpoint/ log        what the trainer said         lock        held while a process trains it
+//   finished | failed                        written last
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "core/file_lock.hpp"
+
+namespace isoflop::train {
+
+class RunDirectory {
+ public:
+  /// Makes the directory if needed and takes its lock. InputError when another process holds it.
+  explicit RunDirectory(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path config() const { return path_ / "run.toml"; }
+  std::filesystem::path record() const { return path_ / "run.h5"; }
+  std::filesystem::path log() const { return path_ / "log"; }
+
+  bool is_finished() const;
+
+  /// Writes run.toml. InputError when the directory holds another run: its run.toml gives another
+  /// id.
+  void claim(const std::string& run_id, const std::string& config_text);
+
+  /// One line of JSON, written whole or not at all; a `failed` of an earlier attempt goes.
+  void mark_finished(const std::string& text);
+  void mark_failed(const std::string& text);
+
+ private:
+  std::filesystem::path path_;
+  FileLock lock_;
+};
+
+}  // namespace isoflop::train

@@ -1,0 +1,32 @@
+// A run's state on disk: what goes into its checkpoints and who may start from one.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "comm/communicator.hpp"
+#include "config/run_config.hpp"
+#include "train/trainer.hpp"
+
+namespace isoflop::train {
+
+/// Saves the trainer's state as RUN_DIR/checkpoint/step-<n> and removes regular ones beyond
+/// config.checkpoint.keep; those at config.checkpoint.at_tokens stay. Collective.
+void save_snapshot(const std::filesystem::path& run_directory, const config::RunConfig& config,
+                   Trainer& trainer, comm::Communicator& communicator);
+
+/// The newest complete checkpoint of a run directory.
+std::optional<std::filesystem::path> latest_snapshot(const std::filesystem::path& run_directory);
+
+/// Continues this very run from its own checkpoint. Collective. InputError when it is another
+/// run's.
+void resume_snapshot(const std::filesystem::path& checkpoint, const config::RunConfig& config,
+                     Trainer& trainer, comm::Communicator& communicator);
+
+/// Starts this run from a checkpoint of a run with the same trunk, taken while neither schedule had
+/// begun to decay: the result has the bits of a run from the beginning. Collective. InputError when
+/// that does not hold.
+void branch_snapshot(const std::filesystem::path& checkpoint, const config::RunConfig& config,
+                     Trainer& trainer, comm::Communicator& communicator);
+
+}  // namespace isoflop::train

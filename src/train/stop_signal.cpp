@@ -1,0 +1,32 @@
+#include "train/stop_signal.hpp"
+
+#include <array>
+#include <csignal>
+
+namespace isoflop::train {
+namespace {
+
+constexpr std::array kSignals = {SIGTERM, SIGINT, SIGUSR1};
+volatile std::sig_atomic_t received_signal = 0;
+std::array<struct sigaction, kSignals.size()> previous;
+
+extern "C" void remember_signal(int signal) { received_signal = signal; }
+
+}  // namespace
+
+StopSignal::StopSignal() {
+  received_signal = 0;
+  struct sigaction action{};
+  action.sa_handler = remember_signal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &previous[i]);
+}
+
+StopSignal::~StopSignal() {
+  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &previous[i], nullptr);
+}
+
+int StopSignal::received() const { return received_signal; }
+
+}  // namespace isoflop::train

@@ -1,0 +1,18 @@
+// SIGTERM, SIGINT and SIGUSR1 ask a run to stop after the step it is in.
+#pragma once
+
+namespace isoflop::train {
+
+/// While alive, the signals set a flag instead of ending the process. One object at a time.
+class StopSignal {
+ public:
+  StopSignal();
+  ~StopSignal();
+  StopSignal(const StopSignal&) = delete;
+  StopSignal& operator=(const StopSignal&) = delete;
+
+  /// The signal that came, 0 if none has.
+  int received() const;
+};
+
+}  // namespace isoflop::train
