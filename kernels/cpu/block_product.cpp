@@ -11,6 +11,10 @@ const BlockKernel<T, Y>& block_kernel(InstructionSet set) {
   switch (set) {
 #if defined(__x86_64__)
     case InstructionSet::amx:
+      if constexpr (std::is_same_v<T, bf16>) {
+        return tile_kernel<Y>();
+      }
+      [[fallthrough]];
     case InstructionSet::avx512:
       return avx512_kernel<T, Y>();
     case InstructionSet::avx2:

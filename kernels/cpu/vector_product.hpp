@@ -9,23 +9,20 @@
 // done for each load. A panel of kDepthBlock positions stays in the first-level cache while all
 // rows of the block pass.
 //
-// Lanes says what an instruction set offers:
-//   Float, Word, Half     GCC vectors of `width` float, uint32_t, uint16_t
+// Lanes, beside what vector_moves.hpp asks for:
 //   vectors, rows         shape of the tile
 //   fma(a, b, c)          a b + c, rounded once;   broadcast(p): *p in every lane
 #pragma once
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
 #include <cstring>
 #include <type_traits>
 #include <utility>
 
 #include "kernels/cpu/block_product.hpp"
 #include "kernels/cpu/flush_denormals.hpp"
-
-#define ISOFLOP_INLINE [[gnu::always_inline]] inline
+#include "kernels/cpu/vector_moves.hpp"
 
 namespace isoflop::kernels::cpu {
 namespace {
@@ -36,25 +33,6 @@ static_assert(kDepthBlock % kDepthStep == 0);
 
 template <class Lanes>
 constexpr int kPanel = Lanes::vectors * Lanes::width;  // columns
-
-/// The same bits in another vector type (std::bit_cast would be compiled for the plain target).
-template <class To, class From>
-ISOFLOP_INLINE To as(From value) {
-  static_assert(sizeof(To) == sizeof(From));
-  return (To)value;
-}
-
-template <class V>
-ISOFLOP_INLINE V load(const void* from) {
-  V value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-
-template <class V>
-ISOFLOP_INLINE void store(void* to, V value) {
-  std::memcpy(to, &value, sizeof value);
-}
 
 template <class Lanes, class T>
 ISOFLOP_INLINE typename Lanes::Float widen(const T* from) {
@@ -77,38 +55,6 @@ ISOFLOP_INLINE void expand(const T* from, std::size_t count, std::size_t padded,
 
 // ---- packing of b ------------------------------------------------------------------------------
 
-template <class Lanes, int distance, std::size_t... lane>
-ISOFLOP_INLINE void swap_blocks(typename Lanes::Word& upper, typename Lanes::Word& lower,
-                                std::index_sequence<lane...>) {
-  using Word = typename Lanes::Word;
-  constexpr std::uint32_t width = Lanes::width;
-  const Word first =
-      __builtin_shuffle(upper, lower,
-                        Word{(lane & distance) == 0 ? std::uint32_t(lane)
-                                                    : width + std::uint32_t(lane) - distance...});
-  const Word second =
-      __builtin_shuffle(upper, lower,
-                        Word{(lane & distance) == 0 ? std::uint32_t(lane) + distance
-                                                    : width + std::uint32_t(lane)...});
-  upper = first;
-  lower = second;
-}
-
-/// Transposes a square of words, exchanging off-diagonal blocks of 1, 2, 4, ... lanes.
-template <class Lanes, int distance = 1>
-ISOFLOP_INLINE void transpose(typename Lanes::Word (&rows)[Lanes::width]) {
-  if constexpr (distance < Lanes::width) {
-#pragma GCC unroll 16
-    for (int i = 0; i < Lanes::width; ++i) {
-      if ((i & distance) == 0) {
-        swap_blocks<Lanes, distance>(rows[i], rows[i + distance],
-                                     std::make_index_sequence<Lanes::width>());
-      }
-    }
-    transpose<Lanes, 2 * distance>(rows);
-  }
-}
-
 /// to [depth rounded up][stride]: `Lanes::width` columns of b, whose lines lie along the depth.
 template <class Lanes, class T>
 void pack_transposed(const Operand<T>& b, std::size_t columns, std::size_t depth,
@@ -118,16 +64,7 @@ void pack_transposed(const Operand<T>& b, std::size_t columns, std::size_t depth
   constexpr std::size_t unit = sizeof(Word) / sizeof(T);  // positions a square
   for (std::size_t position = 0; position < round_up(depth, kDepthStep); position += unit) {
     Word square[Lanes::width];
-    for (int i = 0; i < Lanes::width; ++i) {
-      const T* from = b.data + i * b.stride + position;
-      if (std::size_t(i) < columns && position + unit <= depth) {
-        square[i] = load<Word>(from);
-      } else {
-        square[i] = Word{};
-        const bool inside = std::size_t(i) < columns && position < depth;
-        if (inside) std::memcpy(&square[i], from, (depth - position) * sizeof(T));
-      }
-    }
+    load_square<Lanes>(b, columns, depth, position, square);
     transpose<Lanes>(square);
     float* target = to + position * stride;
     for (int i = 0; i < Lanes::width; ++i) {

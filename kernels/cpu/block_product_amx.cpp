@@ -1,0 +1,84 @@
+// Block products of bf16 in the processor's tile unit. Standard headers come before the change of
+// target, so that what they define inline stays plain.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "kernels/cpu/block_kernels.hpp"
+
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512bf16,avx2,fma")
+#include "kernels/cpu/tile_product.hpp"
+
+namespace isoflop::kernels::cpu {
+
+namespace {
+
+/// The instructions are written out because the compiler's intrinsics take tile numbers as literals
+/// only, which a template parameter is not.
+class HardwareTiles {
+ public:
+  struct Lanes {
+    static constexpr int width = 16;
+    typedef std::uint32_t Word __attribute__((vector_size(64)));
+    typedef std::uint16_t Half __attribute__((vector_size(32)));
+  };
+
+  HardwareTiles() {
+    alignas(64) std::uint8_t config[64] = {1};  // palette 1, then rows and bytes a row of each tile
+    for (int t = 0; t < 8; ++t) {
+      config[16 + 2 * t] = 64;
+      config[48 + t] = 16;
+    }
+    asm volatile("ldtilecfg %0" ::"m"(config));
+  }
+  ~HardwareTiles() { asm volatile("tilerelease"); }
+  HardwareTiles(const HardwareTiles&) = delete;
+  HardwareTiles& operator=(const HardwareTiles&) = delete;
+
+  template <int t>
+  ISOFLOP_INLINE void zero() {
+    asm volatile("tilezero %%tmm%c0" ::"i"(t));
+  }
+
+  template <int t>
+  ISOFLOP_INLINE void load(const void* from, std::size_t stride) {
+    asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(t) : "memory");
+  }
+
+  template <int t>
+  ISOFLOP_INLINE void stream(const void* from, std::size_t stride) {
+    asm volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(t) : "memory");
+  }
+
+  template <int t>
+  ISOFLOP_INLINE void store(void* to, std::size_t stride) {
+    asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(t) : "memory");
+  }
+
+  template <int c, int a, int b>
+  ISOFLOP_INLINE void multiply() {
+    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(c), "i"(a), "i"(b));
+  }
+
+  ISOFLOP_INLINE static void round(const float* from, bf16* to) {
+    const __m512bh rounded = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + 16), _mm512_loadu_ps(from));
+    std::memcpy(to, &rounded, sizeof rounded);
+  }
+};
+
+}  // namespace
+
+template <class Y>
+const BlockKernel<bf16, Y>& tile_kernel() {
+  static constexpr BlockKernel<bf16, Y> kernel = make_tile_kernel<HardwareTiles, Y>();
+  return kernel;
+}
+
+template const BlockKernel<bf16, bf16>& tile_kernel();
+template const BlockKernel<bf16, float>& tile_kernel();
+
+}  // namespace isoflop::kernels::cpu
+#endif
