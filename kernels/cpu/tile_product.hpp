@@ -17,6 +17,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <type_traits>
 
@@ -27,7 +28,8 @@ namespace isoflop::kernels::cpu {
 namespace {
 
 constexpr std::size_t kTileRows = 16;
-constexpr std::size_t kTileBytes = 1024;            // 16 rows of 64 bytes
+constexpr std::size_t kTileRowBytes = 64;
+constexpr std::size_t kTileBytes = kTileRows * kTileRowBytes;
 constexpr std::size_t kSide = 2 * kTileRows;        // rows and columns of a block of results
 constexpr std::size_t kStepBytes = 2 * kTileBytes;  // an operand's two tiles for 32 positions
 constexpr std::size_t kTileDepthBlock = 512;        // positions
@@ -36,74 +38,70 @@ static_assert(kTileDepthBlock % kDepthStep == 0);
 
 // ---- packing -----------------------------------------------------------------------------------
 
-/// Pairs of positions as words: lane i is (line i at position, line i at position + 1); zeros
-/// beyond `lines` and beyond the depth.
-template <class Lanes>
-ISOFLOP_INLINE typename Lanes::Word load_pairs(const Operand<bf16>& lines_at, std::size_t lines,
+/// Pairs of positions as words: lane i is (line i at position, line i at position + 1). Unless
+/// `full`, zeros beyond `lines` and beyond the depth.
+template <class Lanes, bool full>
+ISOFLOP_INLINE typename Lanes::Word load_pairs(const Operand<bf16>& from, std::size_t lines,
                                                std::size_t depth, std::size_t position) {
-  using Half = typename Lanes::Half;
   using Word = typename Lanes::Word;
-  Half pair[2] = {};
-  for (std::size_t i = 0; i < 2 && position + i < depth; ++i) {
-    const bf16* from = lines_at.data + (position + i) * lines_at.stride;
-    if (lines >= Lanes::width) {
-      pair[i] = load<Half>(from);
-    } else {
-      std::memcpy(&pair[i], from, lines * sizeof(bf16));
+  typename Lanes::Half pair[2] = {};
+#pragma GCC unroll 2
+  for (std::size_t i = 0; i < 2; ++i) {
+    const bf16* at = from.data + (position + i) * from.stride;
+    if (full || (lines >= Lanes::width && position + i < depth)) {
+      pair[i] = load<typename Lanes::Half>(at);
+    } else if (position + i < depth) {
+      std::memcpy(&pair[i], at, lines * sizeof(bf16));
     }
   }
   return __builtin_convertvector(pair[0], Word) | __builtin_convertvector(pair[1], Word) << 16;
+}
+
+/// The operand's tile holds a line a row (a), or a pair of positions a row (b).
+enum class TileOf { a, b };
+
+/// `Lanes::width` rows and words of a tile: lines x pairs, transposed where the memory lies the
+/// other way round.
+template <class Lanes, TileOf which, bool full>
+ISOFLOP_INLINE void pack_tile_square(const Operand<bf16>& from, std::size_t lines,
+                                     std::size_t depth, std::size_t position, std::byte* to) {
+  constexpr bool line_a_row = which == TileOf::a;
+  typename Lanes::Word square[Lanes::width];
+  if (from.along == Contiguous::depth) {
+    load_square<Lanes, full>(from, lines, depth, position, square);
+    if (!line_a_row) transpose<Lanes>(square);
+  } else {
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < Lanes::width; ++i) {
+      square[i] = load_pairs<Lanes, full>(from, lines, depth, position + 2 * i);
+    }
+    if (line_a_row) transpose<Lanes>(square);
+  }
+#pragma GCC unroll 16
+  for (std::size_t i = 0; i < Lanes::width; ++i) store(to + i * kTileRowBytes, square[i]);
 }
 
 constexpr std::size_t lines_left(std::size_t all, std::size_t before) {
   return all > before ? all - before : 0;
 }
 
-/// One tile of b: [16 pairs of positions][16 columns][2].
-template <class Lanes>
-void pack_b_tile(const Operand<bf16>& b, std::size_t columns, std::size_t depth,
-                 std::size_t position, std::byte* tile) {
-  constexpr std::size_t kRowBytes = kTileBytes / kTileRows;
-  for (std::size_t column = 0; column < kTileRows; column += Lanes::width) {
-    const std::size_t lines = lines_left(columns, column);
-    const Operand<bf16> lines_at = b.from(column, 0);
+/// One tile from 16 lines and 32 positions: a as [16 lines][32 positions], b as [16 pairs of
+/// positions][16 lines][2].
+template <class Lanes, TileOf which>
+void pack_tile(const Operand<bf16>& from, std::size_t lines, std::size_t depth,
+               std::size_t position, std::byte* tile) {
+  const bool full = lines >= kTileRows && position + kDepthStep <= depth;
+  for (std::size_t line = 0; line < kTileRows; line += Lanes::width) {
+    const Operand<bf16> lines_at = from.from(line, 0);
+    const std::size_t left = lines_left(lines, line);
     for (std::size_t pair = 0; pair < kTileRows; pair += Lanes::width) {
-      typename Lanes::Word square[Lanes::width];
-      if (b.along == Contiguous::depth) {
-        load_square<Lanes>(lines_at, lines, depth, position + 2 * pair, square);
-        transpose<Lanes>(square);
+      const std::size_t row = which == TileOf::a ? line : pair;
+      const std::size_t word = which == TileOf::a ? pair : line;
+      std::byte* to = tile + row * kTileRowBytes + word * sizeof(std::uint32_t);
+      if (full) {
+        pack_tile_square<Lanes, which, true>(lines_at, left, depth, position + 2 * pair, to);
       } else {
-        for (std::size_t i = 0; i < Lanes::width; ++i) {
-          square[i] = load_pairs<Lanes>(lines_at, lines, depth, position + 2 * (pair + i));
-        }
-      }
-      for (std::size_t i = 0; i < Lanes::width; ++i) {
-        store(tile + (pair + i) * kRowBytes + 4 * column, square[i]);
-      }
-    }
-  }
-}
-
-/// One tile of a: [16 rows][32 positions].
-template <class Lanes>
-void pack_a_tile(const Operand<bf16>& a, std::size_t rows, std::size_t depth, std::size_t position,
-                 std::byte* tile) {
-  constexpr std::size_t kRowBytes = kTileBytes / kTileRows;
-  for (std::size_t row = 0; row < kTileRows; row += Lanes::width) {
-    const std::size_t lines = lines_left(rows, row);
-    const Operand<bf16> lines_at = a.from(row, 0);
-    for (std::size_t pair = 0; pair < kTileRows; pair += Lanes::width) {
-      typename Lanes::Word square[Lanes::width];
-      if (a.along == Contiguous::depth) {
-        load_square<Lanes>(lines_at, lines, depth, position + 2 * pair, square);
-      } else {
-        for (std::size_t i = 0; i < Lanes::width; ++i) {
-          square[i] = load_pairs<Lanes>(lines_at, lines, depth, position + 2 * (pair + i));
-        }
-        transpose<Lanes>(square);
-      }
-      for (std::size_t i = 0; i < Lanes::width; ++i) {
-        store(tile + (row + i) * kRowBytes + 4 * pair, square[i]);
+        pack_tile_square<Lanes, which, false>(lines_at, left, depth, position + 2 * pair, to);
       }
     }
   }
@@ -117,7 +115,7 @@ void pack_tile_panels(const BlockProduct<bf16, Y>& product, std::size_t first, s
     for (std::size_t step = 0; step < steps; ++step) {
       for (std::size_t half = 0; half < 2; ++half) {
         const std::size_t column = panel * kSide + half * kTileRows;
-        pack_b_tile<typename Tiles::Lanes>(
+        pack_tile<typename Tiles::Lanes, TileOf::b>(
             product.b.from(column, 0), lines_left(product.columns, column), product.depth,
             step * kDepthStep, packed + (panel * steps + step) * kStepBytes + half * kTileBytes);
       }
@@ -138,17 +136,17 @@ template <class Tiles, class Y>
 RowsOfA rows_of_a(const BlockProduct<bf16, Y>& block, std::byte* packed) {
   if (block.a.along == Contiguous::depth && block.rows == kSide && block.depth % kDepthStep == 0) {
     return {reinterpret_cast<const std::byte*>(block.a.data), block.a.stride * sizeof(bf16),
-            kTileBytes / kTileRows};
+            kTileRowBytes};
   }
   for (std::size_t step = 0; step < ceil_div(block.depth, kDepthStep); ++step) {
     for (std::size_t half = 0; half < 2; ++half) {
       const std::size_t row = half * kTileRows;
-      pack_a_tile<typename Tiles::Lanes>(block.a.from(row, 0), lines_left(block.rows, row),
-                                         block.depth, step * kDepthStep,
-                                         packed + step * kStepBytes + half * kTileBytes);
+      pack_tile<typename Tiles::Lanes, TileOf::a>(block.a.from(row, 0), lines_left(block.rows, row),
+                                                  block.depth, step * kDepthStep,
+                                                  packed + step * kStepBytes + half * kTileBytes);
     }
   }
-  return {packed, kTileBytes / kTileRows, kStepBytes};
+  return {packed, kTileRowBytes, kStepBytes};
 }
 
 /// 32 x 32 sums on their way from a buffer to c, a few rows at a time.
@@ -209,10 +207,9 @@ ISOFLOP_INLINE void store_sums(Tiles& tiles, float* to, std::size_t stride) {
 template <class Tiles>
 ISOFLOP_INLINE void multiply_step(Tiles& tiles, const std::byte* a, std::size_t row_bytes,
                                   const std::byte* b) {
-  constexpr std::size_t kRowBytes = kTileBytes / kTileRows;
-  tiles.template stream<6>(b, kRowBytes);
+  tiles.template stream<6>(b, kTileRowBytes);
   tiles.template load<4>(a, row_bytes);
-  tiles.template stream<7>(b + kTileBytes, kRowBytes);
+  tiles.template stream<7>(b + kTileBytes, kTileRowBytes);
   tiles.template multiply<0, 4, 6>();
   tiles.template load<5>(a + kTileRows * row_bytes, row_bytes);
   tiles.template multiply<1, 4, 7>();

@@ -67,22 +67,23 @@ ISOFLOP_INLINE void transpose(typename Lanes::Word (&rows)[Lanes::width]) {
   }
 }
 
-/// square [i] = a word from each of `Lanes::width` lines of b along the depth, from `position` on;
-/// zeros beyond the last line and the depth.
-template <class Lanes, class T>
-ISOFLOP_INLINE void load_square(const Operand<T>& b, std::size_t lines, std::size_t depth,
+/// square [i] = a word from each of `Lanes::width` lines along the depth, from `position` on.
+/// Unless `full`, zeros beyond the last line and the depth.
+template <class Lanes, bool full, class T>
+ISOFLOP_INLINE void load_square(const Operand<T>& from, std::size_t lines, std::size_t depth,
                                 std::size_t position,
                                 typename Lanes::Word (&square)[Lanes::width]) {
   using Word = typename Lanes::Word;
   constexpr std::size_t unit = sizeof(Word) / sizeof(T);  // positions a line
+#pragma GCC unroll 16
   for (int i = 0; i < Lanes::width; ++i) {
-    const T* from = b.data + i * b.stride + position;
-    if (std::size_t(i) < lines && position + unit <= depth) {
-      square[i] = load<Word>(from);
+    const T* at = from.data + i * from.stride + position;
+    if (full || (std::size_t(i) < lines && position + unit <= depth)) {
+      square[i] = load<Word>(at);
     } else {
       square[i] = Word{};
       const bool inside = std::size_t(i) < lines && position < depth;
-      if (inside) std::memcpy(&square[i], from, (depth - position) * sizeof(T));
+      if (inside) std::memcpy(&square[i], at, (depth - position) * sizeof(T));
     }
   }
 }

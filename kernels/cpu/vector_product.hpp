@@ -55,25 +55,38 @@ ISOFLOP_INLINE void expand(const T* from, std::size_t count, std::size_t padded,
 
 // ---- packing of b ------------------------------------------------------------------------------
 
+/// to [unit][stride]: `unit` positions of `Lanes::width` columns of b, whose lines lie along the
+/// depth.
+template <class Lanes, bool full, class T>
+ISOFLOP_INLINE void pack_square(const Operand<T>& b, std::size_t columns, std::size_t depth,
+                                std::size_t position, std::size_t stride, float* to) {
+  using Float = typename Lanes::Float;
+  typename Lanes::Word square[Lanes::width];
+  load_square<Lanes, full>(b, columns, depth, position, square);
+  transpose<Lanes>(square);
+#pragma GCC unroll 16
+  for (int i = 0; i < Lanes::width; ++i) {
+    if constexpr (std::is_same_v<T, float>) {
+      store(to + i * stride, as<Float>(square[i]));
+    } else {
+      store(to + 2 * i * stride, as<Float>(square[i] << 16));
+      store(to + (2 * i + 1) * stride, as<Float>(square[i] & 0xFFFF0000u));
+    }
+  }
+}
+
 /// to [depth rounded up][stride]: `Lanes::width` columns of b, whose lines lie along the depth.
 template <class Lanes, class T>
 void pack_transposed(const Operand<T>& b, std::size_t columns, std::size_t depth,
                      std::size_t stride, float* to) {
-  using Word = typename Lanes::Word;
-  using Float = typename Lanes::Float;
-  constexpr std::size_t unit = sizeof(Word) / sizeof(T);  // positions a square
-  for (std::size_t position = 0; position < round_up(depth, kDepthStep); position += unit) {
-    Word square[Lanes::width];
-    load_square<Lanes>(b, columns, depth, position, square);
-    transpose<Lanes>(square);
+  constexpr std::size_t unit = sizeof(typename Lanes::Word) / sizeof(T);  // positions a square
+  const std::size_t padded_depth = round_up(depth, kDepthStep);
+  for (std::size_t position = 0; position < padded_depth; position += unit) {
     float* target = to + position * stride;
-    for (int i = 0; i < Lanes::width; ++i) {
-      if constexpr (std::is_same_v<T, float>) {
-        store(target + i * stride, as<Float>(square[i]));
-      } else {
-        store(target + 2 * i * stride, as<Float>(square[i] << 16));
-        store(target + (2 * i + 1) * stride, as<Float>(square[i] & 0xFFFF0000u));
-      }
+    if (columns >= Lanes::width && position + unit <= depth) {
+      pack_square<Lanes, true>(b, columns, depth, position, stride, target);
+    } else {
+      pack_square<Lanes, false>(b, columns, depth, position, stride, target);
     }
   }
 }
