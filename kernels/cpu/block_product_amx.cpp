@@ -24,6 +24,10 @@ class HardwareTiles {
     static constexpr int width = 16;
     typedef std::uint32_t Word __attribute__((vector_size(64)));
     typedef std::uint16_t Half __attribute__((vector_size(32)));
+
+    ISOFLOP_INLINE static Word widen(Half halves) {
+      return (Word)_mm512_cvtepu16_epi32((__m256i)halves);
+    }
   };
 
   HardwareTiles() {

@@ -24,6 +24,13 @@ struct Avx2 {
   typedef std::uint32_t Word __attribute__((vector_size(32)));
   typedef std::uint16_t Half __attribute__((vector_size(16)));
 
+  ISOFLOP_INLINE static Word widen(Half halves) {
+    return (Word)_mm256_cvtepu16_epi32((__m128i)halves);
+  }
+  ISOFLOP_INLINE static Half narrow(Word words) {
+    const __m256i in_lanes = _mm256_packus_epi32((__m256i)words, (__m256i)words);
+    return (Half)_mm256_castsi256_si128(_mm256_permute4x64_epi64(in_lanes, 0x08));
+  }
   ISOFLOP_INLINE static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
   ISOFLOP_INLINE static Float broadcast(const float* from) { return _mm256_broadcast_ss(from); }
 };

@@ -14,6 +14,8 @@ struct Scalar {
   typedef std::uint32_t Word __attribute__((vector_size(4)));
   typedef std::uint16_t Half __attribute__((vector_size(2)));
 
+  ISOFLOP_INLINE static Word widen(Half halves) { return __builtin_convertvector(halves, Word); }
+  ISOFLOP_INLINE static Half narrow(Word words) { return __builtin_convertvector(words, Half); }
   ISOFLOP_INLINE static Float fma(Float a, Float b, Float c) {
     return Float{std::fma(a[0], b[0], c[0])};
   }

@@ -43,7 +43,6 @@ static_assert(kTileDepthBlock % kDepthStep == 0);
 template <class Lanes, bool full>
 ISOFLOP_INLINE typename Lanes::Word load_pairs(const Operand<bf16>& from, std::size_t lines,
                                                std::size_t depth, std::size_t position) {
-  using Word = typename Lanes::Word;
   typename Lanes::Half pair[2] = {};
 #pragma GCC unroll 2
   for (std::size_t i = 0; i < 2; ++i) {
@@ -54,7 +53,7 @@ ISOFLOP_INLINE typename Lanes::Word load_pairs(const Operand<bf16>& from, std::s
       std::memcpy(&pair[i], at, lines * sizeof(bf16));
     }
   }
-  return __builtin_convertvector(pair[0], Word) | __builtin_convertvector(pair[1], Word) << 16;
+  return Lanes::widen(pair[0]) | Lanes::widen(pair[1]) << 16;
 }
 
 /// The operand's tile holds a line a row (a), or a pair of positions a row (b).

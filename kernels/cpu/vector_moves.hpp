@@ -3,6 +3,7 @@
 //
 // Lanes says what an instruction set offers:
 //   Float, Word, Half     GCC vectors of `width` float, uint32_t, uint16_t
+//   widen(Half)           to Word, with zeros above
 #pragma once
 
 #include <cstdint>

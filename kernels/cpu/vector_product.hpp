@@ -10,6 +10,7 @@
 // rows of the block pass.
 //
 // Lanes, beside what vector_moves.hpp asks for:
+//   narrow(Word)          the lower halves
 //   vectors, rows         shape of the tile
 //   fma(a, b, c)          a b + c, rounded once;   broadcast(p): *p in every lane
 #pragma once
@@ -40,7 +41,7 @@ ISOFLOP_INLINE typename Lanes::Float widen(const T* from) {
     return load<typename Lanes::Float>(from);
   } else {
     const auto halves = load<typename Lanes::Half>(from);
-    return as<typename Lanes::Float>(__builtin_convertvector(halves, typename Lanes::Word) << 16);
+    return as<typename Lanes::Float>(Lanes::widen(halves) << 16);
   }
 }
 
@@ -191,7 +192,7 @@ ISOFLOP_INLINE typename Lanes::Half round_to_bf16(typename Lanes::Float value) {
   const Word word = as<Word>(value);
   const Word rounded = word + 0x7FFFu + ((word >> 16) & 1u);
   const Word chosen = (word & 0x7FFFFFFFu) > 0x7F800000u ? word | 0x400000u : rounded;
-  return __builtin_convertvector(chosen >> 16, typename Lanes::Half);
+  return Lanes::narrow(chosen >> 16);
 }
 
 template <class Lanes, class Y>
