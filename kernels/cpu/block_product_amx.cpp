@@ -25,8 +25,9 @@ class HardwareTiles {
     typedef std::uint32_t Word __attribute__((vector_size(64)));
     typedef std::uint16_t Half __attribute__((vector_size(32)));
 
+    // masks of ones, because GCC 12 warns of an undefined operand inside the unmasked forms
     ISOFLOP_INLINE static Word widen(Half halves) {
-      return (Word)_mm512_cvtepu16_epi32((__m256i)halves);
+      return (Word)_mm512_maskz_cvtepu16_epi32(0xFFFF, (__m256i)halves);
     }
   };
 
