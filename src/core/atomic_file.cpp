@@ -35,18 +35,25 @@ void rename_durably(const std::filesystem::path& from, const std::filesystem::pa
   sync_path(folder.empty() ? "." : folder);
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+void replace_file(const std::filesystem::path& path,
+                  const std::function<void(const std::filesystem::path&)>& write) {
   const std::filesystem::path beside = path_beside(path);
   try {
-    FileDescriptor file(beside, O_WRONLY | O_CREAT | O_TRUNC);
-    file.write(std::as_bytes(std::span(content)), 0);
-    file.sync();
-    file.close();
+    write(beside);
+    sync_path(beside);
     rename_durably(beside, path);
   } catch (...) {
     ::unlink(beside.c_str());
     throw;
   }
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+  replace_file(path, [&](const std::filesystem::path& beside) {
+    FileDescriptor file(beside, O_WRONLY | O_CREAT | O_TRUNC);
+    file.write(std::as_bytes(std::span(content)), 0);
+    file.close();
+  });
 }
 
 std::string read_file(const std::filesystem::path& path) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,10 @@ namespace isoflop {
 
 /// `path` holds exactly `content` afterwards, or what it held before.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+
+/// The same for a file that a library makes: `write` makes it at the path it is given.
+void replace_file(const std::filesystem::path& path,
+                  const std::function<void(const std::filesystem::path&)>& write);
 
 /// The whole file.
 std::string read_file(const std::filesystem::path& path);

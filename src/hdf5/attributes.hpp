@@ -1,0 +1,27 @@
+// Typed attributes: int64, float64 or UTF-8 text (variable length, so that h5py gives a str).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "hdf5/file.hpp"
+
+namespace isoflop::hdf5 {
+
+using Value = std::variant<std::int64_t, double, std::string>;
+using Attributes = std::vector<std::pair<std::string, Value>>;
+
+/// Adds attributes to the object; one that is there is replaced.
+void write_attributes(File& file, const std::string& object, const Attributes& attributes);
+
+/// All attributes of the object, sorted by name. Integers and floats of any width are converted; an
+/// attribute of another kind (an array, say) is an Error.
+Attributes read_attributes(const File& file, const std::string& object);
+
+/// The value by that name, or nullptr.
+const Value* find(const Attributes& attributes, const std::string& name);
+
+}  // namespace isoflop::hdf5

@@ -1,0 +1,57 @@
+#include "record/results.hpp"
+
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "core/version.hpp"
+#include "hdf5/attributes.hpp"
+#include "hdf5/table.hpp"
+#include "record/run_data.hpp"
+
+namespace isoflop::record {
+namespace {
+
+void write_file(const std::filesystem::path& path, const Results& results) {
+  hdf5::File file = hdf5::File::create(path);
+  constexpr std::size_t kBytesOfRun = 2048, kBytesOfFile = 65536;  // ample, links included
+  file.reserve(kBytesOfFile + results.rows.size() * kBytesOfRun);
+  hdf5::write_attributes(file, "/",
+                         {{"schema", kSchema},
+                          {"isoflop_version", version()},
+                          {"isoflop_commit", commit()},
+                          {"sweep", results.sweep},
+                          {"data_fingerprint", results.data_fingerprint}});
+  hdf5::write_table(file, "/runs", results.rows);
+  file.make_group("/curves");
+  for (const ResultRow& row : results.rows)
+    file.link_external("/curves/" + row.run, "runs/" + row.run + "/run.h5", "/");
+  file.close();
+}
+
+std::string text_attribute(const hdf5::Attributes& attributes, const char* name,
+                           const std::string& where) {
+  const hdf5::Value* value = hdf5::find(attributes, name);
+  require(value != nullptr && std::holds_alternative<std::string>(*value),
+          "{}: the attribute {} is missing: this is no results file", where, name);
+  return std::get<std::string>(*value);
+}
+
+}  // namespace
+
+void write_results(const std::filesystem::path& path, const Results& results) {
+  replace_file(path, [&](const std::filesystem::path& beside) { write_file(beside, results); });
+}
+
+Results read_results(const std::filesystem::path& path) {
+  const std::string where = path.string();
+  const hdf5::File file = hdf5::File::open(path, hdf5::Access::read);
+  const hdf5::Attributes attributes = hdf5::read_attributes(file, "/");
+  const hdf5::Value* schema = hdf5::find(attributes, "schema");
+  require(schema != nullptr && *schema == hdf5::Value(kSchema),
+          "{}: schema {} is needed: the file is no results file, or of another version of isoflop",
+          where, kSchema);
+  return {text_attribute(attributes, "sweep", where),
+          text_attribute(attributes, "data_fingerprint", where),
+          hdf5::read_table<ResultRow>(file, "/runs")};
+}
+
+}  // namespace isoflop::record

@@ -1,0 +1,51 @@
+#include "record/run_reader.hpp"
+
+#include <chrono>
+#include <thread>
+
+#include "core/error.hpp"
+#include "record/row_group.hpp"
+#include "record/run_facts.hpp"
+
+namespace isoflop::record {
+namespace {
+
+template <class Row>
+std::vector<Row> rows_of(const hdf5::File& file, const std::string& group) {
+  return RowGroup<Row>::open(file, group).read();
+}
+
+RunData read_once(const std::filesystem::path& path) {
+  const hdf5::File file = hdf5::File::open(path, hdf5::Access::swmr_read);
+  RunData data;
+  from_attributes(hdf5::read_attributes(file, "/"), path.string(), data.facts, data.outcome);
+  data.train = rows_of<TrainRow>(file, "/train");
+  for (const std::string& set : file.children("/eval"))
+    data.eval[set] = rows_of<EvalRow>(file, "/eval/" + set);
+  data.events = rows_of<EventRow>(file, "/events");
+  data.profile = rows_of<ProfileRow>(file, "/profile");
+  const auto summary = rows_of<RunOutcome>(file, "/summary");
+  require(!summary.empty(), "{}: /summary is empty: this is no run record", path.string());
+  data.outcome = summary.front();
+  return data;
+}
+
+}  // namespace
+
+RunData read_run(const std::filesystem::path& path) {
+  // A writer may rewrite the block that is being read, or be just opening the file: then the next
+  // look succeeds.
+  constexpr int kTries = 5;
+  for (int tried = 1;; ++tried) {
+    try {
+      return read_once(path);
+    } catch (const InputError&) {
+      throw;
+    } catch (const Error&) {
+      if (tried == kTries || !std::filesystem::exists(path)) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20 * tried));
+  }
+}
+
+}  // namespace isoflop::record

@@ -1,0 +1,14 @@
+// Reads run.h5 at any time: while it is written, after its writer was killed, after it ended.
+#pragma once
+
+#include <filesystem>
+
+#include "record/run_data.hpp"
+
+namespace isoflop::record {
+
+/// Every row that was flushed. While the run goes on or was killed, outcome.status is "running".
+/// InputError for a file that is no run record; Error when it cannot be read, naming the path.
+RunData read_run(const std::filesystem::path& path);
+
+}  // namespace isoflop::record
