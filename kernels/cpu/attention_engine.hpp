@@ -55,13 +55,64 @@ struct HeadExtent {
   }
 };
 
-/// target[c][r] = source[r][c]; rows and columns are multiples of 16.
-inline void transpose(std::size_t rows, std::size_t columns, const float* source,
-                      std::size_t source_row, float* target, std::size_t target_row) {
-  for (std::size_t r = 0; r < rows; r += kLanes) {
-    for (std::size_t c = 0; c < columns; ++c) {
-      for (std::size_t lane = 0; lane < kLanes; ++lane) {
-        target[c * target_row + r + lane] = source[(r + lane) * source_row + c];
+// Rows of one head are a few cache lines each, far apart: too short for the processor to notice a
+// stream, so the rows of the next sixteen tokens are asked for while these are worked on.
+template <class T>
+inline void prefetch_row(const HeadExtent& extent, HeadView<const T> rows, std::size_t token,
+                         std::size_t channel) {
+  __builtin_prefetch(rows.data + std::min(token, extent.context - 1) * rows.stride + channel, 0);
+}
+template <class T>
+inline void prefetch_target(const HeadExtent& extent, HeadView<T> rows, std::size_t token,
+                            std::size_t channel) {
+  __builtin_prefetch(rows.data + std::min(token, extent.context - 1) * rows.stride + channel, 1);
+}
+
+/// Sixteen tokens from `token` on, sixteen channels from `channel` on; zeros where there are none.
+template <class T>
+inline void load_square(const HeadExtent& extent, HeadView<const T> source, std::size_t token,
+                        std::size_t channel, Lanes (&rows)[kLanes]) {
+  const std::size_t channels = std::min(kLanes, extent.width - channel);
+#pragma GCC unroll 16
+  for (std::size_t t = 0; t < kLanes; ++t) {
+    prefetch_row(extent, source, token + kLanes + t, channel);
+    rows[t] = token + t < extent.context
+                  ? load_some(source.data + (token + t) * source.stride + channel, channels)
+                  : broadcast(0.0f);
+  }
+}
+
+/// Calls visit(token, channel) for all squares of 16 tokens and 16 channels.
+template <class Visit>
+inline void for_squares(const HeadExtent& extent, Visit visit) {
+  for (std::size_t token = 0; token < extent.tokens(); token += kLanes) {
+    for (std::size_t channel = 0; channel < extent.width; channel += kLanes) visit(token, channel);
+  }
+}
+
+/// target [tokens of the block, width] = source [channels, tokens of the block] times a factor for
+/// each token, rounded to T.
+template <class T>
+inline void write_block(const HeadExtent& extent, std::size_t block, Target source,
+                        const float* factors, HeadView<T> target) {
+  for (std::size_t t = 0; t < extent.block_size(block); t += kLanes) {
+    const Lanes factor = load(factors + t);
+    const std::size_t token = block * kBlock + t;
+    const std::size_t tokens = std::min(kLanes, extent.context - token);
+    for (std::size_t channel = 0; channel < extent.width; channel += kLanes) {
+      Lanes square[kLanes];
+#pragma GCC unroll 16
+      for (std::size_t c = 0; c < kLanes; ++c) {
+        square[c] = load(source.at(channel + c, t).data) * factor;
+      }
+      transpose(square);
+      alignas(64) float rows[kLanes][kLanes];
+#pragma GCC unroll 16
+      for (std::size_t r = 0; r < kLanes; ++r) store(rows[r], square[r]);
+      for (std::size_t r = 0; r < tokens; ++r) {
+        prefetch_target(extent, target, token + kLanes + r, channel);
+        store_some(target.data + (token + r) * target.stride + channel,
+                   std::min(kLanes, extent.width - channel), load(rows[r]));
       }
     }
   }
@@ -69,14 +120,14 @@ inline void transpose(std::size_t rows, std::size_t columns, const float* source
 
 /// target rows = factor * source rows, rounded to T; only what is no padding.
 template <class T>
-inline void store_rows(std::size_t rows, std::size_t width, float factor, const float* source,
-                       std::size_t source_row, HeadView<T> target) {
-  for (std::size_t r = 0; r < rows; ++r) {
-    const float* from = source + r * source_row;
-    T* to = target.data + r * target.stride;
-    std::size_t c = 0;
-    for (; c + kLanes <= width; c += kLanes) store(to + c, broadcast(factor) * load(from + c));
-    for (; c < width; ++c) to[c] = T(factor * from[c]);
+inline void write_rows(const HeadExtent& extent, float factor, const float* source,
+                       HeadView<T> target) {
+  for (std::size_t t = 0; t < extent.context; ++t) {
+    for (std::size_t c = 0; c < extent.width; c += kLanes) {
+      prefetch_target(extent, target, t + kLanes, c);
+      store_some(target.data + t * target.stride + c, std::min(kLanes, extent.width - c),
+                 broadcast(factor) * load(source + t * extent.channels() + c));
+    }
   }
 }
 
@@ -96,28 +147,30 @@ class FloatEngine {
 
   class Tensor {
    public:
-    Tensor(Arena& arena, const HeadExtent& extent, unsigned uses)
-        : extent_(extent),
-          rows_(arena.take<float>(extent.tokens() * extent.channels())),
-          columns_((uses & kRightColumns) == 0
-                       ? nullptr
-                       : arena.take<float>(extent.blocks() * kBlock * extent.channels())) {}
+    Tensor(Arena& arena, const HeadExtent& extent, unsigned uses) : extent_(extent) {
+      const std::size_t size = extent.blocks() * kBlock * extent.channels();
+      if ((uses & ~kRightColumns) != 0) rows_ = arena.take<float>(size);
+      if ((uses & kRightColumns) != 0) columns_ = arena.take<float>(size);
+    }
 
     template <class T>
     void pack(HeadView<const T> source) {
-      const std::size_t channels = extent_.channels(), width = extent_.width;
-      for (std::size_t t = 0; t < extent_.context; ++t) {
-        const T* from = source.data + t * source.stride;
-        float* to = rows_ + t * channels;
-        std::size_t c = 0;
-        for (; c + kLanes <= width; c += kLanes) store(to + c, load(from + c));
-        for (; c < channels; ++c) to[c] = c < width ? static_cast<float>(from[c]) : 0.0f;
-      }
-      std::fill(rows_ + extent_.context * channels, rows_ + extent_.tokens() * channels, 0.0f);
-      for (std::size_t block = 0; columns_ != nullptr && block < extent_.blocks(); ++block) {
-        transpose(extent_.block_size(block), channels, rows_ + block * kBlock * channels, channels,
-                  columns_ + block * kBlock * channels, kBlock);
-      }
+      const std::size_t channels = extent_.channels();
+      for_squares(extent_, [&](std::size_t token, std::size_t channel) {
+        Lanes square[kLanes];
+        load_square(extent_, source, token, channel, square);
+        if (rows_ != nullptr) {
+          for (std::size_t t = 0; t < kLanes; ++t) {
+            store(rows_ + (token + t) * channels + channel, square[t]);
+          }
+        }
+        if (columns_ == nullptr) return;
+        transpose(square);
+        float* columns = columns_ + token / kBlock * kBlock * channels + token % kBlock;
+        for (std::size_t c = 0; c < kLanes; ++c) {
+          store(columns + (channel + c) * kBlock, square[c]);
+        }
+      });
     }
 
     Left left(std::size_t token) const { return {row(token), extent_.channels(), 1}; }
@@ -131,7 +184,8 @@ class FloatEngine {
     const float* row(std::size_t token) const { return rows_ + token * extent_.channels(); }
 
     HeadExtent extent_;
-    float *rows_, *columns_;
+    float* rows_ = nullptr;     // [tokens, channels]
+    float* columns_ = nullptr;  // [blocks][channels, tokens of the block]
   };
 
   /// A block [keys, queries] of weights, or of their gradients.

@@ -66,8 +66,7 @@ class ForwardHead {
         values_(arena, extent, kLeftTransposed),
         queries_(arena, extent, kRightColumns),
         weights_(arena),
-        sums_{arena.take<float>(extent.channels() * kBlock), kBlock},
-        rows_(arena.take<float>(extent.channels() * kBlock)) {}
+        sums_{arena.take<float>(extent.channels() * kBlock), kBlock} {}
 
   template <class T>
   void set_keys(HeadView<const T> keys, HeadView<const T> values) {
@@ -83,11 +82,13 @@ class ForwardHead {
     for (std::size_t block = 0; block < extent_.blocks(); ++block) {
       gather(block, scale * kLog2E);
       const std::size_t first = block * kBlock;
-      const std::size_t rows = std::min(kBlock, extent_.context - first);
-      for (std::size_t q = 0; q < rows; ++q) {
+      for (std::size_t q = 0; q < std::min(kBlock, extent_.context - first); ++q) {
         lse[first + q] = state_.top[q] * scale + kokkos::fast_log(state_.total[q]);
       }
-      write(rows, HeadView<T>{out.data + first * out.stride, out.stride});
+      for (std::size_t q = 0; q < extent_.block_size(block); ++q) {
+        state_.total[q] = 1.0f / state_.total[q];
+      }
+      write_block(extent_, block, sums_, state_.total, out);
     }
   }
 
@@ -107,25 +108,10 @@ class ForwardHead {
     }
   }
 
-  template <class T>
-  void write(std::size_t rows, HeadView<T> out) {
-    const std::size_t queries = padded(rows, kLanes);
-    for (std::size_t query = 0; query < queries; query += kLanes) {
-      const Lanes inverse = reciprocal(load(state_.total + query));
-      for (std::size_t c = 0; c < extent_.width; ++c) {
-        float* sums = sums_.at(c, query).data;
-        store(sums, load(sums) * inverse);
-      }
-    }
-    transpose(extent_.channels(), queries, sums_.data, kBlock, rows_, extent_.channels());
-    store_rows(rows, extent_.width, 1.0f, rows_, extent_.channels(), out);
-  }
-
   HeadExtent extent_;
   typename Engine::Tensor keys_, values_, queries_;
   typename Engine::Weights weights_;
   Target sums_;  // [channels, queries]
-  float* rows_;  // [queries, channels]
   SoftmaxState state_;
 };
 
@@ -143,7 +129,6 @@ class BackwardHead {
         d_keys_(arena.take<float>(extent.tokens() * extent.channels())),
         d_values_(arena.take<float>(extent.tokens() * extent.channels())),
         d_queries_(arena.take<float>(extent.blocks() * kBlock * extent.channels())),
-        rows_(arena.take<float>(extent.channels() * kBlock)),
         lse_(arena.take<float>(extent.tokens())),
         mean_(arena.take<float>(extent.tokens())) {}
 
@@ -168,20 +153,18 @@ class BackwardHead {
       }
     }
     for (std::size_t block = 0; block < extent_.blocks(); ++block) {
-      const std::size_t token = block * kBlock;
-      transpose(extent_.channels(), extent_.block_size(block),
-                d_queries_ + token * extent_.channels(), kBlock, rows_, extent_.channels());
-      store_rows(std::min(kBlock, extent_.context - token), extent_.width, scale, rows_,
-                 extent_.channels(),
-                 HeadView<T>{d_queries.data + token * d_queries.stride, d_queries.stride});
+      float scales[kBlock];
+      std::fill_n(scales, kBlock, scale);
+      write_block(extent_, block, Target{d_queries_ + block * kBlock * extent_.channels(), kBlock},
+                  scales, d_queries);
     }
   }
 
   template <class T>
   void write_keys(HeadView<T> d_keys, HeadView<T> d_values) {
     const float scale = 1.0f / std::sqrt(static_cast<float>(extent_.width));
-    store_rows(extent_.context, extent_.width, scale, d_keys_, extent_.channels(), d_keys);
-    store_rows(extent_.context, extent_.width, 1.0f, d_values_, extent_.channels(), d_values);
+    write_rows(extent_, scale, d_keys_, d_keys);
+    write_rows(extent_, 1.0f, d_values_, d_values);
   }
 
  private:
@@ -212,20 +195,35 @@ class BackwardHead {
   template <class T>
   void read_statistics(HeadView<const T> out, HeadView<const T> d_out, const float* lse) {
     for (std::size_t t = 0; t < extent_.tokens(); ++t) {
-      const bool real = t < extent_.context;
-      lse_[t] = real ? lse[t] * kLog2E : 0.0f;
-      mean_[t] = real ? dot(out.data + t * out.stride, d_out.data + t * d_out.stride) : 0.0f;
+      lse_[t] = t < extent_.context ? lse[t] * kLog2E : 0.0f;
+    }
+    for (std::size_t token = 0; token < extent_.tokens(); token += kLanes) {
+      Lanes products[kLanes];
+      for (std::size_t t = 0; t < kLanes; ++t) {
+        for (std::size_t c = 0; c < extent_.width; c += kLanes) {
+          prefetch_row(extent_, out, token + kLanes + t, c);
+        }
+        products[t] = token + t < extent_.context
+                          ? channel_products(out.data + (token + t) * out.stride,
+                                             d_out.data + (token + t) * d_out.stride)
+                          : broadcast(0.0f);
+      }
+      transpose(products);
+      Lanes total = products[0];
+      for (std::size_t c = 1; c < kLanes; ++c) total = total + products[c];
+      store(mean_ + token, total);
     }
   }
 
+  /// Sixteen partial sums of a dot product of two rows.
   template <class T>
-  float dot(const T* a, const T* b) const {
+  Lanes channel_products(const T* a, const T* b) const {
     Lanes total = broadcast(0.0f);
-    std::size_t c = 0;
-    for (; c + kLanes <= extent_.width; c += kLanes) total = fma(load(a + c), load(b + c), total);
-    float result = sum(total);
-    for (; c < extent_.width; ++c) result += static_cast<float>(a[c]) * static_cast<float>(b[c]);
-    return result;
+    for (std::size_t c = 0; c < extent_.width; c += kLanes) {
+      const std::size_t count = std::min(kLanes, extent_.width - c);
+      total = fma(load_some(a + c, count), load_some(b + c, count), total);
+    }
+    return total;
   }
 
   HeadExtent extent_;
@@ -233,7 +231,6 @@ class BackwardHead {
   typename Engine::Weights weights_, gradients_;
   float *d_keys_, *d_values_;  // [tokens, channels]
   float* d_queries_;           // [blocks][channels, queries]
-  float* rows_;                // [queries, channels]
   float *lse_, *mean_;         // [tokens]
 };
 

@@ -185,14 +185,63 @@ inline Lanes exp2(const Lanes& x) {
       x);
 }
 
-/// Sum of the lanes, halves first.
-inline float sum(const Lanes& lanes) {
-  float values[kLanes];
+/// The first `count` values, then zeros.
+template <class T>
+inline Lanes load_some(const T* source, std::size_t count) {
+  if (count >= kLanes) return load(source);
+  alignas(64) float values[kLanes] = {};
+  for (std::size_t lane = 0; lane < count; ++lane) values[lane] = static_cast<float>(source[lane]);
+  return load(values);
+}
+
+/// Stores the first `count` lanes.
+template <class T>
+inline void store_some(T* target, std::size_t count, const Lanes& lanes) {
+  if (count >= kLanes) return store(target, lanes);
+  alignas(64) float values[kLanes];
   store(values, lanes);
-  for (std::size_t step = kLanes / 2; step > 0; step /= 2) {
-    for (std::size_t lane = 0; lane < step; ++lane) values[lane] += values[lane + step];
+  for (std::size_t lane = 0; lane < count; ++lane) target[lane] = T(values[lane]);
+}
+
+inline NativeFloats interleave_low(NativeFloats a, NativeFloats b) {
+#if defined(__AVX512F__)
+  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+#elif defined(__AVX2__)
+  return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+#else
+  return __builtin_shufflevector(a, b, 0, 4, 1, 5);
+#endif
+}
+
+inline NativeFloats interleave_high(NativeFloats a, NativeFloats b) {
+#if defined(__AVX512F__)
+  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
+                                 31);
+#elif defined(__AVX2__)
+  return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+  return __builtin_shufflevector(a, b, 2, 6, 3, 7);
+#endif
+}
+
+/// Rows become columns: four rounds that each interleave row i with row i + 8.
+inline void transpose(Lanes (&rows)[kLanes]) {
+#pragma GCC unroll 4
+  for (int round = 0; round < 4; ++round) {
+    Lanes next[kLanes];
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < kLanes / 2; ++i) {
+      const Lanes &a = rows[i], &b = rows[i + kLanes / 2];
+#pragma GCC unroll 8
+      for (std::size_t s = 0; s < 2 * kParts; ++s) {
+        next[2 * i + s / kParts].part[s % kParts] =
+            s % 2 == 0 ? interleave_low(a.part[s / 2], b.part[s / 2])
+                       : interleave_high(a.part[s / 2], b.part[s / 2]);
+      }
+    }
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < kLanes; ++i) rows[i] = next[i];
   }
-  return values[0];
 }
 
 }  // namespace isoflop::kernels::cpu
