@@ -1,0 +1,50 @@
+"""One function a figure: Study -> Drawing, or NotEnough with what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import matplotlib
+
+from .. import style
+from ..study import NotEnough, Study
+from .base import Drawing
+from .curves import frontier, loss_curves
+from .isoflop import isoflop_profiles, optimal_allocation
+from .slices import kaplan_laws, slices
+from .surface import residuals, surface
+from .target import learning_curve, prediction
+
+_FIGURES: tuple[tuple[str, Callable[[Study], Drawing]], ...] = (
+    ("Prediction against measurement", prediction),
+    ("The target's learning curve", learning_curve),
+    ("Loss curves", loss_curves),
+    ("Loss against compute", frontier),
+    ("IsoFLOP profiles", isoflop_profiles),
+    ("Compute-optimal size and tokens", optimal_allocation),
+    ("L(N) and L(D)", slices),
+    ("Kaplan's power laws", kaplan_laws),
+    ("The fitted surface", surface),
+    ("Residuals", residuals),
+)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    heading: str
+    name: str
+    drawing: Drawing | None
+    missing: str | None  # why there is no drawing
+
+
+def draw_all(study: Study) -> list[Drawn]:
+    drawn = []
+    with matplotlib.rc_context(style.PARAMETERS):
+        for heading, function in _FIGURES:
+            name = function.__name__.replace("_", "-")
+            try:
+                drawn.append(Drawn(heading, name, function(study), None))
+            except NotEnough as reason:
+                drawn.append(Drawn(heading, name, None, str(reason)))
+    return drawn

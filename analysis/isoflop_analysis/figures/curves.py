@@ -1,0 +1,137 @@
+"""Training curves: loss against tokens, and against compute with their envelope."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import style
+from ..profiles import envelope, power_law
+from ..records import Run
+from ..study import NotEnough, Study
+from .base import C_LABEL, CONVENTION, L_LABEL, Drawing, fitted_runs, sizes
+
+_SMOOTHING = "Training loss averaged over bins of equal width in log tokens"
+
+
+def _with_curves(study: Study) -> list[Run]:
+    runs = [r for r in study.sweep.runs if r.curve and len(r.curve.smoothed()[0]) >= 2]
+    if not runs:
+        raise NotEnough("no run.h5 with a training curve")
+    return sorted(runs, key=lambda r: r.is_target)
+
+
+def _loss_limits(runs: list[Run]) -> tuple[float, float]:
+    """From the least loss to the highest start, outliers of diverged runs cut."""
+    losses = np.concatenate([r.curve.smoothed()[1] for r in runs])
+    starts = [r.curve.smoothed()[1][0] for r in runs]
+    return losses[losses > 0].min() * 0.96, max(np.median(starts) * 1.06, np.median(losses) * 1.1)
+
+
+def _first_fall(x: np.ndarray, loss: np.ndarray) -> float:
+    """Where the loss has left its start; what lies far before says nothing."""
+    return x[np.argmax(loss < 0.95 * loss[0])]
+
+
+def loss_curves(study: Study) -> Drawing:
+    runs = _with_curves(study)
+    palette = sizes(study, runs)
+    fig = style.figure(4.8)
+    ax = fig.subplots()
+    for run in runs:
+        tokens, loss = run.curve.smoothed()
+        ax.plot(tokens, loss, color=palette[run.n], lw=2.4 if run.is_target else 1.1, zorder=3)
+        if run.finished:
+            marker = style.star() if run.is_target else {"marker": "o", "ms": 4.5, "mec": "white", "mew": 0.6}
+            ax.plot(run.d, run.loss, **{"color": palette[run.n], "zorder": 5, **marker})
+    style.log_axis(ax.xaxis, "count")
+    style.loss_axis(ax.yaxis)
+    ax.set_ylim(*_loss_limits(runs))
+    ax.set_xlim(left=min(_first_fall(*r.curve.smoothed()) for r in runs) / 2)
+    ax.set(xlabel="tokens seen", ylabel=L_LABEL)
+    finished = [r for r in runs if r.finished]
+    if finished:
+        best = min(finished, key=lambda r: r.loss)
+        ax.set_title(
+            f"{len(runs)} runs from {style.count(min(r.n for r in runs))} to "
+            f"{style.count(max(r.n for r in runs))} parameters; best final loss {best.loss:.3f} nats/token"
+        )
+    extra = [style.key("validation, at the end", marker="o", lw=0, color=style.MUTED)]
+    if any(r.is_target for r in runs):
+        extra.append(style.key("target run", **star_key()))
+    palette.explain(fig, ax, "N (parameters)", style.count, extra)
+    return Drawing(
+        fig,
+        f"{_SMOOTHING}; dots: loss on the validation split after the last step.",
+        "Training loss of every run against tokens seen, coloured by model size.",
+    )
+
+
+def star_key() -> dict:
+    return style.star(ms=11)
+
+
+def _compute_curves(runs: list[Run]) -> list[tuple[np.ndarray, np.ndarray]]:
+    curves = []
+    for run in runs:
+        tokens, loss = run.curve.smoothed()
+        curves.append((6 * run.n * tokens, loss))
+    return curves
+
+
+def frontier(study: Study) -> Drawing:
+    fitted_runs(study)
+    runs = [r for r in _with_curves(study) if not r.is_target]
+    if not runs:
+        raise NotEnough("no run.h5 of a fit run with a training curve")
+    palette = sizes(study, runs)
+    fig = style.figure(4.8)
+    ax = fig.subplots()
+    curves = _compute_curves(runs)
+    for run, (compute, loss) in zip(runs, curves, strict=True):
+        ax.plot(compute, loss, color=palette[run.n], lw=0.9, alpha=0.6)
+        if run.finished:
+            ax.plot(run.c, run.loss, "o", color=palette[run.n], ms=4.5, mec="white", mew=0.6, zorder=4)
+    compute, least = envelope(curves)
+    ax.plot(compute, least, color=style.SECOND, lw=2.2, zorder=3)
+    extra = [style.key("envelope of the curves", color=style.SECOND, lw=2.2),
+             style.key("final validation loss", marker="o", lw=0, color=style.MUTED)]  # fmt: skip
+    final_c = [r.c for r in runs if r.finished]
+    lowest = np.inf
+    if study.law and final_c:
+        low = min(final_c) / 2
+        high = max([*final_c, *([study.sweep.target.c] if study.sweep.target else [])]) * 1.3
+        grid = np.geomspace(low, high, 200)
+        lowest = float(study.law.optimal(high)[2])
+        ax.plot(grid, study.law.optimal(grid)[2], color=style.LAW, ls=(0, (5, 2)), zorder=5)
+        extra.append(style.key("fitted frontier L*(C)", ls=(0, (5, 2))))
+    target = study.sweep.target
+    if target and target.finished:
+        ax.plot(target.c, target.loss, **style.star())
+        extra.append(style.key("target, measured", **star_key()))
+    style.log_axis(ax.xaxis, "flop")
+    style.loss_axis(ax.yaxis)
+    low, high = _loss_limits(runs)
+    if target and target.finished:
+        low = min(low, target.loss * 0.96)
+    ax.set_ylim(min(low, lowest * 0.98), high)
+    ax.set_xlim(left=_first_fall(compute, least) / 2)
+    ax.set(xlabel=C_LABEL, ylabel=L_LABEL)
+    ax.set_title(_frontier_title(study, final_c))
+    palette.explain(fig, ax, "N (parameters)", style.count, extra)
+    return Drawing(
+        fig,
+        f"{_SMOOTHING}. The envelope is the least training loss any fit run has reached for its compute; it lies "
+        "above the frontier where no learning rate has decayed yet. " + CONVENTION,
+        "Loss against compute for every run with the lower envelope and the fitted compute-optimal frontier.",
+    )
+
+
+def _frontier_title(study: Study, final_c: list[float]) -> str:
+    if study.law is None or not final_c:
+        return "Loss falls with compute"
+    low, high = min(final_c), max(final_c)
+    if high <= low:
+        return "Loss against compute"
+    excess = study.law.optimal(np.array([low, high]))[2] - study.law.E
+    slope = power_law([low, high], excess).exponent
+    return f"At the frontier the loss above E = {study.law.E:.3g} falls as {style.powered('C', slope)}"

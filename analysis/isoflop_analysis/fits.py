@@ -1,0 +1,175 @@
+"""Reads fit-<law>[-<method>].json and prediction.json of a sweep directory."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .records import InputError
+from .refit import Chinchilla
+
+
+_TITLES = {
+    "chinchilla": "Chinchilla",
+    "kaplan-n": "Kaplan L(N)",
+    "kaplan-d": "Kaplan L(D)",
+    "kaplan-c": "Kaplan L(C)",
+    "kaplan-nd": "Kaplan L(N, D)",
+    "kaplan-ns": "Kaplan L(N, S)",
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    value: float
+    stderr: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Fit:
+    path: Path
+    law: str
+    method: str | None
+    parameters: dict[str, Estimate]
+    derived: dict[str, Estimate]
+    objective: float | None
+    used: int | None
+    left_out: list[str]
+    left_out_runs: set[str] = field(default_factory=set)
+    raw: dict = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """For people: "Chinchilla, approach 3"; a law this page does not know keeps its name."""
+        law = _TITLES.get(self.law, self.law)
+        return f"{law}, {self.method.replace('approach', 'approach ')}" if self.method else law
+
+    def value(self, name: str) -> float | None:
+        estimate = self.parameters.get(name) or self.derived.get(name)
+        return estimate.value if estimate else None
+
+    def chinchilla(self) -> Chinchilla | None:
+        """The surface, if this fit has all five parameters of it."""
+        values = {name: self.value(name) for name in ("E", "A", "B", "alpha", "beta")}
+        return None if None in values.values() else Chinchilla(**values)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    n: float
+    d: float
+    c: float
+    predicted: float
+    measured: float | None
+    low: float | None
+    high: float | None
+    level: float | None
+
+    @property
+    def error_percent(self) -> float | None:
+        """Of the predicted loss, relative to the measured one; positive: predicted too high."""
+        if self.measured is None:
+            return None
+        return 100 * (self.predicted - self.measured) / self.measured
+
+    @property
+    def inside(self) -> bool | None:
+        if None in (self.measured, self.low, self.high):
+            return None
+        return self.low <= self.measured <= self.high
+
+
+def _number(value) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _load(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: not JSON ({error}); write it again with isoflop") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds {type(content).__name__}, a JSON object is needed")
+    return content
+
+
+def _estimates(section, path: Path) -> dict[str, Estimate]:
+    result = {}
+    for name, entry in (section or {}).items():
+        fields = entry if isinstance(entry, dict) else {"value": entry}
+        value = _number(fields.get("value"))
+        if value is not None:
+            rest = (_number(fields.get(key)) for key in ("stderr", "low", "high"))
+            result[name] = Estimate(value, *rest)
+    return result
+
+
+def _left_out(entries) -> tuple[list[str], set[str]]:
+    """Readable reasons, and the run hashes where the entries name them."""
+    texts, runs = [], set()
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict):
+            name = str(next((entry[k] for k in ("name", "run", "label") if k in entry), "?"))
+            runs.add(name)
+            texts.append(f"{name}: {entry['reason']}" if "reason" in entry else name)
+        else:
+            runs.add(str(entry))
+            texts.append(str(entry))
+    return texts, runs
+
+
+def read_fit(path: Path) -> Fit:
+    raw = _load(path)
+    parameters = _estimates(raw.get("parameters"), path)
+    if not isinstance(raw.get("law"), str) or not parameters:
+        raise InputError(f"{path}: needs \"law\" and \"parameters\"; write it with `isoflop fit`")
+    points = raw.get("points") if isinstance(raw.get("points"), dict) else {}
+    used = points.get("used")
+    texts, runs = _left_out(points.get("left_out"))
+    return Fit(
+        path=path,
+        law=raw["law"],
+        method=raw.get("method") or None,
+        parameters=parameters,
+        derived=_estimates(raw.get("derived"), path),
+        objective=_number(raw.get("objective")),
+        used=len(used) if isinstance(used, list) else used if isinstance(used, int) else None,
+        left_out=texts,
+        left_out_runs=runs,
+        raw=raw,
+    )
+
+
+def read_fits(directory: Path) -> tuple[list[Fit], list[str]]:
+    """(fits, troubles); a damaged file costs its own fit only."""
+    fits, troubles = [], []
+    for path in sorted(directory.glob("fit-*.json")):
+        try:
+            fits.append(read_fit(path))
+        except InputError as error:
+            troubles.append(str(error))
+    return fits, troubles
+
+
+def read_prediction(directory: Path) -> tuple[Prediction | None, str | None]:
+    path = directory / "prediction.json"
+    if not path.is_file():
+        return None, None
+    try:
+        raw = _load(path)
+    except InputError as error:
+        return None, str(error)
+    target, interval = raw.get("target") or {}, raw.get("interval") or {}
+    n, d, c = (_number(target.get(key)) for key in ("params", "tokens", "flops"))
+    predicted = _number(raw.get("predicted"))
+    if None in (n, d, predicted):
+        return None, f"{path}: needs target.params, target.tokens and predicted"
+    low, high, level = (_number(interval.get(key)) for key in ("low", "high", "level"))
+    measured = _number(raw.get("measured"))
+    return Prediction(n, d, c or 6 * n * d, predicted, measured, low, high, level), None

@@ -1,0 +1,125 @@
+"""Puts figures and tables into one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from . import style, tables
+from .figures import Drawn, draw_all
+from .study import Study, best_exponent
+from .tables import count, escape, flop_text, number
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def _card(title: str, value: str, *details: str, main: bool = False) -> str:
+    lines = "".join(f"<span>{line}</span>" for line in details if line)
+    return f'<div class="card{" main" if main else ""}"><span>{title}</span><b>{value}</b>{lines}</div>'
+
+
+def _prediction_cards(study: Study) -> list[str]:
+    p = study.prediction
+    if p is None:
+        return [_card("Predicted loss", tables.ABSENT, "no prediction.json")]
+    level = f"{p.level:.0%} " if p.level else ""
+    bounds = f"{level}interval {p.low:.4f} to {p.high:.4f}" if None not in (p.low, p.high) else "without interval"
+    cards = [_card("Predicted loss of the target", f"{p.predicted:.4f}", "nats/token", bounds)]
+    if p.measured is None:
+        target = study.sweep.target
+        state = f"the target run is {escape(target.row['status'])}" if target else "the sweep has no target run"
+        return [*cards, _card("Measured loss", tables.ABSENT, state)]
+    verdict = {True: "inside the interval", False: "outside the interval", None: ""}[p.inside]
+    error = f"{p.error_percent:+.2f}%".replace("-", MINUS)
+    cards.append(_card("Measured loss", f"{p.measured:.4f}", "nats/token", "validation split, after the last step"))
+    cards.append(_card("Prediction error", error, "(predicted \u2212 measured) / measured", verdict, main=True))
+    return cards
+
+
+def _target_card(study: Study) -> list[str]:
+    p = study.prediction
+    if p is None or not study.fitted:
+        return []
+    reach = p.c / max(r.c for r in study.fitted)
+    return [_card("The target", f"{count(p.n)} \u00d7 {count(p.d)}", "parameters \u00d7 tokens",
+                  f"{flop_text(p.c)}, {reach:.3g}\u00d7 the largest fitted run")]  # fmt: skip
+
+
+def _law_cards(study: Study) -> list[str]:
+    cards = []
+    exponent = best_exponent(study)
+    if exponent:
+        title, a = exponent
+        bounds = f"interval {a.low:.3f} to {a.high:.3f}" if None not in (a.low, a.high) else ""
+        cards.append(_card("Best size grows as", f"C<sup>{a.value:.3f}</sup>", bounds, escape(title)))
+    if study.fitted:
+        compute = [r.c for r in study.fitted]
+        cards.append(_card("Fitted runs", str(len(compute)),
+                           f"{len({r.n for r in study.fitted})} sizes, {max(compute) / min(compute):.3g}\u00d7 in compute",
+                           f"up to {flop_text(max(compute))}"))  # fmt: skip
+    return cards
+
+
+def _law_line(study: Study) -> str:
+    if study.law is None:
+        return ""
+    law = study.law
+    formula = (
+        f"L(N, D) = {law.E:.4g} + {number(law.A, 4)} / N<sup>{law.alpha:.4f}</sup>"
+        f" + {number(law.B, 4)} / D<sup>{law.beta:.4f}</sup>"
+    )
+    return f'<p class="law">{formula}</p><p class="muted" style="text-align:center">{escape(study.law_origin)}</p>'
+
+
+def _notes(study: Study) -> str:
+    notes = list(study.notes)
+    worst = tables.disagreement(study)
+    if worst is not None and worst >= 1e-4:
+        notes.append(f"The independent re-fit differs from the fit by up to {100 * worst:.2g}% in loss.")
+    if not notes:
+        return ""
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f'<div class="notes"><b>Not complete</b><ul>{items}</ul></div>'
+
+
+def _figure(drawn: Drawn) -> str:
+    heading = f'<h2 id="{drawn.name}">{escape(drawn.heading)}</h2>'
+    if drawn.drawing is None:
+        return f'{heading}<p class="missing">Not drawn: {escape(drawn.missing)}.</p>'
+    source = style.data_uri(style.as_svg(drawn.drawing.figure, drawn.name))
+    return (
+        f'{heading}<figure><img src="{source}" alt="{escape(drawn.drawing.summary)}">'
+        f"<figcaption>{escape(drawn.drawing.caption)}</figcaption></figure>"
+    )
+
+
+def build_page(study: Study) -> str:
+    drawn = draw_all(study)
+    assets = files(__package__) / "assets"
+    sections = [
+        ("runs", "Runs", tables.run_table(study)),
+        ("laws", "Laws", tables.law_tables(study)),
+        ("cross-check", "Cross-check: an independent re-fit", tables.cross_check(study)),
+        ("provenance", "Provenance", tables.provenance(study)),
+    ]
+    links = [(d.name, d.heading) for d in drawn] + [(name, heading) for name, heading, _ in sections]
+    name = escape(study.sweep.attributes.get("sweep") or study.sweep.directory.resolve().name)
+    cards = "".join(_prediction_cards(study) + _target_card(study) + _law_cards(study))
+    body = [
+        f"<h1>Scaling law of {name}</h1>",
+        f'<p class="muted">isoflop {escape(study.sweep.attributes.get("isoflop_version", "?"))}, commit '
+        f"{escape(study.sweep.attributes.get('isoflop_commit', '?'))}. Losses in nats/token on the validation split; "
+        "N total parameters, D training tokens, C = 6 N D FLOP unless said otherwise.</p>",
+        f'<div class="cards">{cards}</div>',
+        _law_line(study),
+        _notes(study),
+        "<nav>" + " ".join(f'<a href="#{key}">{escape(text)}</a>' for key, text in links) + "</nav>",
+        *(_figure(d) for d in drawn),
+        *(f'<h2 id="{key}">{escape(text)}</h2>{content}' for key, text, content in sections),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Scaling law of {name}</title><style>{(assets / 'page.css').read_text('utf-8')}</style></head>\n<body>"
+        + "\n".join(body)
+        + f"\n<script>{(assets / 'sort.js').read_text('utf-8')}</script></body></html>\n"
+    )

@@ -1,0 +1,136 @@
+"""What every figure and table of the report starts from: the records, the laws, the target."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from .fits import Estimate, Fit, Prediction, read_fits, read_prediction
+from .profiles import Profile, find_profiles
+from .records import Run, Sweep, read_sweep
+from .refit import MINIMUM_POINTS, Chinchilla, Refit, refit
+
+
+class NotEnough(Exception):
+    """A figure cannot be drawn from this sweep; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Study:
+    sweep: Sweep
+    fits: list[Fit]
+    prediction: Prediction | None
+    profiles: list[Profile]
+    law: Chinchilla | None  # the surface of the figures
+    law_origin: str
+    law_fit: Fit | None  # None where the surface is the report's own re-fit
+    refit: Refit | None
+    notes: list[str]
+
+    def fit(self, law: str, method: str | None = None) -> Fit | None:
+        matches = (f for f in self.fits if f.law == law and (method is None or f.method == method))
+        return next(matches, None)
+
+    def surface(self) -> Chinchilla:
+        if self.law is None:
+            raise NotEnough("no Chinchilla surface: " + self.law_origin)
+        return self.law
+
+    @property
+    def fitted(self) -> list[Run]:
+        return self.sweep.fitted
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _run_notes(sweep: Sweep) -> list[str]:
+    notes = []
+    unfinished = [r for r in sweep.runs if not r.finished]
+    for status in sorted({r.row["status"] for r in unfinished}):
+        names = [r.row.get("label") or r.name for r in unfinished if r.row["status"] == status]
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        label = "finished without a usable loss" if status == "finished" else status
+        notes.append(f"{_count(len(names), 'run')} {label}, in no fit or final-loss figure: {shown}.")
+    troubled = [r for r in sweep.runs if r.trouble]
+    for reason in sorted({r.trouble for r in troubled}):
+        names = [r.name for r in troubled if r.trouble == reason]
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        notes.append(f"No loss curve for {_count(len(names), 'run')}: {reason} ({shown}).")
+    if not sweep.runs or sweep.target is None:
+        notes.append("The sweep has no target run: there is no measurement to hold a prediction against.")
+    elif not sweep.target.finished:
+        notes.append(
+            f"The target run is {sweep.target.row['status']}: its measured loss is not in this page yet."
+        )
+    return notes
+
+
+def _own_refit(runs: list[Run], main: Fit | None) -> Refit | None:
+    """Of the points that the program's fit used; points it left out stay out."""
+    left_out = main.left_out_runs if main else set()
+    runs = [r for r in runs if not left_out & {r.name, r.row.get("label")}]
+    if len(runs) < MINIMUM_POINTS or len({r.n for r in runs}) < 2 or len({r.d for r in runs}) < 2:
+        return None
+    columns = np.array([(r.n, r.d, r.loss) for r in runs]).T
+    delta = main.raw.get("huber_delta") if main else None
+    return refit(*columns, delta=delta if isinstance(delta, float) and delta > 0 else 1e-3)
+
+
+def _choose_surface(fits: list[Fit]) -> Fit | None:
+    surfaces = [f for f in fits if f.law == "chinchilla" and f.chinchilla()]
+    return next((f for f in surfaces if f.method in (None, "approach3")), next(iter(surfaces), None))
+
+
+def _unmeasured(prediction: Prediction | None, target: Run | None) -> Prediction | None:
+    """A prediction written before its target finished takes the measurement from the record."""
+    if prediction is None or prediction.measured is not None or not target or not target.finished:
+        return prediction
+    if not np.isclose(prediction.n, target.n) or not np.isclose(prediction.d, target.d):
+        return prediction
+    return Prediction(**{**prediction.__dict__, "measured": target.loss})
+
+
+def read_study(directory: str | os.PathLike) -> Study:
+    sweep = read_sweep(directory)
+    fits, notes = read_fits(sweep.directory)
+    prediction, trouble = read_prediction(sweep.directory)
+    notes += _run_notes(sweep) + ([trouble] if trouble else [])
+    main = _choose_surface(fits)
+    own = _own_refit(sweep.fitted, main)
+    if main:
+        law, origin = main.chinchilla(), f"{main.title} ({main.path.name})"
+    elif own:
+        law, origin = own.law, "the report's own re-fit"
+        notes.append("No fit-chinchilla-approach3.json: surfaces and residuals show the report's own re-fit.")
+    else:
+        law = None
+        origin = f"{_count(len(sweep.fitted), 'finished run')}, {MINIMUM_POINTS} over several N and D are needed"
+        notes.append(f"No law yet: {origin}.")
+    if not fits:
+        notes.append("No fit-*.json: run `isoflop fit` on results.h5 for laws with intervals.")
+    if prediction is None and trouble is None:
+        notes.append("No prediction.json: there is no prediction of the target to show.")
+    return Study(
+        sweep=sweep,
+        fits=fits,
+        prediction=_unmeasured(prediction, sweep.target),
+        profiles=find_profiles(sweep.fitted),
+        law=law,
+        law_origin=origin,
+        law_fit=main,
+        refit=own,
+        notes=notes,
+    )
+
+
+def best_exponent(study: Study) -> tuple[str, Estimate] | None:
+    """(fit title, a of Nopt ~ C^a) of the first fit that has it."""
+    for fit in (f for f in (study.law_fit, study.fit("chinchilla", "approach2")) if f):
+        estimate = fit.derived.get("a") or fit.parameters.get("a")
+        if estimate:
+            return fit.title, estimate
+    return None

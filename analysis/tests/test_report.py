@@ -1,0 +1,190 @@
+import json
+import re
+import shutil
+
+import h5py
+import pytest
+from synthetic import plan, write_results, write_run, write_sweep
+
+from isoflop_analysis import style
+from isoflop_analysis.cli import main
+from isoflop_analysis.figures import draw_all
+from isoflop_analysis.fits import read_fits, read_prediction
+from isoflop_analysis.study import read_study
+
+
+def report(directory):
+    assert main([str(directory)]) == 0
+    return (directory / "report.html").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(sweep):
+    return report(sweep)
+
+
+@pytest.fixture
+def unrendered(monkeypatch):
+    """Figures are composed but not rendered, which takes nearly all the time of a page."""
+    monkeypatch.setattr(style, "as_svg", lambda figure, name: b"<svg/>")
+
+
+def drawn_names(study):
+    return {d.name for d in draw_all(study) if d.drawing}
+
+
+def test_a_finished_sweep_has_every_part_in_one_small_page(page):
+    assert page.count("<figure>") == 10
+    assert "Not complete" not in page and "Not drawn" not in page
+    assert len(page) < 5e6
+    # Nothing from elsewhere: no link but to a part of this page, no image but inline ones.
+    assert set(re.findall(r'(?:src|href)="(#|data:image/svg\+xml;base64|)', page)) == {"#", "data:image/svg+xml;base64"}
+    assert not re.search(r"@import|url\(|<link|src=\"http", page)
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r'id="([^"]+)"', page))
+
+
+def test_the_headline_is_the_prediction_and_the_measurement(sweep, page):
+    prediction = json.loads((sweep / "prediction.json").read_text())
+    assert f"<b>{prediction['predicted']:.4f}</b>" in page
+    assert f"<b>{prediction['measured']:.4f}</b>" in page
+    assert f"<b>{prediction['error_percent']:+.2f}%</b>".replace("-", "\N{MINUS SIGN}") in page
+    assert page.index("Prediction error") < page.index("<figure>")
+
+
+def test_run_table_has_a_row_a_run_and_the_page_its_origin(page):
+    rows, _ = plan()
+    table = page[page.index('<table class="sortable">') : page.index("Choose a heading")]
+    assert table.count("<tr class=") == len(rows)
+    assert all(row["run"] in table for row in rows)
+    for origin in ("0a1b2c3d4e5f", "0123456789abcdef", "causal attention counted half", "6 N D"):
+        assert origin in page[page.index('id="provenance"') :]
+
+
+def test_a_second_report_is_the_same_and_leaves_nothing_beside(sweep, page):
+    assert report(sweep) == page
+    assert not [p for p in sweep.iterdir() if p.name.startswith(".")]
+
+
+def test_a_running_target_is_shown_as_far_as_it_is(tmp_path):
+    write_sweep(tmp_path, target="running")
+    page = report(tmp_path)
+    assert "The target run is running" in page
+    assert page.count("<figure>") == 10
+
+
+def test_without_a_target_the_laws_are_shown(tmp_path, unrendered):
+    write_sweep(tmp_path, target="absent")
+    (tmp_path / "prediction.json").unlink()
+    page = report(tmp_path)
+    assert "The sweep has no target run" in page and "No prediction.json" in page
+    assert drawn_names(read_study(tmp_path)) >= {"surface", "residuals", "prediction"}
+    assert "learning-curve" not in drawn_names(read_study(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("count", "drawn"),
+    [
+        (1, {"loss-curves", "frontier", "isoflop-profiles"}),
+        (5, {"loss-curves", "frontier", "isoflop-profiles"}),
+        (6, {"loss-curves", "frontier", "isoflop-profiles", "prediction", "slices", "surface", "residuals"}),
+    ],
+)
+def test_few_runs_give_few_figures(tmp_path, unrendered, count, drawn):
+    rows, noise = plan()
+    for row in rows[:count]:
+        write_run(tmp_path / "runs" / row["run"], row, noise).close()
+    write_results(tmp_path, rows[:count])
+    page = report(tmp_path)
+    assert drawn_names(read_study(tmp_path)) == drawn
+    assert ("No law yet" in page) == (count < 6)
+
+
+def test_runs_that_failed_or_have_no_loss_are_named_not_fitted(tmp_path, unrendered):
+    rows = write_sweep(tmp_path)
+    rows[0] |= {"status": "failed", "loss": float("nan")}
+    rows[1] |= {"loss": float("inf")}
+    write_results(tmp_path, rows)
+    shutil.rmtree(tmp_path / "runs" / rows[2]["run"])
+    page = report(tmp_path)
+    assert "1 run failed, in no fit" in page
+    assert "1 run finished without a usable loss" in page
+    assert f"no run.h5 ({rows[2]['run']})" in page
+    assert len(read_study(tmp_path).fitted) == 18
+
+
+def test_nothing_finished_still_makes_a_page(tmp_path, unrendered):
+    rows, noise = plan()
+    rows = [{**row, "status": "running", "loss": float("nan")} for row in rows[:3]]
+    known = plan()[0]
+    for row, full in zip(rows, known, strict=False):
+        write_run(tmp_path / "runs" / row["run"], full, noise, 0.3).close()
+    write_results(tmp_path, rows)
+    page = report(tmp_path)
+    assert "3 runs running" in page
+    assert drawn_names(read_study(tmp_path)) == {"loss-curves"}
+
+
+def test_many_sizes_and_budgets_are_drawn_with_colour_bars(tmp_path):
+    rows, noise = plan()
+    many = []
+    for i in range(60):
+        row = dict(rows[i % 20])
+        row |= {"run": f"{i:016x}", "n_total": int(row["n_total"] * (1 + 0.1 * i)), "budget": row["budget"] * (1 + i)}
+        many.append(row)
+    for row in many[:12]:
+        write_run(tmp_path / "runs" / row["run"], row, noise).close()
+    write_results(tmp_path, many)
+    page = report(tmp_path)
+    assert "No loss curve for 48 runs" in page
+    assert page.count("<figure>") == 7
+
+
+def test_text_of_others_is_escaped(tmp_path, unrendered):
+    rows = write_sweep(tmp_path)
+    rows[0]["label"] = "<script>alert(1)</script>"
+    write_results(tmp_path, rows)
+    assert "<script>alert" not in report(tmp_path)
+
+
+def test_a_damaged_fit_costs_itself_only(tmp_path, unrendered):
+    write_sweep(tmp_path)
+    (tmp_path / "fit-kaplan-n.json").write_text("{")
+    (tmp_path / "fit-kaplan-d.json").write_text('{"law": "kaplan-d"}')
+    (tmp_path / "prediction.json").write_text("[]")
+    fits, troubles = read_fits(tmp_path)
+    assert len(fits) == 3 and len(troubles) == 2
+    assert read_prediction(tmp_path)[0] is None
+    page = report(tmp_path)
+    assert "fit-kaplan-n.json: not JSON" in page
+    assert "prediction.json: holds list" in page
+
+
+def test_a_wrong_fit_is_called_wrong(tmp_path, unrendered):
+    write_sweep(tmp_path)
+    path = tmp_path / "fit-chinchilla-approach3.json"
+    content = json.loads(path.read_text())
+    content["parameters"]["alpha"]["value"] *= 1.01
+    path.write_text(json.dumps(content))
+    page = report(tmp_path)
+    assert "do not agree" in page and "The independent re-fit differs" in page
+
+
+@pytest.mark.parametrize("kind", ["absent", "empty", "output"])
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, capsys, kind, sweep):
+    arguments = {
+        "absent": [str(tmp_path / "absent")],
+        "empty": [str(tmp_path)],
+        "output": [str(sweep), "--out", str(tmp_path / "absent" / "x.html")],
+    }
+    assert main(arguments[kind]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("isoflop-report: ") and captured.err.count("\n") == 1
+
+
+def test_results_may_be_open_for_writing(tmp_path, unrendered):
+    write_sweep(tmp_path)
+    run = read_study(tmp_path).sweep.runs[0].name
+    with h5py.File(tmp_path / "runs" / run / "run.h5", "r+", libver="latest"):
+        page = report(tmp_path)
+    assert page.count("<figure>") == 10
