@@ -32,6 +32,7 @@ isoflop_dependency(fmt "install libfmt-dev and set fmt_ROOT" 9 CONFIG)
 isoflop_dependency(spdlog "install libspdlog-dev and set spdlog_ROOT" 1.10 CONFIG)
 isoflop_dependency(Ceres "install libceres-dev and set Ceres_ROOT" 2.1 CONFIG)
 isoflop_dependency(Threads "install a POSIX threads library")
+isoflop_dependency(ZLIB "install zlib1g-dev and set ZLIB_ROOT")
 find_package(PkgConfig QUIET REQUIRED)
 foreach(package libxxhash sentencepiece)   # neither installs a CMake package on Debian 12
   pkg_check_modules(${package} QUIET IMPORTED_TARGET ${package})

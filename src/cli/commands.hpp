@@ -10,5 +10,6 @@ class App;
 namespace isoflop::cli {
 
 // One line a command; main.cpp calls them in this order, which is the order of --help.
+void add_data(CLI::App& app);
 
 }  // namespace isoflop::cli

@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
   CLI::App app("isoflop: from text and a compute budget to a scaling law", "isoflop");
   app.set_version_flag("--version",
                        fmt::format("isoflop {} ({})", isoflop::version(), isoflop::commit()));
+  isoflop::cli::add_data(app);
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "Show the help of every command");
   app.footer(

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "core/hash.hpp"
+#include "data/text_files.hpp"
 #include "data/tokenizer.hpp"
 
 namespace isoflop::data {
@@ -77,12 +78,13 @@ class BpeTokenizer final : public Tokenizer {
     return std::make_unique<BpeTokenizer>(model_);
   }
 
-  /// Before the last run of blanks, where one word ends and another begins.
+  /// Before the last run of blanks, where one word ends and another begins; without one (a text
+  /// of one word) between two characters.
   std::size_t safe_cut(std::string_view text) const override {
     const std::size_t blank = text.find_last_of(' ');
-    if (blank == std::string_view::npos) return text.size();
-    const std::size_t end = text.find_last_not_of(' ', blank);
-    return end == std::string_view::npos ? text.size() : end + 1;
+    const std::size_t end =
+        blank == std::string_view::npos ? blank : text.find_last_not_of(' ', blank);
+    return end == std::string_view::npos ? utf8_prefix(text) : end + 1;
   }
 
   void encode(std::string_view text, std::vector<std::int32_t>& tokens) override {

@@ -44,8 +44,8 @@ class Tokenizer {
   /// Content of the tokenizer file; empty for bytes, which needs none.
   virtual std::string_view model() const = 0;
 
-  /// Length of the longest prefix of `text` (more text follows) that encodes to the same tokens as
-  /// it does inside the whole; `text` itself when it has no such point.
+  /// Where to cut a text of which more follows: a prefix that encodes to the same tokens alone as
+  /// inside the whole; for a text that is one word, a prefix of whole characters.
   virtual std::size_t safe_cut(std::string_view text) const = 0;
 
   std::vector<std::int32_t> encode(std::string_view text);

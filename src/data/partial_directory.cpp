@@ -1,0 +1,52 @@
+#include "data/partial_directory.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+
+namespace isoflop::data {
+namespace fs = std::filesystem;
+
+PartialDirectory::PartialDirectory(fs::path target) : target_(std::move(target)) {
+  path_ = target_.string() + ".partial";
+  lock_path_ = path_ / "lock";
+  std::error_code error;
+  fs::create_directories(path_, error);
+  require(!error, "{}: cannot be made ({}): choose another --out", path_.string(), error.message());
+  lock_ = ::open(lock_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (lock_ < 0) throw_system_error(lock_path_, "open", errno);
+  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    ::close(lock_);
+    throw InputError(
+        fmt::format("{}: another process is filling it: wait until it is done", path_.string()));
+  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
+    if (entry.path() != lock_path_) fs::remove_all(entry.path());
+  }
+}
+
+PartialDirectory::~PartialDirectory() {
+  if (lock_ < 0) return;
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+  ::close(lock_);
+}
+
+void PartialDirectory::publish() {
+  fs::remove(lock_path_);
+  sync_path(path_);
+  const bool replaces = fs::exists(target_) && !fs::is_empty(target_);
+  const fs::path old = path_beside(target_);
+  if (replaces) rename_durably(target_, old);
+  rename_durably(path_, target_);
+  ::close(lock_);
+  lock_ = -1;
+  if (replaces) fs::remove_all(old);
+}
+
+}  // namespace isoflop::data

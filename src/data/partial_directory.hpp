@@ -1,0 +1,29 @@
+// A directory that appears whole or not at all: filled under another name, then renamed.
+#pragma once
+
+#include <filesystem>
+
+namespace isoflop::data {
+
+class PartialDirectory {
+ public:
+  /// Makes <target>.partial, empty; what an interrupted process left there is removed. Throws
+  /// InputError while another process is filling it.
+  explicit PartialDirectory(std::filesystem::path target);
+
+  /// Removes it unless it was published.
+  ~PartialDirectory();
+  PartialDirectory(const PartialDirectory&) = delete;
+  PartialDirectory& operator=(const PartialDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+  /// Renames it to the target; a directory that is there is replaced.
+  void publish();
+
+ private:
+  std::filesystem::path target_, path_, lock_path_;
+  int lock_ = -1;
+};
+
+}  // namespace isoflop::data
