@@ -41,7 +41,7 @@ def _target_card(study: Study) -> list[str]:
         return []
     reach = p.c / max(r.c for r in study.fitted)
     return [_card("The target", f"{count(p.n)} \u00d7 {count(p.d)}", "parameters \u00d7 tokens",
-                  f"{flop_text(p.c)}, {reach:.3g}\u00d7 the largest fitted run")]  # fmt: skip
+                  f"{flop_text(p.c)}, {number(reach, 3)}\u00d7 the largest fitted run")]  # fmt: skip
 
 
 def _law_cards(study: Study) -> list[str]:
@@ -54,7 +54,7 @@ def _law_cards(study: Study) -> list[str]:
     if study.fitted:
         compute = [r.c for r in study.fitted]
         cards.append(_card("Fitted runs", str(len(compute)),
-                           f"{len({r.n for r in study.fitted})} sizes, {max(compute) / min(compute):.3g}\u00d7 in compute",
+                           f"{len({r.n for r in study.fitted})} sizes, {number(max(compute) / min(compute), 3)}\u00d7 in compute",
                            f"up to {flop_text(max(compute))}"))  # fmt: skip
     return cards
 

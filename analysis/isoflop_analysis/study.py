@@ -53,7 +53,7 @@ def _run_notes(sweep: Sweep) -> list[str]:
     for status in sorted({r.row["status"] for r in unfinished}):
         names = [r.row.get("label") or r.name for r in unfinished if r.row["status"] == status]
         shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-        label = "finished without a usable loss" if status == "finished" else status
+        label = "finished without a usable loss" if status == "finished" else status or "without a status"
         notes.append(f"{_count(len(names), 'run')} {label}, in no fit or final-loss figure: {shown}.")
     troubled = [r for r in sweep.runs if r.trouble]
     for reason in sorted({r.trouble for r in troubled}):

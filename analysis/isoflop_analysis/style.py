@@ -141,7 +141,7 @@ class _LossLocator(Locator):
 def log_axis(axis, kind: str) -> None:
     """kind: "count" (N, D) or "flop" (C); call on ax.xaxis or ax.yaxis."""
     _set_log(axis)
-    axis.set_major_locator(_LogLocator(0.45 if kind == "count" else 0.72))
+    axis.set_major_locator(_LogLocator(0.5 if kind == "count" else 0.72))
     text = count if kind == "count" else lambda v, _: flop(v) if v > 0 else ""
     axis.set_major_formatter(FuncFormatter(text))
     axis.set_minor_locator(NullLocator())

@@ -24,6 +24,8 @@ def number(value, digits: int = 6) -> str:
     if value is None or not math.isfinite(value):
         return ABSENT
     text = f"{value:.{digits}g}"
+    if 1e3 <= abs(value) < 1e5 and "e" in text:
+        text = f"{value:.0f}"
     if "e" not in text:
         return text.replace("-", "\N{MINUS SIGN}")
     mantissa, exponent = text.split("e")
@@ -112,17 +114,18 @@ def _estimate_rows(estimates: dict[str, Estimate], kind: str) -> str:
 
 
 def _law_table(fit: Fit) -> str:
-    level = fit.raw.get("level") or fit.raw.get("interval_level")
+    level = fit.raw.get("level")
     interval = f"{level:.0%} interval" if isinstance(level, float) else "interval"
+    remarks = [str(r) for key in ("warnings", "notes") for r in fit.raw.get(key) or []]
     facts = [f"file <code>{escape(fit.path.name)}</code>"]
     if fit.used is not None:
         facts.append(f"{fit.used} points")
     if fit.objective is not None:
         facts.append(f"objective {number(fit.objective)}")
-    out = ""
+    out = "".join(f"<p class='muted'>{escape(remark)}</p>" for remark in remarks)
     if fit.left_out:
         items = "".join(f"<li>{escape(entry)}</li>" for entry in fit.left_out)
-        out = f"<details class='muted'><summary>{len(fit.left_out)} left out</summary><ul>{items}</ul></details>"
+        out += f"<details class='muted'><summary>{len(fit.left_out)} left out</summary><ul>{items}</ul></details>"
     return (
         f"<h3>{escape(fit.title)}</h3><p class='muted'>{', '.join(facts)}</p><table><thead><tr>"
         f"<th class='text'>quantity</th><th>value</th><th>standard error</th><th>{interval}</th></tr></thead>"

@@ -132,7 +132,8 @@ def write_fits(directory: Path, rows: list[dict]) -> Chinchilla:
     a = law.beta / (law.alpha + law.beta)
     fits = {
         "chinchilla-approach3": {
-            "law": "chinchilla", "method": "approach3", "objective": result.objective,
+            "law": "chinchilla", "method": "approach3", "objective": result.objective, "level": 0.8,
+            "huber_delta": 1e-3, "warnings": ["an example of a warning"],
             "parameters": {k: _estimate(v, 0.1 if k in "AB" else 0.02) for k, v in law.values().items()},
             "derived": {"a": _estimate(a, 0.02), "b": _estimate(1 - a, 0.02)},
         },

@@ -35,6 +35,7 @@ def drawn_names(study):
 
 def test_a_finished_sweep_has_every_part_in_one_small_page(page):
     assert page.count("<figure>") == 10
+    assert "80% interval" in page and "an example of a warning" in page
     assert "Not complete" not in page and "Not drawn" not in page
     assert len(page) < 5e6
     # Nothing from elsewhere: no link but to a part of this page, no image but inline ones.

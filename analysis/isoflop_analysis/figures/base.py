@@ -33,7 +33,7 @@ def fitted_runs(study: Study) -> list[Run]:
 
 def sizes(study: Study, runs: Iterable[Run]) -> style.Palette:
     """Colours of N; the same for a size in all figures."""
-    return style.Palette([r.n for r in runs], style.SIZE_MAP, [r.n for r in study.sweep.runs])
+    return style.Palette([r.n for r in runs], style.SIZE_MAP, [r.n for r in study.sweep.runs if r.n > 0])
 
 
 def span(values, factor: float = 1.15, points: int = 200) -> np.ndarray:

@@ -14,7 +14,7 @@ _SMOOTHING = "Training loss averaged over bins of equal width in log tokens"
 
 
 def _with_curves(study: Study) -> list[Run]:
-    runs = [r for r in study.sweep.runs if r.curve and len(r.curve.smoothed()[0]) >= 2]
+    runs = [r for r in study.sweep.runs if r.curve and r.n > 0 and len(r.curve.smoothed()[0]) >= 2]
     if not runs:
         raise NotEnough("no run.h5 with a training curve")
     return sorted(runs, key=lambda r: r.is_target)
