@@ -1,0 +1,175 @@
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "core/error.hpp"
+#include "laws/bootstrap.hpp"
+#include "laws/frontier.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+constexpr std::size_t kComputeValues = 1500;  // as in the paper
+constexpr std::size_t kLossValues = 48;       // of them, for the loss law
+constexpr std::size_t kInnerSizesNeeded = 2;
+
+/// One training run: ln C ascending with ln D and ln L.
+struct Curve {
+  double params = 0;
+  std::string group;
+  std::vector<double> log_flops;
+  std::vector<double> log_tokens;
+  std::vector<double> log_loss;
+};
+
+std::vector<Curve> read_curves(const Points& points) {
+  require(!points.group.empty(),
+          "approach1 reads training curves: it needs a column 'group' that names each point's run");
+  std::map<std::string, std::vector<std::size_t>> rows_of;
+  for (std::size_t row = 0; row < points.size(); ++row) rows_of[points.group[row]].push_back(row);
+  std::vector<Curve> curves;
+  for (auto& [group, rows] : rows_of) {
+    std::stable_sort(rows.begin(), rows.end(), [&](std::size_t a, std::size_t b) {
+      return points.flops[a] < points.flops[b];
+    });
+    Curve curve{points.params[rows.front()], group, {}, {}, {}};
+    for (const std::size_t row : rows) {
+      require(points.params[row] == curve.params,
+              "approach1: run '{}' has points with {} and {} params; needs one size a run", group,
+              curve.params, points.params[row]);
+      if (!curve.log_flops.empty() && std::log(points.flops[row]) <= curve.log_flops.back())
+        continue;  // a second evaluation at the same step
+      curve.log_flops.push_back(std::log(points.flops[row]));
+      curve.log_tokens.push_back(std::log(points.tokens[row]));
+      curve.log_loss.push_back(std::log(points.loss[row]));
+    }
+    if (curve.log_flops.size() >= 2) curves.push_back(std::move(curve));
+  }
+  require(
+      curves.size() >= 3,
+      "approach1: {} runs have two or more points of different compute; needs 3 training curves",
+      curves.size());
+  return curves;
+}
+
+/// ln D and ln L of every curve at every compute value; infinite loss where a curve does not reach.
+struct Table {
+  std::vector<double> log_flops;
+  std::vector<std::vector<double>> log_tokens;
+  std::vector<std::vector<double>> log_loss;
+};
+
+Table interpolate(const std::vector<Curve>& curves) {
+  double low = curves.front().log_flops.front();
+  double high = low;
+  for (const Curve& curve : curves) {
+    low = std::min(low, curve.log_flops.front());
+    high = std::max(high, curve.log_flops.back());
+  }
+  Table table;
+  for (std::size_t k = 0; k < kComputeValues; ++k)
+    table.log_flops.push_back(low + (high - low) * static_cast<double>(k) / (kComputeValues - 1));
+  for (const Curve& curve : curves) {
+    std::vector<double> tokens(kComputeValues, 0.0);
+    std::vector<double> loss(kComputeValues, std::numeric_limits<double>::infinity());
+    for (std::size_t k = 0; k < kComputeValues; ++k) {
+      const double x = table.log_flops[k];
+      if (x < curve.log_flops.front() || x > curve.log_flops.back()) continue;
+      const auto upper =
+          std::upper_bound(curve.log_flops.begin() + 1, curve.log_flops.end() - 1, x);
+      const auto j = static_cast<std::size_t>(upper - curve.log_flops.begin());
+      const double t = (x - curve.log_flops[j - 1]) / (curve.log_flops[j] - curve.log_flops[j - 1]);
+      tokens[k] = curve.log_tokens[j - 1] + t * (curve.log_tokens[j] - curve.log_tokens[j - 1]);
+      loss[k] = curve.log_loss[j - 1] + t * (curve.log_loss[j] - curve.log_loss[j - 1]);
+    }
+    table.log_tokens.push_back(std::move(tokens));
+    table.log_loss.push_back(std::move(loss));
+  }
+  return table;
+}
+
+/// The envelope of the curves with `count` > 0, inside the range of sizes; `sizes` gets the number
+/// of sizes on it.
+Frontier envelope(const std::vector<Curve>& curves, const Table& table,
+                  const std::vector<double>& count, std::size_t& sizes) {
+  double smallest = std::numeric_limits<double>::infinity();
+  double largest = 0;
+  for (std::size_t c = 0; c < curves.size(); ++c) {
+    if (count[c] == 0) continue;
+    smallest = std::min(smallest, curves[c].params);
+    largest = std::max(largest, curves[c].params);
+  }
+  Frontier frontier;
+  std::vector<double> winners;
+  for (std::size_t k = 0; k < kComputeValues; ++k) {
+    std::size_t best = curves.size();
+    for (std::size_t c = 0; c < curves.size(); ++c)
+      if (count[c] > 0 && std::isfinite(table.log_loss[c][k]) &&
+          (best == curves.size() || table.log_loss[c][k] < table.log_loss[best][k]))
+        best = c;
+    if (best == curves.size()) continue;
+    const double params = curves[best].params;
+    if (params == smallest || params == largest) continue;
+    winners.push_back(params);
+    frontier.flops.push_back(std::exp(table.log_flops[k]));
+    frontier.params.push_back(params);
+    frontier.tokens.push_back(std::exp(table.log_tokens[best][k]));
+    frontier.loss.push_back(std::exp(table.log_loss[best][k]));
+  }
+  sizes = count_distinct(winners);
+  return frontier;
+}
+
+/// Power laws through the whole envelope, the loss law through an even selection of it.
+std::optional<std::vector<double>> fit_envelope(const Frontier& frontier,
+                                                const std::vector<double>* start) {
+  Frontier selection;
+  const std::size_t size = frontier.flops.size();
+  for (std::size_t k = 0; k < std::min(kLossValues, size); ++k) {
+    const std::size_t i =
+        k * (size - 1) / std::max<std::size_t>(std::min(kLossValues, size) - 1, 1);
+    selection.flops.push_back(frontier.flops[i]);
+    selection.params.push_back(frontier.params[i]);
+    selection.tokens.push_back(frontier.tokens[i]);
+    selection.loss.push_back(frontier.loss[i]);
+  }
+  auto loss_law = fit_frontier(selection, start);
+  if (!loss_law) return std::nullopt;
+  const FrontierLines lines = fit_lines(frontier);
+  if (!lines.ok) return std::nullopt;
+  (*loss_law)[kG] = lines.params_scale;
+  (*loss_law)[kExponentN] = lines.params_exponent;
+  (*loss_law)[kH] = lines.tokens_scale;
+  (*loss_law)[kExponentD] = lines.tokens_exponent;
+  return loss_law;
+}
+
+}  // namespace
+
+void fit_approach1(const Points& prepared, const FitOptions& options, Fit& result) {
+  const std::vector<Curve> curves = read_curves(prepared);
+  const Table table = interpolate(curves);
+  std::size_t sizes = 0;
+  const Frontier frontier = envelope(curves, table, std::vector<double>(curves.size(), 1.0), sizes);
+  require(sizes >= kInnerSizesNeeded,
+          "approach1: {} sizes between the smallest and the largest touch the envelope; needs {}: "
+          "add sizes, or use "
+          "--method approach3",
+          sizes, kInnerSizesNeeded);
+  const std::vector<double> full = *fit_envelope(frontier, nullptr);
+
+  std::vector<std::string> runs;
+  for (const Curve& curve : curves) runs.push_back(curve.group);
+  const Clusters clusters(curves.size(), runs);
+  result.draws.asked = options.bootstrap;
+  result.draws.clusters = clusters.count();
+  for (std::size_t d = 0; d < options.bootstrap; ++d) {
+    const auto counts = clusters.counts(options.seed, static_cast<std::uint32_t>(d));
+    const Frontier drawn = envelope(curves, table, counts, sizes);
+    if (sizes < kInnerSizesNeeded) continue;
+    if (auto row = fit_envelope(drawn, &full)) result.draws.rows.push_back(*row);
+  }
+  summarise_frontier(full, result);
+}
+
+}  // namespace isoflop::laws

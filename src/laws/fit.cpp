@@ -1,0 +1,113 @@
+#include "laws/fit.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.hpp"
+#include "core/version.hpp"
+#include "laws/frontier.hpp"
+#include "laws/robust_fit.hpp"
+#include "laws/warnings.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+std::vector<std::string_view> methods_of(const Law& law) {
+  if (law.name == "chinchilla") return {"approach3", "approach2", "approach1"};
+  return {"huber"};
+}
+
+void require_options(const FitOptions& options) {
+  require(std::isfinite(options.huber_delta) && options.huber_delta > 0,
+          "huber-delta: saw {}, needed a number above 0", options.huber_delta);
+  require(options.level > 0 && options.level < 1, "level: saw {}, needed a number between 0 and 1",
+          options.level);
+  constexpr std::size_t kMostDraws = 1'000'000;
+  require(options.bootstrap <= kMostDraws, "bootstrap: saw {}, needed at most {}",
+          options.bootstrap, kMostDraws);
+}
+
+std::string choose_method(const Law& law, const std::string& method) {
+  const std::vector<std::string_view> known = methods_of(law);
+  if (method.empty()) return std::string(known.front());
+  require(std::find(known.begin(), known.end(), method) != known.end(),
+          "method: '{}' is unknown for law {}, needed one of {}", method, law.name,
+          fmt::join(known, ", "));
+  return method;
+}
+
+/// What a one-variable law reads when the user did not say.
+Variable choose_variable(const Points& prepared, const std::string& asked) {
+  if (!asked.empty()) return variable_from(asked);
+  const bool params_vary = count_distinct(prepared.params) > 1;
+  const bool tokens_vary = count_distinct(prepared.tokens) > 1;
+  if (params_vary && !tokens_vary) return Variable::params;
+  if (tokens_vary && !params_vary) return Variable::tokens;
+  return Variable::flops;
+}
+
+std::vector<Variable> variables_of(const Law& law, const Points& prepared,
+                                   const FitOptions& options) {
+  if (law.any_variable) return {choose_variable(prepared, options.variable)};
+  require(options.variable.empty(), "variable: law {} reads {}, needed no --variable", law.name,
+          to_string(law.variables.front()));
+  return law.variables;
+}
+
+Range range_of(const std::vector<double>& values) {
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  return {*low, *high};
+}
+
+Fit describe(const Points& prepared, const FitOptions& options, const Law& law) {
+  Fit result;
+  result.law = law.name;
+  result.level = options.level;
+  result.seed = options.seed;
+  result.used = prepared.size();
+  result.left_out = prepared.left_out;
+  result.names = prepared.name;
+  result.source = prepared.source;
+  result.notes = prepared.notes;
+  result.params = range_of(prepared.params);
+  result.tokens = range_of(prepared.tokens);
+  result.flops = range_of(prepared.flops);
+  result.loss = range_of(prepared.loss);
+  result.version = version();
+  result.commit = commit();
+  return result;
+}
+
+}  // namespace
+
+std::vector<double> Fit::values() const {
+  std::vector<double> values;
+  for (const Estimate& parameter : parameters) values.push_back(parameter.value);
+  return values;
+}
+
+Fit fit(const Points& points, const FitOptions& options) {
+  const Law& law = find_law(options.law);
+  require_options(options);
+  const std::string method = choose_method(law, options.method);
+  Points prepared = prepare(points);
+  if (options.drop_worst > 0) prepared = drop_worst(prepared, options.drop_worst);
+
+  Fit result = describe(prepared, options, law);
+  result.method = method;
+  const std::vector<Variable> variables = variables_of(law, prepared, options);
+  if (law.any_variable) result.variable = to_string(variables.front());
+  if (method == "approach1") {
+    fit_approach1(prepared, options, result);
+  } else if (method == "approach2") {
+    fit_approach2(prepared, options, result);
+  } else {
+    require_enough(prepared, law, variables);
+    result.huber_delta = options.huber_delta;
+    fit_robust(prepared, law, variables, options, result);
+  }
+  add_data_warnings(prepared, variables, result);
+  return result;
+}
+
+}  // namespace isoflop::laws

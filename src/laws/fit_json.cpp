@@ -1,0 +1,301 @@
+#include "laws/fit_json.hpp"
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/error.hpp"
+#include "laws/law.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr int kFormat = 1;
+
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+Json number(const std::optional<double>& value) { return value ? number(*value) : Json(nullptr); }
+
+Json estimates(const std::vector<Estimate>& estimates) {
+  Json object = Json::object();
+  for (const Estimate& estimate : estimates)
+    object[estimate.name] = {{"value", number(estimate.value)},
+                             {"stderr", number(estimate.standard_error)},
+                             {"low", number(estimate.low)},
+                             {"high", number(estimate.high)}};
+  return object;
+}
+
+Json range(const Range& range) { return {{"low", range.low}, {"high", range.high}}; }
+
+Json points(const Fit& fit) {
+  Json left_out = Json::array();
+  for (const LeftOut& point : fit.left_out)
+    left_out.push_back({{"name", point.name}, {"reason", point.reason}});
+  return {{"used", fit.used},          {"left_out", left_out},        {"names", fit.names},
+          {"source", fit.source},      {"params", range(fit.params)}, {"tokens", range(fit.tokens)},
+          {"flops", range(fit.flops)}, {"loss", range(fit.loss)}};
+}
+
+Json budgets(const Fit& fit) {
+  Json list = Json::array();
+  for (const Budget& budget : fit.budgets)
+    list.push_back({{"flops", budget.flops},
+                    {"points", budget.points},
+                    {"params", budget.params},
+                    {"tokens", budget.tokens},
+                    {"loss", budget.loss},
+                    {"rejected", budget.rejected}});
+  return list;
+}
+
+Json search(const SearchSummary& search) {
+  return {{"starts", search.starts},
+          {"starts_converged", search.reached_best},
+          {"basins", search.basins},
+          {"converged", search.converged},
+          {"gradient_norm", search.gradient_norm}};
+}
+
+Json rollout(const Rollout& rollout) {
+  return {{"cuts", rollout.cuts},
+          {"points", rollout.points},
+          {"rms_miss", rollout.rms_miss},
+          {"growth", rollout.growth}};
+}
+
+/// One top-level key a line.
+std::string lines(const Json& object) {
+  std::string text = "{\n";
+  bool first = true;
+  for (const auto& [key, value] : object.items()) {
+    text += fmt::format("{}  {}: {}", first ? "" : ",\n", Json(key).dump(), value.dump());
+    first = false;
+  }
+  return text + "\n}\n";
+}
+
+/// Reads members of one object and names what is wrong with them.
+class Reader {
+ public:
+  Reader(const Json& json, std::string place) : json_(json), place_(std::move(place)) {
+    require(json_.is_object(), "{}: saw {}, needed an object", place_, json_.type_name());
+  }
+
+  Reader object(const char* key) const { return {member(key), place_of(key)}; }
+
+  const Json& array(const char* key) const {
+    const Json& value = member(key);
+    require(value.is_array(), "{}: saw {}, needed a list", place_of(key), value.type_name());
+    return value;
+  }
+
+  double number(const char* key) const {
+    const Json& value = member(key);
+    if (value.is_null()) return std::numeric_limits<double>::quiet_NaN();
+    require(value.is_number(), "{}: saw {}, needed a number", place_of(key), value.type_name());
+    return value.get<double>();
+  }
+
+  std::size_t count(const char* key) const {
+    const Json& value = member(key);
+    require(value.is_number_unsigned(), "{}: saw {}, needed a whole number, 0 or above",
+            place_of(key), value.dump());
+    return value.get<std::size_t>();
+  }
+
+  std::string text(const char* key) const {
+    const Json& value = member(key);
+    require(value.is_string(), "{}: saw {}, needed a string", place_of(key), value.type_name());
+    return value.get<std::string>();
+  }
+
+  Range range(const char* key) const {
+    const Reader reader = object(key);
+    return {reader.number("low"), reader.number("high")};
+  }
+
+  const Json& json() const { return json_; }
+  std::string place_of(const std::string& key) const { return place_ + ": " + key; }
+
+ private:
+  const Json& member(const char* key) const {
+    const auto found = json_.find(key);
+    require(found != json_.end(),
+            "{}: the key '{}' is missing; needs a file written by isoflop fit", place_, key);
+    return *found;
+  }
+
+  const Json& json_;
+  std::string place_;
+};
+
+std::vector<Estimate> read_estimates(const Reader& reader) {
+  std::vector<Estimate> estimates;
+  for (const auto& [name, value] : reader.json().items()) {
+    const Reader one(value, reader.place_of(name));
+    estimates.push_back(
+        {name, one.number("value"), one.number("stderr"), one.number("low"), one.number("high")});
+    require(std::isfinite(estimates.back().value), "{}: value: needed a finite number",
+            reader.place_of(name));
+  }
+  return estimates;
+}
+
+Draws read_draws(const Reader& reader, std::size_t width) {
+  Draws draws;
+  draws.asked = reader.count("asked");
+  draws.clusters = reader.count("clusters");
+  for (const Json& row : reader.array("rows")) {
+    require(row.is_array() && row.size() == width, "{}: needed rows of {} numbers",
+            reader.place_of("rows"), width);
+    std::vector<double> values;
+    for (const Json& value : row) {
+      require(value.is_number(), "{}: saw {}, needed a number", reader.place_of("rows"),
+              value.dump());
+      values.push_back(value.get<double>());
+    }
+    draws.rows.push_back(std::move(values));
+  }
+  return draws;
+}
+
+void require_parameters(const Fit& fit, const std::string& name) {
+  const Law& law = find_law(fit.law);
+  std::vector<std::string> needed;
+  for (const ParameterInfo& parameter : law.parameters) needed.emplace_back(parameter.name);
+  if (fit.is_frontier()) needed = {"G", "a", "H", "b", "E", "K", "gamma"};
+  std::vector<std::string> seen;
+  for (const Estimate& parameter : fit.parameters) seen.push_back(parameter.name);
+  require(seen == needed, "{}: parameters: saw {}; law {} needs {}", name, fmt::join(seen, ", "),
+          fit.law, fmt::join(needed, ", "));
+}
+
+void read_points(const Reader& reader, Fit& fit) {
+  fit.used = reader.count("used");
+  for (const Json& entry : reader.array("left_out")) {
+    const Reader point(entry, reader.place_of("left_out"));
+    fit.left_out.push_back({point.text("name"), point.text("reason")});
+  }
+  for (const Json& entry : reader.array("names")) {
+    require(entry.is_string(), "{}: needed strings", reader.place_of("names"));
+    fit.names.push_back(entry.get<std::string>());
+  }
+  fit.source = reader.text("source");
+  fit.params = reader.range("params");
+  fit.tokens = reader.range("tokens");
+  fit.flops = reader.range("flops");
+  fit.loss = reader.range("loss");
+}
+
+Json parse(std::string_view text, const std::string& name) {
+  try {
+    return Json::parse(text);
+  } catch (const Json::exception& error) {
+    throw InputError(
+        fmt::format("{}: not JSON ({}); needs a file written by isoflop fit", name, error.what()));
+  }
+}
+
+Json interval(const std::optional<Interval>& interval) {
+  if (!interval) return nullptr;
+  return {{"level", interval->level},
+          {"low", number(interval->low)},
+          {"high", number(interval->high)},
+          {"covers", interval->covers}};
+}
+
+Json prediction(const Prediction& prediction) {
+  return {{"params", number(prediction.run.params)},
+          {"tokens", number(prediction.run.tokens)},
+          {"flops", number(prediction.run.flops)},
+          {"loss", number(prediction.loss)},
+          {"interval", interval(prediction.interval)},
+          {"extrapolation",
+           {{"params", number(prediction.extrapolation.params)},
+            {"tokens", number(prediction.extrapolation.tokens)},
+            {"flops", number(prediction.extrapolation.flops)}}}};
+}
+
+}  // namespace
+
+std::string to_json(const Fit& fit) {
+  return lines(
+      {{"format", kFormat},
+       {"law", fit.law},
+       {"method", fit.method},
+       {"variable", fit.variable},
+       {"parameters", estimates(fit.parameters)},
+       {"derived", estimates(fit.derived)},
+       {"level", fit.level},
+       {"objective", fit.objective},
+       {"huber_delta", fit.huber_delta},
+       {"seed", fit.seed},
+       {"starts", fit.search.starts},
+       {"starts_converged", fit.search.reached_best},
+       {"search", search(fit.search)},
+       {"points", points(fit)},
+       {"residual_rms", fit.residual_rms},
+       {"rollout", rollout(fit.rollout)},
+       {"budgets", budgets(fit)},
+       {"notes", fit.notes},
+       {"warnings", fit.warnings},
+       {"isoflop", {{"version", fit.version}, {"commit", fit.commit}}},
+       {"draws",
+        {{"asked", fit.draws.asked}, {"clusters", fit.draws.clusters}, {"rows", fit.draws.rows}}}});
+}
+
+Fit fit_from_json(std::string_view text, const std::string& name) {
+  const Json json = parse(text, name);
+  const Reader reader(json, name);
+  Fit fit;
+  const std::size_t format = reader.count("format");
+  require(format == kFormat, "{}: format: saw {}, this isoflop reads {}", name, format, kFormat);
+  fit.law = reader.text("law");
+  fit.method = reader.text("method");
+  fit.variable = reader.text("variable");
+  fit.parameters = read_estimates(reader.object("parameters"));
+  fit.derived = read_estimates(reader.object("derived"));
+  require_parameters(fit, name);
+  fit.level = reader.number("level");
+  fit.objective = reader.number("objective");
+  fit.huber_delta = reader.number("huber_delta");
+  fit.seed = reader.count("seed");
+  const Reader found = reader.object("search");
+  fit.search = {static_cast<int>(found.count("starts")),
+                static_cast<int>(found.count("starts_converged")),
+                static_cast<int>(found.count("basins")), found.json().value("converged", false),
+                found.number("gradient_norm")};
+  read_points(reader.object("points"), fit);
+  fit.residual_rms = reader.number("residual_rms");
+  const Reader rolled = reader.object("rollout");
+  fit.rollout = {rolled.count("cuts"), rolled.count("points"), rolled.number("rms_miss"),
+                 rolled.number("growth")};
+  fit.draws = read_draws(reader.object("draws"), fit.parameters.size());
+  const Reader made_by = reader.object("isoflop");
+  fit.version = made_by.text("version");
+  fit.commit = made_by.text("commit");
+  return fit;
+}
+
+std::string to_json(const Prediction& one) { return lines(prediction(one)); }
+
+std::string to_json(const std::vector<Prediction>& predictions) {
+  Json list = Json::array();
+  for (const Prediction& one : predictions) list.push_back(prediction(one));
+  return Json{{"points", list}}.dump(1) + "\n";
+}
+
+std::string to_json(const Optimum& optimum) {
+  Json json = {{"flops", optimum.flops}, {"params", optimum.params}, {"tokens", optimum.tokens}};
+  const Json predicted = prediction(optimum.prediction);
+  json["loss"] = predicted["loss"];
+  json["intervals"] = {{"params", interval(optimum.params_interval)},
+                       {"tokens", interval(optimum.tokens_interval)},
+                       {"loss", predicted["interval"]}};
+  json["extrapolation"] = predicted["extrapolation"];
+  return lines(json);
+}
+
+}  // namespace isoflop::laws

@@ -1,0 +1,26 @@
+// fit.json and the JSON of predictions.
+//
+// fit.json holds every number in full precision (a re-read fit predicts the same bits), one
+// top-level key a line, the bootstrap draws last. Keys: see docs/reference/fit-json.md.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "laws/fit.hpp"
+#include "laws/predict.hpp"
+
+namespace isoflop::laws {
+
+std::string to_json(const Fit& fit);
+
+/// Throws InputError "NAME: KEY: ..." for text that is not a fit.
+Fit fit_from_json(std::string_view text, const std::string& name);
+
+std::string to_json(const Prediction& prediction);
+/// {"points": [...]} in the order given.
+std::string to_json(const std::vector<Prediction>& predictions);
+std::string to_json(const Optimum& optimum);
+
+}  // namespace isoflop::laws

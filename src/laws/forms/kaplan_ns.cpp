@@ -1,0 +1,56 @@
+// Kaplan et al. 2020 (arXiv 2001.08361), equation 1.6; N without embeddings, Smin = S / (1 +
+// Bcrit/B) steps.
+#include <cmath>
+
+#include "laws/power_sum.hpp"
+
+namespace isoflop::laws::forms {
+namespace {
+
+// Fitted as exp(k - aN ln N) + exp(m - aS ln Smin) with k = aN ln Nc, m = aS ln Sc.
+enum { kNc, kSc, kAN, kAS };
+
+class KaplanNs final : public PowerSumLaw {
+ public:
+  KaplanNs() {
+    name = "kaplan-ns";
+    formula = "L(N,Smin) = (Nc/N)^aN + (Sc/Smin)^aS";
+    source = "Kaplan et al. 2020, equation 1.6";
+    variables = {Variable::params, Variable::steps};
+    parameters = {{"Nc", "parameters without embeddings", "aN ln Nc", -50, 200},
+                  {"Sc", "steps", "aS ln Sc", -50, 200},
+                  {"aN", "exponent of N", "aN", 1e-4, 10},
+                  {"aS", "exponent of Smin", "aS", 1e-4, 10}};
+    set_terms({{kNc, kAN, 0}, {kSc, kAS, 1}});
+  }
+
+  std::vector<Vector> starts(const Samples& samples) const override {
+    std::vector<Vector> nodes;
+    for (const double an : {0.02, 0.07, 0.2, 0.5})
+      for (const double as : {0.1, 0.3, 0.7, 1.2})
+        for (const double share : {0.2, 0.5, 0.8, 0.95}) {  // of the first term in the mean
+          Vector node{0, 0, an, as};
+          balance(samples, node);
+          node[kNc] += std::log(2 * share);
+          node[kSc] += std::log(2 * (1 - share));
+          nodes.push_back(node);
+        }
+    return nodes;
+  }
+  Vector values(const Vector& theta) const override {
+    return {std::exp(theta[kNc] / theta[kAN]), std::exp(theta[kSc] / theta[kAS]), theta[kAN],
+            theta[kAS]};
+  }
+  Vector coordinates(const Vector& v) const override {
+    return {v[kAN] * std::log(v[kNc]), v[kAS] * std::log(v[kSc]), v[kAN], v[kAS]};
+  }
+};
+
+}  // namespace
+
+const Law& kaplan_ns() {
+  static const KaplanNs law;
+  return law;
+}
+
+}  // namespace isoflop::laws::forms

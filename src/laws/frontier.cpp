@@ -1,0 +1,106 @@
+#include "laws/frontier.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "laws/bootstrap.hpp"
+#include "laws/law.hpp"
+#include "laws/linear_algebra.hpp"
+#include "laws/search.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+constexpr double kFrontierDelta = 1e-3;
+constexpr std::size_t kBudgetsForFloor = 4;
+
+/// intercept at C = 6 and slope of ln y = ln G + a ln (C/6)
+std::optional<std::pair<double, double>> fit_line(const std::vector<double>& flops,
+                                                  const std::vector<double>& y) {
+  std::vector<double> log_x;
+  std::vector<double> log_y;
+  for (std::size_t i = 0; i < flops.size(); ++i) {
+    log_x.push_back(std::log(flops[i] / 6));
+    log_y.push_back(std::log(y[i]));
+  }
+  const Polynomial line = fit_polynomial(log_x, log_y, std::vector<double>(flops.size(), 1.0), 1);
+  if (!line.ok) return std::nullopt;
+  return std::pair{line.coefficient[0] - line.coefficient[1] * line.centre, line.coefficient[1]};
+}
+
+Samples loss_samples(const Frontier& frontier) {
+  Samples samples;
+  samples.width = 1;
+  for (std::size_t i = 0; i < frontier.flops.size(); ++i) {
+    samples.x.push_back(std::log(frontier.flops[i]));
+    samples.y.push_back(std::log(frontier.loss[i]));
+    samples.weight.push_back(1);
+  }
+  return samples;
+}
+
+/// {E, K, gamma}
+std::array<double, 3> fit_loss(const Frontier& frontier, const std::vector<double>* start) {
+  const bool floor = frontier.flops.size() >= kBudgetsForFloor;
+  const Law& law = find_law(floor ? "power-offset" : "power");
+  const Samples samples = loss_samples(frontier);
+  const Objective objective(law, samples, kFrontierDelta);
+  Vector theta{};
+  if (floor && start != nullptr && (*start)[kFloor] > 0)
+    theta = minimise(objective, law.coordinates({(*start)[kFloor], (*start)[kK], (*start)[kGamma]}))
+                .theta;
+  else
+    theta = search(objective, law.starts(samples)).best.theta;
+  const Vector values = law.values(theta);
+  if (floor) return {values[0], values[1], values[2]};
+  return {0, values[0], values[1]};
+}
+
+}  // namespace
+
+FrontierLines fit_lines(const Frontier& frontier) {
+  const auto params = fit_line(frontier.flops, frontier.params);
+  const auto tokens = fit_line(frontier.flops, frontier.tokens);
+  if (!params || !tokens) return {};
+  return {std::exp(params->first), params->second, std::exp(tokens->first), tokens->second, true};
+}
+
+std::optional<std::vector<double>> fit_frontier(const Frontier& frontier,
+                                                const std::vector<double>* start) {
+  const FrontierLines lines = fit_lines(frontier);
+  if (!lines.ok) return std::nullopt;
+  const auto [floor, scale, gamma] = fit_loss(frontier, start);
+  return std::vector<double>{lines.params_scale,
+                             lines.params_exponent,
+                             lines.tokens_scale,
+                             lines.tokens_exponent,
+                             floor,
+                             scale,
+                             gamma};
+}
+
+double frontier_params(const std::vector<double>& parameters, double flops) {
+  return parameters[kG] * std::pow(flops / 6, parameters[kExponentN]);
+}
+
+double frontier_tokens(const std::vector<double>& parameters, double flops) {
+  return parameters[kH] * std::pow(flops / 6, parameters[kExponentD]);
+}
+
+double frontier_loss(const std::vector<double>& parameters, double flops) {
+  return parameters[kFloor] + parameters[kK] * std::pow(flops, -parameters[kGamma]);
+}
+
+void summarise_frontier(const std::vector<double>& parameters, Fit& result) {
+  static constexpr const char* kNames[kFrontierParameters] = {"G", "a", "H",    "b",
+                                                              "E", "K", "gamma"};
+  for (std::size_t i = 0; i < kFrontierParameters; ++i) {
+    std::vector<double> drawn;
+    for (const auto& row : result.draws.rows) drawn.push_back(row[i]);
+    result.parameters.push_back(summarise(kNames[i], parameters[i], drawn, result.level));
+  }
+  result.derived = {result.parameters[kExponentN], result.parameters[kExponentD],
+                    result.parameters[kG]};
+}
+
+}  // namespace isoflop::laws

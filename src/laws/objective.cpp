@@ -1,0 +1,70 @@
+#include "laws/objective.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace isoflop::laws {
+namespace {
+
+double huber(double residual, double delta) {
+  const double size = std::fabs(residual);
+  return size <= delta ? 0.5 * size * size : delta * (size - 0.5 * delta);
+}
+
+}  // namespace
+
+double Objective::weight() const {
+  double sum = 0;
+  for (const double weight : samples_->weight) sum += weight;
+  return sum;
+}
+
+double Objective::value(const Vector& theta) const {
+  double sum = 0;
+  for (std::size_t i = 0; i < samples_->size(); ++i) {
+    const double weight = samples_->weight[i];
+    if (weight == 0) continue;
+    const double predicted = law_->log_loss(samples_->row(i), theta.data(), nullptr, nullptr);
+    sum += weight * huber(predicted - samples_->y[i], delta_);
+  }
+  return sum;
+}
+
+Derivatives Objective::derivatives(const Vector& theta, Curvature curvature) const {
+  Derivatives sum;
+  Vector gradient{};
+  Matrix hessian;  // only the written triangle is read
+  const std::size_t n = law_->size();
+  const bool exact = curvature == Curvature::exact;
+  for (std::size_t i = 0; i < samples_->size(); ++i) {
+    const double weight = samples_->weight[i];
+    if (weight == 0) continue;  // a bootstrap draw leaves out a third of the points
+    const double residual = law_->log_loss(samples_->row(i), theta.data(), gradient.data(),
+                                           exact ? hessian.data() : nullptr) -
+                            samples_->y[i];
+    sum.value += weight * huber(residual, delta_);
+    const double slope = weight * std::clamp(residual, -delta_, delta_);
+    const bool inside = std::fabs(residual) <= delta_;
+    const double outer = inside ? weight : (exact ? 0.0 : weight * delta_ / std::fabs(residual));
+    for (std::size_t row = 0; row < n; ++row) {
+      sum.gradient[row] += slope * gradient[row];
+      const double scaled = outer * gradient[row];
+      double* target = &at(sum.hessian, row, 0);
+      for (std::size_t k = 0; k <= row; ++k) target[k] += scaled * gradient[k];
+      if (!exact) continue;
+      const double* second = &at(hessian, row, 0);
+      for (std::size_t k = 0; k <= row; ++k) target[k] += slope * second[k];
+    }
+  }
+  return sum;
+}
+
+std::vector<double> Objective::residuals(const Vector& theta) const {
+  std::vector<double> residuals(samples_->size());
+  for (std::size_t i = 0; i < residuals.size(); ++i)
+    residuals[i] =
+        law_->log_loss(samples_->row(i), theta.data(), nullptr, nullptr) - samples_->y[i];
+  return residuals;
+}
+
+}  // namespace isoflop::laws

@@ -1,0 +1,50 @@
+// The objective of Hoffmann et al. 2022, approach 3 (equation 3), for any law:
+//
+//   F(theta) = sum_i w_i huber_delta(ln L(x_i; theta) - ln loss_i),
+//   huber_delta(r) = r^2 / 2 for |r| <= delta, delta (|r| - delta / 2) beyond.
+//
+// A sum, never a mean: tolerances are tied to its size. A large delta gives least squares on the
+// log of the loss, a small one least absolute deviations.
+#pragma once
+
+#include "laws/law.hpp"
+
+namespace isoflop::laws {
+
+struct Derivatives {
+  double value = 0;
+  Vector gradient{};
+  Matrix hessian{};  // lower triangle
+};
+
+/// Which matrix stands for the second derivative.
+enum class Curvature {
+  exact,      // Newton: quadratic convergence near the optimum, may be indefinite elsewhere
+  reweighted  // sum w min(1, delta/|r|) g g^T: positive, right far from the optimum
+};
+
+class Objective {
+ public:
+  /// References `law` and `samples`; both must outlive it.
+  Objective(const Law& law, const Samples& samples, double delta)
+      : law_(&law), samples_(&samples), delta_(delta) {}
+
+  const Law& law() const { return *law_; }
+  const Samples& samples() const { return *samples_; }
+  double delta() const { return delta_; }
+  Objective with_delta(double delta) const { return {*law_, *samples_, delta}; }
+  /// Sum of the weights.
+  double weight() const;
+
+  double value(const Vector& theta) const;
+  Derivatives derivatives(const Vector& theta, Curvature curvature) const;
+  /// ln L(x_i; theta) - ln loss_i for every point.
+  std::vector<double> residuals(const Vector& theta) const;
+
+ private:
+  const Law* law_;
+  const Samples* samples_;
+  double delta_;
+};
+
+}  // namespace isoflop::laws

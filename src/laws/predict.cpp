@@ -1,0 +1,190 @@
+#include "laws/predict.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.hpp"
+#include "laws/bootstrap.hpp"
+#include "laws/frontier.hpp"
+#include "laws/law.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+Vector to_vector(const std::vector<double>& row) {
+  Vector values{};
+  std::copy(row.begin(), row.end(), values.begin());
+  return values;
+}
+
+void require_size(const std::optional<double>& size, std::string_view name) {
+  require(!size || (std::isfinite(*size) && *size > 0), "{}: saw {}, needed a number above 0", name,
+          size.value_or(0));
+}
+
+void require_level(double level) {
+  require(level > 0 && level < 1, "level: saw {}, needed a number between 0 and 1", level);
+}
+
+const std::optional<double>& size_of(const RunSize& run, Variable variable) {
+  switch (variable) {
+    case Variable::params:
+      return run.params;
+    case Variable::tokens:
+      return run.tokens;
+    case Variable::flops:
+      return run.flops;
+    case Variable::steps:
+      return run.steps;
+  }
+  return run.params;
+}
+
+std::optional<Allocation> allocation(const Fit& fit, const std::vector<double>& values,
+                                     double flops) {
+  if (fit.is_frontier())
+    return Allocation{frontier_params(values, flops), frontier_tokens(values, flops)};
+  return find_law(fit.law).optimum(to_vector(values), flops);
+}
+
+/// The predicted ln loss as a function of the values of the parameters.
+class LogLoss {
+ public:
+  LogLoss(const Fit& fit, const RunSize& run) : law_(&find_law(fit.law)) {
+    if (fit.is_frontier()) {
+      require(run.flops.has_value() && !(run.params && run.tokens),
+              "{} fits the compute-optimal frontier only: needs flops, not params and tokens; fit "
+              "with --method "
+              "approach3 to predict any run",
+              fit.method);
+      frontier_flops_ = run.flops;
+      return;
+    }
+    const std::vector<Variable> variables =
+        law_->any_variable ? std::vector{variable_from(fit.variable)} : law_->variables;
+    for (const Variable variable : variables) {
+      const std::optional<double>& size = size_of(run, variable);
+      require(size.has_value(), "law {} reads {}: give it", fit.law, to_string(variable));
+      x_.push_back(std::log(*size));
+    }
+  }
+
+  double operator()(const std::vector<double>& values) const {
+    if (frontier_flops_) return std::log(frontier_loss(values, *frontier_flops_));
+    const Vector theta = law_->coordinates(to_vector(values));
+    return law_->log_loss(x_.data(), theta.data(), nullptr, nullptr);
+  }
+
+ private:
+  const Law* law_;
+  std::vector<double> x_;
+  std::optional<double> frontier_flops_;
+};
+
+RunSize complete(const Fit& fit, RunSize run) {
+  require_size(run.params, "params");
+  require_size(run.tokens, "tokens");
+  require_size(run.flops, "flops");
+  require_size(run.steps, "steps");
+  require(run.params || run.tokens || run.flops, "predict: needs flops, or params and tokens");
+  if (run.flops && !run.params && !run.tokens && !fit.is_frontier())
+    if (const auto best = allocation(fit, fit.values(), *run.flops)) {
+      run.params = best->params;
+      run.tokens = best->tokens;
+    }
+  if (!run.flops && run.params && run.tokens) run.flops = 6 * *run.params * *run.tokens;
+  return run;
+}
+
+std::optional<double> exceeds(const std::optional<double>& size, const Range& fitted) {
+  if (!size) return std::nullopt;
+  return *size / fitted.high;
+}
+
+std::string describe_cover(const Fit& fit, bool extrapolates) {
+  std::string covers = fit.is_frontier() ? "parameters (bootstrap)"
+                                         : "parameters (bootstrap) and scatter of the points";
+  if (!extrapolates) return covers;
+  if (fit.rollout.points == 0)
+    return covers + "; model error beyond the fitted compute is not included";
+  return covers +
+         fmt::format(
+             ", model error beyond the fitted compute (from {} held-out points above {} cuts)",
+             fit.rollout.points, fit.rollout.cuts);
+}
+
+std::optional<Interval> interval_of(const Fit& fit, const LogLoss& log_loss, double centre,
+                                    const RunSize& run, double level) {
+  std::vector<double> drawn;
+  for (const auto& row : fit.draws.rows) drawn.push_back(log_loss(row));
+  std::erase_if(drawn, [](double value) { return !std::isfinite(value); });
+  if (drawn.size() < 2) return std::nullopt;
+  std::sort(drawn.begin(), drawn.end());
+  const double distance = run.flops ? std::log(std::max(1.0, *run.flops / fit.flops.high)) : 0.0;
+  const double width = normal_half_width(level);
+  const double noise = width * fit.residual_rms;
+  const double model = width * fit.rollout.growth * distance;
+  const double below = std::max(0.0, centre - quantile(drawn, (1 - level) / 2));
+  const double above = std::max(0.0, quantile(drawn, (1 + level) / 2) - centre);
+  const double rest = noise * noise + model * model;
+  return Interval{level, std::exp(centre - std::sqrt(below * below + rest)),
+                  std::exp(centre + std::sqrt(above * above + rest)),
+                  describe_cover(fit, distance > 0)};
+}
+
+std::optional<Interval> interval_over_draws(std::vector<double> drawn, double level) {
+  std::erase_if(drawn, [](double value) { return !std::isfinite(value); });
+  if (drawn.size() < 2) return std::nullopt;
+  std::sort(drawn.begin(), drawn.end());
+  return Interval{level, quantile(drawn, (1 - level) / 2), quantile(drawn, (1 + level) / 2),
+                  "parameters (bootstrap)"};
+}
+
+}  // namespace
+
+Prediction predict(const Fit& fit, const RunSize& asked, double level) {
+  require_level(level);
+  Prediction prediction;
+  prediction.run = complete(fit, asked);
+  const LogLoss log_loss(fit, prediction.run);
+  const double centre = log_loss(fit.values());
+  prediction.loss = std::exp(centre);
+  prediction.interval = interval_of(fit, log_loss, centre, prediction.run, level);
+  if (fit.is_frontier()) {
+    prediction.run.params = frontier_params(fit.values(), *prediction.run.flops);
+    prediction.run.tokens = frontier_tokens(fit.values(), *prediction.run.flops);
+  }
+  prediction.extrapolation = {exceeds(prediction.run.params, fit.params),
+                              exceeds(prediction.run.tokens, fit.tokens),
+                              exceeds(prediction.run.flops, fit.flops)};
+  return prediction;
+}
+
+Prediction predict(const Fit& fit, double params, double tokens, double level) {
+  return predict(fit, RunSize{params, tokens, std::nullopt, std::nullopt}, level);
+}
+
+Optimum optimal(const Fit& fit, double flops, double level) {
+  require_size(flops, "flops");
+  require_level(level);
+  const auto best = allocation(fit, fit.values(), flops);
+  require(best.has_value(),
+          "optimal: law {} has no trade-off of params and tokens; fit chinchilla or kaplan-nd",
+          fit.law);
+  Optimum optimum{flops, best->params, best->tokens, {}, {}, {}};
+  const RunSize run = fit.is_frontier() ? RunSize{std::nullopt, std::nullopt, flops, std::nullopt}
+                                        : RunSize{best->params, best->tokens, flops, std::nullopt};
+  optimum.prediction = predict(fit, run, level);
+  std::vector<double> params;
+  std::vector<double> tokens;
+  for (const auto& row : fit.draws.rows) {
+    const auto of_draw = allocation(fit, row, flops);
+    params.push_back(of_draw->params);
+    tokens.push_back(of_draw->tokens);
+  }
+  optimum.params_interval = interval_over_draws(std::move(params), level);
+  optimum.tokens_interval = interval_over_draws(std::move(tokens), level);
+  return optimum;
+}
+
+}  // namespace isoflop::laws

@@ -1,0 +1,63 @@
+// What a fit says about a run that was not measured.
+//
+// An interval combines, as independent parts in ln loss: the spread of the prediction over the
+// bootstrap draws, the scatter of the points around the fit, and, beyond the fitted compute, the
+// growth of the misses that refits on small compute made at larger compute (Rollout::growth).
+// `covers` says which parts went in.
+#pragma once
+
+#include <optional>
+
+#include "laws/fit.hpp"
+
+namespace isoflop::laws {
+
+/// What is known of the run; flops default to 6 params tokens.
+struct RunSize {
+  std::optional<double> params;
+  std::optional<double> tokens;
+  std::optional<double> flops;
+  std::optional<double> steps;
+};
+
+struct Interval {
+  double level = 0;
+  double low = 0;
+  double high = 0;
+  std::string covers;
+};
+
+/// How many times the largest fitted value is exceeded (below 1: inside); empty where unknown.
+struct Extrapolation {
+  std::optional<double> params;
+  std::optional<double> tokens;
+  std::optional<double> flops;
+};
+
+struct Prediction {
+  RunSize run;
+  double loss = 0;                   // nats/token
+  std::optional<Interval> interval;  // empty: the fit has no bootstrap draws
+  Extrapolation extrapolation;
+};
+
+/// The loss of a run. A law in N and D that gets only flops predicts for the compute-optimal N and
+/// D. Throws InputError for sizes that are not positive or not enough for the law.
+Prediction predict(const Fit& fit, const RunSize& run, double level = 0.8);
+Prediction predict(const Fit& fit, double params, double tokens, double level = 0.8);
+
+struct Optimum {
+  double flops = 0;
+  double params = 0;
+  double tokens = 0;
+  Prediction prediction;  // at params and tokens
+  /// Over the bootstrap draws; empty without draws.
+  std::optional<Interval> params_interval;
+  std::optional<Interval> tokens_interval;
+};
+
+/// The allocation of lowest loss for C = 6 N D. Throws InputError for a law without a trade-off of
+/// N and D.
+Optimum optimal(const Fit& fit, double flops, double level = 0.8);
+
+}  // namespace isoflop::laws

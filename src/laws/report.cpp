@@ -1,0 +1,178 @@
+#include "laws/report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "laws/law.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+std::string or_dash(double value) {
+  return std::isfinite(value) ? fmt::format("{:.6g}", value) : "-";
+}
+
+std::string percent(double level) { return fmt::format("{:.4g}%", 100 * level); }
+
+std::string_view meaning_of(const Fit& fit, const std::string& name) {
+  if (fit.is_frontier()) {
+    if (name == "G" || name == "a") return "N* = G (C/6)^a";
+    if (name == "H" || name == "b") return "D* = H (C/6)^b";
+    return "L* = E + K/C^gamma";
+  }
+  for (const ParameterInfo& parameter : find_law(fit.law).parameters)
+    if (parameter.name == name) return parameter.meaning;
+  if (name == "a" || name == "G") return "N* = G (C/6)^a";
+  if (name == "b") return "D* = (C/6)^b / G";
+  return "";
+}
+
+std::string table(const Fit& fit) {
+  std::string text = fmt::format("  {:<8} {:>14} {:>12} {:>14} {:>14}\n", "", "value", "std. error",
+                                 percent(fit.level) + " low", "high");
+  const auto add = [&](const Estimate& e) {
+    text += fmt::format("  {:<8} {:>14} {:>12} {:>14} {:>14}  {}\n", e.name,
+                        fmt::format("{:.8g}", e.value), or_dash(e.standard_error), or_dash(e.low),
+                        or_dash(e.high), meaning_of(fit, e.name));
+  };
+  std::for_each(fit.parameters.begin(), fit.parameters.end(), add);
+  if (!fit.is_frontier()) std::for_each(fit.derived.begin(), fit.derived.end(), add);
+  return text;
+}
+
+std::string ranges(const Fit& fit) {
+  return fmt::format("{} to {} params, {} to {} tokens, {:.2e} to {:.2e} FLOP",
+                     short_count(fit.params.low), short_count(fit.params.high),
+                     short_count(fit.tokens.low), short_count(fit.tokens.high), fit.flops.low,
+                     fit.flops.high);
+}
+
+std::string points_line(const Fit& fit) {
+  std::string text = fmt::format("points     {} used ({})\n", fit.used, ranges(fit));
+  constexpr std::size_t kShown = 5;
+  for (std::size_t k = 0; k < std::min(kShown, fit.left_out.size()); ++k)
+    text += fmt::format("left out   {}: {}\n", fit.left_out[k].name, fit.left_out[k].reason);
+  if (fit.left_out.size() > kShown)
+    text += fmt::format("left out   {} more (see the JSON)\n", fit.left_out.size() - kShown);
+  return text;
+}
+
+std::string quality(const Fit& fit) {
+  if (fit.is_frontier()) return "";
+  std::string text = fmt::format(
+      "objective  {:.9g} (sum of Huber, delta {:g}); {} of {} starts reached it, {} optima seen\n",
+      fit.objective, fit.huber_delta, fit.search.reached_best, fit.search.starts,
+      fit.search.basins);
+  text += fmt::format("residuals  {:.3g}% rms of the loss\n", 100 * fit.residual_rms);
+  if (fit.rollout.points > 0)
+    text +=
+        fmt::format("rollout    fits on less compute missed {} held-out points by {:.3g}% rms\n",
+                    fit.rollout.points, 100 * fit.rollout.rms_miss);
+  return text;
+}
+
+std::string budgets(const Fit& fit) {
+  if (fit.budgets.empty()) return "";
+  std::string text =
+      fmt::format("\n  {:>10} {:>7} {:>9} {:>9} {:>9}\n", "FLOP", "points", "N*", "D*", "loss");
+  for (const Budget& budget : fit.budgets) {
+    text += fmt::format("  {:>10.3g} {:>7} ", budget.flops, budget.points);
+    if (budget.rejected.empty())
+      text += fmt::format("{:>9} {:>9} {:>9.5g}\n", short_count(budget.params),
+                          short_count(budget.tokens), budget.loss);
+    else
+      text += fmt::format("left out: {}\n", budget.rejected);
+  }
+  return text;
+}
+
+std::string or_question(const std::optional<double>& count) {
+  return count ? short_count(*count) : "?";
+}
+
+std::string factor(const std::optional<double>& value) {
+  return value ? fmt::format("{:.3g}x", *value) : "?";
+}
+
+}  // namespace
+
+std::string short_count(double count) {
+  static constexpr const char* kSuffix[] = {"", "K", "M", "B", "T"};
+  std::size_t k = 0;
+  while (k < 4 && count >= 999.5) {
+    count /= 1000;
+    ++k;
+  }
+  return count < 9999.5 ? fmt::format("{:.3g}{}", count, kSuffix[k])
+                        : fmt::format("{:.3e}{}", count, kSuffix[k]);
+}
+
+std::string describe(const Fit& fit) {
+  std::string text = fmt::format("{}  {}", fit.law, find_law(fit.law).formula);
+  if (!fit.variable.empty()) text += fmt::format(", X = {}", fit.variable);
+  text += fmt::format("   [{}]\n\n", fit.method);
+  text += table(fit) + budgets(fit) + "\n" + points_line(fit) + quality(fit);
+  if (fit.draws.asked > 0)
+    text += fmt::format("intervals  {} bootstrap draws of {} units, seed {}\n",
+                        fit.draws.rows.size(), fit.draws.clusters, fit.seed);
+  for (const std::string& note : fit.notes) text += "note       " + note + "\n";
+  for (const std::string& warning : fit.warnings) text += "warning    " + warning + "\n";
+  return text;
+}
+
+std::string describe(const Fit& fit, const std::vector<Prediction>& predictions) {
+  const bool intervals = !predictions.empty() && predictions.front().interval.has_value();
+  const std::string level =
+      intervals ? percent(predictions.front().interval->level) + " low" : "low";
+  std::string text = fmt::format("{} [{}]\n\n  {:>9} {:>9} {:>10} {:>10} {:>10} {:>10}   {}\n",
+                                 fit.law, fit.method, "params", "tokens", "FLOP", "loss", level,
+                                 "high", "beyond the fit in N, D, C");
+  for (const Prediction& p : predictions)
+    text += fmt::format(
+        "  {:>9} {:>9} {:>10} {:>10.6g} {:>10} {:>10}   {}, {}, {}\n", or_question(p.run.params),
+        or_question(p.run.tokens), p.run.flops ? fmt::format("{:.3e}", *p.run.flops) : "?", p.loss,
+        p.interval ? or_dash(p.interval->low) : "-", p.interval ? or_dash(p.interval->high) : "-",
+        factor(p.extrapolation.params), factor(p.extrapolation.tokens),
+        factor(p.extrapolation.flops));
+  if (!predictions.empty())
+    text += intervals
+                ? fmt::format("\nthe interval covers {}\n", predictions.back().interval->covers)
+                : "\nno interval: the fit was made with --bootstrap 0\n";
+  return text;
+}
+
+std::string describe(const Fit& fit, const Optimum& optimum) {
+  const auto line = [](const char* name, const std::string& value,
+                       const std::optional<Interval>& interval, auto&& show) {
+    std::string text = fmt::format("  {:<7} {:>10}", name, value);
+    if (interval)
+      text += fmt::format("   {} to {} ({})", show(interval->low), show(interval->high),
+                          percent(interval->level));
+    return text + "\n";
+  };
+  const auto loss = [](double value) { return fmt::format("{:.6g}", value); };
+  std::string text = fmt::format("{} [{}], compute-optimal for C = 6 N D = {:.4g} FLOP\n\n",
+                                 fit.law, fit.method, optimum.flops);
+  text += line("params", short_count(optimum.params), optimum.params_interval, short_count);
+  text += line("tokens", short_count(optimum.tokens), optimum.tokens_interval, short_count);
+  text += line("loss", loss(optimum.prediction.loss), optimum.prediction.interval, loss);
+  text +=
+      fmt::format("\n{:.4g} tokens a parameter; {} of the largest fitted compute\n",
+                  optimum.tokens / optimum.params, factor(optimum.prediction.extrapolation.flops));
+  return text;
+}
+
+std::string describe_laws() {
+  std::string text;
+  for (const Law* law : all_laws()) {
+    text += fmt::format("{:<13} {}   ({})\n", law->name, law->formula, law->source);
+    for (const ParameterInfo& parameter : law->parameters)
+      text += fmt::format("{:<13}   {:<6} {}\n", "", parameter.name, parameter.meaning);
+    text += fmt::format("{:<13}   needs {} points\n", "", law->minimum_points());
+  }
+  return text;
+}
+
+}  // namespace isoflop::laws

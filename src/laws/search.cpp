@@ -1,0 +1,111 @@
+#include "laws/search.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace isoflop::laws {
+namespace {
+
+constexpr double kSameMinimum = 1e-7;
+constexpr std::size_t kDirectStarts = 32;
+constexpr std::size_t kCoarsePoints = 32;
+
+bool same_place(const Vector& a, const Vector& b, std::size_t size, double tolerance) {
+  for (std::size_t i = 0; i < size; ++i)
+    if (std::fabs(a[i] - b[i]) > tolerance * (1 + std::fabs(a[i]))) return false;
+  return true;
+}
+
+/// Equal places, or equal heights: along a flat valley (a term that vanished, whatever its
+/// exponent) the place is arbitrary and the height is not.
+bool same_minimum(const Minimum& a, const Minimum& b, std::size_t size) {
+  if (!a.converged || !b.converged) return false;
+  return std::fabs(a.objective - b.objective) <= kSameMinimum * a.objective ||
+         same_place(a.theta, b.theta, size, kSameMinimum);
+}
+
+/// At most kCoarsePoints of the points, evenly spread over their order (the canonical one: by N,
+/// then D).
+Samples thin_out(const Samples& samples) {
+  const std::size_t count = std::min(kCoarsePoints, samples.size());
+  Samples coarse;
+  coarse.width = samples.width;
+  for (std::size_t k = 0; k < count; ++k) {
+    const std::size_t i = k * samples.size() / count;
+    coarse.x.insert(coarse.x.end(), samples.row(i), samples.row(i) + samples.width);
+    coarse.y.push_back(samples.y[i]);
+    coarse.weight.push_back(samples.weight[i]);
+  }
+  return coarse;
+}
+
+/// Files `minimum` under its basin.
+void record(Search& search, const Minimum& minimum, int starts, std::size_t size) {
+  for (std::size_t k = 0; k < search.basins.size(); ++k) {
+    Minimum& basin = search.basins[k];
+    const bool same_height =
+        std::fabs(basin.objective - minimum.objective) <= 1e-9 * basin.objective + 1e-18;
+    if (!same_height && !same_place(basin.theta, minimum.theta, size, 1e-6)) continue;
+    search.reached[k] += starts;
+    if (minimum.objective < basin.objective) basin = minimum;
+    return;
+  }
+  search.basins.push_back(minimum);
+  search.reached.push_back(starts);
+}
+
+void sort_basins(Search& search) {
+  std::vector<std::size_t> order(search.basins.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return search.basins[a].objective < search.basins[b].objective;
+  });
+  Search sorted;
+  for (const std::size_t k : order) {
+    sorted.basins.push_back(search.basins[k]);
+    sorted.reached.push_back(search.reached[k]);
+  }
+  search.basins = std::move(sorted.basins);
+  search.reached = std::move(sorted.reached);
+}
+
+}  // namespace
+
+Search search(const Objective& objective, std::span<const Vector> starts) {
+  const std::size_t size = objective.law().size();
+  Search result;
+  result.starts = static_cast<int>(starts.size());
+
+  const Samples few = thin_out(objective.samples());
+  const Objective coarse(objective.law(), few, objective.delta());
+  std::vector<Minimum> smooth;  // distinct minima of the wide loss of the few
+  std::vector<std::size_t> leads_to(starts.size());
+  std::vector<std::pair<double, std::size_t>> by_objective;
+  for (std::size_t s = 0; s < starts.size(); ++s) {
+    by_objective.emplace_back(objective.value(starts[s]), s);
+    const Minimum minimum = minimise_smoothed(coarse, starts[s]);
+    std::size_t k = 0;
+    while (k < smooth.size() && !same_minimum(smooth[k], minimum, size)) ++k;
+    if (k == smooth.size()) smooth.push_back(minimum);
+    leads_to[s] = k;
+  }
+  std::vector<Minimum> final;
+  for (const Minimum& minimum : smooth)
+    final.push_back(minimise_gradually(objective, minimum.theta));
+
+  std::sort(by_objective.begin(), by_objective.end());
+  std::vector<Minimum> ends;
+  for (const std::size_t k : leads_to) ends.push_back(final[k]);
+  for (std::size_t k = 0; k < std::min(kDirectStarts, starts.size()); ++k) {
+    const std::size_t s = by_objective[k].second;
+    const Minimum direct = minimise(objective, starts[s]);
+    if (direct.objective < ends[s].objective) ends[s] = direct;
+  }
+  for (const Minimum& end : ends) record(result, end, 1, size);
+  sort_basins(result);
+  result.best = result.basins.front();
+  return result;
+}
+
+}  // namespace isoflop::laws

@@ -1,0 +1,272 @@
+#include "laws/solver.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace isoflop::laws {
+namespace {
+
+constexpr double kWideDelta = 1.0;  // least squares for any residual below a factor e
+constexpr double kMiddleDelta = 0.03;
+constexpr double kDeltaRatio = 0.1;  // below the middle one, one stage a decade
+constexpr int kRounds = 4;
+constexpr double kSquaredRounding = 1e-28;  // residuals below 1e-14 are rounding
+
+struct Box {
+  Vector lower{};
+  Vector upper{};
+  std::size_t size = 0;
+
+  explicit Box(const Law& law) : size(law.size()) {
+    for (std::size_t i = 0; i < size; ++i) {
+      lower[i] = law.parameters[i].lower;
+      upper[i] = law.parameters[i].upper;
+    }
+  }
+  double clip(double value, std::size_t i) const { return std::clamp(value, lower[i], upper[i]); }
+  bool holds(double value, std::size_t i) const { return value <= lower[i] || value >= upper[i]; }
+};
+
+/// The state of one descent.
+class Descent {
+ public:
+  Descent(const Objective& objective, const Vector& start, const SolverOptions& options)
+      : objective_(objective), options_(options), box_(objective.law()) {
+    for (std::size_t i = 0; i < box_.size; ++i) theta_[i] = box_.clip(start[i], i);
+    here_ = evaluate(theta_);
+    tolerance_ =
+        objective.weight() * (options.gradient_tolerance * std::min(objective.delta(), 1.0) +
+                              rounding(objective.samples()));
+    find_free();
+  }
+
+  Minimum run() {
+    while (evaluations_ < options_.max_evaluations && advance()) {
+    }
+    Minimum minimum{theta_, here_.value, norm(here_), converged_, 0, evaluations_};
+    for (std::size_t i = 0; i < box_.size; ++i)
+      if (box_.holds(theta_[i], i)) minimum.at_bound |= 1u << i;
+    return minimum;
+  }
+
+ private:
+  /// What rounding leaves of a vanishing gradient, for each unit of weight: residuals are good to
+  /// about 1e-15 and are multiplied by the variables.
+  static double rounding(const Samples& samples) {
+    double largest = 1;
+    for (const double x : samples.x) largest = std::max(largest, std::fabs(x));
+    return 1e-16 * largest;
+  }
+
+  Derivatives evaluate(const Vector& theta) {
+    ++evaluations_;
+    return objective_.derivatives(theta, options_.curvature);
+  }
+
+  /// A coordinate at a bound with the gradient pushing outwards stays there.
+  bool is_free(const Vector& theta, const Derivatives& d, std::size_t i) const {
+    return !(theta[i] <= box_.lower[i] && d.gradient[i] > 0) &&
+           !(theta[i] >= box_.upper[i] && d.gradient[i] < 0);
+  }
+
+  void find_free() {
+    free_count_ = 0;
+    for (std::size_t i = 0; i < box_.size; ++i)
+      if (is_free(theta_, here_, i)) free_[free_count_++] = i;
+  }
+
+  double norm(const Derivatives& d) const {
+    double largest = 0;
+    for (std::size_t k = 0; k < free_count_; ++k)
+      largest = std::max(largest, std::fabs(d.gradient[free_[k]]));
+    return largest;
+  }
+
+  /// Solves the damped system for the coordinates `moving`; those that already sit in `step_` by a
+  /// bound enter the right-hand side. False: not positive definite.
+  bool solve_for(std::span<const std::size_t> moving, double smallest_diagonal) {
+    Matrix matrix;
+    Vector solution;
+    for (std::size_t r = 0; r < moving.size(); ++r) {
+      const std::size_t i = moving[r];
+      solution[r] = -here_.gradient[i];
+      for (std::size_t j = 0; j < box_.size; ++j)
+        solution[r] -= step_[j] * at(here_.hessian, std::max(i, j), std::min(i, j));
+      for (std::size_t c = 0; c <= r; ++c) at(matrix, r, c) = at(here_.hessian, i, moving[c]);
+      at(matrix, r, r) += damping_ * std::max(std::fabs(at(matrix, r, r)), smallest_diagonal);
+    }
+    if (!factor_cholesky(matrix, moving.size())) return false;
+    solve_cholesky(matrix, moving.size(), solution);
+    for (std::size_t r = 0; r < moving.size(); ++r) step_[moving[r]] = solution[r];
+    return true;
+  }
+
+  /// A step that would cross a bound stops there, and the other coordinates are solved for again.
+  bool solve_inside_box(double smallest_diagonal) {
+    step_ = {};
+    std::vector<std::size_t>& moving = moving_;
+    moving.assign(free_.begin(), free_.begin() + static_cast<long>(free_count_));
+    while (!moving.empty()) {
+      for (const std::size_t i : moving) step_[i] = 0;
+      if (!solve_for(moving, smallest_diagonal)) return false;
+      const auto crosses = [&](std::size_t i) {
+        const double target = theta_[i] + step_[i];
+        if (target >= box_.lower[i] && target <= box_.upper[i]) return false;
+        step_[i] = box_.clip(target, i) - theta_[i];
+        return true;
+      };
+      const auto stopped = std::stable_partition(moving.begin(), moving.end(),
+                                                 [&](std::size_t i) { return !crosses(i); });
+      if (stopped == moving.end()) return true;
+      moving.erase(stopped, moving.end());
+    }
+    return true;
+  }
+
+  /// The damped Newton step; raises the damping until the matrix is positive.
+  bool compute_step() {
+    double largest_diagonal = 0;
+    for (std::size_t k = 0; k < free_count_; ++k)
+      largest_diagonal =
+          std::max(largest_diagonal, std::fabs(at(here_.hessian, free_[k], free_[k])));
+    if (!(largest_diagonal > 0) || !std::isfinite(largest_diagonal)) return false;
+    for (; damping_ < 1e15; damping_ = std::max(4 * damping_, 1e-6))
+      if (solve_inside_box(1e-8 * largest_diagonal)) return true;
+    return false;
+  }
+
+  bool step_is_small() const {
+    for (std::size_t i = 0; i < box_.size; ++i)
+      if (std::fabs(step_[i]) > options_.step_tolerance * (1 + std::fabs(theta_[i]))) return false;
+    return true;
+  }
+
+  double predicted_decrease() const {
+    double decrease = 0;
+    for (std::size_t r = 0; r < box_.size; ++r) {
+      decrease -= here_.gradient[r] * step_[r];
+      for (std::size_t c = 0; c < r; ++c) decrease -= at(here_.hessian, r, c) * step_[r] * step_[c];
+      decrease -= 0.5 * at(here_.hessian, r, r) * step_[r] * step_[r];
+    }
+    return decrease;
+  }
+
+  /// One trial step; false when the descent is over.
+  bool advance() {
+    if (free_count_ == 0) {
+      converged_ = true;
+      return false;
+    }
+    if (!compute_step()) {
+      converged_ = norm(here_) == 0;
+      return false;
+    }
+    const bool small = step_is_small();
+    if (small && damping_ < 1e-3 && norm(here_) <= tolerance_) {
+      converged_ = true;
+      return false;
+    }
+    if (small && damping_ > 1e12) return false;  // stuck
+    Vector trial = theta_;
+    for (std::size_t i = 0; i < box_.size; ++i) trial[i] += step_[i];
+    const Derivatives there = evaluate(trial);
+    const double predicted = predicted_decrease();
+    const double actual = here_.value - there.value;
+    // Below rounding the objective says nothing any more: the gradient decides.
+    const bool at_rounding =
+        predicted <= 1e-13 * here_.value + kSquaredRounding * objective_.weight();
+    const bool better = at_rounding ? norm(there) < norm(here_) : actual > 1e-4 * predicted;
+    if (!better) {
+      if (at_rounding && norm(here_) <= tolerance_) {
+        converged_ = true;
+        return false;
+      }
+      damping_ = std::max(growth_ * damping_, 1e-6);
+      growth_ *= 2;
+      return true;
+    }
+    const double ratio = at_rounding ? 1.0 : actual / predicted;
+    // Nielsen 1999, "Damping parameter in Marquardt's method", with a faster fall when the model is
+    // right
+    const double cube = (2 * ratio - 1) * (2 * ratio - 1) * (2 * ratio - 1);
+    damping_ *= ratio > 0.95 && ratio < 1.05 ? 0.05 : std::clamp(1 - cube, 1.0 / 3, 2.0);
+    if (damping_ < 1e-10) damping_ = 0;
+    growth_ = 2;
+    theta_ = trial;
+    here_ = there;
+    find_free();
+    return true;
+  }
+
+  const Objective& objective_;
+  const SolverOptions& options_;
+  Box box_;
+  Vector theta_{};
+  Derivatives here_;
+  Vector step_{};
+  std::array<std::size_t, kMaxParameters> free_{};
+  std::size_t free_count_ = 0;
+  std::vector<std::size_t> moving_;
+  double damping_ = 1e-2;
+  double growth_ = 2;
+  double tolerance_ = 0;
+  bool converged_ = false;
+  int evaluations_ = 0;
+};
+
+/// Newton steps; where they get stuck - a narrow Huber loss is all kinks - a few reweighted ones
+/// between.
+Minimum minimise_alternating(const Objective& objective, const Vector& start,
+                             const SolverOptions& options) {
+  Minimum minimum = minimise(objective, start, options);
+  SolverOptions reweighted = options;
+  reweighted.curvature = Curvature::reweighted;
+  reweighted.max_evaluations = 40;
+  for (int round = 0; round < kRounds && !minimum.converged; ++round) {
+    const Minimum between = minimise(objective, minimum.theta, reweighted);
+    const int evaluations = minimum.evaluations + between.evaluations;
+    minimum = minimise(objective, between.theta, options);
+    minimum.evaluations += evaluations;
+  }
+  return minimum;
+}
+
+/// From the minimum of the wide loss to the objective's own delta.
+Minimum narrow(const Objective& objective, Minimum minimum) {
+  int evaluations = minimum.evaluations;
+  SolverOptions loose;
+  loose.gradient_tolerance = 1e-3;
+  loose.step_tolerance = 1e-3;
+  for (double delta = kMiddleDelta; delta > objective.delta(); delta *= kDeltaRatio) {
+    minimum = minimise_alternating(objective.with_delta(delta), minimum.theta, loose);
+    evaluations += minimum.evaluations;
+  }
+  minimum = minimise_alternating(objective, minimum.theta, {});
+  minimum.evaluations += evaluations;
+  return minimum;
+}
+
+}  // namespace
+
+Minimum minimise(const Objective& objective, Vector start, const SolverOptions& options) {
+  return Descent(objective, start, options).run();
+}
+
+Minimum minimise_smoothed(const Objective& objective, const Vector& start) {
+  SolverOptions options;
+  options.curvature = Curvature::reweighted;
+  options.max_evaluations = 60;
+  options.gradient_tolerance = 1e-3;
+  options.step_tolerance = 1e-3;
+  const Objective wide = objective.with_delta(std::max(kWideDelta, objective.delta()));
+  const Minimum rough = minimise(wide, start, options);
+  Minimum exact = minimise(wide, rough.theta);
+  exact.evaluations += rough.evaluations;
+  return exact;
+}
+
+Minimum minimise_gradually(const Objective& objective, const Vector& start) {
+  return narrow(objective, minimise_smoothed(objective, start));
+}
+
+}  // namespace isoflop::laws

@@ -1,0 +1,90 @@
+#include "laws/warnings.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+namespace isoflop::laws {
+namespace {
+
+void warn_about_duplicates(const Points& prepared, Fit& result) {
+  if (const std::size_t duplicates = count_duplicates(prepared); duplicates > 0)
+    result.warnings.push_back(
+        fmt::format("{} points repeat another one in every column: they count twice; remove them "
+                    "unless they are "
+                    "separate runs",
+                    duplicates));
+}
+
+/// Losses at several token counts of one run are not final losses of a full schedule.
+void warn_about_mid_run_losses(const Points& prepared, Fit& result) {
+  if (prepared.group.empty() || result.method == "approach1") return;
+  std::map<std::string, std::set<double>> tokens_of;
+  for (std::size_t row = 0; row < prepared.size(); ++row)
+    tokens_of[prepared.group[row]].insert(prepared.tokens[row]);
+  std::size_t mixed = 0;
+  for (const auto& [group, tokens] : tokens_of) mixed += tokens.size() > 1;
+  if (mixed > 0)
+    result.warnings.push_back(
+        fmt::format("{} of {} groups hold several token counts: losses before the end of a decayed "
+                    "schedule lie above the "
+                    "law; keep the last of each run, or branch and decay",
+                    mixed, tokens_of.size()));
+}
+
+void warn_about_grid(const Points& prepared, std::span<const Variable> variables, Fit& result) {
+  constexpr std::size_t kFewSizes = 5;
+  constexpr double kNarrow = 8;
+  for (const Variable variable : variables) {
+    const std::vector<double>& values = column(prepared, variable);
+    if (values.empty()) continue;
+    const std::size_t distinct = count_distinct(values);
+    if (distinct < kFewSizes)
+      result.warnings.push_back(
+          fmt::format("only {} different {}: {} or more make an exponent credible", distinct,
+                      to_string(variable), kFewSizes));
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    if (*high < kNarrow * *low)
+      result.warnings.push_back(fmt::format("{} span only a factor {:.3g}: the exponent is a guess",
+                                            to_string(variable), *high / *low));
+  }
+}
+
+void warn_about_compute(const Points& prepared, Fit& result) {
+  double largest = 1;
+  for (std::size_t row = 0; row < prepared.size(); ++row) {
+    const double ratio = prepared.flops[row] / (6 * prepared.params[row] * prepared.tokens[row]);
+    largest = std::max(largest, std::max(ratio, 1 / ratio));
+  }
+  if (largest > 1.2)
+    result.warnings.push_back(
+        fmt::format("flops differ from 6 N D by up to a factor {:.3g}; compute-optimal N and D are "
+                    "for C = 6 N D",
+                    largest));
+}
+
+void warn_about_draws(Fit& result) {
+  const Draws& draws = result.draws;
+  if (draws.rows.size() < draws.asked)
+    result.warnings.push_back(
+        fmt::format("{} of {} bootstrap draws had no solution: the intervals are too narrow",
+                    draws.asked - draws.rows.size(), draws.asked));
+  if (draws.asked > 0 && draws.clusters < 10)
+    result.warnings.push_back(fmt::format(
+        "the bootstrap draws from {} runs: its intervals are rough below 10", draws.clusters));
+}
+
+}  // namespace
+
+void add_data_warnings(const Points& prepared, std::span<const Variable> variables, Fit& result) {
+  warn_about_duplicates(prepared, result);
+  warn_about_mid_run_losses(prepared, result);
+  warn_about_grid(prepared, variables, result);
+  warn_about_compute(prepared, result);
+  warn_about_draws(result);
+}
+
+}  // namespace isoflop::laws

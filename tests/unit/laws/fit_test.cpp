@@ -1,0 +1,185 @@
+#include "laws/fit.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "core/error.hpp"
+#include "laws/bootstrap.hpp"
+#include "laws/fit_json.hpp"
+#include "synthetic.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+FitOptions quick(std::size_t draws = 0) { return {.law = "chinchilla", .bootstrap = draws}; }
+
+std::string error_of(const Points& points, const FitOptions& options) {
+  try {
+    fit(points, options);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+bool has_warning(const Fit& fit, std::string_view part) {
+  return std::any_of(fit.warnings.begin(), fit.warnings.end(), [&](const std::string& warning) {
+    return warning.find(part) != std::string::npos;
+  });
+}
+
+TEST(Fit, RecoversBothPublishedSurfacesFromIsoflopGrids) {
+  for (const auto& values : {synthetic::kHoffmann, synthetic::kEpoch}) {
+    const Fit result = fit(synthetic::isoflop_grid(values), quick());
+    for (std::size_t i = 0; i < values.size(); ++i)
+      EXPECT_NEAR(result.parameters[i].value / values[i], 1, 1e-6) << result.parameters[i].name;
+  }
+}
+
+TEST(Fit, RowOrderChangesNoBit) {
+  Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.005, 1);
+  for (std::size_t i = 0; i < points.size(); ++i)
+    points.group.push_back("run " + std::to_string(i / 2));
+  std::vector<std::size_t> reversed(points.size());
+  for (std::size_t i = 0; i < reversed.size(); ++i) reversed[i] = reversed.size() - 1 - i;
+  EXPECT_EQ(to_json(fit(points, quick(20))), to_json(fit(select(points, reversed), quick(20))));
+}
+
+TEST(Fit, DuplicatesWithHalfTheWeightChangeNothing) {
+  const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.005, 1);
+  std::vector<std::size_t> twice;
+  for (std::size_t i = 0; i < 2 * points.size(); ++i) twice.push_back(i / 2);
+  Points doubled = select(points, twice);
+  doubled.weight.assign(doubled.size(), 0.5);
+  const Fit once = fit(points, quick());
+  const Fit both = fit(doubled, quick());
+  for (std::size_t i = 0; i < once.parameters.size(); ++i)
+    EXPECT_NEAR(both.parameters[i].value / once.parameters[i].value, 1, 1e-9);
+  EXPECT_TRUE(has_warning(both, "81 points repeat another one"));
+}
+
+TEST(Fit, RescaledUnitsRescaleOnlyTheCoefficient) {
+  const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.005, 1);
+  Points millions = points;
+  for (double& params : millions.params) params /= 1e6;
+  const Fit in_ones = fit(points, quick());
+  const Fit in_millions = fit(millions, quick());
+  const double alpha = in_ones.parameters[3].value;
+  EXPECT_NEAR(in_millions.parameters[3].value / alpha, 1, 1e-8);
+  EXPECT_NEAR(in_millions.parameters[0].value / in_ones.parameters[0].value, 1, 1e-8);
+  EXPECT_NEAR(in_millions.parameters[1].value * std::pow(1e6, alpha) / in_ones.parameters[1].value,
+              1, 1e-6);
+}
+
+TEST(Fit, IntervalsAreSeededAndHoldTheTruth) {
+  const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.003, 7);
+  FitOptions options = quick(200);
+  options.level = 0.99;
+  const Fit result = fit(points, options);
+  EXPECT_EQ(to_json(result), to_json(fit(points, options)));
+  for (std::size_t i = 0; i < result.parameters.size(); ++i) {
+    const Estimate& parameter = result.parameters[i];
+    EXPECT_LT(parameter.low, synthetic::kEpoch[i]) << parameter.name;
+    EXPECT_GT(parameter.high, synthetic::kEpoch[i]) << parameter.name;
+    EXPECT_GT(parameter.standard_error, 0);
+  }
+  options.seed = 2;
+  EXPECT_NE(fit(points, options).parameters[0].low, result.parameters[0].low);
+}
+
+TEST(Fit, GroupsAreDrawnWhole) {
+  const Clusters clusters(6, {"a", "a", "b", "b", "c", ""});
+  EXPECT_EQ(clusters.count(), 4u);
+  double points = 0;
+  bool repeats = false;
+  for (std::uint32_t draw = 0; draw < 50; ++draw) {
+    const std::vector<double> counts = clusters.counts(3, draw);
+    EXPECT_EQ(counts[0], counts[1]);
+    EXPECT_EQ(counts[2], counts[3]);
+    EXPECT_EQ(counts[0] + counts[2] + counts[4] + counts[5], 4);
+    repeats |= *std::max_element(counts.begin(), counts.end()) > 1;
+    for (const double count : counts) points += count;
+  }
+  EXPECT_TRUE(repeats);
+  EXPECT_NEAR(points / 50, 6, 1);
+}
+
+TEST(Fit, WeightZeroAndWorstLossesAreLeftOutWithReasons) {
+  Points points = synthetic::isoflop_grid(synthetic::kEpoch);
+  points.weight.assign(points.size(), 1);
+  points.weight[3] = 0;
+  points.loss[10] = 9;
+  FitOptions options = quick();
+  options.drop_worst = 1;
+  const Fit result = fit(points, options);
+  ASSERT_EQ(result.left_out.size(), 2u);
+  EXPECT_EQ(result.left_out[0].reason, "its weight is 0");
+  EXPECT_EQ(result.left_out[1].reason, "one of the 1 highest losses (9)");
+  EXPECT_EQ(result.used, points.size() - 2);
+  EXPECT_NEAR(result.parameters[0].value / synthetic::kEpoch[0], 1, 1e-6);
+}
+
+TEST(Fit, RefusesImpossibleValues) {
+  const Points good = synthetic::isoflop_grid(synthetic::kEpoch);
+  for (const double bad : {0.0, -1.0, std::numeric_limits<double>::quiet_NaN(),
+                           std::numeric_limits<double>::infinity()}) {
+    Points points = good;
+    points.loss[4] = bad;
+    EXPECT_NE(error_of(points, quick()).find("point 5: loss: saw"), std::string::npos);
+    points = good;
+    points.params[4] = bad;
+    EXPECT_NE(error_of(points, quick()).find("point 5: params: saw"), std::string::npos);
+  }
+  Points points = good;
+  points.tokens.pop_back();
+  EXPECT_NE(error_of(points, quick()).find("81 params, 80 tokens"), std::string::npos);
+}
+
+TEST(Fit, RefusesBadOptions) {
+  const Points points = synthetic::isoflop_grid(synthetic::kEpoch);
+  FitOptions options = quick();
+  options.huber_delta = 0;
+  EXPECT_NE(error_of(points, options).find("huber-delta: saw 0"), std::string::npos);
+  options = quick();
+  options.level = 1;
+  EXPECT_NE(error_of(points, options).find("level: saw 1"), std::string::npos);
+  options = quick();
+  options.method = "approach4";
+  EXPECT_NE(error_of(points, options).find("approach3, approach2, approach1"), std::string::npos);
+  options = {.law = "power", .variable = "parms"};
+  EXPECT_NE(error_of(points, options).find("'parms' is unknown"), std::string::npos);
+}
+
+TEST(Fit, OneVariableLawReadsWhatVaries) {
+  Points points;
+  for (const double params : {1e6, 1e7, 1e8, 1e9, 1e10}) {
+    points.params.push_back(params);
+    points.tokens.push_back(1e9);
+    points.loss.push_back(1.5 + 100 / std::pow(params, 0.3));
+  }
+  const Fit result = fit(points, {.law = "power-offset", .bootstrap = 0});
+  EXPECT_EQ(result.variable, "params");
+  EXPECT_NEAR(result.parameters[1].value / 100, 1, 1e-6);
+}
+
+TEST(Fit, WarnsWhenTheFloorIsNotDetermined) {
+  Points points;
+  for (const double params : {1e6, 1e7, 1e8, 1e9, 1e10, 1e11}) {
+    points.params.push_back(params);
+    points.tokens.push_back(1e9);
+    points.loss.push_back(10 / std::pow(params, 0.05) - 0.5);  // falls faster than any power law
+  }
+  EXPECT_TRUE(has_warning(fit(points, {.law = "power-offset", .bootstrap = 0}), "sits at a bound"));
+}
+
+TEST(Fit, WarnsOfLossesFromTheMiddleOfRuns) {
+  Points points = synthetic::isoflop_grid(synthetic::kEpoch);
+  for (std::size_t i = 0; i < points.size(); ++i)
+    points.group.push_back("run " + std::to_string(i / 3));
+  EXPECT_TRUE(has_warning(fit(points, quick()), "hold several token counts"));
+}
+
+}  // namespace
+}  // namespace isoflop::laws

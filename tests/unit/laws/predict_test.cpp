@@ -1,0 +1,122 @@
+#include "laws/predict.hpp"
+
+#include <gtest/gtest.h>
+
+#include "core/error.hpp"
+#include "laws/fit_json.hpp"
+#include "laws/report.hpp"
+#include "synthetic.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+RunSize of_params(double params) { return {params, {}, {}, {}}; }
+
+TEST(Predict, KaplanValues) {
+  const Fit by_params = synthetic::fit_of("kaplan-n", {8.8e13, 0.076});
+  EXPECT_NEAR(predict(by_params, of_params(1e8)).loss, 2.8300, 5e-5);
+  EXPECT_NEAR(predict(by_params, of_params(1e9)).loss, 2.3756, 5e-5);
+  EXPECT_NEAR(predict(by_params, of_params(1e10)).loss, 1.9943, 5e-5);
+  const Fit joint = synthetic::fit_of("kaplan-nd", {6.4e13, 1.8e13, 0.076, 0.103});
+  EXPECT_NEAR(predict(joint, 1e9, 2.2e10).loss, 2.3693, 5e-5);
+  const Fit steps = synthetic::fit_of("kaplan-ns", {6.5e13, 2.1e3, 0.077, 0.76});
+  EXPECT_NEAR(predict(steps, RunSize{1e8, {}, {}, 1e4}).loss, 3.1082, 5e-5);
+}
+
+TEST(Predict, PublishedOptimaOfGopherCompute) {
+  const Optimum epoch = optimal(synthetic::fit_of("chinchilla", synthetic::kEpoch), 5.76e23);
+  EXPECT_NEAR(epoch.params / 72.25e9, 1, 1e-3);
+  EXPECT_NEAR(epoch.tokens / 1.3288e12, 1, 1e-3);
+  const Optimum printed =
+      optimal(synthetic::fit_of("chinchilla", {1.69, 406.4, 410.7, 0.34, 0.28}), 5.76e23);
+  EXPECT_NEAR(printed.params / 32.19e9, 1, 1e-3);
+  EXPECT_NEAR(printed.tokens / 2.982e12, 1, 1e-3);
+}
+
+TEST(Predict, NumericalOptimumIsStationary) {
+  const Fit joint = synthetic::fit_of("kaplan-nd", {6.4e13, 1.8e13, 0.076, 0.103});
+  const Optimum best = optimal(joint, 1e21);
+  EXPECT_NEAR(6 * best.params * best.tokens / 1e21, 1, 1e-9);
+  for (const double factor : {0.9, 1.1})
+    EXPECT_GT(predict(joint, factor * best.params, best.tokens / factor).loss,
+              best.prediction.loss);
+}
+
+TEST(Predict, ExtrapolationCountsFromTheLargestFittedValue) {
+  const Fit fit = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  const Prediction far = predict(fit, 1e10, 5e10);
+  EXPECT_DOUBLE_EQ(*far.extrapolation.params, 10);
+  EXPECT_DOUBLE_EQ(*far.extrapolation.tokens, 0.5);
+  EXPECT_DOUBLE_EQ(*far.extrapolation.flops, 3);
+  EXPECT_FALSE(far.interval.has_value());
+}
+
+TEST(Predict, IntervalsWidenWithDistanceAndLevel) {
+  const Fit result = fit(synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5),
+                         {.law = "chinchilla", .bootstrap = 100});
+  const auto width = [&](double scale, double level) {
+    const Interval interval = *predict(result, 1e9 * scale, 1e11 * scale, level).interval;
+    EXPECT_LT(interval.low, interval.high);
+    return std::log(interval.high / interval.low);
+  };
+  EXPECT_LT(width(1, 0.8), width(100, 0.8));
+  EXPECT_LT(width(1, 0.8), width(1, 0.95));
+  // Inside the grid the scatter of the points dominates: 2 x 1.28 x 0.4%.
+  EXPECT_NEAR(width(1, 0.8), 2 * 1.2816 * result.residual_rms, 0.2 * width(1, 0.8));
+}
+
+TEST(Predict, FitsReadAgainPredictTheSameBits) {
+  const Fit result = fit(synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5),
+                         {.law = "chinchilla", .bootstrap = 30});
+  const Fit again = fit_from_json(to_json(result), "fit.json");
+  EXPECT_EQ(to_json(again.draws.rows.empty() ? result : again).substr(0, 600),
+            to_json(result).substr(0, 600));
+  EXPECT_EQ(to_json(predict(result, 7e10, 1.4e12)), to_json(predict(again, 7e10, 1.4e12)));
+  EXPECT_EQ(to_json(optimal(result, 1e24)), to_json(optimal(again, 1e24)));
+}
+
+TEST(Predict, NamesWhatItNeeds) {
+  const Fit fit = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  EXPECT_THROW(predict(fit, of_params(1e9)), InputError);
+  EXPECT_THROW(predict(fit, -1, 1e9), InputError);
+  EXPECT_THROW(predict(fit, 1e9, 1e9, 1.5), InputError);
+  EXPECT_THROW(optimal(synthetic::fit_of("kaplan-n", {8.8e13, 0.076}), 1e20), InputError);
+}
+
+TEST(FitJson, RefusesWhatIsNotAFit) {
+  const std::string good = to_json(
+      fit(synthetic::isoflop_grid(synthetic::kEpoch), {.law = "chinchilla", .bootstrap = 2}));
+  const auto error_of = [](const std::string& text) -> std::string {
+    try {
+      fit_from_json(text, "fit.json");
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  const auto replaced = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    text.replace(text.find(from), from.size(), to);
+    return text;
+  };
+  EXPECT_EQ(error_of(good), "no error");
+  EXPECT_NE(error_of("{").find("fit.json: not JSON"), std::string::npos);
+  EXPECT_NE(error_of("[]").find("fit.json: saw array, needed an object"), std::string::npos);
+  EXPECT_NE(error_of("{}").find("'format' is missing"), std::string::npos);
+  EXPECT_NE(error_of(replaced("chinchilla", "chinchile")).find("did you mean"), std::string::npos);
+  EXPECT_NE(error_of(replaced("\"alpha\"", "\"alfa\"")).find("parameters: saw"), std::string::npos);
+  EXPECT_NE(error_of(replaced("\"format\": 1", "\"format\": 9")).find("saw 9"), std::string::npos);
+}
+
+TEST(Report, ShowsParametersAndWarnings) {
+  Fit fit = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  fit.warnings = {"a warning"};
+  const std::string text = describe(fit);
+  EXPECT_NE(text.find("482.01"), std::string::npos);
+  EXPECT_NE(text.find("warning    a warning"), std::string::npos);
+  EXPECT_EQ(short_count(72.25e9), "72.2B");
+  EXPECT_EQ(short_count(999.9), "1K");
+}
+
+}  // namespace
+}  // namespace isoflop::laws

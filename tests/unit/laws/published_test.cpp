@@ -1,0 +1,71 @@
+// Published figures for the 240 points that Besiroglu et al. 2024 (arXiv 2404.10102) read out of
+// Hoffmann's figure 4.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "laws/csv.hpp"
+#include "laws/fit.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+class EpochPoints : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const char* folder = std::getenv("ISOFLOP_EPOCH_DATA");
+    if (folder == nullptr)
+      GTEST_SKIP() << "ISOFLOP_EPOCH_DATA does not name the folder of svg_extracted_data.csv";
+    points_ = read_csv(std::string(folder) + "/svg_extracted_data.csv",
+                       {{"params", "Model Size"}, {"flops", "Training FLOP"}});
+  }
+
+  Fit fit_240(double delta, std::size_t draws = 0) const {
+    return fit(points_,
+               {.law = "chinchilla", .huber_delta = delta, .bootstrap = draws, .drop_worst = 5});
+  }
+
+  Points points_;
+};
+
+void expect_values(const Fit& fit, std::vector<double> values, std::vector<double> tolerances) {
+  for (std::size_t i = 0; i < values.size(); ++i)
+    EXPECT_NEAR(fit.parameters[i].value, values[i], tolerances[i]) << fit.parameters[i].name;
+}
+
+TEST_F(EpochPoints, HuberOptimum) {
+  const Fit result = fit_240(1e-3);
+  EXPECT_EQ(result.used, 240u);
+  EXPECT_LE(result.objective, 1.0182741e-3);
+  expect_values(result, {1.81722, 477.83, 2143.4, .34731, .36717}, {1e-4, .5, 4, 1e-4, 1e-4});
+  EXPECT_GT(result.search.reached_best, result.search.starts / 2);
+  EXPECT_LT(result.search.gradient_norm, 1e-9);
+}
+
+TEST_F(EpochPoints, LeastAbsoluteDeviations) {
+  expect_values(fit_240(1e-8), {1.81686, 482.01, 2085.4, .34781, .36585},
+                {1e-4, .5, 4, 1e-4, 1e-4});
+}
+
+TEST_F(EpochPoints, AllPoints) {
+  const Fit result = fit(points_, {.law = "chinchilla", .bootstrap = 0});
+  EXPECT_NEAR(result.parameters[0].value, 1.8913, 1e-3);
+  EXPECT_NEAR(result.parameters[4].value, .4530, 1e-3);
+}
+
+TEST_F(EpochPoints, BootstrapErrors) {
+  const Fit result = fit_240(1e-3, 4000);
+  const auto close = [](double seen, double published, double tolerance) {
+    EXPECT_NEAR(seen / published, 1, tolerance);
+  };
+  close(result.parameters[0].standard_error, .0257, .06);
+  close(result.parameters[1].standard_error, 124.5, .06);
+  close(result.parameters[2].standard_error, 1293, .15);
+  close(result.parameters[3].standard_error, .0154, .06);
+  close(result.parameters[4].standard_error, .0206, .06);
+  close(result.derived[0].standard_error, .0200, .06);
+  EXPECT_NEAR(result.derived[0].high - result.derived[0].low, .0514, .003);
+}
+
+}  // namespace
+}  // namespace isoflop::laws

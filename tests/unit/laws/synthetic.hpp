@@ -1,0 +1,72 @@
+// Noise-free points on the surface of a law, and fits made by hand.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "core/random.hpp"
+#include "laws/fit.hpp"
+#include "laws/law.hpp"
+
+namespace isoflop::laws::synthetic {
+
+inline const std::vector<double> kHoffmann = {std::exp(0.5267228), std::exp(6.0073404),
+                                              std::exp(6.0179186), 0.33917084, 0.2849083};
+inline const std::vector<double> kEpoch = {1.8172, 482.01, 2085.43, 0.3478, 0.3658};
+
+inline Vector to_vector(const std::vector<double>& values) {
+  Vector vector{};
+  for (std::size_t i = 0; i < values.size(); ++i) vector[i] = values[i];
+  return vector;
+}
+
+inline double loss(const Law& law, const std::vector<double>& values, std::vector<double> x) {
+  for (double& value : x) value = std::log(value);
+  const Vector theta = law.coordinates(to_vector(values));
+  return std::exp(law.log_loss(x.data(), theta.data(), nullptr, nullptr));
+}
+
+/// Budgets 6e18..3e21, nine sizes from 1/8 to 8 times the optimum: the grid of Hoffmann et al.
+inline Points isoflop_grid(const std::vector<double>& values) {
+  const Law& law = find_law("chinchilla");
+  Points points;
+  for (int budget = 0; budget < 9; ++budget) {
+    const double flops = 6e18 * std::pow(500.0, budget / 8.0);
+    const double best = law.optimum(to_vector(values), flops)->params;
+    for (int k = 0; k < 9; ++k) {
+      const double params = best * std::pow(8.0, (k - 4) / 4.0);
+      points.params.push_back(params);
+      points.tokens.push_back(flops / (6 * params));
+      points.flops.push_back(flops);
+      points.loss.push_back(loss(law, values, {params, points.tokens.back()}));
+    }
+  }
+  return points;
+}
+
+/// The grid with log-normal noise of `sigma`.
+inline Points noisy_grid(const std::vector<double>& values, double sigma, std::uint64_t seed) {
+  Points points = isoflop_grid(values);
+  RandomStream stream(seed, Purpose::test);
+  for (double& value : points.loss) {
+    const double radius = std::sqrt(-2 * std::log(1 - stream.next_uniform()));
+    value *= std::exp(sigma * radius * std::cos(6.283185307179586 * stream.next_uniform()));
+  }
+  return points;
+}
+
+/// A fit as if read from a file, without draws.
+inline Fit fit_of(std::string law, const std::vector<double>& values) {
+  Fit fit;
+  fit.law = law;
+  fit.method = law == "chinchilla" ? "approach3" : "huber";
+  const std::vector<ParameterInfo>& parameters = find_law(law).parameters;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    fit.parameters.push_back({std::string(parameters[i].name), values[i], 0, 0, 0});
+  fit.params = {1e6, 1e9};
+  fit.tokens = {1e8, 1e11};
+  fit.flops = {1e15, 1e21};
+  return fit;
+}
+
+}  // namespace isoflop::laws::synthetic
