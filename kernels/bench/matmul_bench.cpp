@@ -1,0 +1,190 @@
+// The three products of a linear layer, own kernels and oneDNN (fp32) in turn: time, GFLOP/s and
+// share of one thread's measured peak in the format (run with OMP_NUM_THREADS=1).
+//
+//   build/release/bin/matmul_bench [--benchmark_filter='forward/bf16']
+//
+// Cost model: 2 M N K FLOP a product; packing included, as weights change every step.
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <Kokkos_Core.hpp>
+#include <dnnl.hpp>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/cpu/machine_peak.hpp"
+#include "kernels/cpu/matmul.hpp"
+
+namespace isoflop::kernels {
+namespace {
+
+using cpu::InstructionSet;
+
+enum class Pass { forward, data_gradient, weight_gradient };
+
+const char* name(Pass pass) {
+  switch (pass) {
+    case Pass::forward:
+      return "forward";
+    case Pass::data_gradient:
+      return "data_gradient";
+    case Pass::weight_gradient:
+      return "weight_gradient";
+  }
+  return "";
+}
+
+template <class T>
+std::vector<T> numbers(std::size_t count) {
+  std::vector<T> result(count);
+  for (std::size_t i = 0; i < count; ++i) result[i] = T(float(i * 37 % 101) * 0.03f - 1.5f);
+  return result;
+}
+
+void report(benchmark::State& state, MatmulShape s, double peak_gflops) {
+  const double gflop = 2e-9 * double(s.m) * double(s.n) * double(s.k);
+  using Counter = benchmark::Counter;
+  state.counters["GFLOP/s"] = Counter(gflop, Counter::kIsIterationInvariantRate);
+  state.counters["of_peak"] = Counter(gflop / peak_gflops, Counter::kIsIterationInvariantRate);
+}
+
+template <class T>
+void measure_own(benchmark::State& state, InstructionSet set, Pass pass, MatmulShape s) {
+  device::Stream stream;
+  auto x = numbers<T>(s.m * s.k), w = numbers<T>(s.n * s.k), y = numbers<T>(s.m * s.n);
+  std::vector<float> dw(s.n * s.k);
+  const double peak = std::is_same_v<T, bf16> && set == InstructionSet::amx
+                          ? measured_bf16_peak_gflops()
+                          : measured_fp32_peak_gflops();
+  for (auto _ : state) {
+    switch (pass) {
+      case Pass::forward:
+        cpu::matmul_forward(set, stream, s, x.data(), w.data(), y.data());
+        break;
+      case Pass::data_gradient:
+        cpu::matmul_data_gradient(set, stream, s, y.data(), w.data(), x.data());
+        break;
+      case Pass::weight_gradient:
+        cpu::matmul_weight_gradient(set, stream, s, y.data(), x.data(), dw.data());
+        break;
+    }
+  }
+  report(state, s, peak);
+}
+
+/// c [rows, columns] (+)= a [rows, depth] b [depth, columns] by oneDNN in fp32.
+class OneDnnProduct {
+ public:
+  OneDnnProduct(Pass pass, MatmulShape s) : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
+    const auto m = dnnl::memory::dim(s.m), n = dnnl::memory::dim(s.n), k = dnnl::memory::dim(s.k);
+    switch (pass) {
+      case Pass::forward:
+        create({m, k}, {k, 1}, {k, n}, {1, k}, {m, n}, false);
+        break;
+      case Pass::data_gradient:
+        create({m, n}, {n, 1}, {n, k}, {k, 1}, {m, k}, false);
+        break;
+      case Pass::weight_gradient:
+        create({n, m}, {1, n}, {m, k}, {k, 1}, {n, k}, true);
+        break;
+    }
+  }
+
+  void run(float* a, float* b, float* c) {
+    a_.set_data_handle(a);
+    b_.set_data_handle(b);
+    c_.set_data_handle(c);
+    product_.execute(stream_, {{DNNL_ARG_SRC, a_}, {DNNL_ARG_WEIGHTS, b_}, {DNNL_ARG_DST, c_}});
+    stream_.wait();
+  }
+
+ private:
+  using Dims = dnnl::memory::dims;
+
+  void create(Dims a, Dims a_strides, Dims b, Dims b_strides, Dims c, bool accumulate) {
+    const auto type = dnnl::memory::data_type::f32;
+    const dnnl::memory::desc a_form(a, type, a_strides), b_form(b, type, b_strides);
+    const dnnl::memory::desc c_form(c, type, Dims{c[1], 1});
+    dnnl::primitive_attr attributes;
+    if (accumulate) {
+      dnnl::post_ops sum;
+      sum.append_sum(1.0f);
+      attributes.set_post_ops(sum);
+    }
+    product_ = dnnl::matmul({engine_, a_form, b_form, c_form, attributes});
+    a_ = dnnl::memory(a_form, engine_, nullptr);
+    b_ = dnnl::memory(b_form, engine_, nullptr);
+    c_ = dnnl::memory(c_form, engine_, nullptr);
+  }
+
+  dnnl::engine engine_;
+  dnnl::stream stream_;
+  dnnl::matmul product_;
+  dnnl::memory a_, b_, c_;
+};
+
+void measure_onednn(benchmark::State& state, Pass pass, MatmulShape s) {
+  OneDnnProduct product(pass, s);
+  auto x = numbers<float>(s.m * s.k), w = numbers<float>(s.n * s.k), y = numbers<float>(s.m * s.n);
+  std::vector<float> dw(s.n * s.k);
+  const double peak = measured_fp32_peak_gflops();
+  for (auto _ : state) {
+    switch (pass) {
+      case Pass::forward:
+        product.run(x.data(), w.data(), y.data());
+        break;
+      case Pass::data_gradient:
+        product.run(y.data(), w.data(), x.data());
+        break;
+      case Pass::weight_gradient:
+        product.run(y.data(), x.data(), dw.data());
+        break;
+    }
+  }
+  report(state, s, peak);
+}
+
+void add(const std::string& name, auto&& function, auto... arguments) {
+  benchmark::RegisterBenchmark(name.c_str(), function, arguments...)
+      ->Unit(benchmark::kMillisecond)
+      ->MinTime(0.05)
+      ->UseRealTime();
+}
+
+void add_all() {
+  const MatmulShape shapes[] = {{2048, 64, 64},    {2048, 128, 128},  {2048, 256, 256},
+                                {2048, 1024, 256}, {2048, 256, 1024}, {2048, 512, 512},
+                                {2048, 768, 768},  {8192, 192, 64},   {8192, 256, 64},
+                                {8192, 64, 256},   {8192, 512, 64},   {8192, 768, 256}};
+  for (const MatmulShape& s : shapes) {
+    for (const Pass pass : {Pass::forward, Pass::data_gradient, Pass::weight_gradient}) {
+      const auto full_name = [&](const std::string& what) {
+        return fmt::format("{}/{}/M{}/N{}/K{}", name(pass), what, s.m, s.n, s.k);
+      };
+      for (const InstructionSet set :
+           {InstructionSet::avx2, InstructionSet::avx512, InstructionSet::amx}) {
+        if (!cpu::supported(set)) continue;
+        const std::string suffix = std::string("/") + cpu::name(set);
+        add(full_name("bf16" + suffix), measure_own<bf16>, set, pass, s);
+        if (set == InstructionSet::amx) continue;  // the same as avx512
+        add(full_name("fp32" + suffix), measure_own<float>, set, pass, s);
+      }
+      add(full_name("fp32/onednn"), measure_onednn, pass, s);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace isoflop::kernels
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  const Kokkos::ScopeGuard kokkos(Kokkos::InitializationSettings().set_disable_warnings(true));
+  using namespace isoflop::kernels;
+  fmt::print(stderr, "peak: fp32 {:.0f} GFLOP/s, bf16 {:.0f} GFLOP/s, memory {:.1f} GB/s\n",
+             measured_fp32_peak_gflops(), measured_bf16_peak_gflops(), measured_bandwidth_gbs());
+  add_all();
+  benchmark::RunSpecifiedBenchmarks();
+}
