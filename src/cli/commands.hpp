@@ -11,5 +11,8 @@ namespace isoflop::cli {
 
 // One line a command; main.cpp calls them in this order, which is the order of --help.
 void add_data(CLI::App& app);
+void add_fit(CLI::App& app);
+void add_predict(CLI::App& app);
+void add_optimal(CLI::App& app);
 
 }  // namespace isoflop::cli

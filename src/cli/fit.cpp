@@ -1,0 +1,73 @@
+#include "laws/fit.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/commands.hpp"
+#include "cli/files.hpp"
+#include "core/error.hpp"
+#include "laws/csv.hpp"
+#include "laws/fit_json.hpp"
+#include "laws/report.hpp"
+
+namespace isoflop::cli {
+namespace {
+
+struct Options {
+  std::string points;
+  laws::FitOptions fit;
+  std::vector<std::string> columns;
+  std::string json;
+  bool list_laws = false;
+};
+
+void run(const Options& options) {
+  if (options.list_laws) {
+    fmt::print("{}", laws::describe_laws());
+    return;
+  }
+  require(!options.points.empty(),
+          "fit: no file of points: isoflop fit POINTS.csv --law chinchilla");
+  require(!options.fit.law.empty(), "fit: no law: add --law NAME (isoflop fit --list-laws)");
+  const laws::ColumnNames columns = laws::parse_column_names(options.columns);
+  const laws::Fit fit = laws::fit(laws::read_csv(options.points, columns), options.fit);
+  print_result(laws::describe(fit), laws::to_json(fit), options.json);
+}
+
+}  // namespace
+
+void add_fit(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("fit", "Fit a scaling law to measured losses");
+  const auto options = std::make_shared<Options>();
+  command->add_option(
+      "points", options->points,
+      "POINTS.csv with the columns params, tokens, loss [nats/token]; optional flops, "
+      "steps, weight, group, name");
+  command->add_option("--law", options->fit.law, "Law, see --list-laws");
+  command->add_option("--method", options->fit.method,
+                      "chinchilla: approach3 (default), approach2, approach1");
+  command->add_option(
+      "--variable", options->fit.variable,
+      "power and power-offset: params, tokens or flops (default: the one that varies, or "
+      "flops)");
+  command
+      ->add_option("--huber-delta", options->fit.huber_delta, "Width of the Huber loss in ln loss")
+      ->capture_default_str();
+  command->add_option("--bootstrap", options->fit.bootstrap, "Draws for the intervals, 0 for none")
+      ->capture_default_str();
+  command->add_option("--seed", options->fit.seed, "Seed of the draws")->capture_default_str();
+  command->add_option("--level", options->fit.level, "Level of the intervals")
+      ->capture_default_str();
+  command->add_option("--drop-worst", options->fit.drop_worst,
+                      "Leave out this many of the highest losses");
+  command->add_option(
+      "--column", options->columns,
+      "COLUMN=NAME where the file's name differs, for example params=\"Model Size\"");
+  command->add_option("--json", options->json, "Write the fit to this file, - for stdout");
+  command->add_flag("--list-laws", options->list_laws, "Print the laws and stop");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace isoflop::cli

@@ -1,0 +1,34 @@
+#!/bin/bash
+# fit, predict and optimal as a user calls them: tables, JSON, exit code 2 with one line for bad input.
+set -euo pipefail
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+
+awk 'BEGIN { print "params,tokens,loss"
+  for (n = 1e6; n < 2e9; n *= 4) for (d = 1e8; d < 2e11; d *= 6)
+    printf "%.17g,%.17g,%.17g\n", n, d, 1.8 + 480 / n^0.35 + 2100 / d^0.37 }' > points.csv
+
+fail() { echo "FAILED: $*"; exit 1; }
+expect_bad_input() {   # text command...
+  local text=$1 code=0 lines; shift
+  "$@" > out 2> err || code=$?
+  lines=$(wc -l < err)
+  [ "$code" = 2 ] && [ "$lines" = 1 ] && grep -qF -- "$text" err || fail "$* gave $code: $(cat err)"
+}
+
+"$ISOFLOP_BINARY" fit points.csv --law chinchilla --bootstrap 20 --json fit.json > table
+grep -q '^  alpha *0.35 ' table || fail "alpha is not 0.35: $(cat table)"
+"$ISOFLOP_BINARY" predict fit.json --flops 1e23 --json - | grep -q '"extrapolation"' || fail predict
+[ "$("$ISOFLOP_BINARY" predict fit.json --points points.csv --json - | grep -c '"loss"')" = \
+  "$(($(wc -l < points.csv) - 1))" ] || fail "predict --points does not give a prediction a row"
+"$ISOFLOP_BINARY" optimal fit.json --flops 1e23 | grep -q '^  params' || fail optimal
+"$ISOFLOP_BINARY" fit --list-laws | grep -q '^kaplan-nd' || fail list-laws
+
+expect_bad_input "did you mean 'chinchilla'" "$ISOFLOP_BINARY" fit points.csv --law chinchila
+expect_bad_input "absent.csv: cannot be read" "$ISOFLOP_BINARY" fit absent.csv --law power
+expect_bad_input "needs at least 6 points" "$ISOFLOP_BINARY" fit <(head -4 points.csv) --law chinchilla
+printf 'params,tokens,loss\n1e6,1e8,nan\n' > nan.csv
+expect_bad_input "nan.csv:2: loss: saw 'nan'" "$ISOFLOP_BINARY" fit nan.csv --law power
+expect_bad_input "table: not JSON" "$ISOFLOP_BINARY" predict table --flops 1e20
+expect_bad_input "flops: saw -1" "$ISOFLOP_BINARY" optimal fit.json --flops -1
