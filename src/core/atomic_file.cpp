@@ -35,6 +35,18 @@ void rename_durably(const std::filesystem::path& from, const std::filesystem::pa
   sync_path(folder.empty() ? "." : folder);
 }
 
+void exchange_durably(const std::filesystem::path& a, const std::filesystem::path& b) {
+  if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) {
+    sync_path(b.parent_path());
+    return;
+  }
+  if (errno != EINVAL && errno != ENOSYS) throw_system_error(b, "rename", errno);
+  const std::filesystem::path aside = path_beside(b);
+  rename_durably(b, aside);
+  rename_durably(a, b);
+  rename_durably(aside, a);
+}
+
 void replace_file(const std::filesystem::path& path,
                   const std::function<void(const std::filesystem::path&)>& write) {
   const std::filesystem::path beside = path_beside(path);

@@ -31,6 +31,10 @@ void sync_path(const std::filesystem::path& path);
 /// Renames and syncs the folder of `to`. A file or empty folder that is there is replaced.
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
 
+/// Two files or folders of one folder change names, in one step where the file system can (NFS
+/// cannot: there `b` is missing for a moment).
+void exchange_durably(const std::filesystem::path& a, const std::filesystem::path& b);
+
 /// Throws for a failed system call: "<path>: <operation>: <reason>".
 [[noreturn]] void throw_system_error(const std::filesystem::path& path, const char* operation,
                                      int error);

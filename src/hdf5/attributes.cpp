@@ -1,5 +1,7 @@
 #include "hdf5/attributes.hpp"
 
+#include <algorithm>
+
 #include "core/error.hpp"
 #include "hdf5/error.hpp"
 #include "hdf5/fields.hpp"
@@ -7,36 +9,36 @@
 namespace isoflop::hdf5 {
 namespace {
 
-TypeHandle text_type(const std::string& where) {
+TypeHandle variable_text(const std::string& where) {
   TypeHandle type(ISOFLOP_HDF5(H5Tcopy(H5T_C_S1), where));
   ISOFLOP_HDF5(H5Tset_size(type.id(), H5T_VARIABLE), where);
   ISOFLOP_HDF5(H5Tset_cset(type.id(), H5T_CSET_UTF8), where);
   return type;
 }
 
-TypeHandle type_of(const Value& value, const std::string& where) {
+TypeHandle type_of(const Value& value, Text text, const std::string& where) {
   if (std::holds_alternative<std::int64_t>(value)) return file_type(Type::int64());
   if (std::holds_alternative<double>(value)) return file_type(Type::float64());
-  return text_type(where);
+  if (text == Text::variable) return variable_text(where);
+  return file_type(Type::text(std::max<std::size_t>(1, std::get<std::string>(value).size())));
 }
 
-void write(hid_t object, const std::string& name, const Value& value, const std::string& where) {
+void write(hid_t object, const std::string& name, const Value& value, Text storage,
+           const std::string& where) {
   if (ISOFLOP_HDF5(H5Aexists(object, name.c_str()), where) > 0)
     ISOFLOP_HDF5(H5Adelete(object, name.c_str()), where);
-  const TypeHandle type = type_of(value, where);
+  const TypeHandle type = type_of(value, storage, where);
   const SpaceHandle scalar(ISOFLOP_HDF5(H5Screate(H5S_SCALAR), where));
   const AttributeHandle attribute(ISOFLOP_HDF5(
       H5Acreate2(object, name.c_str(), type.id(), scalar.id(), H5P_DEFAULT, H5P_DEFAULT), where));
-  if (const auto* text = std::get_if<std::string>(&value)) {
-    const char* pointer = text->c_str();
-    ISOFLOP_HDF5(H5Awrite(attribute.id(), type.id(), &pointer), where);
-  } else {
-    std::visit(
-        [&](const auto& number) {
-          ISOFLOP_HDF5(H5Awrite(attribute.id(), type.id(), &number), where);
-        },
-        value);
-  }
+  const auto* text = std::get_if<std::string>(&value);
+  const char* characters = text != nullptr ? text->c_str() : nullptr;
+  const void* memory =
+      text == nullptr
+          ? std::visit([](const auto& v) { return static_cast<const void*>(&v); }, value)
+      : storage == Text::fixed ? static_cast<const void*>(characters)
+                               : static_cast<const void*>(&characters);
+  ISOFLOP_HDF5(H5Awrite(attribute.id(), type.id(), memory), where);
 }
 
 std::string read_text(hid_t attribute, hid_t stored, const std::string& where) {
@@ -72,11 +74,12 @@ Value read_value(hid_t attribute, const std::string& where) {
 
 }  // namespace
 
-void write_attributes(File& file, const std::string& object, const Attributes& attributes) {
+void write_attributes(File& file, const std::string& object, const Attributes& attributes,
+                      Text text) {
   const ObjectHandle target(
       ISOFLOP_HDF5(H5Oopen(file.id(), object.c_str(), H5P_DEFAULT), file.where(object)));
   for (const auto& [name, value] : attributes)
-    write(target.id(), name, value, file.where(object + "@" + name));
+    write(target.id(), name, value, text, file.where(object + "@" + name));
 }
 
 Attributes read_attributes(const File& file, const std::string& object) {

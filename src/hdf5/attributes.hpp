@@ -1,4 +1,4 @@
-// Typed attributes: int64, float64 or UTF-8 text (variable length, so that h5py gives a str).
+// Typed attributes: int64, float64 or UTF-8 text.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,13 @@ namespace isoflop::hdf5 {
 using Value = std::variant<std::int64_t, double, std::string>;
 using Attributes = std::vector<std::pair<std::string, Value>>;
 
+/// How text lies in the file. Variable length: h5py gives a str, but HDF5 neither checksums it nor
+/// survives every damage to it. Fixed length: h5py gives bytes, and damage is noticed.
+enum class Text { variable, fixed };
+
 /// Adds attributes to the object; one that is there is replaced.
-void write_attributes(File& file, const std::string& object, const Attributes& attributes);
+void write_attributes(File& file, const std::string& object, const Attributes& attributes,
+                      Text text = Text::variable);
 
 /// All attributes of the object, sorted by name. Integers and floats of any width are converted; an
 /// attribute of another kind (an array, say) is an Error.

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "core/atomic_file.hpp"
@@ -84,7 +85,8 @@ void File::reserve(std::size_t bytes) {
   rlimit largest{};
   ::getrlimit(RLIMIT_FSIZE, &largest);
   if (size + bytes > largest.rlim_cur) throw_system_error(path_, "write", EFBIG);
-  const std::size_t ahead = 2 * bytes;  // so that not every call reaches the file system
+  constexpr std::size_t kFurther = std::size_t{1} << 20;  // so that not every call asks the system
+  const std::size_t ahead = bytes + std::min(bytes, kFurther);
   if (::fallocate(file, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(size), static_cast<off_t>(ahead)) ==
       0) {
     reserved_ = size + ahead;

@@ -45,6 +45,16 @@ TEST(AtomicFile, FullDiskKeepsTheOldContent) {
   EXPECT_EQ(entries(scratch.path()), 1u);
 }
 
+TEST(AtomicFile, ExchangeSwapsNames) {
+  const test::ScratchDirectory scratch;
+  write_file_atomically(scratch.path() / "a", "was a");
+  write_file_atomically(scratch.path() / "b", "was b");
+  exchange_durably(scratch.path() / "a", scratch.path() / "b");
+  EXPECT_EQ(read_file(scratch.path() / "a"), "was b");
+  EXPECT_EQ(read_file(scratch.path() / "b"), "was a");
+  EXPECT_THROW(exchange_durably(scratch.path() / "a", scratch.path() / "none"), Error);
+}
+
 TEST(AtomicFile, MissingFolderIsNamed) {
   try {
     write_file_atomically("/nonexistent-folder/mark", "x");

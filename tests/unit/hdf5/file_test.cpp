@@ -66,7 +66,10 @@ TEST(File, GroupsAndLinks) {
   EXPECT_THROW(file.children("/links/one"), Error);  // elsewhere.h5 does not exist
 }
 
-TEST(Attributes, KeepTypeAndValue) {
+class AttributesAs : public ::testing::TestWithParam<Text> {};
+INSTANTIATE_TEST_SUITE_P(Text, AttributesAs, ::testing::Values(Text::variable, Text::fixed));
+
+TEST_P(AttributesAs, KeepTypeAndValue) {
   const ScratchDirectory scratch;
   const auto path = scratch.path() / "a.h5";
   const Attributes written{{"empty", std::string()},
@@ -77,7 +80,7 @@ TEST(Attributes, KeepTypeAndValue) {
   {
     File file = File::create(path);
     write_attributes(file, "/", {{"real", std::string("replaced by a number")}});
-    write_attributes(file, "/", written);
+    write_attributes(file, "/", written, GetParam());
     file.close();
   }
   const File file = File::open(path, Access::read);

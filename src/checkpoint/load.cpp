@@ -1,0 +1,101 @@
+#include "checkpoint/load.hpp"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+#include "checkpoint/reader.hpp"
+#include "checkpoint/together.hpp"
+#include "core/error.hpp"
+
+namespace isoflop::checkpoint {
+namespace {
+
+/// For each tensor of the file its entry in `state`; InputError unless both have the same tensors.
+std::vector<const TensorEntry*> match(const Reader& reader, const State& state) {
+  std::map<std::string, const TensorEntry*> wanted;
+  for (const TensorEntry& tensor : state.tensors) wanted[tensor.name] = &tensor;
+  std::vector<const TensorEntry*> matched;
+  for (std::size_t i = 0; i < reader.head().tensors.size(); ++i) {
+    const std::string& name = reader.head().tensors[i].name;
+    const auto found = wanted.find(name);
+    require(found != wanted.end(),
+            "{}: tensor {} is in the checkpoint, but this model has none of that name: it is a "
+            "checkpoint of another model",
+            reader.where(), name);
+    require(found->second->shape == reader.shape(i),
+            "{}: tensor {} has shape [{}], this model needs [{}]: it is a checkpoint of another "
+            "model",
+            reader.where(), name, fmt::join(reader.shape(i), ", "),
+            fmt::join(found->second->shape, ", "));
+    matched.push_back(found->second);
+    wanted.erase(found);
+  }
+  require(wanted.empty(),
+          "{}: tensor {} is missing, this model needs one of shape [{}]: it is a checkpoint of "
+          "another model",
+          reader.where(), wanted.empty() ? "" : wanted.begin()->first,
+          wanted.empty() ? "" : fmt::format("{}", fmt::join(wanted.begin()->second->shape, ", ")));
+  return matched;
+}
+
+void fill(Reader& reader, const State& state) {
+  const std::vector<const TensorEntry*> entries = match(reader, state);
+  for (const Slice& slice : state.slices)
+    require(reader.has_kind(slice.kind), "{}: there is no group {}, which is needed",
+            reader.where(), slice.kind);
+  for (const Block& block : reader.head().blocks) {
+    const TensorEntry& tensor = *entries[static_cast<std::size_t>(block.tensor)];
+    std::span<const float> values;
+    for (const Slice& slice : state.slices) {
+      const Overlap part = overlap(block, tensor, slice);
+      if (part.begin == part.end) continue;
+      if (values.empty()) values = reader.read(block);
+      const std::size_t first = tensor.offset + static_cast<std::size_t>(block.begin);
+      std::copy_n(values.data() + (part.begin - first), part.end - part.begin,
+                  slice.data + (part.begin - slice.begin));
+    }
+  }
+}
+
+hdf5::Attributes scalars_of(const Head& head) {
+  hdf5::Attributes scalars = head.attributes;
+  std::erase_if(scalars, [](const auto& entry) {
+    return entry.first == "schema" || entry.first.starts_with("isoflop_");
+  });
+  return scalars;
+}
+
+}  // namespace
+
+hdf5::Attributes load(const std::filesystem::path& directory, comm::Communicator& communicator,
+                      const State& state) {
+  hdf5::Attributes scalars;
+  together(communicator, [&] {
+    Reader reader(directory);
+    fill(reader, state);
+    scalars = scalars_of(reader.head());
+  });
+  return scalars;
+}
+
+Contents read_contents(const std::filesystem::path& directory) {
+  const Reader reader(directory);
+  Contents contents{scalars_of(reader.head()), {}, {}};
+  for (std::size_t i = 0; i < reader.head().tensors.size(); ++i) {
+    const TensorRow& row = reader.head().tensors[i];
+    contents.tensors.push_back({row.name, reader.shape(i), static_cast<std::size_t>(row.offset)});
+  }
+  std::set<std::string> kinds;
+  for (const Block& block : reader.head().blocks) kinds.insert(block.kind);
+  contents.kinds.assign(kinds.begin(), kinds.end());
+  return contents;
+}
+
+void verify(const std::filesystem::path& directory) {
+  Reader reader(directory);
+  for (const Block& block : reader.head().blocks) reader.read(block);
+}
+
+}  // namespace isoflop::checkpoint

@@ -1,0 +1,98 @@
+// Any number of ranks saves, any other loads: the same bits.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <optional>
+
+#include "checkpoint/directory.hpp"
+#include "checkpoint/load.hpp"
+#include "checkpoint/save.hpp"
+#include "comm/mpi/mpi.hpp"
+#include "core/error.hpp"
+#include "tests/harness/sample_state.hpp"
+#include "tests/harness/scratch_directory.hpp"
+#include "tests/harness/small_disk.hpp"
+
+namespace isoflop::checkpoint {
+namespace {
+
+using test::SampleShare;
+
+class MpiCheckpoint : public ::testing::Test {
+ protected:
+  MpiCheckpoint() {
+    std::array<char, 256> path{};
+    if (world_.is_root()) {
+      scratch_.emplace();
+      scratch_->path().string().copy(path.data(), path.size() - 1);
+    }
+    world_.broadcast<char>(path, 0);
+    run_ = path.data();
+  }
+
+  std::size_t rank() const { return static_cast<std::size_t>(world_.rank()); }
+  std::size_t ranks() const { return static_cast<std::size_t>(world_.size()); }
+
+  comm::Communicator world_{comm::make_mpi_transport(MPI_COMM_WORLD)};
+  std::optional<test::ScratchDirectory> scratch_;
+  std::filesystem::path run_;
+};
+
+TEST_F(MpiCheckpoint, LoadsInAnyOtherShares) {
+  const auto directory = step_directory(run_, 5);
+  for (std::size_t saving = 1; saving <= ranks(); ++saving) {
+    SampleShare saved(rank(), saving, true);
+    save(directory, world_, saved.state(), {{"step", std::int64_t{5}}, {"seconds", 0.1}});
+    ASSERT_EQ(latest(run_), directory);
+    for (const std::size_t loading : {1u, 2u, 3u, 7u}) {
+      SampleShare loaded(rank(), loading, false);
+      const hdf5::Attributes scalars = load(directory, world_, loaded.state());
+      EXPECT_EQ(loaded.wrong_elements(), 0u) << "saved by " << saving << ", loaded by " << loading;
+      EXPECT_EQ(scalars, (hdf5::Attributes{{"seconds", 0.1}, {"step", std::int64_t{5}}}));
+    }
+    world_.barrier();
+  }
+}
+
+TEST_F(MpiCheckpoint, ReplicasAreSavedOnce) {
+  SampleShare everything(0, 1, true);
+  save(step_directory(run_, 1), world_, everything.state(), {});
+  SampleShare loaded(rank(), ranks(), false);
+  load(step_directory(run_, 1), world_, loaded.state());
+  EXPECT_EQ(loaded.wrong_elements(), 0u);
+}
+
+TEST_F(MpiCheckpoint, FailureOfOneRankIsTheSameErrorOnAll) {
+  const auto first = step_directory(run_, 1), second = step_directory(run_, 2);
+  SampleShare share(rank(), ranks(), true);
+  save(first, world_, share.state(), {});
+  {
+    std::optional<test::SmallDisk> disk;  // of the last rank only
+    if (world_.rank() == world_.size() - 1) disk.emplace(1'000'000);
+    try {
+      save(second, world_, share.state(), {});
+      ADD_FAILURE() << "8 MB fitted into 1 MB";
+    } catch (const InputError& error) {
+      EXPECT_NE(std::string(error.what()).find("state.h5"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("File too large"), std::string::npos)
+          << error.what();
+    }
+  }
+  world_.barrier();
+  EXPECT_EQ(latest(run_), first);
+  EXPECT_FALSE(std::filesystem::exists(second));
+  SampleShare loaded(rank(), ranks(), false);
+  load(first, world_, loaded.state());
+  EXPECT_EQ(loaded.wrong_elements(), 0u);
+  EXPECT_THROW(load(second, world_, loaded.state()), InputError);
+}
+
+TEST_F(MpiCheckpoint, AGapIsAnErrorOnAll) {
+  SampleShare share(rank(), ranks(), true);
+  if (world_.rank() == world_.size() - 1) share.state().slices.back().end -= 200;
+  EXPECT_THROW(save(step_directory(run_, 1), world_, share.state(), {}), Error);
+  EXPECT_FALSE(latest(run_));
+}
+
+}  // namespace
+}  // namespace isoflop::checkpoint

@@ -1,0 +1,44 @@
+#include "checkpoint/directory.hpp"
+
+#include <gtest/gtest.h>
+
+#include "core/atomic_file.hpp"
+#include "tests/harness/scratch_directory.hpp"
+
+namespace isoflop::checkpoint {
+namespace {
+
+void make(const std::filesystem::path& directory, bool complete) {
+  std::filesystem::create_directories(directory);
+  write_file_atomically(state_file(directory), "x");
+  if (complete) write_file_atomically(complete_mark(directory), "complete\n");
+}
+
+TEST(CheckpointDirectory, LatestIsTheHighestCompleteStep) {
+  const test::ScratchDirectory run;
+  EXPECT_FALSE(latest(run.path()));
+  make(step_directory(run.path(), 9), true);
+  make(step_directory(run.path(), 10), true);
+  make(step_directory(run.path(), 11), false);
+  make(run.path() / "checkpoint" / "step-12.partial", true);
+  make(run.path() / "checkpoint" / "step-x", true);
+  EXPECT_EQ(latest(run.path()), step_directory(run.path(), 10));
+  EXPECT_EQ(complete_steps(run.path()), (std::vector<std::int64_t>{9, 10}));
+}
+
+TEST(CheckpointDirectory, PruneKeepsTheNewestAndTheProtected) {
+  const test::ScratchDirectory run;
+  for (const std::int64_t step : {100, 200, 300, 400, 500})
+    make(step_directory(run.path(), step), true);
+  make(step_directory(run.path(), 450), false);
+  make(run.path() / "checkpoint" / "step-600.partial", false);
+  prune(run.path(), 2, [](std::int64_t step) { return step == 100 || step == 500; });
+  EXPECT_EQ(complete_steps(run.path()), (std::vector<std::int64_t>{100, 300, 400, 500}));
+  EXPECT_FALSE(std::filesystem::exists(step_directory(run.path(), 450)));
+  EXPECT_FALSE(std::filesystem::exists(run.path() / "checkpoint" / "step-600.partial"));
+  prune(run.path(), 9, [](std::int64_t) { return false; });
+  EXPECT_EQ(complete_steps(run.path()).size(), 4u);
+}
+
+}  // namespace
+}  // namespace isoflop::checkpoint
