@@ -32,7 +32,7 @@ std::string compact(double value) {
 
 std::string cell_name(Axis axis, double value) {
   const char letter = axis == Axis::budgets ? 'C' : axis == Axis::tokens ? 'D' : 'R';
-  return letter + compact(value);
+  return fmt::format("{}{}", letter, compact(value));
 }
 
 // What the text of a message says of an axis value.

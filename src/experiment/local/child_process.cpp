@@ -1,0 +1,105 @@
+#include "experiment/local/child_process.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "core/atomic_file.hpp"
+
+extern "C" char** environ;
+
+namespace isoflop::experiment {
+namespace {
+
+constexpr int kCannotRun = 127;  // the shell's code for it
+
+std::vector<std::string> joined_environment(
+    const std::vector<std::pair<std::string, std::string>>& more) {
+  std::vector<std::string> all;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const bool replaced = std::ranges::any_of(
+        more, [&](const auto& one) { return text.substr(0, text.find('=')) == one.first; });
+    if (!replaced) all.emplace_back(text);
+  }
+  for (const auto& [name, value] : more) all.push_back(name + "=" + value);
+  return all;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  for (std::string& text : strings) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+// In the child, between fork and exec: only async-signal-safe calls.
+[[noreturn]] void become(char* const* arguments, char* const* environment, int log, pid_t parent) {
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != parent) _exit(kCannotRun);  // it died before the line above
+  const int nothing = open("/dev/null", O_RDONLY);
+  dup2(nothing, STDIN_FILENO);
+  dup2(log, STDOUT_FILENO);
+  dup2(log, STDERR_FILENO);
+  execve(arguments[0], arguments, environment);
+  _exit(kCannotRun);
+}
+
+ProcessEnd end_of(int status) {
+  if (WIFSIGNALED(status)) return {0, WTERMSIG(status)};
+  return {WEXITSTATUS(status), 0};
+}
+
+}  // namespace
+
+std::string ProcessEnd::text() const {
+  if (signal == SIGKILL) return "killed by signal 9, as the system does when memory runs out";
+  if (signal != 0) return fmt::format("killed by signal {} ({})", signal, strsignal(signal));
+  return fmt::format("ended with code {}", code);
+}
+
+ChildProcess ChildProcess::start(
+    const std::vector<std::string>& arguments,
+    const std::vector<std::pair<std::string, std::string>>& environment,
+    const std::filesystem::path& log) {
+  std::vector<std::string> argument_texts = arguments;
+  std::vector<std::string> environment_texts = joined_environment(environment);
+  const std::vector<char*> argv = pointers(argument_texts);
+  const std::vector<char*> envp = pointers(environment_texts);
+  const int log_file = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (log_file < 0) throw_system_error(log, "open", errno);
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  const int error = errno;
+  if (pid == 0) become(argv.data(), envp.data(), log_file, parent);
+  close(log_file);
+  if (pid < 0) throw_system_error(arguments.front(), "fork", error);
+  return ChildProcess(pid);
+}
+
+void ChildProcess::terminate() const { kill(pid_, SIGTERM); }
+
+std::optional<ProcessEnd> ChildProcess::ended() const {
+  int status = 0;
+  if (waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
+  return end_of(status);
+}
+
+ProcessEnd ChildProcess::wait() const {
+  int status = 0;
+  while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  }
+  return end_of(status);
+}
+
+std::filesystem::path own_program() { return std::filesystem::read_symlink("/proc/self/exe"); }
+
+}  // namespace isoflop::experiment

@@ -1,0 +1,53 @@
+#include "experiment/local/display.hpp"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+
+namespace isoflop::experiment {
+namespace {
+
+// A line that wraps would be two when the block is erased.
+std::size_t terminal_columns() {
+  winsize size{};
+  const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : 80;
+}
+
+}  // namespace
+
+Display::~Display() { std::fflush(stdout); }
+
+void Display::erase_block() {
+  if (!block_.empty()) fmt::print("\033[{}A\033[J", block_.size());
+}
+
+void Display::say(const std::string& line) {
+  erase_block();
+  fmt::print("{}\n", line);
+  const std::vector<std::string> block = std::move(block_);
+  block_.clear();
+  if (!block.empty()) draw(block);
+  std::fflush(stdout);
+}
+
+void Display::draw(const std::vector<std::string>& lines) {
+  erase_block();
+  const std::size_t columns = terminal_ ? terminal_columns() : std::string::npos;
+  for (const std::string& line : lines) fmt::print("{}\n", line.substr(0, columns));
+  if (terminal_) block_ = lines;
+  std::fflush(stdout);
+}
+
+std::string clock_time(double seconds) {
+  const auto s = static_cast<std::int64_t>(std::ceil(std::max(0.0, seconds)));
+  return s < 3600 ? fmt::format("{}:{:02}", s / 60, s % 60)
+                  : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+}
+
+}  // namespace isoflop::experiment

@@ -1,0 +1,48 @@
+// Trains what a sweep lacks on this machine, one process a run, several at once.
+//
+// The longest chain of work starts first. A branch starts as soon as the checkpoint it needs is
+// complete, while its trunk goes on; if the trunk has ended without it (the point was added to the
+// manifest later, the checkpoint was removed), the branch starts from an earlier checkpoint or from
+// nothing: the same result, only later.
+//
+// The manager keeps nothing in memory that matters. Killed with -9, its children save and stop, and
+// the next start goes on where they were. A run that fails does not touch the others and stays
+// failed until it is asked for again. A run that another process trains is left to it.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "experiment/plan.hpp"
+#include "experiment/sweep_directory.hpp"
+
+namespace isoflop::experiment {
+
+struct ExecutorOptions {
+  std::filesystem::path program;  // isoflop, or what answers `train` as it does
+  std::size_t jobs = 1;
+  bool retry_failed = false;
+  bool terminal = false;  // standard output is one: a table drawn in place instead of lines
+};
+
+struct FailedRun {
+  std::string label, reason;
+  std::filesystem::path log;
+};
+
+struct SweepEnd {
+  std::size_t finished = 0, total = 0;  // trunks count only while a branch needs them
+  std::vector<FailedRun> failed;        // and those that their trunk's failure keeps from starting
+  bool interrupted = false;             // by SIGINT or SIGTERM; the children have saved
+
+  bool complete() const { return finished == total; }
+};
+
+/// Returns when nothing is left that can be trained. InputError when another manager is at work in
+/// the directory.
+SweepEnd run_sweep(const Plan& plan, const SweepDirectory& directory,
+                   const ExecutorOptions& options);
+
+}  // namespace isoflop::experiment

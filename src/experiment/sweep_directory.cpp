@@ -1,0 +1,103 @@
+#include "experiment/sweep_directory.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "core/file_lock.hpp"
+
+namespace isoflop::experiment {
+namespace {
+
+// The trainer and the manager write {"reason": ...}; whatever else stands there is the reason.
+std::string failure_reason(const std::filesystem::path& mark) {
+  const std::string text = read_file(mark);
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (json.is_object() && json.contains("reason") && json["reason"].is_string())
+    return json["reason"];
+  return text.substr(0, text.find('\n'));
+}
+
+// n of "step-<n>".
+std::optional<std::int64_t> step_of(const std::string& name) {
+  constexpr std::string_view kPrefix = "step-";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  std::int64_t step = 0;
+  const char* end = name.data() + name.size();
+  const auto result = std::from_chars(name.data() + kPrefix.size(), end, step);
+  return result.ec == std::errc() && result.ptr == end ? std::optional(step) : std::nullopt;
+}
+
+}  // namespace
+
+const char* name_of(State state) {
+  switch (state) {
+    case State::waiting:
+      return "waiting";
+    case State::stopped:
+      return "stopped";
+    case State::running:
+      return "running";
+    case State::finished:
+      return "finished";
+    case State::failed:
+      return "failed";
+  }
+  return "";
+}
+
+bool is_locked(const std::filesystem::path& run_directory) {
+  if (!std::filesystem::exists(run_directory / "lock")) return false;
+  try {
+    const FileLock lock(run_directory / "lock");
+    return false;
+  } catch (const InputError&) {
+    return true;
+  }
+}
+
+RunState state_of(const std::filesystem::path& run_directory) {
+  if (std::filesystem::exists(run_directory / "finished")) return {State::finished, ""};
+  if (std::filesystem::exists(run_directory / "failed"))
+    return {State::failed, failure_reason(run_directory / "failed")};
+  if (is_locked(run_directory)) return {State::running, ""};
+  const bool begun = std::filesystem::exists(run_directory / "run.h5");
+  return {begun ? State::stopped : State::waiting, ""};
+}
+
+void mark_failed(const std::filesystem::path& run_directory, const std::string& reason) {
+  const nlohmann::json mark{{"reason", reason}};
+  write_file_atomically(run_directory / "failed",
+                        mark.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+void forget_failure(const std::filesystem::path& run_directory) {
+  const FileLock lock(run_directory / "lock");
+  std::filesystem::remove(run_directory / "failed");
+}
+
+Checkpoint latest_checkpoint(const std::filesystem::path& run_directory, std::int64_t most) {
+  Checkpoint latest;
+  const std::filesystem::path folder = run_directory / "checkpoint";
+  if (!std::filesystem::is_directory(folder)) return latest;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const auto step = step_of(entry.path().filename().string());
+    if (!step || *step > most || *step <= latest.steps) continue;
+    if (std::filesystem::exists(entry.path() / "complete")) latest = {*step, entry.path()};
+  }
+  return latest;
+}
+
+std::uintmax_t bytes_below(const std::filesystem::path& path) {
+  std::uintmax_t bytes = 0;
+  if (!std::filesystem::is_directory(path)) return bytes;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  }
+  return bytes;
+}
+
+}  // namespace isoflop::experiment

@@ -1,0 +1,69 @@
+// The files of a sweep, and what they say of its runs. A sweep has no other state: whoever looks
+// (the manager, `sweep status`, `collect`) reads the same marks.
+//
+//   DIR/manifest.toml   copy of the study's manifest      DIR/runs/<id>/     one directory a run
+//   DIR/lock            held by the manager                DIR/calibration.json, results.h5, ...
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace isoflop::experiment {
+
+enum class State {
+  waiting,  // not begun
+  stopped,  // begun, goes on at the next start
+  running,  // a process trains it
+  finished,
+  failed,  // will not be trained again unless asked for
+};
+
+const char* name_of(State state);
+
+struct RunState {
+  State state = State::waiting;
+  std::string reason;  // why it failed
+};
+
+class SweepDirectory {
+ public:
+  explicit SweepDirectory(std::filesystem::path path) : path_(std::move(path)) {}
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path manifest() const { return path_ / "manifest.toml"; }
+  std::filesystem::path lock() const { return path_ / "lock"; }
+  std::filesystem::path calibration() const { return path_ / "calibration.json"; }
+  std::filesystem::path results() const { return path_ / "results.h5"; }
+  std::filesystem::path prediction() const { return path_ / "prediction.json"; }
+  std::filesystem::path run(const std::string& id) const { return path_ / "runs" / id; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// By the marks and the lock of a run's directory.
+RunState state_of(const std::filesystem::path& run_directory);
+
+/// True while a process trains the run. Looking takes the lock for an instant.
+bool is_locked(const std::filesystem::path& run_directory);
+
+/// Writes the `failed` mark for a trainer that could not do so itself.
+void mark_failed(const std::filesystem::path& run_directory, const std::string& reason);
+
+/// Forgets a failure: the run goes on from its last checkpoint.
+void forget_failure(const std::filesystem::path& run_directory);
+
+/// The complete checkpoint of the most steps, but of no more than `most`; 0 steps: there is none.
+struct Checkpoint {
+  std::int64_t steps = 0;
+  std::filesystem::path path;
+};
+Checkpoint latest_checkpoint(const std::filesystem::path& run_directory, std::int64_t most);
+
+/// Bytes of the files below `path`, 0 when it is not there.
+std::uintmax_t bytes_below(const std::filesystem::path& path);
+
+}  // namespace isoflop::experiment
