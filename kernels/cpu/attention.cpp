@@ -1,8 +1,11 @@
 #include "kernels/cpu/attention.hpp"
 
 #include <Kokkos_Core.hpp>
+#include <type_traits>
 
+#include "kernels/cpu/attention_float.hpp"
 #include "kernels/cpu/attention_flow.hpp"
+#include "kernels/cpu/attention_tiles.hpp"
 
 namespace isoflop::kernels::cpu {
 namespace {
@@ -43,13 +46,19 @@ std::size_t thread_count(const AttentionShape& shape) {
                                shape.batch * shape.kv_heads);
 }
 
-HeadExtent extent_of(const AttentionShape& shape) { return {shape.context, shape.head_width}; }
+template <class T>
+using Engine = std::conditional_t<std::is_same_v<T, bf16>, TileEngine, FloatEngine>;
+
+template <class Head>
+HeadExtent extent_of(const AttentionShape& shape) {
+  return {shape.context, shape.head_width, Head::Engine::kPadding};
+}
 
 /// Bytes that one thread's Head takes.
 template <class Head>
 std::size_t head_bytes(const AttentionShape& shape) {
   Arena counting(nullptr);
-  const Head head(counting, extent_of(shape));
+  const Head head(counting, extent_of<Head>(shape));
   return counting.used();
 }
 
@@ -59,7 +68,7 @@ void for_kv_heads(const char* name, const AttentionShape& shape, std::byte* work
   const std::size_t threads = thread_count(shape), bytes = head_bytes<Head>(shape);
   Kokkos::parallel_for(name, Kokkos::RangePolicy<Host>(0, threads), [&](std::size_t thread) {
     Arena arena(workspace + thread * bytes);
-    Head head(arena, extent_of(shape));
+    Head head(arena, extent_of<Head>(shape));
     for (std::size_t item = thread; item < shape.batch * shape.kv_heads; item += threads) {
       body(head, item / shape.kv_heads, item % shape.kv_heads);
     }
@@ -70,14 +79,14 @@ void for_kv_heads(const char* name, const AttentionShape& shape, std::byte* work
 
 template <class T>
 std::size_t attention_workspace_bytes(const AttentionShape& shape) {
-  return thread_count(shape) * std::max(head_bytes<ForwardHead<FloatEngine>>(shape),
-                                        head_bytes<BackwardHead<FloatEngine>>(shape));
+  return thread_count(shape) * std::max(head_bytes<ForwardHead<Engine<T>>>(shape),
+                                        head_bytes<BackwardHead<Engine<T>>>(shape));
 }
 
 template <class T>
 void attention_forward(const AttentionShape& shape, const T* qkv, T* out, float* lse,
                        std::byte* workspace) {
-  using Head = ForwardHead<FloatEngine>;
+  using Head = ForwardHead<Engine<T>>;
   const std::size_t group = shape.heads / shape.kv_heads;
   for_kv_heads<Head>("isoflop::attention_forward", shape, workspace,
                      [&](Head& head, std::size_t sequence, std::size_t kv) {
@@ -92,7 +101,7 @@ void attention_forward(const AttentionShape& shape, const T* qkv, T* out, float*
 template <class T>
 void attention_backward(const AttentionShape& shape, const T* qkv, const T* out, const float* lse,
                         const T* d_out, T* d_qkv, std::byte* workspace) {
-  using Head = BackwardHead<FloatEngine>;
+  using Head = BackwardHead<Engine<T>>;
   const std::size_t group = shape.heads / shape.kv_heads;
   for_kv_heads<Head>("isoflop::attention_backward", shape, workspace,
                      [&](Head& head, std::size_t sequence, std::size_t kv) {

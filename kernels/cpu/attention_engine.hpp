@@ -1,12 +1,20 @@
-// What attention asks of an arithmetic: operands of one head packed for products, blocks of softmax
-// weights, and the product itself. FloatEngine multiplies floats; tokens and channels are padded
-// with zeros to whole vectors.
+// What every arithmetic of attention (attention_float.hpp, attention_tiles.hpp) shares: memory, the
+// extent of a head, and the way between rows of tensors and packed squares of 16 x 16.
+//
+// An engine has
+//   Left, Right   operands of a product, with at(row, position) and at(position, column)
+//   Tensor        rows of one head, packed for the places in products where it will stand
+//   Weights       a block [keys, queries] of softmax weights or their gradients, both operands
+//   multiply(rows, columns, depth, left, right, target, accumulate)
+//   kPadding      tokens and channels are padded to multiples of it, with zeros
+//   kDepthPadding likewise the channels that are summed over
+//   kStrip        finest part of a block that a product may skip
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 
-#include "kernels/cpu/float_products.hpp"
+#include "kernels/cpu/lanes.hpp"
 
 namespace isoflop::kernels::cpu {
 
@@ -15,6 +23,14 @@ inline constexpr std::size_t kBlock = 64;  // queries, and keys, whose weights l
 constexpr std::size_t padded(std::size_t count, std::size_t step) {
   return (count + step - 1) / step * step;
 }
+
+/// A block of results, rows contiguous.
+struct Target {
+  float* data;
+  std::size_t row;
+
+  Target at(std::size_t i, std::size_t column) const { return {data + i * row + column, row}; }
+};
 
 /// Hands out pieces of a workspace, on cache lines; without memory it only counts bytes.
 class Arena {
@@ -42,12 +58,12 @@ struct HeadView {
   std::size_t stride;  // elements between tokens
 };
 
-/// One head: context tokens of width channels.
+/// One head: context tokens of width channels, both padded to multiples of `step`.
 struct HeadExtent {
-  std::size_t context, width;
+  std::size_t context, width, step;
 
-  std::size_t tokens() const { return padded(context, kLanes); }
-  std::size_t channels() const { return padded(width, kLanes); }
+  std::size_t tokens() const { return padded(context, step); }
+  std::size_t channels() const { return padded(width, step); }
   std::size_t blocks() const { return (context + kBlock - 1) / kBlock; }
   /// Padded tokens of a block.
   std::size_t block_size(std::size_t block) const {
@@ -72,7 +88,7 @@ inline void prefetch_target(const HeadExtent& extent, HeadView<T> rows, std::siz
 template <class T>
 inline void load_square(const HeadExtent& extent, HeadView<const T> source, std::size_t token,
                         std::size_t channel, Lanes (&rows)[kLanes]) {
-  const std::size_t channels = std::min(kLanes, extent.width - channel);
+  const std::size_t channels = std::min(kLanes, extent.width - std::min(extent.width, channel));
 #pragma GCC unroll 16
   for (std::size_t t = 0; t < kLanes; ++t) {
     prefetch_row(extent, source, token + kLanes + t, channel);
@@ -86,7 +102,9 @@ inline void load_square(const HeadExtent& extent, HeadView<const T> source, std:
 template <class Visit>
 inline void for_squares(const HeadExtent& extent, Visit visit) {
   for (std::size_t token = 0; token < extent.tokens(); token += kLanes) {
-    for (std::size_t channel = 0; channel < extent.width; channel += kLanes) visit(token, channel);
+    for (std::size_t channel = 0; channel < extent.channels(); channel += kLanes) {
+      visit(token, channel);
+    }
   }
 }
 
@@ -95,10 +113,11 @@ inline void for_squares(const HeadExtent& extent, Visit visit) {
 template <class T>
 inline void write_block(const HeadExtent& extent, std::size_t block, Target source,
                         const float* factors, HeadView<T> target) {
-  for (std::size_t t = 0; t < extent.block_size(block); t += kLanes) {
+  const std::size_t first = block * kBlock, last = std::min(first + kBlock, extent.context);
+  for (std::size_t token = first; token < last; token += kLanes) {
+    const std::size_t t = token - first;
     const Lanes factor = load(factors + t);
-    const std::size_t token = block * kBlock + t;
-    const std::size_t tokens = std::min(kLanes, extent.context - token);
+    const std::size_t tokens = std::min(kLanes, last - token);
     for (std::size_t channel = 0; channel < extent.width; channel += kLanes) {
       Lanes square[kLanes];
 #pragma GCC unroll 16
@@ -137,80 +156,6 @@ enum TensorUse : unsigned {
   kLeftTransposed = 2,  // rows are channels
   kRightRows = 4,       // tokens are summed over, channels are columns
   kRightColumns = 8,    // channels are summed over, tokens are columns
-};
-
-class FloatEngine {
- public:
-  using Left = LeftBlock;
-  using Right = RightBlock;
-  static constexpr std::size_t kStrip = 32;  // finest part of a block that a product may skip
-
-  class Tensor {
-   public:
-    Tensor(Arena& arena, const HeadExtent& extent, unsigned uses) : extent_(extent) {
-      const std::size_t size = extent.blocks() * kBlock * extent.channels();
-      if ((uses & ~kRightColumns) != 0) rows_ = arena.take<float>(size);
-      if ((uses & kRightColumns) != 0) columns_ = arena.take<float>(size);
-    }
-
-    template <class T>
-    void pack(HeadView<const T> source) {
-      const std::size_t channels = extent_.channels();
-      for_squares(extent_, [&](std::size_t token, std::size_t channel) {
-        Lanes square[kLanes];
-        load_square(extent_, source, token, channel, square);
-        if (rows_ != nullptr) {
-          for (std::size_t t = 0; t < kLanes; ++t) {
-            store(rows_ + (token + t) * channels + channel, square[t]);
-          }
-        }
-        if (columns_ == nullptr) return;
-        transpose(square);
-        float* columns = columns_ + token / kBlock * kBlock * channels + token % kBlock;
-        for (std::size_t c = 0; c < kLanes; ++c) {
-          store(columns + (channel + c) * kBlock, square[c]);
-        }
-      });
-    }
-
-    Left left(std::size_t token) const { return {row(token), extent_.channels(), 1}; }
-    Left left_transposed(std::size_t token) const { return {row(token), 1, extent_.channels()}; }
-    Right right_rows(std::size_t token) const { return {row(token), extent_.channels()}; }
-    Right right_columns(std::size_t block) const {
-      return {columns_ + block * kBlock * extent_.channels(), kBlock};
-    }
-
-   private:
-    const float* row(std::size_t token) const { return rows_ + token * extent_.channels(); }
-
-    HeadExtent extent_;
-    float* rows_ = nullptr;     // [tokens, channels]
-    float* columns_ = nullptr;  // [blocks][channels, tokens of the block]
-  };
-
-  /// A block [keys, queries] of weights, or of their gradients.
-  class Weights {
-   public:
-    explicit Weights(Arena& arena) : data_(arena.take<float>(kBlock * kBlock)) {}
-
-    /// Where the product before puts its result: put() may overwrite what has been read.
-    Target raw() { return {data_, kBlock}; }
-    /// Two rows of 16 queries: key, which is even, and the next.
-    void put(std::size_t key, std::size_t query, const Lanes& first, const Lanes& second) {
-      store(data_ + key * kBlock + query, first);
-      store(data_ + (key + 1) * kBlock + query, second);
-    }
-    Left left() const { return {data_, kBlock, 1}; }
-    Right right() const { return {data_, kBlock}; }
-
-   private:
-    float* data_;
-  };
-
-  static void multiply(std::size_t rows, std::size_t columns, std::size_t depth, Left a, Right b,
-                       Target c, bool accumulate) {
-    cpu::multiply(rows, columns, depth, a, b, c, accumulate);
-  }
 };
 
 }  // namespace isoflop::kernels::cpu

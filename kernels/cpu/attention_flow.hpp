@@ -24,48 +24,52 @@ void for_strips(std::size_t size, bool diagonal, Visit visit) {
 
 /// scores [keys, queries] = left [keys, channels] right [channels, queries].
 template <class Engine>
-void multiply_scores(const HeadExtent& extent, std::size_t keys, std::size_t queries, bool diagonal,
-                     typename Engine::Left left, typename Engine::Right right, Target scores) {
+void multiply_scores(const Engine& engine, const HeadExtent& extent, std::size_t keys,
+                     std::size_t queries, bool diagonal, typename Engine::Left left,
+                     typename Engine::Right right, Target scores) {
   for_strips<Engine>(keys, diagonal, [&](std::size_t first, std::size_t strip) {
     const std::size_t query = diagonal ? first : 0;
-    Engine::multiply(strip, queries - query, extent.width, left.at(first, 0), right.at(0, query),
-                     scores.at(first, query), false);
+    engine.multiply(strip, queries - query, padded(extent.width, Engine::kDepthPadding),
+                    left.at(first, 0), right.at(0, query), scores.at(first, query), false);
   });
 }
 
 /// sums [channels, queries] (+)= left [channels, keys] weights [keys, queries].
 template <class Engine>
-void gather_from_keys(const HeadExtent& extent, std::size_t keys, std::size_t queries,
-                      bool diagonal, typename Engine::Left left, typename Engine::Right weights,
-                      Target sums, bool accumulate) {
+void gather_from_keys(const Engine& engine, const HeadExtent& extent, std::size_t keys,
+                      std::size_t queries, bool diagonal, typename Engine::Left left,
+                      typename Engine::Right weights, Target sums, bool accumulate) {
   for_strips<Engine>(queries, diagonal, [&](std::size_t first, std::size_t strip) {
     const std::size_t depth = diagonal ? std::min(keys, first + strip) : keys;
-    Engine::multiply(extent.width, strip, depth, left, weights.at(0, first), sums.at(0, first),
-                     accumulate);
+    engine.multiply(extent.width, strip, depth, left, weights.at(0, first), sums.at(0, first),
+                    accumulate);
   });
 }
 
 /// sums [keys, channels] (+)= weights [keys, queries] right [queries, channels].
 template <class Engine>
-void gather_from_queries(const HeadExtent& extent, std::size_t keys, std::size_t queries,
-                         bool diagonal, typename Engine::Left weights, typename Engine::Right right,
-                         Target sums, bool accumulate) {
+void gather_from_queries(const Engine& engine, const HeadExtent& extent, std::size_t keys,
+                         std::size_t queries, bool diagonal, typename Engine::Left weights,
+                         typename Engine::Right right, Target sums, bool accumulate) {
   for_strips<Engine>(keys, diagonal, [&](std::size_t first, std::size_t strip) {
     const std::size_t query = diagonal ? first : 0;
-    Engine::multiply(strip, extent.channels(), queries - query, weights.at(first, query),
-                     right.at(query, 0), sums.at(first, 0), accumulate);
+    engine.multiply(strip, extent.channels(), queries - query, weights.at(first, query),
+                    right.at(query, 0), sums.at(first, 0), accumulate);
   });
 }
 
-template <class Engine>
+template <class EngineType>
 class ForwardHead {
  public:
+  using Engine = EngineType;
+
   ForwardHead(Arena& arena, const HeadExtent& extent)
       : extent_(extent),
-        keys_(arena, extent, kLeft),
-        values_(arena, extent, kLeftTransposed),
-        queries_(arena, extent, kRightColumns),
-        weights_(arena),
+        engine_(arena, extent),
+        keys_(engine_, arena, extent, kLeft),
+        values_(engine_, arena, extent, kLeftTransposed),
+        queries_(engine_, arena, extent, kRightColumns),
+        weights_(engine_, arena),
         sums_{arena.take<float>(extent.channels() * kBlock), kBlock} {}
 
   template <class T>
@@ -98,34 +102,38 @@ class ForwardHead {
     for (std::size_t other = 0; other <= block; ++other) {
       const bool diagonal = other == block;
       const std::size_t keys = extent_.block_size(other);
-      multiply_scores<Engine>(extent_, keys, queries, diagonal, keys_.left(other * kBlock),
-                              queries_.right_columns(block), weights_.raw());
+      multiply_scores(engine_, extent_, keys, queries, diagonal, keys_.left(other * kBlock),
+                      queries_.right_columns(block), weights_.raw());
       softmax_block<Engine>(keys, queries, diagonal, other == 0, scale, extent_.width, state_,
                             weights_, sums_);
-      gather_from_keys<Engine>(extent_, keys, queries, diagonal,
-                               values_.left_transposed(other * kBlock), weights_.right(), sums_,
-                               other > 0);
+      gather_from_keys(engine_, extent_, keys, queries, diagonal,
+                       values_.left_transposed(other * kBlock), weights_.right(keys, queries),
+                       sums_, other > 0);
     }
   }
 
   HeadExtent extent_;
+  Engine engine_;
   typename Engine::Tensor keys_, values_, queries_;
   typename Engine::Weights weights_;
   Target sums_;  // [channels, queries]
   SoftmaxState state_;
 };
 
-template <class Engine>
+template <class EngineType>
 class BackwardHead {
  public:
+  using Engine = EngineType;
+
   BackwardHead(Arena& arena, const HeadExtent& extent)
       : extent_(extent),
-        keys_(arena, extent, kLeft | kLeftTransposed),
-        values_(arena, extent, kLeft),
-        queries_(arena, extent, kRightColumns | kRightRows),
-        d_out_(arena, extent, kRightColumns | kRightRows),
-        weights_(arena),
-        gradients_(arena),
+        engine_(arena, extent),
+        keys_(engine_, arena, extent, kLeft | kLeftTransposed),
+        values_(engine_, arena, extent, kLeft),
+        queries_(engine_, arena, extent, kRightColumns | kRightRows),
+        d_out_(engine_, arena, extent, kRightColumns | kRightRows),
+        weights_(engine_, arena),
+        gradients_(engine_, arena),
         d_keys_(arena.take<float>(extent.tokens() * extent.channels())),
         d_values_(arena.take<float>(extent.tokens() * extent.channels())),
         d_queries_(arena.take<float>(extent.blocks() * kBlock * extent.channels())),
@@ -174,21 +182,21 @@ class BackwardHead {
     const std::size_t keys = extent_.block_size(block), queries = extent_.block_size(later);
     const std::size_t key = block * kBlock, query = later * kBlock;
     const std::size_t channels = extent_.channels();
-    multiply_scores<Engine>(extent_, keys, queries, diagonal, keys_.left(key),
-                            queries_.right_columns(later), weights_.raw());
-    multiply_scores<Engine>(extent_, keys, queries, diagonal, values_.left(key),
-                            d_out_.right_columns(later), gradients_.raw());
+    multiply_scores(engine_, extent_, keys, queries, diagonal, keys_.left(key),
+                    queries_.right_columns(later), weights_.raw());
+    multiply_scores(engine_, extent_, keys, queries, diagonal, values_.left(key),
+                    d_out_.right_columns(later), gradients_.raw());
     softmax_backward_block<Engine>(keys, queries, diagonal, scale, lse_ + query, mean_ + query,
                                    weights_, gradients_);
-    gather_from_queries<Engine>(extent_, keys, queries, diagonal, weights_.left(),
-                                d_out_.right_rows(query),
-                                Target{d_values_ + key * channels, channels}, !first);
-    gather_from_queries<Engine>(extent_, keys, queries, diagonal, gradients_.left(),
-                                queries_.right_rows(query),
-                                Target{d_keys_ + key * channels, channels}, !first);
-    gather_from_keys<Engine>(extent_, keys, queries, diagonal, keys_.left_transposed(key),
-                             gradients_.right(), Target{d_queries_ + query * channels, kBlock},
-                             block > 0);
+    gather_from_queries(engine_, extent_, keys, queries, diagonal, weights_.left(),
+                        d_out_.right_rows(query), Target{d_values_ + key * channels, channels},
+                        !first);
+    gather_from_queries(engine_, extent_, keys, queries, diagonal, gradients_.left(),
+                        queries_.right_rows(query), Target{d_keys_ + key * channels, channels},
+                        !first);
+    gather_from_keys(engine_, extent_, keys, queries, diagonal, keys_.left_transposed(key),
+                     gradients_.right(keys, queries), Target{d_queries_ + query * channels, kBlock},
+                     block > 0);
   }
 
   /// lse in powers of two, and sum_j p_ij dp_ij = out_i . d_out_i; zero for padding.
@@ -227,6 +235,7 @@ class BackwardHead {
   }
 
   HeadExtent extent_;
+  Engine engine_;
   typename Engine::Tensor keys_, values_, queries_, d_out_;
   typename Engine::Weights weights_, gradients_;
   float *d_keys_, *d_values_;  // [tokens, channels]

@@ -3,10 +3,9 @@
 // of fused multiply-adds in the order of the reduction, whatever the blocking.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 
-#include "kernels/cpu/lanes.hpp"
+#include "kernels/cpu/attention_engine.hpp"
 
 namespace isoflop::kernels::cpu {
 
@@ -25,13 +24,6 @@ struct RightBlock {
   std::size_t row;
 
   RightBlock at(std::size_t k, std::size_t column) const { return {data + k * row + column, row}; }
-};
-
-struct Target {
-  float* data;
-  std::size_t row;
-
-  Target at(std::size_t i, std::size_t column) const { return {data + i * row + column, row}; }
 };
 
 // 6 x 4 accumulators of 16 floats fill the 32 registers of AVX-512, 6 x 1 the 16 of AVX2.
