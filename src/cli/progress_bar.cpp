@@ -36,9 +36,9 @@ void ProgressBar::update(const std::string& stage, std::int64_t done, std::int64
     started_ = now;
     shown_ = now;
   }
-  const bool ends = done >= total;
-  const double pause = seconds(now - shown_);
-  if (!ends && !(starts && terminal_) && pause < (terminal_ ? kTerminalPause : kPlainPause)) return;
+  const bool due = seconds(now - shown_) >= (terminal_ ? kTerminalPause : kPlainPause);
+  const bool closes_line = open_line_ && done >= total;
+  if (!due && !closes_line && !(starts && terminal_)) return;
   shown_ = now;
   const double share = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 1.0;
   const double elapsed = seconds(now - started_);

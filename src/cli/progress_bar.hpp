@@ -1,5 +1,5 @@
-// Progress of byte-counted work on stderr: one rewritten line on a terminal, a plain line every few
-// seconds elsewhere.
+// Progress of byte-counted work on stderr: one rewritten line on a terminal, elsewhere a plain
+// line every few seconds, none for what takes less.
 #pragma once
 
 #include <chrono>
