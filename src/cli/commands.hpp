@@ -11,8 +11,13 @@ namespace isoflop::cli {
 
 // One line a command; main.cpp calls them in this order, which is the order of --help.
 void add_data(CLI::App& app);
+void add_train(CLI::App& app);
 void add_fit(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_optimal(CLI::App& app);
+void add_bench(CLI::App& app);
+
+// Subcommands of bench.
+void add_bench_train(CLI::App& bench_app);
 
 }  // namespace isoflop::cli

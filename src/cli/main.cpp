@@ -46,9 +46,11 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version",
                        fmt::format("isoflop {} ({})", isoflop::version(), isoflop::commit()));
   isoflop::cli::add_data(app);
+  isoflop::cli::add_train(app);
   isoflop::cli::add_fit(app);
   isoflop::cli::add_predict(app);
   isoflop::cli::add_optimal(app);
+  isoflop::cli::add_bench(app);
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "Show the help of every command");
   app.footer(

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <span>
 #include <type_traits>
@@ -33,7 +34,7 @@ class Transport {
   virtual void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) = 0;
   virtual void exchange(std::span<const Message> sends, std::span<const Message> receives) = 0;
   virtual std::int64_t maximum(std::int64_t value) = 0;
-  [[noreturn]] virtual void abort(int exit_code) = 0;
+  virtual void abort(int exit_code) = 0;
 };
 
 class Communicator {
@@ -70,7 +71,10 @@ class Communicator {
   std::int64_t maximum(std::int64_t value) { return transport_->maximum(value); }
 
   /// Ends all ranks with this exit code. Not collective.
-  [[noreturn]] void abort(int exit_code) { transport_->abort(exit_code); }
+  [[noreturn]] void abort(int exit_code) {
+    transport_->abort(exit_code);
+    std::abort();  // no transport comes back
+  }
 
   Transport& transport() { return *transport_; }
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <memory>
 #include <numbers>
 #include <optional>
 
@@ -72,7 +73,7 @@ class Run {
   config::RunConfig config_;
   const data::TokenSource& source_;
   comm::Communicator& communicator_;
-  std::optional<RunDirectory> directory_;  // root only
+  std::unique_ptr<RunDirectory> directory_;  // root only
   std::filesystem::path path_;
   Progress progress_;
   std::unique_ptr<Trainer> trainer_;
@@ -86,12 +87,12 @@ std::filesystem::path directory_of(const RunOptions& options, const config::RunC
 }
 
 // The root alone takes the directory.
-std::optional<RunDirectory> open_directory(const std::filesystem::path& path,
-                                           const config::RunConfig& config,
-                                           const comm::Communicator& communicator) {
-  std::optional<RunDirectory> directory;
+std::unique_ptr<RunDirectory> open_directory(const std::filesystem::path& path,
+                                             const config::RunConfig& config,
+                                             const comm::Communicator& communicator) {
+  std::unique_ptr<RunDirectory> directory;
   if (communicator.is_root()) {
-    directory.emplace(path);
+    directory = std::make_unique<RunDirectory>(path);
     directory->claim(config::run_id(config), config::to_toml(config));
   }
   return directory;

@@ -1,0 +1,94 @@
+#include "train/snapshot.hpp"
+
+#include <algorithm>
+#include <string>
+#include <variant>
+
+#include "checkpoint/directory.hpp"
+#include "checkpoint/load.hpp"
+#include "checkpoint/save.hpp"
+#include "core/error.hpp"
+
+namespace isoflop::train {
+namespace {
+
+checkpoint::State state_of(Trainer& trainer) {
+  checkpoint::State state;
+  for (const model::Parameter& parameter : trainer.table().parameters()) {
+    state.tensors.push_back({parameter.name, parameter.shape, parameter.offset});
+  }
+  const OwnedState mine = trainer.owned_state();
+  const auto [begin, end] = mine.elements;
+  state.slices = {{"parameters", begin, end, mine.parameters},
+                  {"first_moment", begin, end, mine.first_moment},
+                  {"second_moment", begin, end, mine.second_moment}};
+  return state;
+}
+
+// Tokens up to which a run of this configuration is the same run whatever its length.
+std::int64_t stable_tokens(const config::RunConfig& config) {
+  return optim::stable_tokens(config.schedule, config.tokens());
+}
+
+template <class Value>
+Value scalar(const hdf5::Attributes& scalars, const char* name,
+             const std::filesystem::path& where) {
+  const hdf5::Value* value = hdf5::find(scalars, name);
+  require(value != nullptr && std::holds_alternative<Value>(*value),
+          "{}: has no scalar {}; needed a checkpoint that `isoflop train` wrote", where.string(),
+          name);
+  return std::get<Value>(*value);
+}
+
+}  // namespace
+
+void save_snapshot(const std::filesystem::path& run_directory, const config::RunConfig& config,
+                   Trainer& trainer, comm::Communicator& communicator) {
+  const std::int64_t step = trainer.step_count();
+  const hdf5::Attributes scalars = {{"run", config::run_id(config)},
+                                    {"trunk", config::trunk_id(config)},
+                                    {"step", step},
+                                    {"tokens", step * config.tokens_per_step()},
+                                    {"stable_tokens", stable_tokens(config)},
+                                    {"config", config::to_toml(config)}};
+  checkpoint::save(checkpoint::step_directory(run_directory, step), communicator, state_of(trainer),
+                   scalars);
+  if (!communicator.is_root()) return;
+  const auto& kept = config.checkpoint.at_tokens;
+  checkpoint::prune(
+      run_directory, static_cast<std::size_t>(config.checkpoint.keep), [&](std::int64_t saved) {
+        return std::ranges::find(kept, saved * config.tokens_per_step()) != kept.end();
+      });
+}
+
+std::optional<std::filesystem::path> latest_snapshot(const std::filesystem::path& run_directory) {
+  return checkpoint::latest(run_directory);
+}
+
+void resume_snapshot(const std::filesystem::path& checkpoint, const config::RunConfig& config,
+                     Trainer& trainer, comm::Communicator& communicator) {
+  const hdf5::Attributes scalars = checkpoint::load(checkpoint, communicator, state_of(trainer));
+  const auto run = scalar<std::string>(scalars, "run", checkpoint);
+  require(run == config::run_id(config), "{}: is of run {}, needed run {}", checkpoint.string(),
+          run, config::run_id(config));
+  trainer.restore(scalar<std::int64_t>(scalars, "step", checkpoint));
+}
+
+void branch_snapshot(const std::filesystem::path& checkpoint, const config::RunConfig& config,
+                     Trainer& trainer, comm::Communicator& communicator) {
+  const hdf5::Attributes scalars = checkpoint::load(checkpoint, communicator, state_of(trainer));
+  const auto trunk = scalar<std::string>(scalars, "trunk", checkpoint);
+  require(trunk == config::trunk_id(config),
+          "{}: is of trunk {}, this run has trunk {}: they differ in more than tokens and decay",
+          checkpoint.string(), trunk, config::trunk_id(config));
+  const auto tokens = scalar<std::int64_t>(scalars, "tokens", checkpoint);
+  const auto trunk_stable = scalar<std::int64_t>(scalars, "stable_tokens", checkpoint);
+  const std::int64_t limit = std::min(trunk_stable, stable_tokens(config));
+  require(tokens <= limit,
+          "{}: was taken after {} tokens, needed at most {}, where the first of the two runs "
+          "begins to decay",
+          checkpoint.string(), tokens, limit);
+  trainer.restore(scalar<std::int64_t>(scalars, "step", checkpoint));
+}
+
+}  // namespace isoflop::train

@@ -1,0 +1,187 @@
+"""Bad input: one line that says what was seen and needed, exit code 2, nothing written or lost."""
+import fcntl
+import json
+import resource
+import signal
+import unittest
+
+from command_line import CommandLineTest, RUN
+
+
+class BadRunConfiguration(CommandLineTest):
+    def change(self, old, new):
+        self.assertIn(old, RUN)
+        (self.folder / "run.toml").write_text(RUN.replace(old, new))
+
+    def test_unknown_and_misspelt_keys_name_the_nearest(self):
+        self.change("micro_batch = 4", "micro_bacht = 4")
+        self.refused("train", "run.toml", says=["run.toml:11", "train.micro_bacht", '"micro_batch"'])
+
+    def test_wrong_type(self):
+        self.change("width = 32", 'width = "wide"')
+        self.refused("train", "run.toml", says=["run.toml:3", "model.width", "wide", "integer"])
+
+    def test_out_of_range(self):
+        self.change("layers = 1", "layers = 0")
+        self.refused("train", "run.toml", says=["run.toml:2", "model.layers", "seen 0"])
+
+    def test_width_not_divisible_by_heads(self):
+        self.change("heads = 2", "heads = 5")
+        self.refused("train", "run.toml", says=["model.heads", "seen 5", "divisor of width 32"])
+
+    def test_global_batch_not_divisible(self):
+        self.change("micro_batch = 4", "micro_batch = 3")
+        self.refused("train", "run.toml", says=["train.global_batch", "multiple of micro_batch 3"])
+
+    def test_vocabulary_that_does_not_match(self):
+        self.change("context = 32", "context = 32\nvocabulary = 4096")
+        self.refused("train", "run.toml", says=["model.vocabulary", "4096", "257"])
+
+    def test_set_of_an_unknown_key(self):
+        self.refused("train", "run.toml", "--set", "model.widht=64", says=["--set model.widht=64", '"width"'])
+
+    def test_not_toml(self):
+        self.change("[model]", "[model")
+        self.refused("train", "run.toml", says=["run.toml:1"])
+
+    def test_missing_file(self):
+        self.refused("train", "nowhere.toml", says=["nowhere.toml"])
+
+    def test_unknown_option_and_command(self):
+        self.assertEqual(self.run_here("train", "run.toml", "--bogus").returncode, 2)
+        self.assertEqual(self.run_here("trian").returncode, 2)
+
+
+class BadCorpus(CommandLineTest):
+    def shard(self):
+        description = json.loads((self.folder / "corpus/corpus.json").read_text())
+        return self.folder / "corpus" / description["sources"][0]["shards"]["train"][0]["file"]
+
+    def test_missing(self):
+        self.refused("train", "run.toml", "--set", "data.corpus=elsewhere", says=["elsewhere"])
+
+    def test_truncated(self):
+        shard = self.shard()
+        shard.write_bytes(shard.read_bytes()[:-2])
+        self.refused("train", "run.toml", says=[shard.name])
+
+    def test_changed_content(self):
+        shard = self.shard()
+        content = bytearray(shard.read_bytes())
+        content[10] ^= 1
+        shard.write_bytes(content)
+        self.refused("train", "run.toml", says=[shard.name])
+
+    def test_wrong_fingerprint(self):
+        path = self.folder / "corpus/corpus.json"
+        description = json.loads(path.read_text())
+        description["fingerprint"] = "0" * 16
+        path.write_text(json.dumps(description))
+        self.refused("train", "run.toml", says=["fingerprint"])
+
+    def test_unknown_source_weight(self):
+        self.refused("train", "run.toml", "--set", "data.weights.txet=1.0", says=["txet", '"text"'])
+
+
+class BadText(CommandLineTest):
+    def prepare(self, *arguments, says):
+        self.refused("data", "prepare", *arguments, "--out", "new", says=says)
+
+    def test_empty_glob(self):
+        self.prepare("--source", "a=nothing/*.txt", "--tokenizer", "bytes", says=["nothing/*.txt"])
+
+    def test_two_sources_of_one_name(self):
+        self.prepare("--source", "a=text/1*.txt", "--source", "a=text/2*.txt", "--tokenizer", "bytes", says=["a"])
+
+    def test_non_utf8_for_bpe_names_file_and_offset(self):
+        (self.folder / "text/bad.txt").write_bytes(b"good\n" * 10 + b"\xff\xfe")
+        self.prepare("--source", "a=text/*.txt", "--tokenizer", "bpe:300", says=["bad.txt", "50"])
+
+    def test_bytes_takes_anything(self):
+        (self.folder / "text/bad.txt").write_bytes(b"good\n" * 10 + b"\xff\xfe")
+        done = self.run_here("data", "prepare", "--source", "a=text/*.txt", "--tokenizer", "bytes", "--validation", "0.1",
+                             "--out", "new")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_vocabulary_larger_than_the_text_gives(self):
+        self.prepare("--source", "a=text/*.txt", "--tokenizer", "bpe:30000", says=["30000"])
+
+    def test_unknown_tokenizer(self):
+        self.prepare("--source", "a=text/*.txt", "--tokenizer", "words", says=["words"])
+
+
+class BadRunDirectory(CommandLineTest):
+    def test_trained_by_another_process(self):
+        (self.folder / "out").mkdir()
+        with open(self.folder / "out/lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.refused("train", "run.toml", "--out", "out", says=["out/lock", "another process"])
+
+    def test_holds_another_run(self):
+        self.assertEqual(self.run_here("train", "run.toml", "--out", "out").returncode, 0)
+        self.refused("train", "run.toml", "--out", "out", "--set", "train.seed=2", says=["out", "holds run"])
+
+    def test_checkpoint_of_another_model(self):
+        done = self.run_here("train", "run.toml", "--out", "out")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        checkpoint = next((self.folder / "out/checkpoint").glob("step-*"))
+        done = self.run_here("train", "run.toml", "--out", "new", "--from", checkpoint, "--set", "model.width=64")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(str(checkpoint), done.stderr)
+
+    def test_disk_full_while_saving_leaves_the_checkpoint_before_valid(self):
+        start = ["train", "run.toml", "--out", "out", "--set", "checkpoint.every_tokens=4096"]
+
+        def smaller_files():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000))
+
+        done = self.run_here(*start, preexec_fn=smaller_files)
+        self.assertEqual(done.returncode, 2, (done.stdout, done.stderr))
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertEqual(list((self.folder / "out/checkpoint").glob("*/complete")), [])
+        done = self.run_here(*start)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+
+class BadPoints(CommandLineTest):
+    def fit(self, content, *arguments, says):
+        (self.folder / "points.csv").write_text(content)
+        self.refused("fit", "points.csv", *arguments, says=says)
+
+    GOOD = "params,tokens,loss\n" + "".join(f"{n},{d},{1.7 + 400 / n**0.34 + 410 / d**0.28}\n"
+                                            for n in (1e6, 1e7, 1e8) for d in (1e8, 1e9, 1e10))
+
+    def test_nan_and_negative_losses_name_the_line(self):
+        for bad in ("nan", "-2.0", "0", "loss"):
+            self.fit(self.GOOD + f"1e6,1e9,{bad}\n", "--law", "chinchilla", says=["points.csv:11", "loss"])
+
+    def test_missing_column(self):
+        self.fit("params,loss\n1e6,3\n", "--law", "chinchilla", says=["points.csv", "tokens"])
+
+    def test_too_few_points(self):
+        self.fit("params,tokens,loss\n1e6,1e8,3\n1e7,1e9,2.5\n", "--law", "chinchilla", says=["2"])
+
+    def test_unknown_law(self):
+        self.fit(self.GOOD, "--law", "chinchila", says=["chinchila", "chinchilla"])
+
+
+class BadManifest(CommandLineTest):
+    MANIFEST = ('[study]\nname = "x"\n[base.model]\ncontext = 32\n[base.data]\ncorpus = "corpus"\n'
+                '[base.train]\nglobal_batch = 8\nprecision = "fp32"\n'
+                '[[size]]\nlayers = 1\nwidth = 32\n[[grid]]\nflops = [FLOPS]\n')
+
+    def plan(self, manifest, says):
+        (self.folder / "manifest.toml").write_text(manifest)
+        self.refused("sweep", "plan", "manifest.toml", "--out", "sweep", says=says)
+
+    def test_misspelt_key(self):
+        self.plan(self.MANIFEST.replace("FLOPS", "1e10").replace("global_batch", "global_bacth"),
+                  says=["manifest.toml:8", "global_bacth", "global_batch"])
+
+    def test_budget_that_no_run_can_meet(self):
+        self.plan(self.MANIFEST.replace("FLOPS", "1e3"), says=["manifest.toml", "1000"])
+
+
+if __name__ == "__main__":
+    unittest.main()
