@@ -104,7 +104,7 @@ class BadText(CommandLineTest):
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_vocabulary_larger_than_the_text_gives(self):
-        self.prepare("--source", "a=text/*.txt", "--tokenizer", "bpe:30000", says=["30000"])
+        self.prepare("--source", "a=text/*.txt", "--tokenizer", "bpe:30000", "--validation", "0.1", says=["30000"])
 
     def test_unknown_tokenizer(self):
         self.prepare("--source", "a=text/*.txt", "--tokenizer", "words", says=["words"])

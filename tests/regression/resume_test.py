@@ -1,0 +1,113 @@
+"""Stopping and going on must equal never stopping, to the bit: after SIGTERM, after kill -9, on another number of ranks, and for a
+branch that starts from a trunk's checkpoint."""
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+import h5py
+import numpy as np
+from command_line import BINARY, CommandLineTest
+
+LONG = ["--set", "train.tokens=98304", "--set", "checkpoint.every_tokens=8192", "--set", "evaluate.every_tokens=16384"]
+
+
+class Resume(CommandLineTest):
+    def train(self, out, *arguments, launcher=()):
+        command = [*launcher, BINARY, "train", "run.toml", "--out", out, *arguments]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=100)
+
+    def start(self, out, *arguments):
+        return subprocess.Popen([BINARY, "train", "run.toml", "--out", out, *arguments], cwd=self.folder,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def wait_for_checkpoint(self, out, process):
+        deadline = time.monotonic() + 60
+        while not list((self.folder / out / "checkpoint").glob("step-*/complete")):
+            self.assertIsNone(process.poll(), "the run ended before it saved")
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.002)
+
+    def state(self, out):
+        """Every array of the newest checkpoint, and the losses of the record."""
+        newest = max((self.folder / out / "checkpoint").glob("step-*"), key=lambda path: int(path.name.split("-")[1]))
+        arrays = {}
+        with h5py.File(newest / "state.h5") as file:
+            file.visititems(lambda name, item: arrays.update({name: item[()]})
+                            if isinstance(item, h5py.Dataset) and item.dtype == np.float32 else None)
+        self.assertGreater(len(arrays), 20)
+        with h5py.File(self.folder / out / "run.h5") as file:
+            arrays["losses"] = file["train/loss"][()]
+            arrays["norms"] = file["train/grad_norm"][()]
+            arrays["evaluations"] = file["eval/validation/loss"][()]
+            arrays["steps"] = file["train/step"][()]
+        return arrays
+
+    def assert_same(self, out, reference, skip=()):
+        mine, theirs = self.state(out), self.state(reference)
+        self.assertEqual(mine.keys(), theirs.keys())
+        for name in mine:
+            if name not in skip:
+                np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
+
+    def assert_finished(self, done):
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_sigterm_finishes_the_step_saves_and_goes_on(self):
+        self.assert_finished(self.train("whole", *LONG))
+        process = self.start("stopped", *LONG)
+        self.wait_for_checkpoint("stopped", process)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1, errors)
+        self.assertFalse((self.folder / "stopped/finished").exists())
+        self.assert_finished(self.train("stopped", *LONG))
+        self.assert_same("stopped", "whole")
+
+    def test_kill_at_any_moment_goes_on(self):
+        self.assert_finished(self.train("whole", *LONG))
+        for delay in (0.0, 0.01, 0.03, 0.06):
+            out = f"killed-{delay}"
+            process = self.start(out, *LONG)
+            self.wait_for_checkpoint(out, process)
+            time.sleep(delay)
+            process.kill()
+            process.communicate(timeout=60)
+            with h5py.File(self.folder / out / "run.h5", swmr=True) as file:
+                lengths = {len(file["train"][name]) for name in file["train"]}
+            self.assertLessEqual(max(lengths) - min(lengths), 64)
+            self.assert_finished(self.train(out, *LONG))
+            self.assert_same(out, "whole")
+
+    def test_goes_on_with_another_number_of_ranks(self):
+        self.assert_finished(self.train("whole", *LONG))
+        process = self.start("moved", *LONG)
+        self.wait_for_checkpoint("moved", process)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1)
+        launcher = ("mpirun", "--oversubscribe", "-n", "2")
+        self.assert_finished(self.train("moved", *LONG, "--set", "parallel.zero=1", launcher=launcher))
+        self.assert_same("moved", "whole")
+
+    def test_branch_has_the_bits_of_a_run_from_the_beginning(self):
+        wsd = ["--set", "schedule.name=wsd", "--set", "schedule.decay_fraction=0.25", "--set", "schedule.warmup_tokens=1024"]
+        trunk = ["--set", "schedule.name=wsd", "--set", "schedule.decay_fraction=0.0", "--set", "schedule.warmup_tokens=1024",
+                 "--set", "train.tokens=49152", "--set", "checkpoint.at_tokens=[24576]"]
+        short = [*wsd, "--set", "train.tokens=32768"]
+        self.assert_finished(self.train("trunk", *trunk))
+        checkpoint = "trunk/checkpoint/step-96"
+        self.assertTrue((self.folder / checkpoint / "complete").exists(), os.listdir(self.folder / "trunk/checkpoint"))
+        self.assert_finished(self.train("branch", *short, "--from", checkpoint))
+        self.assert_finished(self.train("whole", *short))
+        self.assert_same("branch", "whole", skip=("losses", "norms", "steps"))
+        branch, whole = self.state("branch"), self.state("whole")
+        np.testing.assert_array_equal(branch["losses"], whole["losses"][96:])
+        late = self.train("late", *wsd, "--set", "train.tokens=24576", "--from", checkpoint)
+        self.assertEqual(late.returncode, 2)
+        self.assertIn("begins to decay", late.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
