@@ -8,9 +8,12 @@
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "core/error.hpp"
+#include "experiment/result_points.hpp"
 #include "laws/csv.hpp"
 #include "laws/fit_json.hpp"
+#include "laws/law.hpp"
 #include "laws/report.hpp"
+#include "record/results.hpp"
 
 namespace isoflop::cli {
 namespace {
@@ -23,6 +26,16 @@ struct Options {
   bool list_laws = false;
 };
 
+laws::Points read_points(const Options& options, const laws::ColumnNames& columns) {
+  constexpr std::string_view kHdf5 = "\x89HDF\r\n\x1a\n";
+  const std::string text = read_named_file(options.points);  // once: it may be a pipe
+  if (!text.starts_with(kHdf5)) return laws::parse_csv(text, options.points, columns);
+  require(columns.empty(), "--column: {} is a results file, its columns have fixed names",
+          options.points);
+  return experiment::points_of(record::read_results(options.points),
+                               laws::find_law(options.fit.law), options.points);
+}
+
 void run(const Options& options) {
   if (options.list_laws) {
     fmt::print("{}", laws::describe_laws());
@@ -32,7 +45,7 @@ void run(const Options& options) {
           "fit: no file of points: isoflop fit POINTS.csv --law chinchilla");
   require(!options.fit.law.empty(), "fit: no law: add --law NAME (isoflop fit --list-laws)");
   const laws::ColumnNames columns = laws::parse_column_names(options.columns);
-  const laws::Fit fit = laws::fit(laws::read_csv(options.points, columns), options.fit);
+  const laws::Fit fit = laws::fit(read_points(options, columns), options.fit);
   print_result(laws::describe(fit), laws::to_json(fit), options.json);
 }
 
@@ -41,10 +54,10 @@ void run(const Options& options) {
 void add_fit(CLI::App& app) {
   CLI::App* command = app.add_subcommand("fit", "Fit a scaling law to measured losses");
   const auto options = std::make_shared<Options>();
-  command->add_option(
-      "points", options->points,
-      "POINTS.csv with the columns params, tokens, loss [nats/token]; optional flops, "
-      "steps, weight, group, name");
+  command->add_option("points", options->points,
+                      "RESULTS.h5 of a sweep, or POINTS.csv with the columns params, tokens, loss "
+                      "[nats/token]; optional flops, "
+                      "steps, weight, group, name");
   command->add_option("--law", options->fit.law, "Law, see --list-laws");
   command->add_option("--method", options->fit.method,
                       "chinchilla: approach3 (default), approach2, approach1");

@@ -65,6 +65,7 @@ class Law {
   std::vector<Variable> variables;
   std::vector<ParameterInfo> parameters;
   std::size_t distinct_values = 3;  // of each variable, at least
+  bool counts_embeddings = true;    // params means all parameters; false: those without embeddings
   bool any_variable = false;        // one-variable form that the user may apply to another variable
 
   std::size_t size() const { return parameters.size(); }

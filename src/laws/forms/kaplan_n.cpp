@@ -16,7 +16,8 @@ class Form final : public PowerSumLaw {
     formula = "L(N) = (Nc/N)^aN";
     source = "Kaplan et al. 2020, equation 1.1";
     variables = {Variable::params};
-    parameters = {{"Nc", "parameters", "k = aN ln Nc", -50, 200},
+    counts_embeddings = false;
+    parameters = {{"Nc", "parameters without embeddings", "k = aN ln Nc", -50, 200},
                   {"aN", "exponent", "aN", 1e-6, 10}};
     set_terms({{kScale, kExponent, 0}});
   }

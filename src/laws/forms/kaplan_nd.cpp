@@ -16,6 +16,7 @@ class KaplanNd final : public PowerSumLaw {
     formula = "L(N,D) = [(Nc/N)^(aN/aD) + Dc/D]^aD";
     source = "Kaplan et al. 2020, equation 1.5";
     variables = {Variable::params, Variable::tokens};
+    counts_embeddings = false;
     parameters = {{"Nc", "parameters without embeddings", "(aN/aD) ln Nc", -50, 200},
                   {"Dc", "tokens", "ln Dc", -50, 200},
                   {"aN", "exponent of N", "aN/aD", 1e-4, 50},

@@ -17,6 +17,7 @@ class KaplanNs final : public PowerSumLaw {
     formula = "L(N,Smin) = (Nc/N)^aN + (Sc/Smin)^aS";
     source = "Kaplan et al. 2020, equation 1.6";
     variables = {Variable::params, Variable::steps};
+    counts_embeddings = false;
     parameters = {{"Nc", "parameters without embeddings", "aN ln Nc", -50, 200},
                   {"Sc", "steps", "aS ln Sc", -50, 200},
                   {"aN", "exponent of N", "aN", 1e-4, 10},

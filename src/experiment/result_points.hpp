@@ -1,0 +1,18 @@
+// The rows of results.h5 as points for a fit.
+#pragma once
+
+#include <string>
+
+#include "laws/law.hpp"
+#include "laws/points.hpp"
+#include "record/results.hpp"
+
+namespace isoflop::experiment {
+
+/// Final losses of the finished runs; params counted as `law` counts them, flops = 6 N D with that
+/// N. Targets and runs that did not finish are left out with the reason. `source`: the file, for
+/// messages. Throws InputError when no run is left.
+laws::Points points_of(const record::Results& results, const laws::Law& law,
+                       const std::string& source);
+
+}  // namespace isoflop::experiment
