@@ -19,4 +19,5 @@ int main(int argc, char** argv) {
   const Kokkos::ScopeGuard kokkos(Kokkos::InitializationSettings().set_disable_warnings(true));
   isoflop::conformance::print_pointwise_bits();
   isoflop::conformance::print_attention_bits();
+  isoflop::conformance::print_matmul_bits();
 }

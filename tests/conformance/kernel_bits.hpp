@@ -41,5 +41,6 @@ void print_bits(std::string_view primitive, std::string_view type,
 
 void print_pointwise_bits();
 void print_attention_bits();
+void print_matmul_bits();
 
 }  // namespace isoflop::conformance
