@@ -124,10 +124,18 @@ void pack_panels(const BlockProduct<T, Y>& product, std::size_t first, std::size
 
 // ---- the tile ----------------------------------------------------------------------------------
 
+/// Floats of a as a tile reads them: along the depth with any stride between rows, or along the
+/// rows with kRowBlock between positions.
+struct ExpandedRows {
+  const float* data;
+  std::size_t stride;  // between rows
+};
+
 /// sums [rows][V] = sum over every second position of 32.
-template <class Lanes, int V, int row_stride, int depth_stride>
-ISOFLOP_INLINE void sum_chain(const float* a, const float* b,
+template <class Lanes, int V, Contiguous along>
+ISOFLOP_INLINE void sum_chain(const float* a, std::size_t row_stride, const float* b,
                               typename Lanes::Float (&sums)[Lanes::rows][V]) {
+  constexpr int depth_stride = along == Contiguous::depth ? 1 : kRowBlock;
 #pragma GCC unroll 8
   for (int i = 0; i < Lanes::rows; ++i) {
 #pragma GCC unroll 4
@@ -149,38 +157,43 @@ ISOFLOP_INLINE void sum_chain(const float* a, const float* b,
   }
 }
 
-/// c [rows][V * width] += steps * 32 positions of a b.
-template <class Lanes, int V, int row_stride, int depth_stride>
-[[gnu::noinline]] void multiply_tile(const float* a, const float* b, float* c, std::size_t steps) {
+/// c [rows][V * width] = (fresh ? 0 : c) + steps * 32 positions of a b; at least one step.
+template <class Lanes, int V, Contiguous along>
+[[gnu::noinline]] void multiply_tile(ExpandedRows rows, const float* b, float* c,
+                                     std::size_t c_stride, std::size_t steps, bool fresh) {
   using Float = typename Lanes::Float;
   constexpr int columns = V * Lanes::width;
+  constexpr int depth_stride = along == Contiguous::depth ? 1 : kRowBlock;
+  const float* a = rows.data;
   Float even[Lanes::rows][V];
   for (; steps > 0; --steps) {
     Float sums[Lanes::rows][V];
-    sum_chain<Lanes, V, row_stride, depth_stride>(a, b, sums);
+    sum_chain<Lanes, V, along>(a, rows.stride, b, sums);
     std::memcpy(even, sums, sizeof even);
-    asm volatile("" ::"r"(even)
-                 : "memory");  // keep it in memory: the odd chain needs the registers
-    sum_chain<Lanes, V, row_stride, depth_stride>(a + depth_stride, b + columns, sums);
+    // keep it in memory: the odd chain needs the registers
+    asm volatile("" ::"r"(even) : "memory");
+    sum_chain<Lanes, V, along>(a + depth_stride, rows.stride, b + columns, sums);
 #pragma GCC unroll 8
     for (int i = 0; i < Lanes::rows; ++i) {
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
-        float* at = c + i * columns + v * Lanes::width;
-        store(at, load<Float>(at) + (even[i][v] + sums[i][v]));
+        float* at = c + i * c_stride + v * Lanes::width;
+        store(at, (fresh ? Float{} : load<Float>(at)) + (even[i][v] + sums[i][v]));
       }
     }
+    fresh = false;
     a += int(kDepthStep) * depth_stride;
     b += int(kDepthStep) * columns;
   }
 }
 
-using MultiplyTile = void (*)(const float* a, const float* b, float* c, std::size_t steps);
+using MultiplyTile = void (*)(ExpandedRows a, const float* b, float* c, std::size_t c_stride,
+                              std::size_t steps, bool fresh);
 
 /// The tile function of a panel of 1 + index vectors.
-template <class Lanes, int row_stride, int depth_stride, std::size_t... index>
+template <class Lanes, Contiguous along, std::size_t... index>
 constexpr std::array<MultiplyTile, sizeof...(index)> tile_functions(std::index_sequence<index...>) {
-  return {multiply_tile<Lanes, int(index) + 1, row_stride, depth_stride>...};
+  return {multiply_tile<Lanes, int(index) + 1, along>...};
 }
 
 // ---- results -----------------------------------------------------------------------------------
@@ -215,15 +228,11 @@ struct TileOfC {
   std::size_t stride, rows, columns;
 };
 
-template <class Lanes, class Y>
-ISOFLOP_INLINE void start_tile(const TileOfC<Y>& at, bool accumulate, std::size_t packed_columns,
-                               float* tile) {
+template <class Lanes>
+ISOFLOP_INLINE void start_tile(const TileOfC<float>& at, std::size_t packed_columns, float* tile) {
   std::memset(tile, 0, Lanes::rows * packed_columns * sizeof(float));
-  if constexpr (std::is_same_v<Y, float>) {
-    if (!accumulate) return;
-    for (std::size_t i = 0; i < at.rows; ++i) {
-      std::memcpy(tile + i * packed_columns, at.c + i * at.stride, at.columns * sizeof(float));
-    }
+  for (std::size_t i = 0; i < at.rows; ++i) {
+    std::memcpy(tile + i * packed_columns, at.c + i * at.stride, at.columns * sizeof(float));
   }
 }
 
@@ -260,21 +269,58 @@ void expand_block(const Operand<T>& a, std::size_t rows, std::size_t depth, floa
   }
 }
 
+/// The expanded block, or a itself where it already is one.
+template <class Lanes, class T>
+ExpandedRows rows_of_block(const Operand<T>& a, std::size_t rows, std::size_t depth, float* to) {
+  if constexpr (std::is_same_v<T, float>) {
+    const bool whole_tiles = rows % Lanes::rows == 0 && depth % kDepthStep == 0;
+    if (a.along == Contiguous::depth && whole_tiles) return {a.data, a.stride};
+  }
+  expand_block<Lanes>(a, rows, depth, to);
+  return {to, a.along == Contiguous::depth ? kDepthBlock : std::size_t(1)};
+}
+
 /// Where the multiplication of one block stands along the depth.
 struct DepthBlock {
   std::size_t begin, steps;
   bool first, last;
 };
 
+/// Fetches what will be written, while the tile is multiplied.
+template <class Y>
+ISOFLOP_INLINE void fetch_to_write(const TileOfC<Y>& at) {
+  constexpr std::size_t kLine = 64 / sizeof(Y);
+  for (std::size_t row = 0; row < at.rows; ++row) {
+    for (std::size_t column = 0; column < at.columns; column += kLine) {
+      __builtin_prefetch(at.c + row * at.stride + column, 1);
+    }
+  }
+}
+
+/// One tile at one block of the depth. Whole tiles of fp32 results are summed where they belong,
+/// others in `tile` until the last block.
+template <class Lanes, class Y>
+ISOFLOP_INLINE void multiply_into(const TileOfC<Y>& c, const DepthBlock& at, bool accumulate,
+                                  std::size_t packed_columns, MultiplyTile multiply, ExpandedRows a,
+                                  const float* b, float* tile) {
+  if constexpr (std::is_same_v<Y, float>) {
+    if (c.rows == Lanes::rows && c.columns == packed_columns) {
+      return multiply(a, b, c.c, c.stride, at.steps, at.first && !accumulate);
+    }
+    if (at.first && accumulate) start_tile<Lanes>(c, packed_columns, tile);
+  }
+  multiply(a, b, tile, packed_columns, at.steps, at.first && !accumulate);
+  if (at.last) finish_tile<Lanes>(c, packed_columns, tile);
+}
+
 /// All tiles of one block of rows at one block of the depth.
 template <class Lanes, class T, class Y>
 void multiply_block(const BlockProduct<T, Y>& block, const DepthBlock& at, const float* packed,
-                    const float* a, float* tiles) {
+                    ExpandedRows a, float* tiles) {
   constexpr auto kPanels = std::make_index_sequence<Lanes::vectors>();
-  constexpr auto along_depth = tile_functions<Lanes, kDepthBlock, 1>(kPanels);
-  constexpr auto along_lines = tile_functions<Lanes, 1, kRowBlock>(kPanels);
+  constexpr auto along_depth = tile_functions<Lanes, Contiguous::depth>(kPanels);
+  constexpr auto along_lines = tile_functions<Lanes, Contiguous::line>(kPanels);
   const bool lines = block.a.along == Contiguous::line;
-  const std::size_t row_stride = lines ? 1 : kDepthBlock;
   const std::size_t padded_depth = round_up(block.depth, kDepthStep);
   for (std::size_t left = 0; left < block.columns; left += kPanel<Lanes>) {
     const std::size_t columns = std::min<std::size_t>(kPanel<Lanes>, block.columns - left);
@@ -286,9 +332,8 @@ void multiply_block(const BlockProduct<T, Y>& block, const DepthBlock& at, const
                          std::min<std::size_t>(Lanes::rows, block.rows - row), columns};
       // a depth of one block leaves nothing behind, so one tile that stays in cache serves all
       float* tile = at.first && at.last ? tiles : tiles + left * kRowBlock + row * stride;
-      if (at.first) start_tile<Lanes>(c, block.accumulate, stride, tile);
-      multiply(a + row * row_stride, b, tile, at.steps);
-      if (at.last) finish_tile<Lanes>(c, stride, tile);
+      multiply_into<Lanes>(c, at, block.accumulate, stride, multiply,
+                           {a.data + row * a.stride, a.stride}, b, tile);
     }
   }
 }
@@ -301,20 +346,28 @@ template <class Lanes, class T, class Y>
     block.rows = std::min<std::size_t>(kRowBlock, product.rows - top);
     block.a = product.a.from(top, 0);
     block.c = product.c + top * product.c_stride;
-    std::size_t begin = 0;
-    do {  // once even for an empty depth: c must be written
+    for (std::size_t begin = 0; begin < product.depth; begin += kDepthBlock) {
       const std::size_t depth = std::min<std::size_t>(kDepthBlock, product.depth - begin);
       const DepthBlock at{begin, ceil_div(depth, kDepthStep), begin == 0,
                           begin + depth == product.depth};
-      expand_block<Lanes>(block.a.from(0, begin), block.rows, depth, a);
-      multiply_block<Lanes>(block, at, packed, a, tiles);
-      begin += kDepthBlock;
-    } while (begin < product.depth);
+      const ExpandedRows rows = rows_of_block<Lanes>(block.a.from(0, begin), block.rows, depth, a);
+      multiply_block<Lanes>(block, at, packed, rows, tiles);
+    }
+  }
+}
+
+/// An empty depth.
+template <class T, class Y>
+void clear(const BlockProduct<T, Y>& product) {
+  if (product.accumulate) return;
+  for (std::size_t row = 0; row < product.rows; ++row) {
+    std::fill_n(product.c + row * product.c_stride, product.columns, Y(0.0f));
   }
 }
 
 template <class Lanes, class T, class Y>
 void multiply(const BlockProduct<T, Y>& product, const std::byte* packed, std::byte* scratch) {
+  if (product.depth == 0) return clear(product);
   const FlushDenormals guard;
   float* a = reinterpret_cast<float*>(scratch);
   multiply_rows<Lanes>(product, reinterpret_cast<const float*>(packed), a,
