@@ -32,6 +32,10 @@ constexpr int kRowBlock = 96;     // a multiple of every Lanes::rows
 constexpr int kDepthBlock = 128;  // a multiple of kDepthStep
 static_assert(kDepthBlock % kDepthStep == 0);
 
+/// Rows of fp32 further apart than this many floats share too few cache sets to be worked on in
+/// place: they are copied into a block.
+constexpr std::size_t kNearRows = 256;
+
 template <class Lanes>
 constexpr int kPanel = Lanes::vectors * Lanes::width;  // columns
 
@@ -274,10 +278,47 @@ template <class Lanes, class T>
 ExpandedRows rows_of_block(const Operand<T>& a, std::size_t rows, std::size_t depth, float* to) {
   if constexpr (std::is_same_v<T, float>) {
     const bool whole_tiles = rows % Lanes::rows == 0 && depth % kDepthStep == 0;
-    if (a.along == Contiguous::depth && whole_tiles) return {a.data, a.stride};
+    if (a.along == Contiguous::depth && whole_tiles && a.stride <= kNearRows) {
+      return {a.data, a.stride};
+    }
   }
   expand_block<Lanes>(a, rows, depth, to);
   return {to, a.along == Contiguous::depth ? kDepthBlock : std::size_t(1)};
+}
+
+/// The block of a that comes next, fetched into the second-level cache piece by piece while this
+/// one is multiplied.
+template <class T>
+struct Ahead {
+  const T* data;
+  std::size_t stride;  // between pieces
+  std::size_t pieces, length;
+
+  /// Part `part` of `parts`.
+  ISOFLOP_INLINE void fetch(std::size_t part, std::size_t parts) const {
+    constexpr std::size_t kLine = 64 / sizeof(T);
+    for (std::size_t i = pieces * part / parts; i < pieces * (part + 1) / parts; ++i) {
+      for (std::size_t j = 0; j < length; j += kLine) {
+        __builtin_prefetch(data + i * stride + j, 0, 2);
+      }
+    }
+  }
+};
+
+/// What follows block (top, begin): further along the depth, or the next rows.
+template <class T, class Y>
+Ahead<T> ahead_of(const BlockProduct<T, Y>& product, std::size_t top, std::size_t begin) {
+  begin += kDepthBlock;
+  if (begin >= product.depth) {
+    begin = 0;
+    top += kRowBlock;
+  }
+  if (top >= product.rows) return {product.a.data, 0, 0, 0};
+  const std::size_t rows = std::min<std::size_t>(kRowBlock, product.rows - top);
+  const std::size_t depth = std::min<std::size_t>(kDepthBlock, product.depth - begin);
+  const Operand<T> a = product.a.from(top, begin);
+  if (a.along == Contiguous::depth) return {a.data, a.stride, rows, depth};
+  return {a.data, a.stride, depth, rows};
 }
 
 /// Where the multiplication of one block stands along the depth.
@@ -297,14 +338,15 @@ ISOFLOP_INLINE void fetch_to_write(const TileOfC<Y>& at) {
   }
 }
 
-/// One tile at one block of the depth. Whole tiles of fp32 results are summed where they belong,
-/// others in `tile` until the last block.
+/// One tile at one block of the depth. Whole tiles of fp32 results with rows near each other are
+/// summed where they belong, others in `tile` until the last block.
 template <class Lanes, class Y>
 ISOFLOP_INLINE void multiply_into(const TileOfC<Y>& c, const DepthBlock& at, bool accumulate,
                                   std::size_t packed_columns, MultiplyTile multiply, ExpandedRows a,
                                   const float* b, float* tile) {
   if constexpr (std::is_same_v<Y, float>) {
-    if (c.rows == Lanes::rows && c.columns == packed_columns) {
+    const bool whole = c.rows == Lanes::rows && c.columns == packed_columns;
+    if (whole && c.stride <= kNearRows) {
       return multiply(a, b, c.c, c.stride, at.steps, at.first && !accumulate);
     }
     if (at.first && accumulate) start_tile<Lanes>(c, packed_columns, tile);
@@ -316,12 +358,15 @@ ISOFLOP_INLINE void multiply_into(const TileOfC<Y>& c, const DepthBlock& at, boo
 /// All tiles of one block of rows at one block of the depth.
 template <class Lanes, class T, class Y>
 void multiply_block(const BlockProduct<T, Y>& block, const DepthBlock& at, const float* packed,
-                    ExpandedRows a, float* tiles) {
+                    ExpandedRows a, const Ahead<T>& ahead, float* tiles) {
   constexpr auto kPanels = std::make_index_sequence<Lanes::vectors>();
   constexpr auto along_depth = tile_functions<Lanes, Contiguous::depth>(kPanels);
   constexpr auto along_lines = tile_functions<Lanes, Contiguous::line>(kPanels);
   const bool lines = block.a.along == Contiguous::line;
   const std::size_t padded_depth = round_up(block.depth, kDepthStep);
+  const std::size_t tiles_down = ceil_div(block.rows, Lanes::rows);
+  const std::size_t all_tiles = tiles_down * ceil_div(block.columns, kPanel<Lanes>);
+  std::size_t done = 0;
   for (std::size_t left = 0; left < block.columns; left += kPanel<Lanes>) {
     const std::size_t columns = std::min<std::size_t>(kPanel<Lanes>, block.columns - left);
     const std::size_t stride = packed_columns<Lanes>(columns);
@@ -330,6 +375,7 @@ void multiply_block(const BlockProduct<T, Y>& block, const DepthBlock& at, const
     for (std::size_t row = 0; row < block.rows; row += Lanes::rows) {
       const TileOfC<Y> c{block.c + row * block.c_stride + left, block.c_stride,
                          std::min<std::size_t>(Lanes::rows, block.rows - row), columns};
+      ahead.fetch(done++, all_tiles);
       // a depth of one block leaves nothing behind, so one tile that stays in cache serves all
       float* tile = at.first && at.last ? tiles : tiles + left * kRowBlock + row * stride;
       multiply_into<Lanes>(c, at, block.accumulate, stride, multiply,
@@ -351,7 +397,7 @@ template <class Lanes, class T, class Y>
       const DepthBlock at{begin, ceil_div(depth, kDepthStep), begin == 0,
                           begin + depth == product.depth};
       const ExpandedRows rows = rows_of_block<Lanes>(block.a.from(0, begin), block.rows, depth, a);
-      multiply_block<Lanes>(block, at, packed, rows, tiles);
+      multiply_block<Lanes>(block, at, packed, rows, ahead_of(product, top, begin), tiles);
     }
   }
 }
