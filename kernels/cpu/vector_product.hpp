@@ -28,7 +28,7 @@
 namespace isoflop::kernels::cpu {
 namespace {
 
-constexpr int kRowBlock = 96;     // a multiple of every Lanes::rows
+constexpr int kRowBlock = 96;     // a multiple of every Lanes::rows and width
 constexpr int kDepthBlock = 128;  // a multiple of kDepthStep
 static_assert(kDepthBlock % kDepthStep == 0);
 
@@ -128,18 +128,16 @@ void pack_panels(const BlockProduct<T, Y>& product, std::size_t first, std::size
 
 // ---- the tile ----------------------------------------------------------------------------------
 
-/// Floats of a as a tile reads them: along the depth with any stride between rows, or along the
-/// rows with kRowBlock between positions.
+/// Floats of a as a tile reads them: rows along the depth.
 struct ExpandedRows {
   const float* data;
   std::size_t stride;  // between rows
 };
 
 /// sums [rows][V] = sum over every second position of 32.
-template <class Lanes, int V, Contiguous along>
+template <class Lanes, int V>
 ISOFLOP_INLINE void sum_chain(const float* a, std::size_t row_stride, const float* b,
                               typename Lanes::Float (&sums)[Lanes::rows][V]) {
-  constexpr int depth_stride = along == Contiguous::depth ? 1 : kRowBlock;
 #pragma GCC unroll 8
   for (int i = 0; i < Lanes::rows; ++i) {
 #pragma GCC unroll 4
@@ -154,7 +152,7 @@ ISOFLOP_INLINE void sum_chain(const float* a, std::size_t row_stride, const floa
     }
 #pragma GCC unroll 8
     for (int i = 0; i < Lanes::rows; ++i) {
-      const auto left = Lanes::broadcast(a + i * row_stride + position * depth_stride);
+      const auto left = Lanes::broadcast(a + i * row_stride + position);
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) sums[i][v] = Lanes::fma(left, right[v], sums[i][v]);
     }
@@ -162,21 +160,20 @@ ISOFLOP_INLINE void sum_chain(const float* a, std::size_t row_stride, const floa
 }
 
 /// c [rows][V * width] = (fresh ? 0 : c) + steps * 32 positions of a b; at least one step.
-template <class Lanes, int V, Contiguous along>
+template <class Lanes, int V>
 [[gnu::noinline]] void multiply_tile(ExpandedRows rows, const float* b, float* c,
                                      std::size_t c_stride, std::size_t steps, bool fresh) {
   using Float = typename Lanes::Float;
   constexpr int columns = V * Lanes::width;
-  constexpr int depth_stride = along == Contiguous::depth ? 1 : kRowBlock;
   const float* a = rows.data;
   Float even[Lanes::rows][V];
   for (; steps > 0; --steps) {
     Float sums[Lanes::rows][V];
-    sum_chain<Lanes, V, along>(a, rows.stride, b, sums);
+    sum_chain<Lanes, V>(a, rows.stride, b, sums);
     std::memcpy(even, sums, sizeof even);
     // keep it in memory: the odd chain needs the registers
     asm volatile("" ::"r"(even) : "memory");
-    sum_chain<Lanes, V, along>(a + depth_stride, rows.stride, b + columns, sums);
+    sum_chain<Lanes, V>(a + 1, rows.stride, b + columns, sums);
 #pragma GCC unroll 8
     for (int i = 0; i < Lanes::rows; ++i) {
 #pragma GCC unroll 4
@@ -186,7 +183,7 @@ template <class Lanes, int V, Contiguous along>
       }
     }
     fresh = false;
-    a += int(kDepthStep) * depth_stride;
+    a += kDepthStep;
     b += int(kDepthStep) * columns;
   }
 }
@@ -195,9 +192,9 @@ using MultiplyTile = void (*)(ExpandedRows a, const float* b, float* c, std::siz
                               std::size_t steps, bool fresh);
 
 /// The tile function of a panel of 1 + index vectors.
-template <class Lanes, Contiguous along, std::size_t... index>
+template <class Lanes, std::size_t... index>
 constexpr std::array<MultiplyTile, sizeof...(index)> tile_functions(std::index_sequence<index...>) {
-  return {multiply_tile<Lanes, int(index) + 1, along>...};
+  return {multiply_tile<Lanes, int(index) + 1>...};
 }
 
 // ---- results -----------------------------------------------------------------------------------
@@ -250,26 +247,49 @@ ISOFLOP_INLINE void finish_tile(const TileOfC<Y>& at, std::size_t packed_columns
 
 // ---- blocks ------------------------------------------------------------------------------------
 
-/// Expands rows x depth of a: [kRowBlock][kDepthBlock], or for Contiguous::line
-/// [kDepthBlock][kRowBlock].
+/// to [width][kDepthBlock] = `Lanes::width` lines x as many positions of a, whose lines lie side by
+/// side; zeros beyond `lines` and the depth.
+template <class Lanes, class T>
+ISOFLOP_INLINE void expand_transposed(const Operand<T>& a, std::size_t lines, std::size_t depth,
+                                      float* to) {
+  using Word = typename Lanes::Word;
+  Word square[Lanes::width];
+#pragma GCC unroll 16
+  for (std::size_t i = 0; i < Lanes::width; ++i) {
+    const T* from = a.data + i * a.stride;
+    if (i < depth && lines >= Lanes::width) {
+      square[i] = as<Word>(widen<Lanes>(from));
+    } else {
+      float partial[Lanes::width] = {};
+      if (i < depth) expand<Lanes>(from, lines, lines, partial);
+      square[i] = load<Word>(partial);
+    }
+  }
+  transpose<Lanes>(square);
+#pragma GCC unroll 16
+  for (int i = 0; i < Lanes::width; ++i) store(to + i * kDepthBlock, square[i]);
+}
+
+/// to [kRowBlock][kDepthBlock] = rows x depth of a, filled with zeros to whole tiles and steps.
 template <class Lanes, class T>
 void expand_block(const Operand<T>& a, std::size_t rows, std::size_t depth, float* to) {
   const std::size_t padded_rows = round_up(rows, Lanes::rows);
   const std::size_t padded_depth = round_up(depth, kDepthStep);
-  if (a.along == Contiguous::depth) {
-    for (std::size_t row = 0; row < rows; ++row) {
-      expand<Lanes>(a.data + row * a.stride, depth, padded_depth, to + row * kDepthBlock);
+  if (a.along == Contiguous::line) {
+    for (std::size_t position = 0; position < padded_depth; position += Lanes::width) {
+      const std::size_t left = depth > position ? depth - position : 0;
+      for (std::size_t row = 0; row < padded_rows; row += Lanes::width) {
+        expand_transposed<Lanes>(a.from(row, position), rows > row ? rows - row : 0, left,
+                                 to + row * kDepthBlock + position);
+      }
     }
-    for (std::size_t row = rows; row < padded_rows; ++row) {
-      std::fill_n(to + row * kDepthBlock, padded_depth, 0.0f);
-    }
-  } else {
-    for (std::size_t position = 0; position < depth; ++position) {
-      expand<Lanes>(a.data + position * a.stride, rows, padded_rows, to + position * kRowBlock);
-    }
-    for (std::size_t position = depth; position < padded_depth; ++position) {
-      std::fill_n(to + position * kRowBlock, padded_rows, 0.0f);
-    }
+    return;
+  }
+  for (std::size_t row = 0; row < rows; ++row) {
+    expand<Lanes>(a.data + row * a.stride, depth, padded_depth, to + row * kDepthBlock);
+  }
+  for (std::size_t row = rows; row < padded_rows; ++row) {
+    std::fill_n(to + row * kDepthBlock, padded_depth, 0.0f);
   }
 }
 
@@ -283,7 +303,7 @@ ExpandedRows rows_of_block(const Operand<T>& a, std::size_t rows, std::size_t de
     }
   }
   expand_block<Lanes>(a, rows, depth, to);
-  return {to, a.along == Contiguous::depth ? kDepthBlock : std::size_t(1)};
+  return {to, kDepthBlock};
 }
 
 /// The block of a that comes next, fetched into the second-level cache piece by piece while this
@@ -359,10 +379,7 @@ ISOFLOP_INLINE void multiply_into(const TileOfC<Y>& c, const DepthBlock& at, boo
 template <class Lanes, class T, class Y>
 void multiply_block(const BlockProduct<T, Y>& block, const DepthBlock& at, const float* packed,
                     ExpandedRows a, const Ahead<T>& ahead, float* tiles) {
-  constexpr auto kPanels = std::make_index_sequence<Lanes::vectors>();
-  constexpr auto along_depth = tile_functions<Lanes, Contiguous::depth>(kPanels);
-  constexpr auto along_lines = tile_functions<Lanes, Contiguous::line>(kPanels);
-  const bool lines = block.a.along == Contiguous::line;
+  constexpr auto functions = tile_functions<Lanes>(std::make_index_sequence<Lanes::vectors>());
   const std::size_t padded_depth = round_up(block.depth, kDepthStep);
   const std::size_t tiles_down = ceil_div(block.rows, Lanes::rows);
   const std::size_t all_tiles = tiles_down * ceil_div(block.columns, kPanel<Lanes>);
@@ -370,7 +387,7 @@ void multiply_block(const BlockProduct<T, Y>& block, const DepthBlock& at, const
   for (std::size_t left = 0; left < block.columns; left += kPanel<Lanes>) {
     const std::size_t columns = std::min<std::size_t>(kPanel<Lanes>, block.columns - left);
     const std::size_t stride = packed_columns<Lanes>(columns);
-    const MultiplyTile multiply = (lines ? along_lines : along_depth)[stride / Lanes::width - 1];
+    const MultiplyTile multiply = functions[stride / Lanes::width - 1];
     const float* b = packed + left * padded_depth + at.begin * stride;
     for (std::size_t row = 0; row < block.rows; row += Lanes::rows) {
       const TileOfC<Y> c{block.c + row * block.c_stride + left, block.c_stride,
