@@ -12,6 +12,7 @@ namespace isoflop::cli {
 // One line a command; main.cpp calls them in this order, which is the order of --help.
 void add_data(CLI::App& app);
 void add_train(CLI::App& app);
+void add_sweep(CLI::App& app);
 void add_fit(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_optimal(CLI::App& app);

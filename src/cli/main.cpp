@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
                        fmt::format("isoflop {} ({})", isoflop::version(), isoflop::commit()));
   isoflop::cli::add_data(app);
   isoflop::cli::add_train(app);
+  isoflop::cli::add_sweep(app);
   isoflop::cli::add_fit(app);
   isoflop::cli::add_predict(app);
   isoflop::cli::add_optimal(app);

@@ -13,6 +13,7 @@
 #include "core/config_table.hpp"
 #include "core/error.hpp"
 #include "core/nearest.hpp"
+#include "laws/law.hpp"
 
 namespace isoflop::experiment {
 namespace {
@@ -284,21 +285,64 @@ Target read_target(ConfigTable table, const RunReader& runs, std::int64_t seed) 
   return target;
 }
 
+constexpr const char* kLawWithMethods = "chinchilla";
+
+// The fits have to be known before days of training, not after.
+void check_fit(const ConfigTable& table, const FitRequest& fit) {
+  for (const std::string& law : fit.laws) {
+    try {
+      laws::find_law(law);
+    } catch (const InputError& error) {
+      table.fail("laws", error.what());
+    }
+  }
+  static const std::vector<std::string> methods{"approach1", "approach2", "approach3"};
+  for (const std::string& method : fit.methods) {
+    if (std::ranges::find(methods, method) == methods.end()) {
+      table.fail("methods", fmt::format("seen '{}', needed approach1, approach2 or approach3; the "
+                                        "nearest is '{}'",
+                                        method, nearest(method, methods)));
+    }
+  }
+  if (fit.predict.empty()) return;
+  std::vector<std::string> names;
+  for (const auto& [law, method] : fits_of(fit))
+    names.push_back(method.empty() ? law : law + "-" + method);
+  if (std::ranges::find(names, fit.predict) == names.end()) {
+    table.fail("predict", fmt::format("seen '{}', needed one of the fits; the nearest is '{}'",
+                                      fit.predict, nearest(fit.predict, names)));
+  }
+}
+
 std::optional<FitRequest> read_fit(ConfigTable& root) {
   if (!root.has("fit")) return std::nullopt;
   ConfigTable table = root.table("fit");
   FitRequest fit;
   fit.laws = table.strings("laws");
-  if (table.has("methods")) fit.methods = table.strings("methods");
+  fit.methods =
+      table.has("methods") ? table.strings("methods") : std::vector<std::string>{"approach3"};
   fit.predict = table.string("predict", "");
   fit.huber_delta = table.number("huber_delta", 1e-12, 1e12, fit.huber_delta);
   fit.bootstrap = table.integer("bootstrap", 0, 1'000'000, fit.bootstrap);
   fit.seed = table.integer("seed", 0, kAnySeed, fit.seed);
   fit.level = table.number("level", 0.01, 0.9999, fit.level);
+  check_fit(table, fit);
   return fit;
 }
 
 }  // namespace
+
+std::vector<std::pair<std::string, std::string>> fits_of(const FitRequest& request) {
+  std::vector<std::pair<std::string, std::string>> fits;
+  for (const std::string& law : request.laws) {
+    if (law != kLawWithMethods) {
+      fits.emplace_back(law, "");
+      continue;
+    }
+    for (const std::string& method : request.methods) fits.emplace_back(law, method);
+  }
+  return fits;
+}
 
 Manifest read_manifest(const std::string& text, const std::string& path) {
   Manifest manifest;

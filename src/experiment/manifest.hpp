@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "config/run_config.hpp"
@@ -63,6 +64,9 @@ struct FitRequest {
   std::int64_t seed = 1;
   double level = 0.8;  // of intervals
 };
+
+/// Law and method of every fit that is asked for; the method is empty for a law with one.
+std::vector<std::pair<std::string, std::string>> fits_of(const FitRequest& request);
 
 struct Manifest {
   std::string path, text;

@@ -337,8 +337,9 @@ class Manager {
 }  // namespace
 
 SweepEnd run_sweep(const Plan& plan, const SweepDirectory& directory,
-                   const ExecutorOptions& options) {
+                   const ExecutorOptions& options, const std::function<void()>& prepare) {
   const FileLock lock(directory.lock());
+  prepare();
   return Manager(plan, directory, options).run();
 }
 

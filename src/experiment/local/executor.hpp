@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -40,9 +41,9 @@ struct SweepEnd {
   bool complete() const { return finished == total; }
 };
 
-/// Returns when nothing is left that can be trained. InputError when another manager is at work in
-/// the directory.
+/// Returns when nothing is left that can be trained. `prepare` is called once the directory is this
+/// manager's. InputError when another manager is at work in it.
 SweepEnd run_sweep(const Plan& plan, const SweepDirectory& directory,
-                   const ExecutorOptions& options);
+                   const ExecutorOptions& options, const std::function<void()>& prepare);
 
 }  // namespace isoflop::experiment

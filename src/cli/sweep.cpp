@@ -1,0 +1,145 @@
+#include "cli/sweep.hpp"
+
+#include <fmt/format.h>
+#include <stdlib.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cli/commands.hpp"
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "device/runtime.hpp"
+#include "experiment/costs.hpp"
+#include "experiment/local/child_process.hpp"
+#include "train/memory.hpp"
+#include "train/source.hpp"
+
+namespace isoflop::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+experiment::DataFacts facts_of(const config::RunConfig& config) {
+  const std::shared_ptr<const data::TokenSource> source = train::open_source(config);
+  experiment::DataFacts facts;
+  facts.vocabulary = static_cast<std::size_t>(source->vocabulary());
+  facts.fingerprint = source->fingerprint();
+  facts.validation_tokens = source->validation_sequences() * source->context();
+  facts.unique_tokens = [source](std::int64_t tokens) { return source->unique_tokens(tokens); };
+  return facts;
+}
+
+// A folder for files that only a child process reads.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (fs::temp_directory_path() / "isoflop-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw Error(name + ": cannot be made");
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+// Tokens a second of a few steps in a process like the run's own.
+std::optional<double> measure_rate(const config::RunConfig& config) {
+  constexpr const char* kSteps = "3";
+  const TemporaryFolder folder;
+  const fs::path run = folder.path() / "run.toml";
+  const fs::path figures = folder.path() / "bench.json";
+  write_file_atomically(run, config::to_toml(config));
+  fmt::print(stderr, "measuring the speed of {} layers of width {} ...\n", config.model.layers,
+             config.model.width);
+  const auto child = experiment::ChildProcess::start(
+      {experiment::own_program(), "bench", "train", run, "--steps", kSteps, "--json", figures},
+      {{"OMP_NUM_THREADS", std::to_string(config.train.threads)}, {"OMP_PROC_BIND", "false"}},
+      folder.path() / "log");
+  const experiment::ProcessEnd end = child.wait();
+  if (end.code != 0 || end.signal != 0) return std::nullopt;
+  const auto json = nlohmann::json::parse(read_file(figures), nullptr, false);
+  if (!json.is_object() || !json.contains("tokens_per_second")) return std::nullopt;
+  return json["tokens_per_second"].get<double>();
+}
+
+int threads_of(const experiment::Manifest& manifest) {
+  std::int64_t threads = 1;
+  for (const experiment::Size& size : manifest.sizes)
+    threads = std::max(threads, size.run.train.threads);
+  return static_cast<int>(threads);
+}
+
+}  // namespace
+
+Sweep open_sweep(const std::string& study, const std::string& out) {
+  const bool is_directory = fs::is_directory(study);
+  require(!is_directory || out.empty() || fs::equivalent(study, out),
+          "--out {}: seen beside the sweep directory {}, needed a manifest with --out, or the "
+          "directory alone",
+          out, study);
+  const fs::path file = is_directory ? fs::path(study) / "manifest.toml" : fs::path(study);
+  experiment::Manifest manifest = experiment::read_manifest(file.string());
+  const fs::path folder = is_directory  ? fs::path(study)
+                          : out.empty() ? fs::path("results") / manifest.name
+                                        : fs::path(out);
+  const device::Runtime runtime(threads_of(manifest));  // kernels size their workspace by it
+  experiment::Plan plan = experiment::make_plan(
+      manifest, {.data = facts_of, .memory_bytes = [](const config::RunConfig& config) {
+                   return static_cast<std::int64_t>(train::plan_memory(config, 1, 0).total());
+                 }});
+  return {std::move(manifest), std::move(plan), experiment::SweepDirectory(folder)};
+}
+
+void predict_seconds(Sweep& sweep) {
+  experiment::Rates rates(sweep.directory.calibration());
+  experiment::predict_seconds(sweep.plan, rates, measure_rate);
+}
+
+std::size_t jobs_or_cores(std::size_t jobs, const experiment::Plan& plan) {
+  if (jobs > 0) return jobs;
+  std::int64_t threads = 1;
+  for (const experiment::PlannedRun& run : plan.runs)
+    threads = std::max(threads, run.config.train.threads);
+  return std::max<std::size_t>(
+      1, std::thread::hardware_concurrency() / static_cast<std::size_t>(threads));
+}
+
+void require_memory(const experiment::Plan& plan, std::size_t jobs) {
+  const auto needed = static_cast<std::size_t>(experiment::memory_at_once(plan, jobs));
+  const std::size_t available = train::available_bytes();
+  require(needed < available,
+          "--jobs {}: the largest runs need {:.1f} GiB together, this machine has {:.1f} GiB left; "
+          "take fewer jobs, smaller sizes or a smaller train.micro_batch",
+          jobs, static_cast<double>(needed) / 0x1p30, static_cast<double>(available) / 0x1p30);
+}
+
+void add_sweep_options(CLI::App& command, SweepOptions& options) {
+  command.add_option("study", options.study, "Manifest of the study, or the sweep's directory")
+      ->required();
+  command.add_option("--out", options.out,
+                     "Directory of the sweep; default results/<name of the study>");
+  command.add_option("--json", options.json,
+                     "Write the figures as JSON to this file, or to standard output with -");
+}
+
+void add_sweep(CLI::App& app) {
+  CLI::App* sweep = app.add_subcommand("sweep", "Plan and train the runs of a study, fit its laws");
+  sweep->require_subcommand(1);
+  sweep->footer("docs/manifest.md describes the manifest of a study.");
+  add_sweep_plan(*sweep);
+  add_sweep_run(*sweep);
+  add_sweep_status(*sweep);
+  add_sweep_collect(*sweep);
+}
+
+}  // namespace isoflop::cli

@@ -1,0 +1,55 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/files.hpp"
+#include "cli/sweep.hpp"
+#include "experiment/progress.hpp"
+
+namespace isoflop::cli {
+namespace {
+
+using experiment::State;
+
+void status(const SweepOptions& options) {
+  const Sweep sweep = open_sweep(options.study, options.out);
+  std::string text = fmt::format("{:<32} {:<6} {:<16} {:<9} {:>15} {:>9}\n", "run", "role", "id",
+                                 "state", "step", "loss");
+  nlohmann::ordered_json runs = nlohmann::ordered_json::array();
+  std::size_t finished = 0;
+  for (const experiment::PlannedRun& run : sweep.plan.runs) {
+    const auto folder = sweep.directory.run(run.id);
+    const experiment::RunState state = experiment::state_of(folder);
+    const auto progress = experiment::read_progress(folder);
+    finished += state.state == State::finished;
+    text += fmt::format("{:<32} {:<6} {:<16} {:<9} {:>15} {:>9} {}\n", run.label, name_of(run.role),
+                        run.id, name_of(state.state),
+                        progress ? fmt::format("{}/{}", progress->step, run.config.steps) : "",
+                        progress ? fmt::format("{:.4f}", progress->loss) : "", state.reason);
+    runs.push_back({{"run", run.id},
+                    {"label", run.label},
+                    {"role", name_of(run.role)},
+                    {"state", name_of(state.state)},
+                    {"reason", state.reason},
+                    {"step", progress ? progress->step : 0},
+                    {"steps", run.config.steps}});
+  }
+  text += fmt::format("{} of {} runs finished in {}\n", finished, sweep.plan.runs.size(),
+                      sweep.directory.path().string());
+  print_result(text, nlohmann::ordered_json{{"runs", runs}}.dump(2) + "\n", options.json);
+}
+
+}  // namespace
+
+void add_sweep_status(CLI::App& sweep_app) {
+  auto options = std::make_shared<SweepOptions>();
+  CLI::App* command = sweep_app.add_subcommand("status", "Show the state of every run");
+  add_sweep_options(*command, *options);
+  command->footer("loss: of the last training step, nats/token.");
+  command->callback([options] { status(*options); });
+}
+
+}  // namespace isoflop::cli

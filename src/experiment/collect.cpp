@@ -1,0 +1,219 @@
+#include "experiment/collect.hpp"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "core/version.hpp"
+#include "experiment/result_points.hpp"
+#include "laws/fit_json.hpp"
+#include "laws/law.hpp"
+#include "record/run_reader.hpp"
+#include "record/run_writer.hpp"
+
+namespace isoflop::experiment {
+namespace {
+
+record::ResultRow row_of(const PlannedRun& run, State state, const record::RunData& data) {
+  const config::RunConfig& c = run.config;
+  record::ResultRow row;
+  row.run = run.id;
+  row.label = run.label;
+  row.role = name_of(run.role);
+  row.status = name_of(state);
+  row.n_total = run.n_total;
+  row.n_non_embedding = run.n_non_embedding;
+  row.tokens = c.tokens();
+  row.d_unique = run.d_unique;
+  row.epochs = run.epochs();
+  row.flops_6nd = run.flops_6nd();
+  row.flops_exact = run.flops_exact();
+  const bool finished = state == State::finished;
+  row.loss = finished ? data.outcome.final_loss : std::numeric_limits<double>::quiet_NaN();
+  row.bits_per_byte =
+      finished ? data.outcome.final_bits_per_byte : std::numeric_limits<double>::quiet_NaN();
+  row.seconds = data.outcome.wall_seconds;
+  row.budget = run.budget;
+  row.layers = static_cast<std::int64_t>(c.model.layers);
+  row.width = static_cast<std::int64_t>(c.model.width);
+  row.heads = static_cast<std::int64_t>(c.model.heads);
+  row.context = static_cast<std::int64_t>(c.model.context);
+  row.vocabulary = static_cast<std::int64_t>(c.model.vocabulary);
+  row.global_batch = c.train.global_batch;
+  row.micro_batch = c.train.micro_batch;
+  row.steps = c.steps;
+  row.learning_rate = c.optimizer.learning_rate;
+  row.schedule = c.schedule.kind == optim::ScheduleKind::wsd ? "wsd" : "cosine";
+  row.precision = config::name_of(c.train.precision);
+  row.seed = c.train.seed;
+  row.peak_memory_bytes = data.outcome.peak_memory_bytes;
+  row.restarts = data.outcome.restarts;
+  row.data_fingerprint = data.facts.data_fingerprint;
+  return row;
+}
+
+// The evaluations of every run on the way: the training curves of approach 1.
+laws::Points curves_of(const record::Results& results, const laws::Law& law,
+                       const SweepDirectory& directory) {
+  laws::Points points;
+  points.source = directory.results().string();
+  points.notes.push_back("points are the validation losses along every run");
+  for (const record::ResultRow& row : results.rows) {
+    if (row.role != "fit" || row.status != "finished") {
+      points.left_out.push_back(
+          {row.run, row.role != "fit" ? "it is a " + row.role : "its status is " + row.status});
+      continue;
+    }
+    const record::RunData data = record::read_run(directory.run(row.run) / "run.h5");
+    const auto set = data.eval.find("validation");
+    if (set == data.eval.end()) continue;
+    for (const record::EvalRow& evaluation : set->second) {
+      points.params.push_back(
+          static_cast<double>(law.counts_embeddings ? row.n_total : row.n_non_embedding));
+      points.tokens.push_back(static_cast<double>(evaluation.tokens));
+      points.loss.push_back(evaluation.loss);
+      points.group.push_back(row.run);
+      points.name.push_back(fmt::format("{} step {}", row.run, evaluation.step));
+    }
+  }
+  return points;
+}
+
+std::string fit_name(const std::string& law, const std::string& method) {
+  return method.empty() ? law : law + "-" + method;
+}
+
+void fit_all(const FitRequest& request, const SweepDirectory& directory, Collection& collection) {
+  for (const auto& [law_name, method] : fits_of(request)) {
+    const std::string name = fit_name(law_name, method);
+    try {
+      const laws::Law& law = laws::find_law(law_name);
+      const laws::Points points =
+          method == "approach1" ? curves_of(collection.results, law, directory)
+                                : points_of(collection.results, law, directory.results().string());
+      laws::FitOptions options;
+      options.law = law_name;
+      options.method = method;
+      options.huber_delta = request.huber_delta;
+      options.bootstrap = static_cast<std::size_t>(request.bootstrap);
+      options.seed = static_cast<std::uint64_t>(request.seed);
+      options.level = request.level;
+      collection.fits.push_back({name, laws::fit(points, options)});
+      write_file_atomically(directory.path() / ("fit-" + name + ".json"),
+                            laws::to_json(collection.fits.back().fit));
+    } catch (const InputError& error) {
+      collection.missing.push_back({name, error.what()});
+    }
+  }
+}
+
+const PlannedRun* target_of(const Plan& plan) {
+  for (const PlannedRun& run : plan.runs) {
+    if (run.role == Role::target) return &run;
+  }
+  return nullptr;
+}
+
+TargetCheck check_target(const PlannedRun& run, const NamedFit& fit, double level) {
+  TargetCheck check;
+  check.fit = fit.name;
+  const bool all = laws::find_law(fit.fit.law).counts_embeddings;
+  check.params = static_cast<double>(all ? run.n_total : run.n_non_embedding);
+  check.tokens = static_cast<double>(run.config.tokens());
+  check.flops = run.flops_6nd();
+  laws::RunSize size;
+  size.params = check.params;
+  size.tokens = check.tokens;
+  check.prediction = laws::predict(fit.fit, size, level);
+  return check;
+}
+
+// The fit that the manifest names, or the first that can predict.
+std::optional<TargetCheck> predict_target(const FitRequest& request, const PlannedRun& run,
+                                          Collection& collection) {
+  for (const NamedFit& fit : collection.fits) {
+    if (!request.predict.empty() && fit.name != request.predict) continue;
+    try {
+      return check_target(run, fit, request.level);
+    } catch (const InputError& error) {  // an envelope gives no loss at any N and D
+      if (!request.predict.empty())
+        collection.missing.push_back({"target by " + fit.name, error.what()});
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+double TargetCheck::error_percent() const {
+  return 100.0 * (prediction.loss - *measured) / *measured;
+}
+
+bool TargetCheck::is_inside() const {
+  return *measured >= prediction.interval->low && *measured <= prediction.interval->high;
+}
+
+record::Results collect_results(const Plan& plan, const SweepDirectory& directory,
+                                std::vector<std::string>& without_record) {
+  record::Results results;
+  results.sweep = plan.study;
+  for (const PlannedRun& run : plan.runs) {
+    const std::filesystem::path folder = directory.run(run.id);
+    if (!std::filesystem::exists(folder / "run.h5")) {
+      without_record.push_back(run.label);
+      continue;
+    }
+    if (!is_locked(folder)) record::mend_run(folder / "run.h5");
+    const record::RunData data = record::read_run(folder / "run.h5");
+    results.rows.push_back(row_of(run, state_of(folder).state, data));
+  }
+  require(!results.rows.empty(), "{}: has no run yet, needed some; isoflop sweep run trains them",
+          directory.path().string());
+  results.data_fingerprint = results.rows.front().data_fingerprint;
+  record::write_results(directory.results(), results);
+  return results;
+}
+
+Collection collect(const Manifest& manifest, const Plan& plan, const SweepDirectory& directory) {
+  Collection collection;
+  collection.results = collect_results(plan, directory, collection.without_record);
+  if (!manifest.fit) return collection;
+  fit_all(*manifest.fit, directory, collection);
+  const PlannedRun* target = target_of(plan);
+  if (target == nullptr) return collection;
+  collection.target = predict_target(*manifest.fit, *target, collection);
+  if (!collection.target) return collection;
+  for (const record::ResultRow& row : collection.results.rows) {
+    if (row.run != target->id || row.status != "finished") continue;
+    collection.target->measured = row.loss;
+    write_file_atomically(directory.prediction(), prediction_json(*collection.target));
+  }
+  return collection;
+}
+
+std::string prediction_json(const TargetCheck& target) {
+  nlohmann::ordered_json json{
+      {"isoflop", {{"version", version()}, {"commit", commit()}}},
+      {"fit", target.fit},
+      {"target", {{"params", target.params}, {"tokens", target.tokens}, {"flops", target.flops}}},
+      {"predicted", target.prediction.loss},
+      {"interval", nullptr},
+      {"measured", nullptr},
+      {"error_percent", nullptr},
+      {"inside", nullptr}};
+  if (const auto& interval = target.prediction.interval) {
+    json["interval"] = {
+        {"level", interval->level}, {"low", interval->low}, {"high", interval->high}};
+  }
+  if (target.measured) {
+    json["measured"] = *target.measured;
+    json["error_percent"] = target.error_percent();
+    if (target.prediction.interval) json["inside"] = target.is_inside();
+  }
+  return json.dump(2) + "\n";
+}
+
+}  // namespace isoflop::experiment
