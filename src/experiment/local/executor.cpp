@@ -185,6 +185,12 @@ class Manager {
     runs_[i].state.state = State::running;
     display_.say(fmt::format("{} {} ({} steps)", begun ? "goes on" : "started", run.label,
                              run.config.steps - run.first_step));
+    redraw();
+  }
+
+  // The table on a terminal shows the change at once.
+  void redraw() {
+    if (options_.terminal) reported_ = {};
   }
 
   void reap() {
@@ -197,6 +203,7 @@ class Manager {
       const std::size_t i = child->first;
       child = children_.erase(child);
       settle(i, *end);
+      redraw();
     }
   }
 
