@@ -8,11 +8,11 @@ results=results/quickstart
 
 tools/dependencies.sh
 tools/build.sh release isoflop
-python=$(tools/python.sh)
+tools/python.sh >/dev/null
 isoflop=build/release/bin/isoflop
 
-experiments/quickstart/prepare_corpus.sh "$isoflop" corpus/quickstart
+ISOFLOP_BINARY=$isoflop experiments/quickstart/prepare_corpus.sh corpus/quickstart
 "$isoflop" sweep plan "$study" --out "$results"
 "$isoflop" sweep run "$study" --out "$results"
 "$isoflop" sweep collect "$study" --out "$results"
-"$python/bin/isoflop-report" "$results"
+tools/python.sh -m isoflop_analysis "$results"
