@@ -103,7 +103,8 @@ class Sweep:
 
     @property
     def fitted(self) -> list[Run]:
-        return [r for r in self.runs if r.finished and not r.is_target]
+        """Not the target, and no trunk either: those have not decayed."""
+        return [r for r in self.runs if r.finished and r.row["role"] == "fit"]
 
     @property
     def target(self) -> Run | None:

@@ -3,13 +3,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from synthetic import TRUTH, plan, write_results, write_run
 
-from isoflop_analysis.records import Curve, InputError, read_curve, read_sweep
+from isoflop_analysis.records import Curve, InputError, Run, Sweep, read_curve, read_sweep
 
 
 def test_a_sweep_reads_back_what_was_written(sweep):
@@ -124,3 +125,8 @@ def test_what_is_no_sweep_is_refused_in_one_line(tmp_path):
 def test_the_truth_is_in_the_range_of_real_losses():
     rows, _ = plan()
     assert all(TRUTH.E < r["loss"] < np.log(r["vocabulary"]) for r in rows)
+
+
+def test_fits_see_neither_trunks_nor_the_target():
+    rows = [{"run": role, "role": role, "status": "finished", "loss": 3.0} for role in ("fit", "trunk", "target")]
+    assert [run.name for run in Sweep(Path(), {}, [Run(row) for row in rows], None).fitted] == ["fit"]
