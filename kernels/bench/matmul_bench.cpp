@@ -14,7 +14,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernels/cpu/machine_peak.hpp"
+#include "kernels/api/machine_peak.hpp"
 #include "kernels/cpu/matmul.hpp"
 
 namespace isoflop::kernels {

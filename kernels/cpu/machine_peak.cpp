@@ -1,4 +1,4 @@
-#include "kernels/cpu/machine_peak.hpp"
+#include "kernels/api/machine_peak.hpp"
 
 #include <algorithm>
 #include <chrono>

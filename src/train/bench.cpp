@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "kernels/cpu/machine_peak.hpp"
+#include "kernels/api/machine_peak.hpp"
 #include "model/cost.hpp"
 #include "train/memory.hpp"
 #include "train/source.hpp"

@@ -9,7 +9,7 @@ import sys
 
 
 def unlisted(root):
-    for path in sorted([*root.glob("tests/**/*.cpp"), *root.glob("src/**/*.cpp"), *root.glob("kernels/bench/*.cpp")]):
+    for path in sorted([*root.glob("tests/**/*.cpp"), *root.glob("src/**/*.cpp"), *root.glob("kernels/**/*.cpp")]):
         lists = [folder / "CMakeLists.txt" for folder in path.parents if (folder / "CMakeLists.txt").is_file()]
         # The nearest build file is responsible; it names the source relative to itself, or globs it ("forms/*.cpp").
         name = path.relative_to(lists[0].parent).as_posix()
