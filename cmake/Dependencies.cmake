@@ -18,7 +18,9 @@ macro(isoflop_dependency package remedy)
 endmacro()
 
 isoflop_dependency(Kokkos "install Kokkos >= 4.5 and set Kokkos_ROOT" 4.5 CONFIG)
-isoflop_dependency(dnnl "install oneDNN 3 and set dnnl_ROOT" 3 CONFIG)
+if(ISOFLOP_BUILD_TESTS)   # for matmul_bench alone, see docs/decisions/0002-matmul.md
+  isoflop_dependency(dnnl "install oneDNN 3 and set dnnl_ROOT" 3 CONFIG)
+endif()
 isoflop_dependency(MPI "install libopenmpi-dev, or load your site's MPI module" COMPONENTS C)
 isoflop_dependency(HDF5 "install libhdf5-openmpi-dev, or set HDF5_ROOT" COMPONENTS C)
 isoflop_dependency(tomlplusplus "install libtomlplusplus-dev and set tomlplusplus_ROOT" CONFIG)
