@@ -48,16 +48,15 @@ void tell_of_trunks(const Sweep& sweep) {
   std::uintmax_t bytes = 0;
   for (const experiment::PlannedRun& run : sweep.plan.runs) {
     if (run.role != experiment::Role::trunk) continue;
-    const std::uintmax_t more = experiment::bytes_below(sweep.directory.run(run.id) / "checkpoint");
+    const auto checkpoints = sweep.directory.run(run.id) / "checkpoint";
+    const std::uintmax_t more = experiment::bytes_below(checkpoints);
     if (more == 0) continue;
     bytes += more;
-    trunks += (trunks.empty() ? "" : ",") + run.id;
+    trunks += " " + checkpoints.string();
   }
   if (bytes == 0) return;
-  fmt::print(stderr,
-             "no run needs the trunks' checkpoints any more: rm -r {}/runs/{{{}}}/checkpoint "
-             "frees {:.1f} MiB\n",
-             sweep.directory.path().string(), trunks, static_cast<double>(bytes) / 0x1p20);
+  fmt::print(stderr, "no run needs the trunks' checkpoints any more: rm -r{} frees {:.1f} MiB\n",
+             trunks, static_cast<double>(bytes) / 0x1p20);
 }
 
 void run(const Options& options) {

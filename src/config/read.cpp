@@ -11,6 +11,7 @@ namespace isoflop::config {
 namespace {
 
 constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMostTokens = 1'000'000'000'000'000'000;  // whole steps still fit
 constexpr std::int64_t kDimension = std::int64_t{1}
                                     << 20;  // no width, context or vocabulary is larger
 
@@ -92,7 +93,7 @@ DataConfig read_data(ConfigTable table) {
 
 TrainConfig read_train(ConfigTable table) {
   TrainConfig train;
-  train.tokens = table.integer("tokens", 1, kAny);
+  train.tokens = table.integer("tokens", 1, kMostTokens);
   train.global_batch = table.integer("global_batch", 1, kDimension);
   train.micro_batch =
       table.integer("micro_batch", 1, kDimension, std::min<std::int64_t>(train.global_batch, 8));

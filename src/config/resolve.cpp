@@ -40,6 +40,16 @@ std::string number(double value) {
   return text;
 }
 
+// A TOML basic string.
+std::string quoted(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + '"';
+}
+
 std::string model_toml(const model::ModelConfig& m) {
   return fmt::format(
       "[model]\nlayers = {}\nwidth = {}\nheads = {}\nkv_heads = {}\nfeed_forward = {}\ncontext = "
@@ -117,7 +127,7 @@ void resolve(RunConfig& c, std::size_t vocabulary, const std::string& data_finge
 std::string to_toml(const RunConfig& c) {
   std::string text = model_toml(c.model) + "\n[data]\n";
   text += c.data.synthetic ? synthetic_toml(*c.data.synthetic)
-                           : fmt::format("corpus = '{}'\n", c.data.corpus);
+                           : fmt::format("corpus = {}\n", quoted(c.data.corpus));
   text += weights_toml(c.data) + fmt::format("\n[train]\ntokens = {}\n", c.tokens()) +
           train_toml(c.train);
   text += fmt::format("threads = {}\ndevice = \"{}\"\n\n", c.train.threads, c.train.device) +
