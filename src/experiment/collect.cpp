@@ -4,9 +4,11 @@
 
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/file_lock.hpp"
 #include "core/version.hpp"
 #include "experiment/result_points.hpp"
 #include "laws/fit_json.hpp"
@@ -53,6 +55,17 @@ record::ResultRow row_of(const PlannedRun& run, State state, const record::RunDa
   row.restarts = data.outcome.restarts;
   row.data_fingerprint = data.facts.data_fingerprint;
   return row;
+}
+
+// Holds the run's lock meanwhile: a trainer that began to write would lose its rows.
+void mend_unless_trained(const std::filesystem::path& folder) {
+  std::optional<FileLock> lock;
+  try {
+    lock.emplace(folder / "lock");
+  } catch (const InputError&) {
+    return;  // it is being trained
+  }
+  record::mend_run(folder / "run.h5");
 }
 
 // The evaluations of every run on the way: the training curves of approach 1.
@@ -166,7 +179,7 @@ record::Results collect_results(const Plan& plan, const SweepDirectory& director
       without_record.push_back(run.label);
       continue;
     }
-    if (!is_locked(folder)) record::mend_run(folder / "run.h5");
+    mend_unless_trained(folder);
     const record::RunData data = record::read_run(folder / "run.h5");
     results.rows.push_back(row_of(run, state_of(folder).state, data));
   }

@@ -112,10 +112,6 @@ void Run::say_plan() {
   const model::ParameterTable table(config_.model);
   const auto ranks = static_cast<std::size_t>(communicator_.size());
   const MemoryPlan memory = plan_memory(config_, ranks, 0);
-  require(memory.total() < available_bytes(),
-          "{}: the run needs {} a rank, this machine has {} left; lower train.micro_batch or the "
-          "model's size",
-          options_.config.string(), mebibytes(memory.total()), mebibytes(available_bytes()));
   const double tokens = static_cast<double>(config_.tokens());
   progress_.say(fmt::format("run {} in {}", config::run_id(config_), path_.string()));
   progress_.say(
@@ -213,6 +209,10 @@ void Run::start_or_resume() {
 double Run::evaluate_and_record() {
   const Scope scope(trainer_->profile(), Region::evaluate);
   const double loss = trainer_->evaluate();
+  if (!std::isfinite(loss)) {
+    throw CheckFailed(fmt::format("step {}: validation loss {}, first non-finite tensor: loss",
+                                  trainer_->step_count(), loss));
+  }
   if (is_root()) {
     record_->evaluation(
         "validation", {trainer_->step_count(), tokens_done(), loss, bits_per_byte(loss, source_)});
@@ -315,6 +315,7 @@ RunEnd Run::go() {
     return train();
   } catch (const CheckFailed& error) {
     record_failure(error.what());
+    communicator_.barrier();  // no rank ends the others before the root has written the mark
     throw;
   }
 }
@@ -333,6 +334,16 @@ void check_ranks(const config::RunConfig& config, const comm::Communicator& comm
           ranks, config.parallel.virtual_ranks);
 }
 
+// Before the run directory is touched: what cannot be trained leaves nothing behind.
+void check_memory(const config::RunConfig& config, const std::string& file, int ranks) {
+  const std::size_t needed = plan_memory(config, static_cast<std::size_t>(ranks), 0).total();
+  const std::size_t available = available_bytes();
+  require(needed < available,
+          "{}: the run needs {} a rank, this machine has {} left; lower train.micro_batch or the "
+          "model's size",
+          file, mebibytes(needed), mebibytes(available));
+}
+
 }  // namespace
 
 RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
@@ -340,6 +351,8 @@ RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
   const auto source = open_source(config);
   config::resolve(config, static_cast<std::size_t>(source->vocabulary()), source->fingerprint());
   check_ranks(config, communicator);
+  if (!std::filesystem::exists(directory_of(options, config) / "finished"))
+    check_memory(config, options.config.string(), communicator.size());
   return Run(options, std::move(config), *source, communicator).go();
 }
 

@@ -37,6 +37,10 @@ class BadRunConfiguration(CommandLineTest):
         self.change("context = 32", "context = 32\nvocabulary = 4096")
         self.refused("train", "run.toml", says=["model.vocabulary", "4096", "257"])
 
+    def test_more_memory_than_the_machine_has(self):
+        self.refused("train", "run.toml", "--out", "out", "--set", "model.width=65536", "--set", "model.heads=1024",
+                     "--set", "model.layers=100", says=["run.toml", "MiB", "micro_batch"])
+
     def test_set_of_an_unknown_key(self):
         self.refused("train", "run.toml", "--set", "model.widht=64", says=["--set model.widht=64", '"width"'])
 
@@ -169,7 +173,7 @@ class BadPoints(CommandLineTest):
 class BadManifest(CommandLineTest):
     MANIFEST = ('[study]\nname = "x"\n[base.model]\ncontext = 32\n[base.data]\ncorpus = "corpus"\n'
                 '[base.train]\nglobal_batch = 8\nprecision = "fp32"\n'
-                '[[size]]\nlayers = 1\nwidth = 32\n[[grid]]\nflops = [FLOPS]\n')
+                '[[size]]\nmodel = { layers = 1, width = 32 }\n[[grid]]\nbudgets = [FLOPS]\n')
 
     def plan(self, manifest, says):
         (self.folder / "manifest.toml").write_text(manifest)
