@@ -2,7 +2,7 @@
 //
 // The life of one: read_run_config (file and --set; syntax, types, ranges), then resolve (what the
 // corpus and the rest decide: vocabulary, steps, virtual ranks), then to_toml and run_id.
-// docs/files.md lists the keys.
+// docs/reference/run-toml.md lists the keys.
 #pragma once
 
 #include <cstdint>

@@ -2,8 +2,8 @@
 //
 //   require(ok, "…")        user input: always on, throws InputError (exit code 2, one line)
 //   ISOFLOP_EXPECT(ok)      programmer contract: on in debug builds, aborts with the place
-//   Error, CheckFailed      the world failed (exit 1), a run diverged or a check did not hold (exit
-//   3)
+//   Error                   the world failed (exit code 1)
+//   CheckFailed             a run diverged or a check did not hold (exit code 3)
 //
 // A message says what was seen, what is needed and what to do.
 #pragma once

@@ -22,9 +22,6 @@ class File {
  public:
   /// An empty file; what was at `path` is gone.
   static File create(const std::filesystem::path& path);
-  /// An empty file in memory, for save(): HDF5 does not get over a disk that is full, plain writes
-  /// do.
-  static File create_in_memory();
   static File open(const std::filesystem::path& path, Access access);
   ~File();
   File(File&&) noexcept = default;

@@ -1,11 +1,11 @@
 // Learning-rate schedules as pure functions of the tokens seen.
 //
 //   warm-up   linear from 0 to the peak over warmup_tokens
-//   cosine    from the peak to final_fraction x peak over the rest of the run (Loshchilov & Hutter
-//   2016) wsd       constant at the peak, then linear to final_fraction x peak over the last
-//   decay_fraction of the run
-//             (warm-up-stable-decay; Hu et al. 2024, Hagele et al. 2024). With decay_fraction 0 it
-//             never decays: a trunk.
+//   cosine    from the peak to final_fraction x peak over the rest of the run
+//             (Loshchilov & Hutter 2016)
+//   wsd       constant at the peak, then linear to final_fraction x peak over the last
+//             decay_fraction of the run (warm-up-stable-decay; Hu et al. 2024, Hagele et al.
+//             2024). With decay_fraction 0 it never decays: a trunk.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,6 @@
 // Where the time goes: seconds, calls and FLOP of each kind of work, collected by scoped regions.
 //
-//   profile::Scope scope(profile, profile::Region::matmul, flops);   // counts until the end of the
-//   block
+//   profile::Scope scope(profile, profile::Region::matmul, flops);  // until the end of the block
 //
 // Regions do not nest. A scope costs two clock readings (about 50 ns). A Profile belongs to one
 // thread.

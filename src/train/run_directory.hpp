@@ -1,8 +1,10 @@
 // The directory of one run: its files, its lock, its mark.
 //
-//   run.toml   resolved configuration        run.h5      record            checkpoint/   see
-//   checkpoint/ log        what the trainer said         lock        held while a process trains it
-//   finished | failed                        written last
+//   run.toml       resolved configuration       run_id    its hash, which claims the directory
+//   run.h5         record                       log       what the trainer said
+//   checkpoint/    see checkpoint/directory.hpp
+//   lock           held while a process trains it
+//   finished | failed    written last
 #pragma once
 
 #include <filesystem>
@@ -20,12 +22,10 @@ class RunDirectory {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path config() const { return path_ / "run.toml"; }
   std::filesystem::path record() const { return path_ / "run.h5"; }
-  std::filesystem::path log() const { return path_ / "log"; }
 
   bool is_finished() const;
 
-  /// Writes run.toml. InputError when the directory holds another run: its run.toml gives another
-  /// id.
+  /// Writes run_id and run.toml. InputError when the directory's run_id is another.
   void claim(const std::string& run_id, const std::string& config_text);
 
   /// One line of JSON, written whole or not at all; a `failed` of an earlier attempt goes.

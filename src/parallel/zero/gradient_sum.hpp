@@ -1,9 +1,10 @@
 // Sums the gradients of all virtual ranks along the fixed tree of parallel/layout, inside this rank
 // and then across ranks.
 //
-//   for each virtual rank of mine, in order:  float* g = sum.next();  ... add gradients to g ...;
-//   sum.finish_one(); sum.reduce_scatter(comm);    // sum.result(): complete inside this rank's
-//   shard sum.all_gather(comm);        // (ZeRO 0) complete everywhere
+//   for each virtual rank of mine, in order:
+//     float* g = sum.next();  ... add gradients to g ...;  sum.finish_one();
+//   sum.reduce_scatter(comm);    // sum.result(): complete inside this rank's shard
+//   sum.all_gather(comm);        // (ZeRO 0) complete everywhere
 //
 // Memory: log2 buffers of the padded size, and one bucket a subtree that other ranks hold. Nothing
 // is allocated after the constructor. reduce_scatter and all_gather are collective and block.
