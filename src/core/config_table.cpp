@@ -37,7 +37,7 @@ std::string describe(const toml::node& node) {
 std::string place(const std::string& document, const toml::node* node) {
   if (node == nullptr || node->source().begin.line == 0) return document;
   const auto& source = node->source();
-  const std::string path = source.path ? *source.path : document;
+  std::string path = source.path ? *source.path : document;
   if (path != document) return path;  // an assignment's origin
   return fmt::format("{}:{}", path, source.begin.line);
 }

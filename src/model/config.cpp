@@ -5,7 +5,8 @@
 namespace isoflop::model {
 
 std::size_t default_feed_forward(Activation activation, std::size_t width) {
-  return activation == Activation::gelu ? 4 * width : (8 * width + 3 * 64 - 1) / (3 * 64) * 64;
+  constexpr std::size_t kThird = 3 * std::size_t{64};  // 8 d / 3 in multiples of 64
+  return activation == Activation::gelu ? 4 * width : (8 * width + kThird - 1) / kThird * 64;
 }
 
 std::string problem(const ModelConfig& c) {
