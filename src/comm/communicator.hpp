@@ -76,8 +76,6 @@ class Communicator {
     std::abort();  // no transport comes back
   }
 
-  Transport& transport() { return *transport_; }
-
  private:
   std::unique_ptr<Transport> transport_;
 };

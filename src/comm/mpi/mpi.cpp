@@ -41,7 +41,6 @@ class MpiTransport final : public Transport {
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
-  MPI_Comm handle() const { return handle_; }
 
   void barrier() override { check(MPI_Barrier(handle_), "MPI_Barrier"); }
 
@@ -129,12 +128,6 @@ void end_mpi() { MPI_Finalize(); }
 
 std::unique_ptr<Transport> make_mpi_transport(MPI_Comm parent) {
   return std::make_unique<MpiTransport>(parent);
-}
-
-MPI_Comm mpi_handle(Communicator& communicator) {
-  auto* transport = dynamic_cast<MpiTransport*>(&communicator.transport());
-  if (transport == nullptr) throw Error("mpi_handle: the communicator is not an MPI one");
-  return transport->handle();
 }
 
 }  // namespace isoflop::comm
