@@ -6,6 +6,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
+#include "cli/on_all_ranks.hpp"
 #include "comm/world.hpp"
 #include "config/run_config.hpp"
 #include "device/runtime.hpp"
@@ -51,13 +52,15 @@ std::string table(const train::BenchResult& result) {
 }
 
 void bench(const Options& options) {
-  const auto config = config::read_run_config(options.config, options.sets);
   comm::World world;
   comm::Communicator communicator = world.communicator();
-  const device::Runtime runtime(static_cast<int>(config.train.threads));
-  const train::BenchResult result = train::bench(config, options.steps, communicator);
-  if (!communicator.is_root()) return;
-  print_result(table(result), to_json(result).dump(2) + "\n", options.json);
+  on_all_ranks(communicator, [&] {
+    const auto config = config::read_run_config(options.config, options.sets);
+    const device::Runtime runtime(static_cast<int>(config.train.threads));
+    const train::BenchResult result = train::bench(config, options.steps, communicator);
+    if (!communicator.is_root()) return;
+    print_result(table(result), to_json(result).dump(2) + "\n", options.json);
+  });
 }
 
 }  // namespace

@@ -1,11 +1,8 @@
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <memory>
-#include <thread>
 
 #include "cli/commands.hpp"
+#include "cli/on_all_ranks.hpp"
 #include "comm/world.hpp"
 #include "config/run_config.hpp"
 #include "core/error.hpp"
@@ -15,47 +12,18 @@
 namespace isoflop::cli {
 namespace {
 
-/// The run stopped on a signal and can go on; code 1 as for anything that is not done.
-class Stopped : public Error {
- public:
-  Stopped() : Error("stopped on a signal; start the same command again to go on") {}
-};
-
-// A rank that fails alone would leave the others waiting: every rank ends. Bad input is seen by all
-// and told by the root.
-template <class Action>
-void on_all_ranks(comm::Communicator& communicator, Action&& action) {
-  if (communicator.size() == 1) {
-    action();
-    return;
-  }
-  const auto end_all = [&](const char* message, int code, bool told_by_root) {
-    if (told_by_root && !communicator.is_root())
-      std::this_thread::sleep_for(std::chrono::seconds(2));
-    fmt::print(stderr, "isoflop: {}\n", message);
-    communicator.abort(code);
-  };
-  try {
-    action();
-  } catch (const Stopped&) {
-    throw;
-  } catch (const InputError& error) {
-    end_all(error.what(), 2, true);
-  } catch (const CheckFailed& error) {
-    end_all(error.what(), 3, true);
-  } catch (const std::exception& error) {
-    end_all(error.what(), 1, false);
-  }
-}
-
 void train(const train::RunOptions& options) {
   comm::World world;
   comm::Communicator communicator = world.communicator();
+  train::RunEnd end{};
   on_all_ranks(communicator, [&] {
     const auto config = config::read_run_config(options.config.string(), options.sets);
     const device::Runtime runtime(static_cast<int>(config.train.threads));
-    if (train::run(options, communicator) == train::RunEnd::stopped) throw Stopped();
+    end = train::run(options, communicator);
   });
+  // Code 1, as for anything that is not done; each rank saved and ends by itself.
+  if (end == train::RunEnd::stopped)
+    throw Error("stopped on a signal; start the same command again to go on");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "kernels/api/machine_peak.hpp"
 #include "model/cost.hpp"
 #include "train/memory.hpp"
+#include "train/ranks.hpp"
 #include "train/source.hpp"
 #include "train/trainer.hpp"
 
@@ -52,6 +53,7 @@ BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicat
   const Clock::time_point begin = Clock::now();
   const auto source = open_source(config);
   config::resolve(config, static_cast<std::size_t>(source->vocabulary()), source->fingerprint());
+  check_ranks(config, communicator.size());
   const auto trainer = make_trainer(config, *source, communicator);
   trainer->step();
   BenchResult result{};

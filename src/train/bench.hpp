@@ -27,7 +27,7 @@ struct BenchResult {
 };
 
 /// Runs `steps` timed steps after two warm-up ones. Collective; every rank gets the result of the
-/// slowest.
+/// slowest. InputError for what cannot be trained.
 BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicator& communicator);
 
 }  // namespace isoflop::train

@@ -15,6 +15,7 @@
 #include "record/run_record.hpp"
 #include "train/memory.hpp"
 #include "train/progress.hpp"
+#include "train/ranks.hpp"
 #include "train/run_directory.hpp"
 #include "train/snapshot.hpp"
 #include "train/source.hpp"
@@ -320,20 +321,6 @@ RunEnd Run::go() {
   }
 }
 
-// Rank counts that the configuration cannot be dealt to.
-void check_ranks(const config::RunConfig& config, const comm::Communicator& communicator) {
-  const std::int64_t ranks = communicator.size();
-  require(
-      config.parallel.data == 0 || config.parallel.data == ranks,
-      "parallel.data: seen {}, but {} ranks were started; start mpirun -n {} or leave the key out",
-      config.parallel.data, ranks, config.parallel.data);
-  require(ranks <= config.parallel.virtual_ranks,
-          "parallel.virtual_ranks: {} ranks were started, but the global batch has {} virtual "
-          "ranks; start fewer ranks or "
-          "raise train.global_batch",
-          ranks, config.parallel.virtual_ranks);
-}
-
 // Before the run directory is touched: what cannot be trained leaves nothing behind.
 void check_memory(const config::RunConfig& config, const std::string& file, int ranks) {
   const std::size_t needed = plan_memory(config, static_cast<std::size_t>(ranks), 0).total();
@@ -350,7 +337,7 @@ RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
   config::RunConfig config = config::read_run_config(options.config.string(), options.sets);
   const auto source = open_source(config);
   config::resolve(config, static_cast<std::size_t>(source->vocabulary()), source->fingerprint());
-  check_ranks(config, communicator);
+  check_ranks(config, communicator.size());
   if (!std::filesystem::exists(directory_of(options, config) / "finished"))
     check_memory(config, options.config.string(), communicator.size());
   return Run(options, std::move(config), *source, communicator).go();

@@ -3,9 +3,10 @@ import fcntl
 import json
 import resource
 import signal
+import subprocess
 import unittest
 
-from command_line import CommandLineTest, RUN
+from command_line import BINARY, CommandLineTest, RUN
 
 
 class BadRunConfiguration(CommandLineTest):
@@ -54,6 +55,16 @@ class BadRunConfiguration(CommandLineTest):
     def test_unknown_option_and_command(self):
         self.assertEqual(self.run_here("train", "run.toml", "--bogus").returncode, 2)
         self.assertEqual(self.run_here("trian").returncode, 2)
+
+
+class BadRanks(CommandLineTest):
+    def test_more_ranks_than_the_batch_can_be_dealt_to(self):
+        for command in (["train"], ["bench", "train"]):
+            with self.subTest(command):
+                done = subprocess.run(["mpirun", "--oversubscribe", "-n", "2", BINARY, *command, "run.toml", "--set",
+                                       "parallel.virtual_ranks=1"], cwd=self.folder, capture_output=True, text=True, timeout=100)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertEqual(done.stderr.count("isoflop: parallel.virtual_ranks: 2 ranks were started"), 1, done.stderr)
 
 
 class BadCorpus(CommandLineTest):

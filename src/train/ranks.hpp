@@ -1,0 +1,14 @@
+// Which numbers of ranks a configuration can be dealt to.
+#pragma once
+
+#include <cstdint>
+
+#include "config/run_config.hpp"
+
+namespace isoflop::train {
+
+/// InputError unless `ranks` is what parallel.data asks for (0 asks for nothing) and every rank
+/// gets a virtual rank. `config` is resolved. Comes before make_trainer(), which relies on it.
+void check_ranks(const config::RunConfig& config, std::int64_t ranks);
+
+}  // namespace isoflop::train
