@@ -99,6 +99,16 @@ std::string fit_name(const std::string& law, const std::string& method) {
   return method.empty() ? law : law + "-" + method;
 }
 
+// Files of an earlier collection: a fit that cannot be made any more, or a target that is trained
+// again, must not leave its old figures beside the new results. Fits that the manifest does not ask
+// for are the user's own.
+void remove_earlier(const Manifest& manifest, const SweepDirectory& directory) {
+  std::filesystem::remove(directory.prediction());
+  if (!manifest.fit) return;
+  for (const auto& [law, method] : fits_of(*manifest.fit))
+    std::filesystem::remove(directory.fit(fit_name(law, method)));
+}
+
 void fit_all(const FitRequest& request, const SweepDirectory& directory, Collection& collection) {
   for (const auto& [law_name, method] : fits_of(request)) {
     const std::string name = fit_name(law_name, method);
@@ -115,8 +125,7 @@ void fit_all(const FitRequest& request, const SweepDirectory& directory, Collect
       options.seed = static_cast<std::uint64_t>(request.seed);
       options.level = request.level;
       collection.fits.push_back({name, laws::fit(points, options)});
-      write_file_atomically(directory.path() / ("fit-" + name + ".json"),
-                            laws::to_json(collection.fits.back().fit));
+      write_file_atomically(directory.fit(name), laws::to_json(collection.fits.back().fit));
     } catch (const InputError& error) {
       collection.missing.push_back({name, error.what()});
     }
@@ -191,6 +200,7 @@ record::Results collect_results(const Plan& plan, const SweepDirectory& director
 }
 
 Collection collect(const Manifest& manifest, const Plan& plan, const SweepDirectory& directory) {
+  remove_earlier(manifest, directory);
   Collection collection;
   collection.results = collect_results(plan, directory, collection.without_record);
   if (!manifest.fit) return collection;

@@ -54,7 +54,7 @@ struct Collection {
 record::Results collect_results(const Plan& plan, const SweepDirectory& directory,
                                 std::vector<std::string>& without_record);
 
-/// All of it.
+/// All of it. What an earlier collection wrote goes first: a fit that fails now leaves no file.
 Collection collect(const Manifest& manifest, const Plan& plan, const SweepDirectory& directory);
 
 /// prediction.json, as docs/files.md has it.

@@ -37,6 +37,9 @@ class SweepDirectory {
   std::filesystem::path lock() const { return path_ / "lock"; }
   std::filesystem::path calibration() const { return path_ / "calibration.json"; }
   std::filesystem::path results() const { return path_ / "results.h5"; }
+  std::filesystem::path fit(const std::string& name) const {
+    return path_ / ("fit-" + name + ".json");
+  }
   std::filesystem::path prediction() const { return path_ / "prediction.json"; }
   std::filesystem::path run(const std::string& id) const { return path_ / "runs" / id; }
 

@@ -303,6 +303,21 @@ class Collection(SweepTest):
         self.assertEqual((row["status"], row["loss"]), ("stopped", None))
         self.assertEqual(collected["fits"]["chinchilla-approach3"]["points"]["used"], 8)
 
+    def test_no_figures_of_an_earlier_collection_stay(self):
+        self.study(self.STUDY)
+        self.train()
+        self.isoflop("sweep", "collect", "sweep")
+        runs = self.runs()
+        for label, run in runs.items():
+            if "-C" in label and not label.startswith("a-C2e8"):
+                (self.directory(run) / "finished").unlink()
+        (self.directory(runs["target"]) / "finished").unlink()
+        own = self.sweep / "fit-own.json"
+        own.write_text("{}")
+        self.isoflop("sweep", "collect", "sweep", code=2)
+        self.assertEqual(list(self.sweep.glob("fit-*.json")), [own])
+        self.assertFalse((self.sweep / "prediction.json").exists())
+
     def test_too_few_points_is_said_after_the_rest_is_written(self):
         self.study("[[grid]]\nsizes = ['a']\nbudgets = [2e8]\n[fit]\nlaws = ['chinchilla']\n")
         self.train()
