@@ -62,10 +62,16 @@ std::string checksum_of(const std::byte* data, std::size_t bytes) {
   return hex(hasher.value());
 }
 
+// Returns the largest id: a vectorised maximum costs nothing beside the copy.
 template <class Token>
-void copy_tokens(const std::byte* from, std::int64_t index, std::span<std::int32_t> to) {
+Token copy_tokens(const std::byte* from, std::int64_t index, std::span<std::int32_t> to) {
   const Token* tokens = reinterpret_cast<const Token*>(from) + index;
-  for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<std::int32_t>(tokens[i]);
+  Token largest = 0;
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    to[i] = static_cast<std::int32_t>(tokens[i]);
+    largest = std::max(largest, tokens[i]);
+  }
+  return largest;
 }
 
 }  // namespace
@@ -103,7 +109,7 @@ void Corpus::map_shards(const std::filesystem::path& directory, bool verify) {
         const std::string path = directory / shard.file;
         const std::int64_t bytes = shard.tokens * description_.token_bytes;
         const std::byte* data = map_file(path, bytes);
-        shards_[source][split].push_back({data, bytes, first});
+        shards_[source][split].push_back({data, bytes, first, path});
         first += shard.tokens;
         if (verify) {
           require_checksum(path, checksum_of(data, static_cast<std::size_t>(bytes)),
@@ -148,11 +154,14 @@ void Corpus::read(std::size_t source, Split split, std::int64_t first,
     const std::int64_t index = first - shard->first;
     const std::int64_t there = shard->bytes / description_.token_bytes - index;
     const std::size_t count = std::min(tokens.size(), static_cast<std::size_t>(there));
-    if (description_.token_bytes == 2) {
-      copy_tokens<std::uint16_t>(shard->data, index, tokens.first(count));
-    } else {
-      copy_tokens<std::uint32_t>(shard->data, index, tokens.first(count));
-    }
+    const std::uint32_t largest =
+        description_.token_bytes == 2
+            ? copy_tokens<std::uint16_t>(shard->data, index, tokens.first(count))
+            : copy_tokens<std::uint32_t>(shard->data, index, tokens.first(count));
+    require(largest < static_cast<std::uint32_t>(description_.vocabulary),
+            "{}: holds token {}, the vocabulary has {}: the corpus is damaged; run `isoflop data "
+            "prepare` again",
+            shard->path, largest, description_.vocabulary);
     tokens = tokens.subspan(count);
     first += static_cast<std::int64_t>(count);
     ++shard;

@@ -5,7 +5,8 @@
 //
 // open() checks corpus.json, the size of every shard, the tokenizer file and, up to
 // kVerifiedBytes of shards, every shard's checksum (XXH3 reads about 10 GB/s from the page cache);
-// `isoflop data inspect` verifies corpora of any size.
+// `isoflop data inspect` verifies corpora of any size. read() checks every id it copies against the
+// vocabulary, because kernels index tables by it.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +43,8 @@ class Corpus {
     return description_.sources[source].splits[split].tokens;
   }
 
-  /// Copies tokens first .. first + tokens.size() - 1 of a source's split. They must exist.
+  /// Copies tokens first .. first + tokens.size() - 1 of a source's split. They must exist. Throws
+  /// InputError, naming the shard, for an id that the vocabulary does not have.
   void read(std::size_t source, Split split, std::int64_t first,
             std::span<std::int32_t> tokens) const;
 
@@ -51,6 +53,7 @@ class Corpus {
     const std::byte* data;
     std::int64_t bytes;
     std::int64_t first;  // index of its first token in the split
+    std::string path;
   };
 
   Corpus() = default;

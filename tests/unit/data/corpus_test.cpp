@@ -54,6 +54,24 @@ TEST_F(CorpusTest, ReadsBackWhatWasWritten) {
   EXPECT_EQ(tokens[0], 39 * 3);
 }
 
+// As in a damaged corpus that is too large to be verified when it is opened.
+TEST_F(CorpusTest, RefusesATokenThatTheVocabularyLacks) {
+  std::vector<std::uint16_t> train = test::ramp(100, 0, 1);
+  train[40] = 257;
+  test::write_small_corpus(path(), {{"a", train, test::ramp(40, 0, 3)}}, 32);
+  const auto corpus = Corpus::open(path());
+  std::vector<std::int32_t> tokens(40);
+  corpus->read(0, kTrain, 0, tokens);
+  try {
+    tokens.resize(41);
+    corpus->read(0, kTrain, 0, tokens);
+    ADD_FAILURE() << "it was read";
+  } catch (const InputError& error) {
+    const std::string message = error.what();
+    EXPECT_NE(message.find("a-train-32.bin: holds token 257"), std::string::npos) << message;
+  }
+}
+
 TEST_F(CorpusTest, RefusesADirectoryWithoutACorpus) {
   std::filesystem::remove(path() / kCorpusFileName);
   EXPECT_NE(refusal().find("no corpus here"), std::string::npos) << refusal();
