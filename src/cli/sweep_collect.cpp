@@ -32,31 +32,42 @@ std::string run_table(const record::Results& results) {
 }
 
 std::string target_text(const experiment::TargetCheck& target) {
-  std::string text =
-      fmt::format("target: N {}, D {}, C {:.3e} FLOP (6ND)\n  predicted by {}: {:.4f} nats/token",
-                  laws::short_count(target.params), laws::short_count(target.tokens), target.flops,
-                  target.fit, target.prediction.loss);
-  if (const auto& interval = target.prediction.interval) {
-    text += fmt::format(" ({:.0f}% interval {:.4f} to {:.4f}: {})", 100 * interval->level,
-                        interval->low, interval->high, interval->covers);
+  std::string text = fmt::format(
+      "target: N {}, D {}, C {:.3e} FLOP (6ND)\n"
+      "  predicted  {:.4f} nats/token by {}\n",
+      laws::short_count(target.params), laws::short_count(target.tokens), target.flops,
+      target.prediction.loss, target.fit);
+  const auto& interval = target.prediction.interval;
+  if (interval) {
+    text += fmt::format("  interval   {:.4f} to {:.4f} ({:.0f}%: {})\n", interval->low,
+                        interval->high, 100 * interval->level, interval->covers);
   }
-  if (!target.measured) return text + "\n  not measured: the target has not finished\n";
-  text += fmt::format("\n  measured: {:.4f} nats/token, error of the prediction {:+.2f}%",
-                      *target.measured, target.error_percent());
-  if (target.prediction.interval)
-    text += target.is_inside() ? ", inside the interval" : ", outside the interval";
-  return text + "\n";
+  if (!target.measured) return text + "  measured   not yet: the target has not finished\n";
+  text += fmt::format("  measured   {:.4f} nats/token{}\n", *target.measured,
+                      !interval            ? ""
+                      : target.is_inside() ? ", inside the interval"
+                                           : ", outside the interval");
+  return text + fmt::format("  error      {:+.2f}% of the measured loss\n", target.error_percent());
 }
 
-std::string describe(const Collection& collection) {
+std::string written_text(const Collection& collection, const experiment::SweepDirectory& sweep) {
+  std::string text = "written:\n  " + sweep.results().string() + "\n";
+  for (const auto& fit : collection.fits) text += "  " + sweep.fit(fit.name).string() + "\n";
+  if (collection.target && collection.target->measured)
+    text += "  " + sweep.prediction().string() + "\n";
+  return text;
+}
+
+std::string describe(const Collection& collection, const experiment::SweepDirectory& sweep) {
   std::string text = run_table(collection.results);
   if (!collection.without_record.empty())
     text += fmt::format("{} runs have not begun\n", collection.without_record.size());
   for (const auto& fit : collection.fits) text += "\n" + laws::describe(fit.fit);
   for (const auto& missing : collection.missing)
     text += fmt::format("\nno fit {}: {}\n", missing.name, missing.reason);
-  if (collection.target) text += "\n" + target_text(*collection.target);
-  return text;
+  text += "\n" + std::string(72, '=') + "\n";
+  if (collection.target) text += target_text(*collection.target);
+  return text + written_text(collection, sweep);
 }
 
 std::string json_text(const Collection& collection) {
@@ -84,7 +95,7 @@ std::string json_text(const Collection& collection) {
 void collect(const SweepOptions& options) {
   const Sweep sweep = open_sweep(options.study, options.out);
   const Collection collection = experiment::collect(sweep.manifest, sweep.plan, sweep.directory);
-  print_result(describe(collection), json_text(collection), options.json);
+  print_result(describe(collection, sweep.directory), json_text(collection), options.json);
   for (const auto& missing : collection.missing)
     throw InputError(fmt::format("{}: {}", missing.name, missing.reason));
 }

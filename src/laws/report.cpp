@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+#include <utility>
 
 #include "laws/law.hpp"
 
@@ -49,14 +51,32 @@ std::string ranges(const Fit& fit) {
                      fit.flops.high);
 }
 
-std::string points_line(const Fit& fit) {
-  std::string text = fmt::format("points     {} used ({})\n", fit.used, ranges(fit));
+// A line for each reason; the JSON has every point.
+std::string left_out_lines(const Fit& fit) {
+  std::vector<std::pair<const LeftOut*, std::size_t>> groups;  // the first point, their number
+  for (const LeftOut& point : fit.left_out) {
+    const auto same = std::ranges::find_if(
+        groups, [&](const auto& group) { return group.first->reason == point.reason; });
+    if (same == groups.end())
+      groups.push_back({&point, 1});
+    else
+      ++same->second;
+  }
   constexpr std::size_t kShown = 5;
-  for (std::size_t k = 0; k < std::min(kShown, fit.left_out.size()); ++k)
-    text += fmt::format("left out   {}: {}\n", fit.left_out[k].name, fit.left_out[k].reason);
-  if (fit.left_out.size() > kShown)
-    text += fmt::format("left out   {} more (see the JSON)\n", fit.left_out.size() - kShown);
+  std::string text;
+  std::size_t shown = 0;
+  for (const auto& [first, count] : std::span(groups).first(std::min(kShown, groups.size()))) {
+    text += count == 1 ? fmt::format("left out   {}: {}\n", first->name, first->reason)
+                       : fmt::format("left out   {} points: {}\n", count, first->reason);
+    shown += count;
+  }
+  if (shown < fit.left_out.size())
+    text += fmt::format("left out   {} more (see the JSON)\n", fit.left_out.size() - shown);
   return text;
+}
+
+std::string points_lines(const Fit& fit) {
+  return fmt::format("points     {} used ({})\n", fit.used, ranges(fit)) + left_out_lines(fit);
 }
 
 std::string quality(const Fit& fit) {
@@ -113,7 +133,7 @@ std::string describe(const Fit& fit) {
   std::string text = fmt::format("{}  {}", fit.law, find_law(fit.law).formula);
   if (!fit.variable.empty()) text += fmt::format(", X = {}", fit.variable);
   text += fmt::format("   [{}]\n\n", fit.method);
-  text += table(fit) + budgets(fit) + "\n" + points_line(fit) + quality(fit);
+  text += table(fit) + budgets(fit) + "\n" + points_lines(fit) + quality(fit);
   if (fit.draws.asked > 0)
     text += fmt::format("intervals  {} bootstrap draws of {} units, seed {}\n",
                         fit.draws.rows.size(), fit.draws.clusters, fit.seed);

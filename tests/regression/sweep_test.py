@@ -281,7 +281,8 @@ class Collection(SweepTest):
         self.study(self.STUDY)
         self.train()
         done = self.isoflop("sweep", "collect", "sweep")
-        for text in ("a-C2e8-s1", "approach3", "target: N", "measured:", "error of the prediction", "the interval"):
+        for text in ("a-C2e8-s1", "approach3", "target: N", "measured ", "% of the measured loss", "the interval",
+                     "left out   3 points: it is a trunk", "sweep/prediction.json", "sweep/fit-chinchilla-approach3.json"):
             self.assertIn(text, done.stdout)
         prediction = json.loads((self.sweep / "prediction.json").read_text())
         target = json.loads((self.directory(self.runs()["target"]) / "finished").read_text())
