@@ -81,6 +81,7 @@ class Run {
   std::optional<record::RunRecord> record_;  // root only
   Clock::time_point begin_ = Clock::now();
   double previous_seconds_ = 0.0;
+  std::int64_t step_under_way_ = 0;  // or just done, while it is evaluated
 };
 
 std::filesystem::path directory_of(const RunOptions& options, const config::RunConfig& config) {
@@ -91,12 +92,8 @@ std::filesystem::path directory_of(const RunOptions& options, const config::RunC
 std::unique_ptr<RunDirectory> open_directory(const std::filesystem::path& path,
                                              const config::RunConfig& config,
                                              const comm::Communicator& communicator) {
-  std::unique_ptr<RunDirectory> directory;
-  if (communicator.is_root()) {
-    directory = std::make_unique<RunDirectory>(path);
-    directory->claim(config::run_id(config), config::to_toml(config));
-  }
-  return directory;
+  if (!communicator.is_root()) return nullptr;
+  return std::make_unique<RunDirectory>(path, config::run_id(config));
 }
 
 Run::Run(const RunOptions& options, config::RunConfig config, const data::TokenSource& source,
@@ -183,7 +180,7 @@ double Run::predict_seconds() {
 }
 
 void Run::start_or_resume() {
-  const auto own = latest_snapshot(path_);
+  const auto own = latest_snapshot(path_, communicator_);
   if (own) {
     resume_snapshot(*own, config_, *trainer_, communicator_);
   } else if (!options_.branch_from.empty()) {
@@ -192,6 +189,7 @@ void Run::start_or_resume() {
   const double predicted = predict_seconds();
   progress_.say(fmt::format("time predicted: {:.0f} s", predicted));
   if (!is_root()) return;
+  directory_->begin(config::to_toml(config_));  // from here on nothing is refused
   if (own) {
     record_ =
         record::RunRecord::resume(directory_->record(), facts(predicted), trainer_->step_count());
@@ -228,6 +226,12 @@ void Run::save() {
   const Scope scope(trainer_->profile(), Region::checkpoint);
   if (is_root()) record_->flush();
   save_snapshot(path_, config_, *trainer_, communicator_);
+  if (!is_root()) return;
+  try {
+    prune_snapshots(path_, config_);
+  } catch (const std::exception& error) {  // the state is safe; room may be missing later
+    progress_.say(fmt::format("warning: an old checkpoint cannot be removed: {}", error.what()));
+  }
 }
 
 void Run::after_step(const StepResult& result) {
@@ -262,13 +266,14 @@ void Run::finish() {
                    .peak_memory_bytes = static_cast<std::int64_t>(peak_resident_bytes()),
                    .wall_seconds = seconds()},
                   profile_rows());
-  directory_->mark_finished(
-      fmt::format("{{\"step\": {}, \"loss\": {}}}", trainer_->step_count(), loss));
+  directory_->mark_finished(trainer_->step_count(), loss);
 }
 
 RunEnd Run::train() {
   const StopSignal stop;
+  step_under_way_ = trainer_->step_count();
   while (trainer_->step_count() < config_.steps) {
+    step_under_way_ = trainer_->step_count() + 1;
     after_step(trainer_->step());
     const std::int64_t signal = communicator_.maximum(stop.received());
     if (signal == 0 || trainer_->step_count() == config_.steps) continue;
@@ -286,10 +291,11 @@ RunEnd Run::train() {
 void Run::record_failure(const std::string& reason) {
   progress_.say("failed: " + reason);
   if (!is_root()) return;
-  record_->event({trainer_->step_count() + 1, seconds(), "failed", reason});
-  record_->finish({.status = "failed", .wall_seconds = seconds()}, profile_rows());
-  directory_->mark_failed(
-      fmt::format("{{\"step\": {}, \"reason\": \"{}\"}}", trainer_->step_count() + 1, reason));
+  if (record_) {
+    record_->event({step_under_way_, seconds(), "failed", reason});
+    record_->finish({.status = "failed", .wall_seconds = seconds()}, profile_rows());
+  }
+  directory_->mark_failed(step_under_way_, reason);
 }
 
 std::vector<record::ProfileRow> Run::profile_rows() const {
@@ -311,8 +317,8 @@ RunEnd Run::go() {
   }
   say_plan();
   trainer_ = make_trainer(config_, source_, communicator_);
-  start_or_resume();
   try {
+    start_or_resume();
     return train();
   } catch (const CheckFailed& error) {
     record_failure(error.what());
@@ -338,8 +344,12 @@ RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
   const auto source = open_source(config);
   config::resolve(config, static_cast<std::size_t>(source->vocabulary()), source->fingerprint());
   check_ranks(config, communicator.size());
-  if (!std::filesystem::exists(directory_of(options, config) / "finished"))
+  const std::filesystem::path directory = directory_of(options, config);
+  const bool goes_on = latest_snapshot(directory, communicator).has_value();
+  if (!std::filesystem::exists(directory / "finished")) {
     check_memory(config, options.config.string(), communicator.size());
+    if (!goes_on && !options.branch_from.empty()) check_branch(options.branch_from, config);
+  }
   return Run(options, std::move(config), *source, communicator).go();
 }
 

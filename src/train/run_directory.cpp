@@ -1,6 +1,8 @@
 #include "train/run_directory.hpp"
 
-#include "config/run_config.hpp"
+#include <nlohmann/json.hpp>
+#include <utility>
+
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 
@@ -14,33 +16,35 @@ std::filesystem::path made(const std::filesystem::path& path) {
   return path;
 }
 
+std::string line(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
 }  // namespace
 
-RunDirectory::RunDirectory(const std::filesystem::path& path)
-    : path_(made(path)), lock_(path_ / "lock") {}
+RunDirectory::RunDirectory(const std::filesystem::path& path, std::string run_id)
+    : path_(made(path)), run_id_(std::move(run_id)), lock_(path_ / "lock") {
+  if (!std::filesystem::exists(path_ / "run_id")) return;
+  const std::string held = read_file(path_ / "run_id");
+  require(held == run_id_ + "\n",
+          "{}: holds run {}, this configuration is run {}; choose another --out", path_.string(),
+          held.substr(0, held.find('\n')), run_id_);
+}
 
 bool RunDirectory::is_finished() const { return std::filesystem::exists(path_ / "finished"); }
 
-void RunDirectory::claim(const std::string& run_id, const std::string& config_text) {
-  const std::filesystem::path mark = path_ / "run_id";
-  if (std::filesystem::exists(mark)) {
-    const std::string held = read_file(mark);
-    require(held == run_id + "\n",
-            "{}: holds run {}, this configuration is run {}; choose another --out", path_.string(),
-            held.substr(0, held.find('\n')), run_id);
-  } else {
-    write_file_atomically(mark, run_id + "\n");
-  }
+void RunDirectory::begin(const std::string& config_text) {
+  write_file_atomically(path_ / "run_id", run_id_ + "\n");
   write_file_atomically(config(), config_text);
-}
-
-void RunDirectory::mark_finished(const std::string& text) {
   std::filesystem::remove(path_ / "failed");
-  write_file_atomically(path_ / "finished", text + "\n");
 }
 
-void RunDirectory::mark_failed(const std::string& text) {
-  write_file_atomically(path_ / "failed", text + "\n");
+void RunDirectory::mark_finished(std::int64_t step, double loss) {
+  write_file_atomically(path_ / "finished", line({{"step", step}, {"loss", loss}}));
+}
+
+void RunDirectory::mark_failed(std::int64_t step, const std::string& reason) {
+  write_file_atomically(path_ / "failed", line({{"step", step}, {"reason", reason}}));
 }
 
 }  // namespace isoflop::train

@@ -7,6 +7,7 @@
 //   finished | failed    written last
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -16,8 +17,9 @@ namespace isoflop::train {
 
 class RunDirectory {
  public:
-  /// Makes the directory if needed and takes its lock. InputError when another process holds it.
-  explicit RunDirectory(const std::filesystem::path& path);
+  /// Makes the directory if needed and takes its lock. InputError when another process holds it or
+  /// its run_id is another. Claims nothing yet, so that a run refused later leaves it free.
+  RunDirectory(const std::filesystem::path& path, std::string run_id);
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path config() const { return path_ / "run.toml"; }
@@ -25,15 +27,16 @@ class RunDirectory {
 
   bool is_finished() const;
 
-  /// Writes run_id and run.toml. InputError when the directory's run_id is another.
-  void claim(const std::string& run_id, const std::string& config_text);
+  /// Writes run_id and run.toml; a `failed` of an earlier attempt goes. Before run.h5 is made.
+  void begin(const std::string& config_text);
 
-  /// One line of JSON, written whole or not at all; a `failed` of an earlier attempt goes.
-  void mark_finished(const std::string& text);
-  void mark_failed(const std::string& text);
+  /// Each mark is one line of JSON, written whole or not at all.
+  void mark_finished(std::int64_t step, double loss);
+  void mark_failed(std::int64_t step, const std::string& reason);
 
  private:
   std::filesystem::path path_;
+  std::string run_id_;
   FileLock lock_;
 };
 

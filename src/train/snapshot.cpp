@@ -1,8 +1,10 @@
 #include "train/snapshot.hpp"
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "checkpoint/directory.hpp"
 #include "checkpoint/load.hpp"
@@ -40,6 +42,21 @@ Value scalar(const hdf5::Attributes& scalars, const char* name,
   return std::get<Value>(*value);
 }
 
+void check_branch(const hdf5::Attributes& scalars, const std::filesystem::path& checkpoint,
+                  const config::RunConfig& config) {
+  const auto trunk = scalar<std::string>(scalars, "trunk", checkpoint);
+  require(trunk == config::trunk_id(config),
+          "{}: is of trunk {}, this run has trunk {}: they differ in more than tokens and decay",
+          checkpoint.string(), trunk, config::trunk_id(config));
+  const auto tokens = scalar<std::int64_t>(scalars, "tokens", checkpoint);
+  const auto trunk_stable = scalar<std::int64_t>(scalars, "stable_tokens", checkpoint);
+  const std::int64_t limit = std::min(trunk_stable, stable_tokens(config));
+  require(tokens <= limit,
+          "{}: was taken after {} tokens, needed at most {}, where the first of the two runs "
+          "begins to decay",
+          checkpoint.string(), tokens, limit);
+}
+
 }  // namespace
 
 void save_snapshot(const std::filesystem::path& run_directory, const config::RunConfig& config,
@@ -53,7 +70,9 @@ void save_snapshot(const std::filesystem::path& run_directory, const config::Run
                                     {"config", config::to_toml(config)}};
   checkpoint::save(checkpoint::step_directory(run_directory, step), communicator, state_of(trainer),
                    scalars);
-  if (!communicator.is_root()) return;
+}
+
+void prune_snapshots(const std::filesystem::path& run_directory, const config::RunConfig& config) {
   const auto& kept = config.checkpoint.at_tokens;
   checkpoint::prune(
       run_directory, static_cast<std::size_t>(config.checkpoint.keep), [&](std::int64_t saved) {
@@ -61,8 +80,16 @@ void save_snapshot(const std::filesystem::path& run_directory, const config::Run
       });
 }
 
-std::optional<std::filesystem::path> latest_snapshot(const std::filesystem::path& run_directory) {
-  return checkpoint::latest(run_directory);
+std::optional<std::filesystem::path> latest_snapshot(const std::filesystem::path& run_directory,
+                                                     comm::Communicator& communicator) {
+  std::int64_t step = -1;
+  if (communicator.is_root()) {
+    const std::vector<std::int64_t> steps = checkpoint::complete_steps(run_directory);
+    if (!steps.empty()) step = steps.back();
+  }
+  communicator.broadcast(std::span(&step, 1), 0);
+  if (step < 0) return std::nullopt;
+  return checkpoint::step_directory(run_directory, step);
 }
 
 void resume_snapshot(const std::filesystem::path& checkpoint, const config::RunConfig& config,
@@ -77,18 +104,12 @@ void resume_snapshot(const std::filesystem::path& checkpoint, const config::RunC
 void branch_snapshot(const std::filesystem::path& checkpoint, const config::RunConfig& config,
                      Trainer& trainer, comm::Communicator& communicator) {
   const hdf5::Attributes scalars = checkpoint::load(checkpoint, communicator, state_of(trainer));
-  const auto trunk = scalar<std::string>(scalars, "trunk", checkpoint);
-  require(trunk == config::trunk_id(config),
-          "{}: is of trunk {}, this run has trunk {}: they differ in more than tokens and decay",
-          checkpoint.string(), trunk, config::trunk_id(config));
-  const auto tokens = scalar<std::int64_t>(scalars, "tokens", checkpoint);
-  const auto trunk_stable = scalar<std::int64_t>(scalars, "stable_tokens", checkpoint);
-  const std::int64_t limit = std::min(trunk_stable, stable_tokens(config));
-  require(tokens <= limit,
-          "{}: was taken after {} tokens, needed at most {}, where the first of the two runs "
-          "begins to decay",
-          checkpoint.string(), tokens, limit);
+  check_branch(scalars, checkpoint, config);
   trainer.restore(scalar<std::int64_t>(scalars, "step", checkpoint));
+}
+
+void check_branch(const std::filesystem::path& checkpoint, const config::RunConfig& config) {
+  check_branch(checkpoint::read_contents(checkpoint).scalars, checkpoint, config);
 }
 
 }  // namespace isoflop::train

@@ -10,13 +10,18 @@
 
 namespace isoflop::train {
 
-/// Saves the trainer's state as RUN_DIR/checkpoint/step-<n> and removes regular ones beyond
-/// config.checkpoint.keep; those at config.checkpoint.at_tokens stay. Collective.
+/// Saves the trainer's state as RUN_DIR/checkpoint/step-<n>. Collective.
 void save_snapshot(const std::filesystem::path& run_directory, const config::RunConfig& config,
                    Trainer& trainer, comm::Communicator& communicator);
 
-/// The newest complete checkpoint of a run directory.
-std::optional<std::filesystem::path> latest_snapshot(const std::filesystem::path& run_directory);
+/// Removes regular checkpoints beyond config.checkpoint.keep; those at config.checkpoint.at_tokens
+/// stay. The root alone calls it. Throws what the file system says.
+void prune_snapshots(const std::filesystem::path& run_directory, const config::RunConfig& config);
+
+/// The newest complete checkpoint of a run directory, as the root sees it: on a network file system
+/// ranks may disagree. Collective.
+std::optional<std::filesystem::path> latest_snapshot(const std::filesystem::path& run_directory,
+                                                     comm::Communicator& communicator);
 
 /// Continues this very run from its own checkpoint. Collective. InputError when it is another
 /// run's.
@@ -28,5 +33,8 @@ void resume_snapshot(const std::filesystem::path& checkpoint, const config::RunC
 /// that does not hold.
 void branch_snapshot(const std::filesystem::path& checkpoint, const config::RunConfig& config,
                      Trainer& trainer, comm::Communicator& communicator);
+
+/// What branch_snapshot() refuses, as far as it shows without reading the tensors.
+void check_branch(const std::filesystem::path& checkpoint, const config::RunConfig& config);
 
 }  // namespace isoflop::train

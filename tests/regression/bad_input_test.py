@@ -140,9 +140,33 @@ class BadRunDirectory(CommandLineTest):
         done = self.run_here("train", "run.toml", "--out", "out")
         self.assertEqual(done.returncode, 0, done.stderr)
         checkpoint = next((self.folder / "out/checkpoint").glob("step-*"))
-        done = self.run_here("train", "run.toml", "--out", "new", "--from", checkpoint, "--set", "model.width=64")
-        self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn(str(checkpoint), done.stderr)
+        for value in ("model.width=64", "train.seed=2"):
+            self.refused("train", "run.toml", "--out", "new", "--from", checkpoint, "--set", value, says=[str(checkpoint), "trunk"])
+        self.refused("train", "run.toml", "--out", "new", "--from", "nowhere", says=["nowhere"])
+        self.assertFalse((self.folder / "new").exists())
+
+    def test_a_run_refused_while_it_loads_leaves_the_directory_free(self):
+        wsd = ["--set", "schedule.name=wsd", "--set", "checkpoint.at_tokens=[8192]"]
+        self.assertEqual(self.run_here("train", "run.toml", "--out", "trunk", *wsd).returncode, 0)
+        checkpoint = self.folder / "trunk/checkpoint/step-32"
+        state = bytearray((checkpoint / "state.h5").read_bytes())
+        state[-5000:-4000] = bytes(1000)
+        (checkpoint / "state.h5").write_bytes(state)
+        branch = ["train", "run.toml", "--out", "new", *wsd, "--set", "train.tokens=32768"]
+        done = self.run_here(*branch, "--from", checkpoint)
+        self.assertEqual(done.returncode, 2, (done.stdout, done.stderr))
+        self.assertIn("checksum", done.stderr)
+        done = self.run_here(*branch, "--set", "train.seed=2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_an_old_checkpoint_that_cannot_be_removed_is_a_warning(self):
+        kept = self.folder / "out/checkpoint/step-half/complete/file"
+        kept.parent.mkdir(parents=True)
+        kept.touch()
+        done = self.run_here("train", "run.toml", "--out", "out")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("warning: an old checkpoint cannot be removed", done.stdout)
+        self.assertIn("step-half", done.stdout)
 
     def test_disk_full_while_saving_leaves_the_checkpoint_before_valid(self):
         start = ["train", "run.toml", "--out", "out", "--set", "checkpoint.every_tokens=4096"]
