@@ -52,8 +52,9 @@ class TemporaryFolder {
   fs::path path_;
 };
 
-// Tokens a second of a few steps in a process like the run's own.
-std::optional<double> measure_rate(const config::RunConfig& config) {
+// Tokens a second of a few steps in a process like the run's own; nothing, and why in `failure`,
+// when there is no figure.
+std::optional<double> measure_rate(const config::RunConfig& config, std::string& failure) {
   constexpr const char* kSteps = "3";
   const TemporaryFolder folder;
   const fs::path run = folder.path() / "run.toml";
@@ -66,9 +67,16 @@ std::optional<double> measure_rate(const config::RunConfig& config) {
       {{"OMP_NUM_THREADS", std::to_string(config.train.threads)}, {"OMP_PROC_BIND", "false"}},
       folder.path() / "log");
   const experiment::ProcessEnd end = child.wait();
-  if (end.code != 0 || end.signal != 0) return std::nullopt;
+  if (end.code != 0 || end.signal != 0) {
+    failure =
+        fmt::format("{}: {}", end.text(), experiment::last_line(folder.path() / "log"));
+    return std::nullopt;
+  }
   const auto json = nlohmann::json::parse(read_file(figures), nullptr, false);
-  if (!json.is_object() || !json.contains("tokens_per_second")) return std::nullopt;
+  if (!json.is_object() || !json.contains("tokens_per_second")) {
+    failure = "it wrote no tokens_per_second";
+    return std::nullopt;
+  }
   return json["tokens_per_second"].get<double>();
 }
 
@@ -102,7 +110,12 @@ Sweep open_sweep(const std::string& study, const std::string& out) {
 
 void predict_seconds(Sweep& sweep) {
   experiment::Rates rates(sweep.directory.calibration());
-  experiment::predict_seconds(sweep.plan, rates, measure_rate);
+  std::string failure;
+  experiment::predict_seconds(sweep.plan, rates, [&failure](const config::RunConfig& config) {
+    return measure_rate(config, failure);
+  });
+  if (!failure.empty())
+    sweep.plan.notes.push_back("isoflop bench train, which measures the speed, failed: " + failure);
 }
 
 std::size_t jobs_or_cores(std::size_t jobs, const experiment::Plan& plan) {

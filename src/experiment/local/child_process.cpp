@@ -100,6 +100,13 @@ ProcessEnd ChildProcess::wait() const {
   return end_of(status);
 }
 
+std::string last_line(const std::filesystem::path& log) {
+  if (!std::filesystem::exists(log)) return "";
+  std::string text = read_file(log);
+  text.erase(text.find_last_not_of(" \n\r") + 1);
+  return text.substr(text.rfind('\n') + 1);
+}
+
 std::filesystem::path own_program() { return std::filesystem::read_symlink("/proc/self/exe"); }
 
 }  // namespace isoflop::experiment

@@ -47,6 +47,9 @@ class ChildProcess {
   pid_t pid_;
 };
 
+/// What a process said last: the last line of its log that is not blank; empty: nothing.
+std::string last_line(const std::filesystem::path& log);
+
 /// The running program itself.
 std::filesystem::path own_program();
 

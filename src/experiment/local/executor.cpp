@@ -51,13 +51,6 @@ class SignalCounter {
   std::array<struct sigaction, kSignals.size()> before_{};
 };
 
-std::string last_line(const std::filesystem::path& file) {
-  if (!std::filesystem::exists(file)) return "";
-  std::string text = read_file(file);
-  text.erase(text.find_last_not_of(" \n\r") + 1);
-  return text.substr(text.rfind('\n') + 1);
-}
-
 class Manager {
  public:
   Manager(const Plan& plan, const SweepDirectory& directory, const ExecutorOptions& options)
