@@ -1,6 +1,6 @@
 #include "experiment/progress.hpp"
 
-#include <algorithm>
+#include <vector>
 
 #include "core/error.hpp"
 #include "record/run_reader.hpp"
@@ -11,16 +11,15 @@ std::optional<RunProgress> read_progress(const std::filesystem::path& run_direct
   constexpr std::size_t kLately = 50;  // steps
   const std::filesystem::path file = run_directory / "run.h5";
   if (!std::filesystem::exists(file)) return std::nullopt;
-  record::RunData data;
+  std::vector<record::TrainRow> steps;
   try {
-    data = record::read_run(file);
+    steps = record::read_last_steps(file, kLately);
   } catch (const Error&) {
     return std::nullopt;  // it is just being made or replaced
   }
-  if (data.train.empty()) return std::nullopt;
-  const record::TrainRow& last = data.train.back();
-  const record::TrainRow& before =
-      data.train[data.train.size() - std::min(kLately, data.train.size())];
+  if (steps.empty()) return std::nullopt;
+  const record::TrainRow& before = steps.front();
+  const record::TrainRow& last = steps.back();
   RunProgress progress{last.step, last.loss, 0};
   if (last.seconds > before.seconds) {
     progress.tokens_per_second =

@@ -83,12 +83,12 @@ void Column::overwrite(std::size_t row, std::span<const std::byte> packed) {
                where_);
 }
 
-std::vector<std::byte> Column::read(std::size_t rows) const {
-  ISOFLOP_EXPECT(rows <= size_);
-  std::vector<std::byte> packed(rows * row_bytes_);
-  if (rows == 0) return packed;
-  ISOFLOP_HDF5(H5Dread(dataset_.id(), memory_.id(), line(rows, where_).id(), select(0, rows).id(),
-                       H5P_DEFAULT, packed.data()),
+std::vector<std::byte> Column::read(std::size_t row, std::size_t count) const {
+  ISOFLOP_EXPECT(row + count <= size_);
+  std::vector<std::byte> packed(count * row_bytes_);
+  if (count == 0) return packed;
+  ISOFLOP_HDF5(H5Dread(dataset_.id(), memory_.id(), line(count, where_).id(),
+                       select(row, count).id(), H5P_DEFAULT, packed.data()),
                where_);
   return packed;
 }

@@ -27,8 +27,8 @@ class Column {
   void append(std::span<const std::byte> packed);
   /// In place of rows [row, row + n), which exist.
   void overwrite(std::size_t row, std::span<const std::byte> packed);
-  /// The first `rows` rows.
-  std::vector<std::byte> read(std::size_t rows) const;
+  /// Rows [row, row + count), which exist.
+  std::vector<std::byte> read(std::size_t row, std::size_t count) const;
 
  private:
   Column(DatasetHandle dataset, Type type, std::size_t size, std::string where);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -59,12 +60,14 @@ class RowGroup {
     pending_ = 0;
   }
 
-  /// The rows that all columns have: a writer that was killed may have lengthened only some.
-  std::vector<Row> read() const {
-    std::size_t count = columns_.front().size();
-    for (const hdf5::Column& column : columns_) count = std::min(count, column.size());
+  /// The last rows, at most `most`, of those that all columns have: a writer that was killed may
+  /// have lengthened only some.
+  std::vector<Row> read(std::size_t most = std::numeric_limits<std::size_t>::max()) const {
+    std::size_t all = columns_.front().size();
+    for (const hdf5::Column& column : columns_) all = std::min(all, column.size());
+    const std::size_t count = std::min(all, most);
     std::vector<std::vector<std::byte>> stored;
-    for (const hdf5::Column& column : columns_) stored.push_back(column.read(count));
+    for (const hdf5::Column& column : columns_) stored.push_back(column.read(all - count, count));
     std::vector<Row> rows;
     rows.reserve(count);
     for (std::size_t row = 0; row < count; ++row) {

@@ -30,15 +30,14 @@ RunData read_once(const std::filesystem::path& path) {
   return data;
 }
 
-}  // namespace
-
-RunData read_run(const std::filesystem::path& path) {
-  // A writer may rewrite the block that is being read, or be just opening the file: then the next
-  // look succeeds.
+// A writer may rewrite the block that is being read, or be just opening the file: then the next
+// look succeeds.
+template <class Read>
+auto read_patiently(const std::filesystem::path& path, const Read& read) {
   constexpr int kTries = 5;
   for (int tried = 1;; ++tried) {
     try {
-      return read_once(path);
+      return read();
     } catch (const InputError&) {
       throw;
     } catch (const Error&) {
@@ -46,6 +45,19 @@ RunData read_run(const std::filesystem::path& path) {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20 * tried));
   }
+}
+
+}  // namespace
+
+RunData read_run(const std::filesystem::path& path) {
+  return read_patiently(path, [&] { return read_once(path); });
+}
+
+std::vector<TrainRow> read_last_steps(const std::filesystem::path& path, std::size_t most) {
+  return read_patiently(path, [&] {
+    const hdf5::File file = hdf5::File::open(path, hdf5::Access::swmr_read);
+    return RowGroup<TrainRow>::open(file, "/train").read(most);
+  });
 }
 
 }  // namespace isoflop::record

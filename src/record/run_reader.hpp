@@ -11,4 +11,8 @@ namespace isoflop::record {
 /// InputError for a file that is no run record; Error when it cannot be read, naming the path.
 RunData read_run(const std::filesystem::path& path);
 
+/// The last `most` training rows alone, in the order of the steps; fewer when there are fewer. As
+/// cheap for a long run as for a short one.
+std::vector<TrainRow> read_last_steps(const std::filesystem::path& path, std::size_t most);
+
 }  // namespace isoflop::record

@@ -85,7 +85,7 @@ TEST(Column, GrowsInOddPieces) {
     ASSERT_EQ(column.size(), rows);
   }
   column.overwrite(600, numbers(-5, 3));
-  const auto read = Column::open(file, "/g/x", Type::int64()).read(rows);
+  const auto read = Column::open(file, "/g/x", Type::int64()).read(0, rows);
   auto expected = numbers(0, rows);
   const auto changed = numbers(-5, 3);
   std::copy(changed.begin(), changed.end(), expected.begin() + 600 * 8);
@@ -115,7 +115,7 @@ TEST(Column, DamageIsNoticed) {
   const File file = File::open(path, Access::read);
   const Column column = Column::open(file, "/x", Type::int64());
   try {
-    column.read(100);
+    column.read(0, 100);
     FAIL() << "a flipped byte went unnoticed";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find(":/x"), std::string::npos) << error.what();

@@ -64,6 +64,11 @@ TEST(RunRecord, EverythingComesBack) {
   ASSERT_EQ(data.train.size(), static_cast<std::size_t>(kSteps));
   for (std::int64_t step = 1; step <= kSteps; ++step)
     ASSERT_TRUE(same(data.train[static_cast<std::size_t>(step - 1)], train_row(step))) << step;
+  const std::vector<TrainRow> last = read_last_steps(path, 50);
+  ASSERT_EQ(last.size(), 50u);
+  EXPECT_TRUE(same(last.front(), train_row(kSteps - 49)));
+  EXPECT_TRUE(same(last.back(), train_row(kSteps)));
+  EXPECT_EQ(read_last_steps(path, 5000).size(), static_cast<std::size_t>(kSteps));
   ASSERT_EQ(data.eval.at("validation").size(), 1u);
   EXPECT_EQ(data.eval.at("code").front().loss, eval_row(7).loss);
   ASSERT_EQ(data.events.size(), 1u);
