@@ -82,7 +82,10 @@ laws::Points curves_of(const record::Results& results, const laws::Law& law,
     }
     const record::RunData data = record::read_run(directory.run(row.run) / "run.h5");
     const auto set = data.eval.find("validation");
-    if (set == data.eval.end()) continue;
+    if (set == data.eval.end() || set->second.empty()) {
+      points.left_out.push_back({row.run, "its record has no validation loss"});
+      continue;
+    }
     for (const record::EvalRow& evaluation : set->second) {
       points.params.push_back(
           static_cast<double>(law.counts_embeddings ? row.n_total : row.n_non_embedding));

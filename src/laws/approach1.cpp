@@ -22,7 +22,15 @@ struct Curve {
   std::vector<double> log_loss;
 };
 
-std::vector<Curve> read_curves(const Points& points) {
+void leave_out(const Points& points, const std::vector<std::size_t>& rows, Fit& result) {
+  result.used -= rows.size();
+  for (const std::size_t row : rows)
+    result.left_out.push_back({points.name.empty() ? points.group[row] : points.name[row],
+                               "its run has no two points of different compute: no curve"});
+}
+
+/// Points that make no curve are left out of `result`.
+std::vector<Curve> read_curves(const Points& points, Fit& result) {
   require(!points.group.empty(),
           "approach1 reads training curves: it needs a column 'group' that names each point's run");
   std::map<std::string, std::vector<std::size_t>> rows_of;
@@ -43,7 +51,10 @@ std::vector<Curve> read_curves(const Points& points) {
       curve.log_tokens.push_back(std::log(points.tokens[row]));
       curve.log_loss.push_back(std::log(points.loss[row]));
     }
-    if (curve.log_flops.size() >= 2) curves.push_back(std::move(curve));
+    if (curve.log_flops.size() >= 2)
+      curves.push_back(std::move(curve));
+    else
+      leave_out(points, rows, result);
   }
   require(
       curves.size() >= 3,
@@ -147,7 +158,7 @@ std::optional<std::vector<double>> fit_envelope(const Frontier& frontier,
 }  // namespace
 
 void fit_approach1(const Points& prepared, const FitOptions& options, Fit& result) {
-  const std::vector<Curve> curves = read_curves(prepared);
+  const std::vector<Curve> curves = read_curves(prepared, result);
   const Table table = interpolate(curves);
   std::size_t sizes = 0;
   const Frontier frontier = envelope(curves, table, std::vector<double>(curves.size(), 1.0), sizes);

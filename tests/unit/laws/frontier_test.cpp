@@ -124,6 +124,20 @@ TEST(Approach1, FindsTheExponentsOfTheEnvelope) {
   EXPECT_GT(result.derived[0].standard_error, 0);
 }
 
+TEST(Approach1, SaysWhichRunsMakeNoCurve) {
+  const FitOptions options = {.law = "chinchilla", .method = "approach1", .bootstrap = 0};
+  Points points = curves(synthetic::kEpoch);
+  const std::size_t used = points.size();
+  points.params.push_back(1e9);
+  points.tokens.push_back(1e9);
+  points.loss.push_back(3);
+  points.group.push_back("short");
+  const Fit result = fit(points, options);
+  EXPECT_EQ(result.used, used);
+  ASSERT_EQ(result.left_out.size(), 1u);
+  EXPECT_EQ(result.left_out[0].name, "short");
+}
+
 TEST(Approach1, NeedsGroupsOfOneSize) {
   const FitOptions options = {.law = "chinchilla", .method = "approach1", .bootstrap = 0};
   Points points = curves(synthetic::kEpoch);
