@@ -19,7 +19,6 @@ namespace {
 
 struct Options : SweepOptions {
   std::size_t jobs = 0;
-  std::string executor = "local";
   bool retry_failed = false;
 };
 
@@ -89,9 +88,6 @@ void add_sweep_run(CLI::App& sweep_app) {
   CLI::App* command = sweep_app.add_subcommand("run", "Train every run that is not finished");
   add_sweep_options(*command, *options);
   command->add_option("--jobs", options->jobs, "Processes at once; default one for each core");
-  command->add_option("--executor", options->executor, "Where to train")
-      ->check(CLI::IsMember({"local"}))
-      ->capture_default_str();
   command->add_flag("--retry-failed", options->retry_failed, "Train failed runs again");
   command->footer(
       "The same command goes on after any stop, kill -9 included. SIGINT and SIGTERM let every run "
