@@ -54,7 +54,13 @@ class TemporaryFolder {
 
 // Tokens a second of a few steps in a process like the run's own; nothing, and why in `failure`,
 // when there is no figure.
-std::optional<double> measure_rate(const config::RunConfig& config, std::string& failure) {
+std::optional<double> measure_rate(const experiment::PlannedRun& planned, std::string& failure) {
+  const config::RunConfig& config = planned.config;
+  const auto needed = static_cast<std::size_t>(planned.memory_bytes);
+  if (needed >= train::available_bytes()) {  // of a finished run, trained on a larger machine
+    failure = fmt::format("it needs {:.1f} GiB", static_cast<double>(needed) / 0x1p30);
+    return std::nullopt;
+  }
   constexpr const char* kSteps = "3";
   const TemporaryFolder folder;
   const fs::path run = folder.path() / "run.toml";
@@ -68,8 +74,7 @@ std::optional<double> measure_rate(const config::RunConfig& config, std::string&
       folder.path() / "log");
   const experiment::ProcessEnd end = child.wait();
   if (end.code != 0 || end.signal != 0) {
-    failure =
-        fmt::format("{}: {}", end.text(), experiment::last_line(folder.path() / "log"));
+    failure = fmt::format("{}: {}", end.text(), experiment::last_line(folder.path() / "log"));
     return std::nullopt;
   }
   const auto json = nlohmann::json::parse(read_file(figures), nullptr, false);
@@ -78,6 +83,22 @@ std::optional<double> measure_rate(const config::RunConfig& config, std::string&
     return std::nullopt;
   }
   return json["tokens_per_second"].get<double>();
+}
+
+// A trunk counts while one of its branches does.
+std::vector<bool> unfinished_runs(const Sweep& sweep) {
+  const std::vector<experiment::PlannedRun>& runs = sweep.plan.runs;
+  std::vector<bool> unfinished(runs.size(), false);
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const auto is_finished = [&](std::size_t run) {
+      return experiment::state_of(sweep.directory.run(runs[run].id)).state ==
+             experiment::State::finished;
+    };
+    if (runs[i].role == experiment::Role::trunk || is_finished(i)) continue;
+    unfinished[i] = true;
+    if (runs[i].trunk && !is_finished(*runs[i].trunk)) unfinished[*runs[i].trunk] = true;
+  }
+  return unfinished;
 }
 
 int threads_of(const experiment::Manifest& manifest) {
@@ -111,8 +132,8 @@ Sweep open_sweep(const std::string& study, const std::string& out) {
 void predict_seconds(Sweep& sweep) {
   experiment::Rates rates(sweep.directory.calibration());
   std::string failure;
-  experiment::predict_seconds(sweep.plan, rates, [&failure](const config::RunConfig& config) {
-    return measure_rate(config, failure);
+  experiment::predict_seconds(sweep.plan, rates, [&failure](const experiment::PlannedRun& run) {
+    return measure_rate(run, failure);
   });
   if (!failure.empty())
     sweep.plan.notes.push_back("isoflop bench train, which measures the speed, failed: " + failure);
@@ -127,8 +148,9 @@ std::size_t jobs_or_cores(std::size_t jobs, const experiment::Plan& plan) {
       1, std::thread::hardware_concurrency() / static_cast<std::size_t>(threads));
 }
 
-void require_memory(const experiment::Plan& plan, std::size_t jobs) {
-  const auto needed = static_cast<std::size_t>(experiment::memory_at_once(plan, jobs));
+void require_memory(const Sweep& sweep, std::size_t jobs) {
+  const auto needed = static_cast<std::size_t>(
+      experiment::memory_at_once(sweep.plan, unfinished_runs(sweep), jobs));
   const std::size_t available = train::available_bytes();
   require(needed < available,
           "--jobs {}: the largest runs need {:.1f} GiB together, this machine has {:.1f} GiB left; "

@@ -32,8 +32,9 @@ void predict_seconds(Sweep& sweep);
 /// 0: one for each core that this process may use.
 std::size_t jobs_or_cores(std::size_t jobs, const experiment::Plan& plan);
 
-/// Throws InputError when the largest `jobs` runs do not fit into memory together.
-void require_memory(const experiment::Plan& plan, std::size_t jobs);
+/// Throws InputError when the largest `jobs` of the runs that are not finished do not fit into
+/// memory together.
+void require_memory(const Sweep& sweep, std::size_t jobs);
 
 /// The options that every subcommand has.
 struct SweepOptions {

@@ -29,7 +29,7 @@ struct Totals {
 Totals totals_of(const Plan& plan, std::size_t jobs) {
   Totals totals;
   totals.jobs = jobs;
-  totals.memory_bytes = experiment::memory_at_once(plan, jobs);
+  totals.memory_bytes = experiment::memory_at_once(plan, std::vector(plan.runs.size(), true), jobs);
   std::vector<double> seconds;
   for (const PlannedRun& run : plan.runs) {
     const double share =
@@ -122,7 +122,7 @@ void add_sweep_plan(CLI::App& sweep_app) {
   command->callback([options] {
     Sweep sweep = open_sweep(options->study, options->out);
     const std::size_t jobs = jobs_or_cores(options->jobs, sweep.plan);
-    require_memory(sweep.plan, jobs);
+    require_memory(sweep, jobs);
     predict_seconds(sweep);
     const Totals totals = totals_of(sweep.plan, jobs);
     print_result(table(sweep.plan, totals), json_text(sweep.plan, totals), options->json);

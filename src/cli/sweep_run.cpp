@@ -61,7 +61,7 @@ void tell_of_trunks(const Sweep& sweep) {
 void run(const Options& options) {
   Sweep sweep = open_sweep(options.study, options.out);
   const std::size_t jobs = jobs_or_cores(options.jobs, sweep.plan);
-  require_memory(sweep.plan, jobs);
+  require_memory(sweep, jobs);
   std::filesystem::create_directories(sweep.directory.path());
   predict_seconds(sweep);
   for (const std::string& note : sweep.plan.notes) fmt::print(stderr, "{}\n", note);

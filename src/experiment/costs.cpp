@@ -79,14 +79,13 @@ void Rates::add(const config::RunConfig& config, double tokens_per_second) {
   write_file_atomically(file_, json.dump(1) + "\n");
 }
 
-void predict_seconds(
-    Plan& plan, Rates& rates,
-    const std::function<std::optional<double>(const config::RunConfig&)>& measure) {
+void predict_seconds(Plan& plan, Rates& rates,
+                     const std::function<std::optional<double>(const PlannedRun&)>& measure) {
   bool assumed = false;
   for (PlannedRun& run : plan.runs) {
     std::optional<double> rate = rates.find(run.config);
     if (!rate && !assumed) {
-      rate = measure(run.config);
+      rate = measure(run);
       if (rate) rates.add(run.config, *rate);
     }
     if (!rate) {
@@ -147,9 +146,11 @@ double wall_seconds(const Plan& plan, std::vector<double> remaining, std::size_t
   }
 }
 
-std::int64_t memory_at_once(const Plan& plan, std::size_t jobs) {
+std::int64_t memory_at_once(const Plan& plan, const std::vector<bool>& counts, std::size_t jobs) {
   std::vector<std::int64_t> bytes;
-  for (const PlannedRun& run : plan.runs) bytes.push_back(run.memory_bytes);
+  for (std::size_t i = 0; i < plan.runs.size(); ++i) {
+    if (counts[i]) bytes.push_back(plan.runs[i].memory_bytes);
+  }
   std::ranges::sort(bytes, std::greater<>());
   bytes.resize(std::min(jobs, bytes.size()));
   return std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0});

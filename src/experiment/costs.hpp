@@ -42,7 +42,7 @@ inline constexpr double kAssumedFlops = 1e10;
 /// Fills in PlannedRun::seconds. `measure` gives the rate of a run whose shape has none, or nothing
 /// when it cannot; then kAssumedFlops stands in and a note says so.
 void predict_seconds(Plan& plan, Rates& rates,
-                     const std::function<std::optional<double>(const config::RunConfig&)>& measure);
+                     const std::function<std::optional<double>(const PlannedRun&)>& measure);
 
 /// The seconds from a run's start to the end of whatever waits for it: with several processes the
 /// longest of these starts first.
@@ -52,7 +52,8 @@ std::vector<double> critical_seconds(const Plan& plan);
 /// `jobs` processes at once.
 double wall_seconds(const Plan& plan, std::vector<double> remaining, std::size_t jobs);
 
-/// Bytes of the `jobs` largest processes together.
-std::int64_t memory_at_once(const Plan& plan, std::size_t jobs);
+/// Bytes of the `jobs` largest processes together, of the runs that `counts` (as long as plan.runs)
+/// names.
+std::int64_t memory_at_once(const Plan& plan, const std::vector<bool>& counts, std::size_t jobs);
 
 }  // namespace isoflop::experiment

@@ -114,6 +114,18 @@ class Training(SweepTest):
         self.assertIn("2 of 2 runs finished", self.train().stdout)
         self.assertEqual({path: path.stat().st_mtime_ns for path in self.sweep.glob("runs/*/*")}, before)
 
+    def test_finished_runs_need_no_memory(self):
+        huge = "[[size]]\nlabel = 'huge'\nmodel.layers = 100\nmodel.width = 65536\n"
+        self.study(huge + "[[grid]]\nsizes = ['a', 'huge']\ntokens = [10_240]\n")
+        self.assertIn("GiB left", self.train(code=2).stderr)
+        status = json.loads(self.isoflop("sweep", "status", "study.toml", "--out", "sweep", "--json", "-").stdout)
+        done = next(run for run in status["runs"] if run["label"].startswith("huge"))
+        self.directory(done).mkdir(parents=True)
+        (self.directory(done) / "finished").write_text("{}")
+        trained = self.train()
+        self.assertIn("2 of 2 runs finished", trained.stdout)
+        self.assertIn("bench train, which measures the speed, failed: it needs", trained.stderr)
+
     def test_runs_are_single_threaded_and_labelled(self):
         self.study(SHORT)
         self.train()

@@ -16,7 +16,7 @@ Plan timed(const std::string& grids) {
   const test::ScratchDirectory scratch;
   Plan plan = plan_of(kBase + grids);
   Rates rates(scratch.path() / "calibration.json");
-  predict_seconds(plan, rates, [](const config::RunConfig&) { return std::optional(kRate); });
+  predict_seconds(plan, rates, [](const PlannedRun&) { return std::optional(kRate); });
   return plan;
 }
 
@@ -60,7 +60,7 @@ TEST(Costs, RatesAreMeasuredOnceAShape) {
   const test::ScratchDirectory scratch;
   const std::filesystem::path file = scratch.path() / "sweep" / "calibration.json";
   int measured = 0;
-  const auto measure = [&](const config::RunConfig&) {
+  const auto measure = [&](const PlannedRun&) {
     ++measured;
     return std::optional(kRate);
   };
@@ -77,7 +77,7 @@ TEST(Costs, AnAssumedRateIsSaid) {
   const test::ScratchDirectory scratch;
   Plan plan = plan_of(kBase + "[[grid]]\nsizes = ['a']\ntokens = [10_240]\n");
   Rates rates(scratch.path() / "calibration.json");
-  predict_seconds(plan, rates, [](const config::RunConfig&) { return std::optional<double>(); });
+  predict_seconds(plan, rates, [](const PlannedRun&) { return std::optional<double>(); });
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_NE(plan.notes[0].find("assume 1e+10 FLOP/s"), std::string::npos);
   EXPECT_GT(plan.runs[0].seconds, plan.runs[0].flops_exact() / kAssumedFlops);
@@ -87,8 +87,12 @@ TEST(Costs, TheLargestProcessesMeet) {
   Plan plan = plan_of(kBase + "[[grid]]\ntokens = [10_240, 20_480]\n");
   plan.runs[1].memory_bytes = 500;
   plan.runs[2].memory_bytes = kMemory + 7;
-  EXPECT_EQ(memory_at_once(plan, 2), 2 * kMemory + 7);
-  EXPECT_EQ(memory_at_once(plan, 100), 3 * kMemory + 507);
+  std::vector<bool> counts(4, true);
+  EXPECT_EQ(memory_at_once(plan, counts, 2), 2 * kMemory + 7);
+  EXPECT_EQ(memory_at_once(plan, counts, 100), 3 * kMemory + 507);
+  counts = {false, true, false, true};
+  EXPECT_EQ(memory_at_once(plan, counts, 2), kMemory + 500);
+  EXPECT_EQ(memory_at_once(plan, {false, false, false, false}, 2), 0);
 }
 
 }  // namespace
