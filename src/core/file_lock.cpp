@@ -13,6 +13,8 @@ namespace isoflop {
 
 FileLock::FileLock(const std::filesystem::path& path)
     : descriptor_(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+  if (descriptor_ < 0 && (errno == EACCES || errno == EPERM || errno == EROFS))
+    descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor_ < 0) throw_system_error(path, "open", errno);
   if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
   const int error = errno;

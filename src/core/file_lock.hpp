@@ -7,7 +7,8 @@ namespace isoflop {
 
 class FileLock {
  public:
-  /// Makes the file if needed and locks it. Throws InputError "<path>: is locked by another
+  /// Makes the file if needed and locks it; one that may only be read, as in somebody else's
+  /// directory, is locked as it is. Throws InputError "<path>: is locked by another
   /// process" when it is held.
   explicit FileLock(const std::filesystem::path& path);
   ~FileLock();
