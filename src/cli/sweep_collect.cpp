@@ -8,8 +8,8 @@
 #include "cli/files.hpp"
 #include "cli/sweep.hpp"
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "experiment/collect.hpp"
-#include "experiment/local/display.hpp"
 #include "laws/fit_json.hpp"
 #include "laws/report.hpp"
 
@@ -26,7 +26,7 @@ std::string run_table(const record::Results& results) {
         fmt::format("{:<32} {:<6} {:<9} {:>7} {:>7} {:>10.3e} {:>9.4f} {:>9.4f} {:>9}\n", row.label,
                     row.role, row.status, laws::short_count(static_cast<double>(row.n_total)),
                     laws::short_count(static_cast<double>(row.tokens)), row.flops_6nd, row.loss,
-                    row.bits_per_byte, experiment::clock_time(row.seconds));
+                    row.bits_per_byte, clock_time(row.seconds));
   }
   return text;
 }

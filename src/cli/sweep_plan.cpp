@@ -7,8 +7,8 @@
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "cli/sweep.hpp"
+#include "core/text.hpp"
 #include "experiment/costs.hpp"
-#include "experiment/local/display.hpp"
 #include "laws/report.hpp"
 
 namespace isoflop::cli {
@@ -51,8 +51,8 @@ std::string row(const PlannedRun& run) {
       run.label, name_of(run.role), laws::short_count(static_cast<double>(run.n_total)),
       laws::short_count(static_cast<double>(run.n_non_embedding)),
       laws::short_count(static_cast<double>(run.config.tokens())), run.flops_6nd(),
-      run.flops_exact(), run.config.steps - run.first_step, run.epochs(),
-      experiment::clock_time(run.seconds), static_cast<double>(run.memory_bytes) / 0x1p20);
+      run.flops_exact(), run.config.steps - run.first_step, run.epochs(), clock_time(run.seconds),
+      static_cast<double>(run.memory_bytes) / 0x1p20);
 }
 
 std::string table(const Plan& plan, const Totals& totals) {
@@ -67,8 +67,8 @@ std::string table(const Plan& plan, const Totals& totals) {
       "compute {:.3e} FLOP (6ND), {:.3e} FLOP (exact, causal attention halved)\n"
       "time {} on one core, {} with {} processes; memory at once {:.1f} MiB\n",
       plan.runs.size(), laws::short_count(totals.tokens), laws::short_count(totals.tokens_unshared),
-      totals.flops_6nd, totals.flops_exact, experiment::clock_time(totals.core_seconds),
-      experiment::clock_time(totals.wall_seconds), totals.jobs,
+      totals.flops_6nd, totals.flops_exact, clock_time(totals.core_seconds),
+      clock_time(totals.wall_seconds), totals.jobs,
       static_cast<double>(totals.memory_bytes) / 0x1p20);
   return text;
 }

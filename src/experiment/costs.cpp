@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "core/atomic_file.hpp"
+#include "core/processor.hpp"
 #include "core/version.hpp"
 #include "model/cost.hpp"
 
@@ -16,15 +16,6 @@ namespace isoflop::experiment {
 namespace {
 
 constexpr double kEvaluationShare = 1.0 / 3.0;  // of the cost of training on a token
-
-std::string processor_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    const std::size_t colon = line.find(": ");
-    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown processor";
-}
 
 double seconds_at(const PlannedRun& run, double tokens_per_second) {
   const std::int64_t every = run.config.evaluate.every_tokens;

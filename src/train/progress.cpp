@@ -11,6 +11,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "core/text.hpp"
+
 namespace isoflop::train {
 namespace {
 
@@ -22,12 +24,6 @@ bool standard_output_is(const std::filesystem::path& file) {
   struct stat output{}, log{};
   return fstat(STDOUT_FILENO, &output) == 0 && stat(file.c_str(), &log) == 0 &&
          output.st_dev == log.st_dev && output.st_ino == log.st_ino;
-}
-
-std::string clock_time(double seconds) {
-  const auto s = static_cast<std::int64_t>(std::ceil(seconds));
-  return s < 3600 ? fmt::format("{}:{:02}", s / 60, s % 60)
-                  : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
 }  // namespace

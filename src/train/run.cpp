@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
 #include <memory>
 #include <numbers>
 #include <optional>
 
 #include "core/error.hpp"
+#include "core/processor.hpp"
 #include "model/cost.hpp"
 #include "record/run_record.hpp"
 #include "train/memory.hpp"
@@ -27,14 +27,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using profile::Region;
 using profile::Scope;
-
-std::string processor_name() {
-  std::ifstream cpuinfo("/proc/cpuinfo");
-  for (std::string line; std::getline(cpuinfo, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  }
-  return "unknown";
-}
 
 double bits_per_byte(double loss, const data::TokenSource& source) {
   return loss / (std::numbers::ln2 * source.validation_bytes_per_token());

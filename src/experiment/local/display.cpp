@@ -4,9 +4,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
 #include <cstdio>
 
 namespace isoflop::experiment {
@@ -42,12 +39,6 @@ void Display::draw(const std::vector<std::string>& lines) {
   for (const std::string& line : lines) fmt::print("{}\n", line.substr(0, columns));
   if (terminal_) block_ = lines;
   std::fflush(stdout);
-}
-
-std::string clock_time(double seconds) {
-  const auto s = static_cast<std::int64_t>(std::ceil(std::max(0.0, seconds)));
-  return s < 3600 ? fmt::format("{}:{:02}", s / 60, s % 60)
-                  : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
 }  // namespace isoflop::experiment

@@ -27,7 +27,4 @@ class Display {
   std::vector<std::string> block_;
 };
 
-/// "1:05", "2:03:04".
-std::string clock_time(double seconds);
-
 }  // namespace isoflop::experiment

@@ -13,6 +13,7 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/file_lock.hpp"
+#include "core/text.hpp"
 #include "experiment/costs.hpp"
 #include "experiment/local/child_process.hpp"
 #include "experiment/local/display.hpp"
