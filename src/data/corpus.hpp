@@ -1,4 +1,4 @@
-// A prepared corpus, memory-mapped for reading. Not collective: every rank opens it itself.
+// A prepared corpus, open for reading. Not collective: every rank opens it itself.
 //
 //   const auto corpus = Corpus::open("corpus/quickstart");
 //   corpus->read(source, kTrain, first, tokens);    // tokens[i] = token first + i
@@ -9,6 +9,7 @@
 // vocabulary, because kernels index tables by it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "data/corpus_file.hpp"
+#include "data/shard_file.hpp"
 #include "data/tokenizer.hpp"
 
 namespace isoflop::data {
@@ -30,7 +32,6 @@ class Corpus {
   /// Throws InputError with one line: what is missing, truncated or damaged.
   static std::shared_ptr<const Corpus> open(const std::filesystem::path& directory,
                                             Verify verify = Verify::automatic);
-  ~Corpus();
   Corpus(const Corpus&) = delete;
   Corpus& operator=(const Corpus&) = delete;
 
@@ -44,25 +45,24 @@ class Corpus {
   }
 
   /// Copies tokens first .. first + tokens.size() - 1 of a source's split. They must exist. Throws
-  /// InputError, naming the shard, for an id that the vocabulary does not have.
+  /// InputError, naming the shard, for an id that the vocabulary does not have and for a shard that
+  /// has become shorter. Safe on several threads at once.
   void read(std::size_t source, Split split, std::int64_t first,
             std::span<std::int32_t> tokens) const;
 
  private:
-  struct Mapping {
-    const std::byte* data;
-    std::int64_t bytes;
+  struct OpenShard {
+    ShardFile file;
     std::int64_t first;  // index of its first token in the split
-    std::string path;
   };
 
   Corpus() = default;
-  void map_shards(const std::filesystem::path& directory, bool verify);
+  void open_shards(const std::filesystem::path& directory, bool verify);
   void load_tokenizer(const std::filesystem::path& directory);
 
   CorpusFile description_;
   std::unique_ptr<Tokenizer> tokenizer_;
-  std::vector<std::array<std::vector<Mapping>, 2>> shards_;  // [source][split]
+  std::vector<std::array<std::vector<OpenShard>, 2>> shards_;  // [source][split]
 };
 
 }  // namespace isoflop::data

@@ -1,6 +1,7 @@
 #include "data/corpus.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -83,6 +84,33 @@ TEST_F(CorpusTest, RefusesATruncatedOrMissingShard) {
   EXPECT_NE(refusal().find("has 60 bytes, corpus.json says 64"), std::string::npos) << refusal();
   std::filesystem::remove(shard);
   EXPECT_NE(refusal().find("cannot be opened"), std::string::npos) << refusal();
+}
+
+TEST_F(CorpusTest, AShardThatShrinksWhileItIsOpenIsAnError) {
+  const auto corpus = Corpus::open(path());
+  std::filesystem::resize_file(path() / "a-train-32.bin", 10);
+  std::vector<std::int32_t> tokens(40);
+  EXPECT_THROW(corpus->read(0, kTrain, 0, tokens), InputError);
+  corpus->read(0, kTrain, 0, std::span(tokens).first(32));  // the shard before is whole
+}
+
+// Resident memory counts every page of a mapping that was touched, and those around it.
+TEST_F(CorpusTest, ReadingEverythingKeepsNothingInMemory) {
+  constexpr std::int64_t kTokens = std::int64_t{16} << 20;
+  const std::vector<std::uint16_t> train(static_cast<std::size_t>(kTokens), 7);
+  test::write_small_corpus(path(), {{"a", train, test::ramp(40, 0, 3)}}, kTokens);
+  const auto resident = [] {
+    std::ifstream status("/proc/self/statm");
+    std::int64_t total = 0, pages = 0;
+    status >> total >> pages;
+    return pages * sysconf(_SC_PAGESIZE);
+  };
+  const std::int64_t before = resident();
+  const auto corpus = Corpus::open(path());
+  std::vector<std::int32_t> tokens(1000);
+  for (std::int64_t first = 0; first + 1000 <= kTokens; first += 1000)
+    corpus->read(0, kTrain, first, tokens);
+  EXPECT_LT(resident() - before, 8 << 20) << "of 32 MiB";
 }
 
 TEST_F(CorpusTest, RefusesAChangedShard) {
