@@ -146,11 +146,11 @@ TargetCheck check_target(const PlannedRun& run, const NamedFit& fit, double leve
   TargetCheck check;
   check.fit = fit.name;
   const bool all = laws::find_law(fit.fit.law).counts_embeddings;
-  check.params = static_cast<double>(all ? run.n_total : run.n_non_embedding);
+  check.params = static_cast<double>(run.n_total);
   check.tokens = static_cast<double>(run.config.tokens());
   check.flops = run.flops_6nd();
   laws::RunSize size;
-  size.params = check.params;
+  size.params = static_cast<double>(all ? run.n_total : run.n_non_embedding);
   size.tokens = check.tokens;
   check.prediction = laws::predict(fit.fit, size, level);
   return check;

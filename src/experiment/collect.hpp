@@ -33,7 +33,7 @@ struct MissingFit {
 struct TargetCheck {
   std::string fit;  // the name of the fit that predicts
   laws::Prediction prediction;
-  double params = 0, tokens = 0, flops = 0;  // of the target; flops: 6ND
+  double params = 0, tokens = 0, flops = 0;  // of the target: all parameters, D, 6ND
   std::optional<double> measured;            // nats/token, when it has finished
 
   /// 100 (predicted - measured) / measured. Only when measured.
