@@ -36,7 +36,7 @@ double PowerSumLaw::log_loss(const double* x, const double* theta, double* gradi
   if (gradient == nullptr) return outer * log_sum;
 
   const std::size_t n = size();
-  std::fill(gradient, gradient + n, 0.0);  // of log_sum, for now
+  std::fill(gradient, gradient + n, 0.0);  // first the gradient of log_sum
   for (std::size_t k = 0; k < count_; ++k) {
     const Term& term = terms_[k];
     share[k] /= sum;
