@@ -10,13 +10,13 @@
 #include <optional>
 
 #include "core/error.hpp"
-#include "core/processor.hpp"
 #include "model/cost.hpp"
 #include "record/run_record.hpp"
 #include "train/memory.hpp"
 #include "train/progress.hpp"
 #include "train/ranks.hpp"
 #include "train/run_directory.hpp"
+#include "train/run_facts.hpp"
 #include "train/snapshot.hpp"
 #include "train/source.hpp"
 #include "train/stop_signal.hpp"
@@ -45,7 +45,6 @@ class Run {
   RunEnd go();
 
  private:
-  void say_plan();
   void start_or_resume();
   record::RunFacts facts(double predicted_seconds) const;
   double predict_seconds();
@@ -98,65 +97,9 @@ Run::Run(const RunOptions& options, config::RunConfig config, const data::TokenS
       path_(directory_of(options, config_)),
       progress_(path_ / "log", !communicator.is_root()) {}
 
-void Run::say_plan() {
-  const model::ParameterTable table(config_.model);
-  const auto ranks = static_cast<std::size_t>(communicator_.size());
-  const MemoryPlan memory = plan_memory(config_, ranks, 0);
-  const double tokens = static_cast<double>(config_.tokens());
-  progress_.say(fmt::format("run {} in {}", config::run_id(config_), path_.string()));
-  progress_.say(
-      fmt::format("N {} parameters ({} without embeddings), D {} tokens in {} steps of {}",
-                  engineering(static_cast<double>(table.n_total())),
-                  engineering(static_cast<double>(table.n_non_embedding())), engineering(tokens),
-                  config_.steps, engineering(static_cast<double>(config_.tokens_per_step()))));
-  progress_.say(fmt::format(
-      "C {:.3e} FLOP (6ND), {:.3e} (exact, causal attention halved); {} rank(s), {} virtual, ZeRO "
-      "{}, {}",
-      model::flops_per_token_6nd(config_.model) * tokens,
-      model::flops_per_token_exact(config_.model) * tokens, ranks, config_.parallel.virtual_ranks,
-      config_.parallel.zero, config::name_of(config_.train.precision)));
-  progress_.say(fmt::format(
-      "memory a rank, predicted: {} = weights {} + optimizer {} + gradients {} + activations {}",
-      mebibytes(memory.total()), mebibytes(memory.weights), mebibytes(memory.optimizer),
-      mebibytes(memory.gradients), mebibytes(memory.activations)));
-  const double epochs = source_.epochs(config_.tokens());
-  if (epochs > 1.0 + 1e-9)
-    progress_.say(fmt::format(
-        "note: the data is seen {:.2f} times; a law for fresh data does not hold for this run",
-        epochs));
-}
-
 record::RunFacts Run::facts(double predicted_seconds) const {
-  const model::ParameterTable table(config_.model);
-  const auto tokens = static_cast<double>(config_.tokens());
-  record::RunFacts facts;
-  facts.run = config::run_id(config_);
+  record::RunFacts facts = facts_of(config_, source_, communicator_.size());
   facts.label = options_.label.empty() ? facts.run : options_.label;
-  facts.config = config::to_toml(config_);
-  facts.data_fingerprint = config_.data_fingerprint;
-  facts.n_total = static_cast<std::int64_t>(table.n_total());
-  facts.n_non_embedding = static_cast<std::int64_t>(table.n_non_embedding());
-  facts.steps = config_.steps;
-  facts.tokens = config_.tokens();
-  facts.d_unique = source_.unique_tokens(config_.tokens());
-  facts.epochs = source_.epochs(config_.tokens());
-  facts.global_batch = config_.train.global_batch;
-  facts.micro_batch = config_.train.micro_batch;
-  facts.context = static_cast<std::int64_t>(config_.model.context);
-  facts.vocabulary = static_cast<std::int64_t>(config_.model.vocabulary);
-  facts.flops_6nd = model::flops_per_token_6nd(config_.model) * tokens;
-  facts.flops_per_token_exact = model::flops_per_token_exact(config_.model);
-  facts.flops_exact = facts.flops_per_token_exact * tokens;
-  facts.virtual_ranks = config_.parallel.virtual_ranks;
-  facts.ranks = communicator_.size();
-  facts.zero = config_.parallel.zero;
-  facts.threads = config_.train.threads;
-  facts.device = config_.train.device;
-  facts.processor = processor_name();
-  facts.precision = config::name_of(config_.train.precision);
-  facts.seed = config_.train.seed;
-  facts.predicted_memory_bytes = static_cast<std::int64_t>(
-      plan_memory(config_, static_cast<std::size_t>(communicator_.size()), 0).total());
   facts.predicted_seconds = predicted_seconds;
   return facts;
 }
@@ -307,7 +250,9 @@ RunEnd Run::go() {
         fmt::format("run {} in {} is finished already", config::run_id(config_), path_.string()));
     return RunEnd::was_finished;
   }
-  say_plan();
+  progress_.say(fmt::format("run {} in {}", config::run_id(config_), path_.string()));
+  for (const std::string& line : describe_run(config_, source_, communicator_.size()))
+    progress_.say(line);
   trainer_ = make_trainer(config_, source_, communicator_);
   try {
     start_or_resume();
@@ -319,16 +264,6 @@ RunEnd Run::go() {
   }
 }
 
-// Before the run directory is touched: what cannot be trained leaves nothing behind.
-void check_memory(const config::RunConfig& config, const std::string& file, int ranks) {
-  const std::size_t needed = plan_memory(config, static_cast<std::size_t>(ranks), 0).total();
-  const std::size_t available = available_bytes();
-  require(needed < available,
-          "{}: the run needs {} a rank, this machine has {} left; lower train.micro_batch or the "
-          "model's size",
-          file, mebibytes(needed), mebibytes(available));
-}
-
 }  // namespace
 
 RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
@@ -338,7 +273,7 @@ RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
   check_ranks(config, communicator.size());
   const std::filesystem::path directory = directory_of(options, config);
   const bool goes_on = latest_snapshot(directory, communicator).has_value();
-  if (!std::filesystem::exists(directory / "finished")) {
+  if (!std::filesystem::exists(directory / "finished")) {  // what cannot be trained leaves no trace
     check_memory(config, options.config.string(), communicator.size());
     if (!goes_on && !options.branch_from.empty()) check_branch(options.branch_from, config);
   }

@@ -1,0 +1,103 @@
+#include "experiment/local/run_board.hpp"
+
+#include <algorithm>
+
+#include "experiment/costs.hpp"
+
+namespace isoflop::experiment {
+
+using Clock = std::chrono::steady_clock;
+
+RunBoard::RunBoard(const Plan& plan, const SweepDirectory& directory, bool retry_failed)
+    : plan_(plan),
+      directory_(directory),
+      critical_(critical_seconds(plan)),
+      runs_(plan.runs.size()) {
+  for (std::size_t i = 0; i < runs_.size(); ++i) {
+    look_at(i);
+    if (runs_[i].state.state != State::failed || !retry_failed) continue;
+    forget_failure(path(i));
+    look_at(i);
+  }
+}
+
+std::size_t RunBoard::count(State state) const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(runs_, [&](const Run& run) { return run.state.state == state; }));
+}
+
+void RunBoard::start(std::size_t i) {
+  runs_[i].ours = true;
+  runs_[i].state.state = State::running;
+}
+
+void RunBoard::look_at(std::size_t i) {
+  Run& run = runs_[i];
+  run.ours = false;
+  run.looked = Clock::now();
+  run.state = state_of(path(i));
+}
+
+void RunBoard::look_at_others(Clock::duration age) {
+  for (std::size_t i = 0; i < runs_.size(); ++i) {
+    const Run& run = runs_[i];
+    if (run.state.state == State::running && !run.ours && Clock::now() - run.looked > age)
+      look_at(i);
+  }
+}
+
+void RunBoard::leave_to_others(std::size_t i) { runs_[i].state.state = State::running; }
+
+void RunBoard::fail(std::size_t i, const std::string& reason) {
+  runs_[i].state = {State::failed, reason};
+}
+
+bool RunBoard::is_settled(std::size_t i) const {
+  const State state = runs_[i].state.state;
+  return state == State::finished || state == State::failed;
+}
+
+bool RunBoard::is_needed(std::size_t i) const {
+  if (plan_.runs[i].role != Role::trunk) return true;
+  for (std::size_t b = 0; b < runs_.size(); ++b) {
+    const PlannedRun& branch = plan_.runs[b];
+    if (branch.trunk != i || is_settled(b) || runs_[b].ours) continue;
+    if (latest_checkpoint(path(b), branch.config.steps).steps > 0) continue;
+    if (latest_checkpoint(path(i), branch.first_step).steps < branch.first_step) return true;
+  }
+  return false;
+}
+
+bool RunBoard::is_blocked(std::size_t i) const {
+  const PlannedRun& run = plan_.runs[i];
+  if (!run.trunk || is_settled(i) || runs_[*run.trunk].state.state != State::failed) return false;
+  return latest_checkpoint(path(i), run.config.steps).steps == 0 &&
+         latest_checkpoint(path(*run.trunk), run.first_step).steps < run.first_step;
+}
+
+bool RunBoard::can_start(std::size_t i) const {
+  const State state = runs_[i].state.state;
+  if ((state != State::waiting && state != State::stopped) || runs_[i].retired) return false;
+  if (!is_needed(i)) return false;
+  const PlannedRun& run = plan_.runs[i];
+  if (!run.trunk || latest_checkpoint(path(i), run.config.steps).steps > 0) return true;
+  const bool ready = latest_checkpoint(path(*run.trunk), run.first_step).steps == run.first_step;
+  return ready || runs_[*run.trunk].state.state == State::finished;
+}
+
+bool RunBoard::is_anything_left() const {
+  for (std::size_t i = 0; i < runs_.size(); ++i) {
+    if (can_start(i) || (runs_[i].state.state == State::running && is_needed(i))) return true;
+  }
+  return false;
+}
+
+std::optional<std::size_t> RunBoard::next() const {
+  std::optional<std::size_t> next;
+  for (std::size_t i = 0; i < runs_.size(); ++i) {
+    if (can_start(i) && (!next || critical_[i] > critical_[*next])) next = i;
+  }
+  return next;
+}
+
+}  // namespace isoflop::experiment

@@ -1,0 +1,85 @@
+#include "train/run_facts.hpp"
+
+#include <fmt/format.h>
+
+#include "core/error.hpp"
+#include "core/processor.hpp"
+#include "model/cost.hpp"
+#include "train/memory.hpp"
+#include "train/progress.hpp"
+
+namespace isoflop::train {
+
+std::vector<std::string> describe_run(const config::RunConfig& config,
+                                      const data::TokenSource& source, int ranks) {
+  std::vector<std::string> lines;
+  const model::ParameterTable table(config.model);
+  const MemoryPlan memory = plan_memory(config, static_cast<std::size_t>(ranks), 0);
+  const double tokens = static_cast<double>(config.tokens());
+  lines.push_back(
+      fmt::format("N {} parameters ({} without embeddings), D {} tokens in {} steps of {}",
+                  engineering(static_cast<double>(table.n_total())),
+                  engineering(static_cast<double>(table.n_non_embedding())), engineering(tokens),
+                  config.steps, engineering(static_cast<double>(config.tokens_per_step()))));
+  lines.push_back(fmt::format(
+      "C {:.3e} FLOP (6ND), {:.3e} (exact, causal attention halved); {} rank(s), {} virtual, ZeRO "
+      "{}, {}",
+      model::flops_per_token_6nd(config.model) * tokens,
+      model::flops_per_token_exact(config.model) * tokens, ranks, config.parallel.virtual_ranks,
+      config.parallel.zero, config::name_of(config.train.precision)));
+  lines.push_back(fmt::format(
+      "memory a rank, predicted: {} = weights {} + optimizer {} + gradients {} + activations {}",
+      mebibytes(memory.total()), mebibytes(memory.weights), mebibytes(memory.optimizer),
+      mebibytes(memory.gradients), mebibytes(memory.activations)));
+  const double epochs = source.epochs(config.tokens());
+  if (epochs > 1.0 + 1e-9)
+    lines.push_back(fmt::format(
+        "note: the data is seen {:.2f} times; a law for fresh data does not hold for this run",
+        epochs));
+  return lines;
+}
+
+record::RunFacts facts_of(const config::RunConfig& config, const data::TokenSource& source,
+                          int ranks) {
+  const model::ParameterTable table(config.model);
+  const auto tokens = static_cast<double>(config.tokens());
+  record::RunFacts facts;
+  facts.run = config::run_id(config);
+  facts.config = config::to_toml(config);
+  facts.data_fingerprint = config.data_fingerprint;
+  facts.n_total = static_cast<std::int64_t>(table.n_total());
+  facts.n_non_embedding = static_cast<std::int64_t>(table.n_non_embedding());
+  facts.steps = config.steps;
+  facts.tokens = config.tokens();
+  facts.d_unique = source.unique_tokens(config.tokens());
+  facts.epochs = source.epochs(config.tokens());
+  facts.global_batch = config.train.global_batch;
+  facts.micro_batch = config.train.micro_batch;
+  facts.context = static_cast<std::int64_t>(config.model.context);
+  facts.vocabulary = static_cast<std::int64_t>(config.model.vocabulary);
+  facts.flops_6nd = model::flops_per_token_6nd(config.model) * tokens;
+  facts.flops_per_token_exact = model::flops_per_token_exact(config.model);
+  facts.flops_exact = facts.flops_per_token_exact * tokens;
+  facts.virtual_ranks = config.parallel.virtual_ranks;
+  facts.ranks = ranks;
+  facts.zero = config.parallel.zero;
+  facts.threads = config.train.threads;
+  facts.device = config.train.device;
+  facts.processor = processor_name();
+  facts.precision = config::name_of(config.train.precision);
+  facts.seed = config.train.seed;
+  facts.predicted_memory_bytes =
+      static_cast<std::int64_t>(plan_memory(config, static_cast<std::size_t>(ranks), 0).total());
+  return facts;
+}
+
+void check_memory(const config::RunConfig& config, const std::string& file, int ranks) {
+  const std::size_t needed = plan_memory(config, static_cast<std::size_t>(ranks), 0).total();
+  const std::size_t available = available_bytes();
+  require(needed < available,
+          "{}: the run needs {} a rank, this machine has {} left; lower train.micro_batch or the "
+          "model's size",
+          file, mebibytes(needed), mebibytes(available));
+}
+
+}  // namespace isoflop::train
