@@ -1,11 +1,12 @@
+#include "laws/optimal.hpp"
+
 #include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "laws/fit_json.hpp"
-#include "laws/predict.hpp"
-#include "laws/report.hpp"
+#include "laws/optimal_report.hpp"
 
 namespace isoflop::cli {
 namespace {

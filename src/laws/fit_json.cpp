@@ -2,20 +2,15 @@
 
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "laws/json_parts.hpp"
 #include "laws/law.hpp"
 
 namespace isoflop::laws {
 namespace {
 
-using Json = nlohmann::ordered_json;
 constexpr int kFormat = 1;
-
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
-Json number(const std::optional<double>& value) { return value ? number(*value) : Json(nullptr); }
 
 Json estimates(const std::vector<Estimate>& estimates) {
   Json object = Json::object();
@@ -63,17 +58,6 @@ Json rollout(const Rollout& rollout) {
           {"points", rollout.points},
           {"rms_miss", rollout.rms_miss},
           {"growth", rollout.growth}};
-}
-
-/// One top-level key a line.
-std::string lines(const Json& object) {
-  std::string text = "{\n";
-  bool first = true;
-  for (const auto& [key, value] : object.items()) {
-    text += fmt::format("{}  {}: {}", first ? "" : ",\n", Json(key).dump(), value.dump());
-    first = false;
-  }
-  return text + "\n}\n";
 }
 
 /// Reads members of one object and names what is wrong with them.
@@ -198,20 +182,12 @@ Json parse(std::string_view text, const std::string& name) {
   }
 }
 
-Json interval(const std::optional<Interval>& interval) {
-  if (!interval) return nullptr;
-  return {{"level", interval->level},
-          {"low", number(interval->low)},
-          {"high", number(interval->high)},
-          {"covers", interval->covers}};
-}
-
-Json prediction(const Prediction& prediction) {
+Json json_of(const Prediction& prediction) {
   return {{"params", number(prediction.run.params)},
           {"tokens", number(prediction.run.tokens)},
           {"flops", number(prediction.run.flops)},
           {"loss", number(prediction.loss)},
-          {"interval", interval(prediction.interval)},
+          {"interval", json_of(prediction.interval)},
           {"extrapolation",
            {{"params", number(prediction.extrapolation.params)},
             {"tokens", number(prediction.extrapolation.tokens)},
@@ -279,23 +255,12 @@ Fit fit_from_json(std::string_view text, const std::string& name) {
   return fit;
 }
 
-std::string to_json(const Prediction& one) { return lines(prediction(one)); }
+std::string to_json(const Prediction& one) { return lines(json_of(one)); }
 
 std::string to_json(const std::vector<Prediction>& predictions) {
   Json list = Json::array();
-  for (const Prediction& one : predictions) list.push_back(prediction(one));
+  for (const Prediction& one : predictions) list.push_back(json_of(one));
   return Json{{"points", list}}.dump(1) + "\n";
-}
-
-std::string to_json(const Optimum& optimum) {
-  Json json = {{"flops", optimum.flops}, {"params", optimum.params}, {"tokens", optimum.tokens}};
-  const Json predicted = prediction(optimum.prediction);
-  json["loss"] = predicted["loss"];
-  json["intervals"] = {{"params", interval(optimum.params_interval)},
-                       {"tokens", interval(optimum.tokens_interval)},
-                       {"loss", predicted["interval"]}};
-  json["extrapolation"] = predicted["extrapolation"];
-  return lines(json);
 }
 
 }  // namespace isoflop::laws

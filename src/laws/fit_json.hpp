@@ -21,6 +21,5 @@ Fit fit_from_json(std::string_view text, const std::string& name);
 std::string to_json(const Prediction& prediction);
 /// {"points": [...]} in the order given.
 std::string to_json(const std::vector<Prediction>& predictions);
-std::string to_json(const Optimum& optimum);
 
 }  // namespace isoflop::laws

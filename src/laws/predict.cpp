@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "laws/allocation.hpp"
 #include "laws/bootstrap.hpp"
 #include "laws/frontier.hpp"
 #include "laws/law.hpp"
@@ -38,13 +39,6 @@ const std::optional<double>& size_of(const RunSize& run, Variable variable) {
       return run.steps;
   }
   return run.params;
-}
-
-std::optional<Allocation> allocation(const Fit& fit, const std::vector<double>& values,
-                                     double flops) {
-  if (fit.is_frontier())
-    return Allocation{frontier_params(values, flops), frontier_tokens(values, flops)};
-  return find_law(fit.law).optimum(to_vector(values), flops);
 }
 
 /// The predicted ln loss as a function of the values of the parameters.
@@ -88,7 +82,7 @@ RunSize complete(const Fit& fit, RunSize run) {
   require_size(run.steps, "steps");
   require(run.params || run.tokens || run.flops, "predict: needs flops, or params and tokens");
   if (run.flops && !run.params && !run.tokens && !fit.is_frontier())
-    if (const auto best = allocation(fit, fit.values(), *run.flops)) {
+    if (const auto best = compute_optimal(fit, fit.values(), *run.flops)) {
       run.params = best->params;
       run.tokens = best->tokens;
     }
@@ -132,14 +126,6 @@ std::optional<Interval> interval_of(const Fit& fit, const LogLoss& log_loss, dou
                   describe_cover(fit, distance > 0)};
 }
 
-std::optional<Interval> interval_over_draws(std::vector<double> drawn, double level) {
-  std::erase_if(drawn, [](double value) { return !std::isfinite(value); });
-  if (drawn.size() < 2) return std::nullopt;
-  std::sort(drawn.begin(), drawn.end());
-  return Interval{level, quantile(drawn, (1 - level) / 2), quantile(drawn, (1 + level) / 2),
-                  "parameters (bootstrap)"};
-}
-
 }  // namespace
 
 Prediction predict(const Fit& fit, const RunSize& asked, double level) {
@@ -162,29 +148,6 @@ Prediction predict(const Fit& fit, const RunSize& asked, double level) {
 
 Prediction predict(const Fit& fit, double params, double tokens, double level) {
   return predict(fit, RunSize{params, tokens, std::nullopt, std::nullopt}, level);
-}
-
-Optimum optimal(const Fit& fit, double flops, double level) {
-  require_size(flops, "flops");
-  require_level(level);
-  const auto best = allocation(fit, fit.values(), flops);
-  require(best.has_value(),
-          "optimal: law {} has no trade-off of params and tokens; fit chinchilla or kaplan-nd",
-          fit.law);
-  Optimum optimum{flops, best->params, best->tokens, {}, {}, {}};
-  const RunSize run = fit.is_frontier() ? RunSize{std::nullopt, std::nullopt, flops, std::nullopt}
-                                        : RunSize{best->params, best->tokens, flops, std::nullopt};
-  optimum.prediction = predict(fit, run, level);
-  std::vector<double> params;
-  std::vector<double> tokens;
-  for (const auto& row : fit.draws.rows) {
-    const auto of_draw = allocation(fit, row, flops);
-    params.push_back(of_draw->params);
-    tokens.push_back(of_draw->tokens);
-  }
-  optimum.params_interval = interval_over_draws(std::move(params), level);
-  optimum.tokens_interval = interval_over_draws(std::move(tokens), level);
-  return optimum;
 }
 
 }  // namespace isoflop::laws

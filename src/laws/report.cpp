@@ -163,27 +163,6 @@ std::string describe(const Fit& fit, const std::vector<Prediction>& predictions)
   return text;
 }
 
-std::string describe(const Fit& fit, const Optimum& optimum) {
-  const auto line = [](const char* name, const std::string& value,
-                       const std::optional<Interval>& interval, auto&& show) {
-    std::string text = fmt::format("  {:<7} {:>10}", name, value);
-    if (interval)
-      text += fmt::format("   {} to {} ({})", show(interval->low), show(interval->high),
-                          percent(interval->level));
-    return text + "\n";
-  };
-  const auto loss = [](double value) { return fmt::format("{:.6g}", value); };
-  std::string text = fmt::format("{} [{}], compute-optimal for C = 6 N D = {:.4g} FLOP\n\n",
-                                 fit.law, fit.method, optimum.flops);
-  text += line("params", short_count(optimum.params), optimum.params_interval, short_count);
-  text += line("tokens", short_count(optimum.tokens), optimum.tokens_interval, short_count);
-  text += line("loss", loss(optimum.prediction.loss), optimum.prediction.interval, loss);
-  text +=
-      fmt::format("\n{:.4g} tokens a parameter; {} of the largest fitted compute\n",
-                  optimum.tokens / optimum.params, factor(optimum.prediction.extrapolation.flops));
-  return text;
-}
-
 std::string describe_laws() {
   std::string text;
   for (const Law* law : all_laws()) {

@@ -12,7 +12,6 @@ namespace isoflop::laws {
 /// Parameters with intervals, goodness of fit, budgets, notes, warnings; ends in a newline.
 std::string describe(const Fit& fit);
 std::string describe(const Fit& fit, const std::vector<Prediction>& predictions);
-std::string describe(const Fit& fit, const Optimum& optimum);
 /// The table of laws.
 std::string describe_laws();
 

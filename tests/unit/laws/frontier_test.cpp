@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
-#include "laws/predict.hpp"
+#include "laws/optimal.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

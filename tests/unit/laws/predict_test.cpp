@@ -4,6 +4,8 @@
 
 #include "core/error.hpp"
 #include "laws/fit_json.hpp"
+#include "laws/optimal.hpp"
+#include "laws/optimal_report.hpp"
 #include "laws/report.hpp"
 #include "synthetic.hpp"
 
