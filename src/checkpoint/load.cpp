@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <set>
 
+#include "checkpoint/directory.hpp"
+#include "checkpoint/mark.hpp"
 #include "checkpoint/reader.hpp"
 #include "checkpoint/together.hpp"
+#include "core/atomic_file.hpp"
 #include "core/error.hpp"
 
 namespace isoflop::checkpoint {
@@ -96,6 +99,10 @@ Contents read_contents(const std::filesystem::path& directory) {
 void verify(const std::filesystem::path& directory) {
   Reader reader(directory);
   for (const Block& block : reader.head().blocks) reader.read(block);
+  require(
+      read_file(complete_mark(directory)) == mark_text(state_file(directory), reader.values()),
+      "{}: does not fit the bytes of state.h5: one of the two is damaged; use another checkpoint",
+      complete_mark(directory).string());
 }
 
 }  // namespace isoflop::checkpoint

@@ -25,7 +25,8 @@ struct Contents {
 };
 Contents read_contents(const std::filesystem::path& directory);
 
-/// Reads and checks everything. Errors as load().
+/// Reads and checks everything: any flipped bit of state.h5 or its mark is an error. Errors as
+/// load().
 void verify(const std::filesystem::path& directory);
 
 }  // namespace isoflop::checkpoint

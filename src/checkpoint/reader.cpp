@@ -76,6 +76,16 @@ std::span<const float> Reader::read(const Block& block) {
   return buffer_;
 }
 
+std::vector<ByteRange> Reader::values() const {
+  std::vector<ByteRange> ranges;
+  for (const auto& [kind, places] : places_)
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      const auto count = static_cast<std::size_t>(head_.tensors[i].count);
+      ranges.push_back({places[i], places[i] + count * sizeof(float)});
+    }
+  return ranges;
+}
+
 std::string Reader::where(const std::string& object) const {
   return object.empty() ? path_.string() : path_.string() + ":/" + object;
 }

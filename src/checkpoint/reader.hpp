@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "checkpoint/head.hpp"
+#include "checkpoint/mark.hpp"
 #include "core/file_descriptor.hpp"
 
 namespace isoflop::checkpoint {
@@ -24,6 +25,9 @@ class Reader {
   /// The block's values, checked; InputError naming file and tensor when they are damaged. They
   /// stay valid until the next call.
   std::span<const float> read(const Block& block);
+
+  /// Where in state.h5 the tensors' values lie.
+  std::vector<ByteRange> values() const;
 
   /// For messages.
   std::string where(const std::string& object = "") const;

@@ -6,6 +6,7 @@
 
 #include "checkpoint/directory.hpp"
 #include "checkpoint/head.hpp"
+#include "checkpoint/mark.hpp"
 #include "checkpoint/plan.hpp"
 #include "checkpoint/together.hpp"
 #include "core/atomic_file.hpp"
@@ -20,8 +21,6 @@ namespace isoflop::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kMark = "complete\n";
 
 std::span<const std::byte> bytes_of(const Block& block, const State& state) {
   const TensorEntry& tensor = state.tensors[static_cast<std::size_t>(block.tensor)];
@@ -118,20 +117,30 @@ void write_blocks(const fs::path& path, int rank, const State& state, const Plan
   file.close();
 }
 
+/// `places` by kind and tensor.
+std::vector<ByteRange> value_ranges(const State& state, const std::vector<std::size_t>& places) {
+  std::vector<ByteRange> ranges;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const TensorEntry& tensor = state.tensors[i % state.tensors.size()];
+    ranges.push_back({places[i], places[i] + tensor.count() * sizeof(float)});
+  }
+  return ranges;
+}
+
 /// Puts the finished folder in its place; the mark comes last. A complete checkpoint of the same
 /// step (a run that was killed right after its last save does that step again) is exchanged in one
 /// step instead, so that there is one at every moment.
-void publish(const fs::path& partial, const fs::path& directory) {
+void publish(const fs::path& partial, const fs::path& directory, const std::string& mark) {
   sync_path(partial);
   if (fs::exists(complete_mark(directory))) {
-    write_file_atomically(complete_mark(partial), kMark);
+    write_file_atomically(complete_mark(partial), mark);
     exchange_durably(partial, directory);
     fs::remove_all(partial);
     return;
   }
   fs::remove_all(directory);
   rename_durably(partial, directory);
-  write_file_atomically(complete_mark(directory), kMark);
+  write_file_atomically(complete_mark(directory), mark);
 }
 
 }  // namespace
@@ -153,7 +162,8 @@ void save(const fs::path& directory, comm::Communicator& communicator, const Sta
     together(communicator,
              [&] { write_blocks(state_file(partial), communicator.rank(), state, plan, places); });
     together(communicator, [&] {
-      if (communicator.is_root()) publish(partial, directory);
+      if (communicator.is_root())
+        publish(partial, directory, mark_text(state_file(partial), value_ranges(state, places)));
     });
   } catch (...) {
     std::error_code ignored;

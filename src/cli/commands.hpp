@@ -16,6 +16,7 @@ void add_sweep(CLI::App& app);
 void add_fit(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_optimal(CLI::App& app);
+void add_checkpoint(CLI::App& app);
 void add_bench(CLI::App& app);
 
 // Subcommands of bench.

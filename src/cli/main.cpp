@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
   isoflop::cli::add_fit(app);
   isoflop::cli::add_predict(app);
   isoflop::cli::add_optimal(app);
+  isoflop::cli::add_checkpoint(app);
   isoflop::cli::add_bench(app);
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "Show the help of every command");

@@ -108,6 +108,28 @@ class Resume(CommandLineTest):
         self.assertEqual(late.returncode, 2)
         self.assertIn("begins to decay", late.stderr)
 
+    def test_checkpoint_commands_verify_and_compare_states(self):
+        self.assert_finished(self.train("one"))
+        self.assert_finished(self.train("two", "--set", "parallel.zero=1", launcher=("mpirun", "--oversubscribe", "-n", "2")))
+        self.assert_finished(self.train("other", "--set", "train.seed=2"))
+        same = self.isoflop("checkpoint", "diff", "one", "two", cwd=self.folder)
+        self.assertEqual(same.returncode, 0, same.stdout + same.stderr)
+        differ = self.isoflop("checkpoint", "diff", "one", "other", cwd=self.folder)
+        self.assertEqual(differ.returncode, 3)
+        self.assertIn("scalar run:", differ.stdout)
+        self.assertRegex(differ.stdout, r"first_moment/\S+: \d+ of \d+ elements differ")
+        good = self.isoflop("checkpoint", "verify", "one", "two/checkpoint/step-64", cwd=self.folder)
+        self.assertEqual(good.returncode, 0, good.stdout + good.stderr)
+        state = self.folder / "one/checkpoint/step-64/state.h5"
+        content = bytearray(state.read_bytes())
+        content[len(content) // 2] ^= 1
+        state.write_bytes(content)
+        damaged = self.isoflop("checkpoint", "verify", "one", "two", cwd=self.folder)
+        self.assertEqual(damaged.returncode, 3)
+        self.assertRegex(damaged.stdout, r"damaged  one\S+state.h5:/\S+: elements \d+ to \d+ do not give their checksum")
+        self.assertIn("good     two", damaged.stdout)
+        self.assertEqual(self.isoflop("checkpoint", "verify", "text", cwd=self.folder).returncode, 2)
+
 
 if __name__ == "__main__":
     unittest.main()

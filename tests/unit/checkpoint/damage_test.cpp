@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <random>
 
 #include "checkpoint/directory.hpp"
 #include "checkpoint/load.hpp"
@@ -36,13 +37,14 @@ class Damage : public ::testing::Test {
     save(directory_, self_, state_, {{"step", std::int64_t{7}}, {"config", "[train]\n"}});
   }
 
-  void flip(std::size_t byte) {
-    FileDescriptor file(state_file(directory_), O_RDWR);
+  static void flip(const std::filesystem::path& path, std::size_t byte, std::byte bits) {
+    FileDescriptor file(path, O_RDWR);
     std::byte value{};
     file.read(std::span(&value, 1), byte);
-    value ^= std::byte{0x10};
+    value ^= bits;
     file.write(std::span(&value, 1), byte);
   }
+  void flip(std::size_t byte) { flip(state_file(directory_), byte, std::byte{0x10}); }
 
   /// The message of the refusal; empty when what was saved came back.
   std::string refusal() {
@@ -93,6 +95,29 @@ TEST_F(Damage, AnyFlippedByteIsRefusedOrHarmless) {
     }
     // All values, at least, and all of HDF5's own structures lie in there.
     ::_exit(HasFailure() || refused < 4 * kCount ? 1 : 0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(Damage, VerifyFindsEveryFlippedBit) {
+  const pid_t child = ::fork();  // a crash must not take the test with it
+  if (child == 0) {
+    std::mt19937_64 random(1);
+    const std::size_t of_state = std::filesystem::file_size(state_file(directory_));
+    const std::size_t bytes = of_state + std::filesystem::file_size(complete_mark(directory_));
+    for (int trial = 0; trial < 1000; ++trial) {
+      const std::size_t byte = random() % bytes;
+      const auto bit = std::byte{1} << static_cast<int>(random() % 8);
+      const auto path = byte < of_state ? state_file(directory_) : complete_mark(directory_);
+      const std::size_t at = byte < of_state ? byte : byte - of_state;
+      flip(path, at, bit);
+      EXPECT_THROW(verify(directory_), InputError) << path << " byte " << at;
+      flip(path, at, bit);
+    }
+    verify(directory_);
+    ::_exit(HasFailure() ? 1 : 0);
   }
   int status = 0;
   ::waitpid(child, &status, 0);

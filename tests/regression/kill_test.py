@@ -1,0 +1,92 @@
+"""kill -9 of a random rank at a random moment of training, evaluating and saving, again and again: every time the whole job ends,
+says which rank was lost, keeps every flushed row, and what the same command makes of it in the end has the bits of a run that
+nobody touched.
+
+    ISOFLOP_KILLS=200 ISOFLOP_BINARY=build/release/bin/isoflop python3 tests/regression/kill_test.py     the full form; 6 kills in CI
+"""
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import time
+import unittest
+
+import h5py
+from command_line import BINARY, CommandLineTest
+
+KILLS = int(os.environ.get("ISOFLOP_KILLS", "6"))
+DEADLINE = 30  # seconds, for a job to end after it lost a rank
+BUSY = ["--set", "train.tokens=98304", "--set", "checkpoint.every_tokens=2048", "--set", "evaluate.every_tokens=2048",
+        "--set", "train.micro_batch=2", "--set", "parallel.virtual_ranks=4"]
+
+
+def ranks_of(mpirun):
+    """Process ids of the isoflop processes below this mpirun."""
+    found = []
+    for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, rest = status.read_text().rsplit(")", 1)
+        except OSError:  # it has just ended
+            continue
+        if name.endswith("(isoflop") and int(rest.split()[1]) == mpirun.pid:
+            found.append(int(status.parent.name))
+    return found
+
+
+class Kill(CommandLineTest):
+    def start(self, out, ranks):
+        command = ["mpirun", "--oversubscribe", "-n", str(ranks), BINARY, "train", "run.toml", "--out", out, *BUSY,
+                   "--set", f"parallel.zero={ranks % 2}"]
+        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def flushed_rows(self, out):
+        try:
+            with h5py.File(self.folder / out / "run.h5", swmr=True) as file:
+                return len(file["train/step"])
+        except OSError:  # not there yet
+            return 0
+
+    def kill_one(self, out, choice):
+        """Whether a rank was killed before the run was done."""
+        job = self.start(out, choice.choice([1, 2, 3, 4]))
+        time.sleep(choice.uniform(0.05, 2.5))
+        ranks = ranks_of(job)
+        rows = self.flushed_rows(out)
+        if ranks:
+            os.kill(choice.choice(ranks), signal.SIGKILL)
+        try:
+            _, errors = job.communicate(timeout=DEADLINE)
+        except subprocess.TimeoutExpired:
+            job.kill()
+            self.fail(f"the job still ran {DEADLINE} s after it had lost a rank")
+        if job.returncode == 0:
+            return False
+        self.assertRegex(errors, r"process rank \d+ .*signal 9")
+        self.assertGreaterEqual(self.flushed_rows(out), rows)
+        return True
+
+    def test_killed_again_and_again_gives_the_same_bits(self):
+        seed = int(os.environ.get("ISOFLOP_KILL_SEED", "1"))
+        choice = random.Random(seed)
+        done = self.start("whole", 1)
+        self.assertEqual(done.communicate(timeout=100) and done.returncode, 0)
+        kills = chains = 0
+        while kills < KILLS:
+            chains += 1
+            out = f"killed-{chains}"
+            while kills < KILLS and self.kill_one(out, choice):
+                kills += 1
+            last = self.start(out, choice.choice([1, 2, 4]))
+            _, errors = last.communicate(timeout=100)
+            self.assertEqual(last.returncode, 0, errors)
+            same = self.isoflop("checkpoint", "diff", out, "whole", cwd=self.folder)
+            self.assertEqual(same.returncode, 0, f"seed {seed}, chain {chains}: {same.stdout}{same.stderr}")
+            with h5py.File(self.folder / out / "run.h5") as mine, h5py.File(self.folder / "whole/run.h5") as theirs:
+                for name in ("train/step", "train/loss", "train/grad_norm", "eval/validation/loss"):
+                    self.assertTrue((mine[name][()] == theirs[name][()]).all(), name)
+        print(f"{kills} kills in {chains} runs")
+
+
+if __name__ == "__main__":
+    unittest.main()
