@@ -18,8 +18,12 @@ void add_predict(CLI::App& app);
 void add_optimal(CLI::App& app);
 void add_checkpoint(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_cluster(CLI::App& app);
 
 // Subcommands of bench.
 void add_bench_train(CLI::App& bench_app);
+
+// Subcommands of cluster.
+void add_cluster_plan(CLI::App& cluster_app);
 
 }  // namespace isoflop::cli

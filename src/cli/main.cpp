@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
   isoflop::cli::add_optimal(app);
   isoflop::cli::add_checkpoint(app);
   isoflop::cli::add_bench(app);
+  isoflop::cli::add_cluster(app);
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "Show the help of every command");
   app.footer(

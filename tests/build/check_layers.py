@@ -34,7 +34,7 @@ ALLOWED = {
     "src/laws": {"src/core"},
     "src/experiment": {"src/core", "src/record", "src/laws", "src/config", "src/model"},
     "src/cli": {"src/checkpoint", "src/core", "src/device", "src/comm", "src/config", "src/data", "src/experiment", "src/laws", "src/profile",
-                "src/record", "src/train"},
+                "src/record", "src/train", "src/parallel/pipeline"},
 }
 # foreign header -> the only folders that may include it
 FOREIGN = {

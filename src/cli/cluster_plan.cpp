@@ -1,0 +1,122 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/files.hpp"
+#include "core/atomic_file.hpp"
+#include "core/error.hpp"
+#include "parallel/pipeline/picture.hpp"
+#include "parallel/pipeline/timeline.hpp"
+
+namespace isoflop::cli {
+namespace {
+
+constexpr std::size_t kMostRanks = 1024;
+constexpr std::size_t kMostMicroBatches = 4096;
+constexpr std::size_t kMostChunks = 26;       // the picture's letters
+constexpr std::size_t kWidestTerminal = 240;  // columns
+
+struct Options {
+  parallel::PipelineShape shape{.ranks = 4, .micro_batches = 8};
+  std::string schedule = name_of(parallel::PipelineShape{}.kind);
+  parallel::PassTimes times;
+  double message = 0.0;
+  std::string draw;
+  std::string json;
+};
+
+parallel::ScheduleKind kind_named(const std::string& name) {
+  const auto& names = parallel::kScheduleNames;
+  return static_cast<parallel::ScheduleKind>(std::ranges::find(names, name) - names.begin());
+}
+
+std::vector<std::size_t> in_flight(const parallel::PipelineShape& shape) {
+  std::vector<std::size_t> counts;
+  for (std::size_t rank = 0; rank < shape.ranks; ++rank)
+    counts.push_back(most_in_flight(shape, rank));
+  return counts;
+}
+
+nlohmann::json to_json(const parallel::PipelineShape& shape, const Options& options,
+                       const parallel::Timeline& timeline) {
+  return {{"schedule", name_of(shape.kind)},
+          {"pipeline", shape.ranks},
+          {"micro_batches", shape.micro_batches},
+          {"chunks", shape.chunks},
+          {"makespan", timeline.makespan()},
+          {"bubble", timeline.bubble()},
+          {"bubble_formula", bubble_formula(shape, options.times)},
+          {"activations_in_flight", in_flight(shape)}};
+}
+
+std::string table(const parallel::PipelineShape& shape, const Options& options,
+                  const parallel::Timeline& timeline) {
+  std::string text =
+      fmt::format("{}: {} ranks x {} stage(s), {} micro-batches\n", name_of(shape.kind),
+                  shape.ranks, shape.chunks, shape.micro_batches);
+  text += fmt::format("bubble {:.1f}% (formula, without messages: {:.1f}%); one step takes {:g}\n",
+                      100.0 * timeline.bubble(), 100.0 * bubble_formula(shape, options.times),
+                      timeline.makespan());
+  text += fmt::format("activations in flight a rank, in micro-batches of one stage: {}\n\n",
+                      fmt::join(in_flight(shape), " "));
+  const std::string picture = draw_text(shape, timeline);
+  if (picture.find('\n') <= kWidestTerminal) return text + picture;
+  return text + "(too wide for a terminal: see --draw FILE.svg)\n";
+}
+
+void plan(const Options& options) {
+  parallel::PipelineShape shape = options.shape;
+  shape.kind = kind_named(options.schedule);
+  const std::string trouble = problem(shape);
+  require(trouble.empty(), "cluster plan: {}", trouble);
+  const parallel::Timeline timeline =
+      simulate(make_schedule(shape), equal_stages(shape, options.times, options.message));
+  if (!options.draw.empty()) write_file_atomically(options.draw, draw_svg(shape, timeline));
+  print_result(table(shape, options, timeline), to_json(shape, options, timeline).dump(2) + "\n",
+               options.json);
+}
+
+}  // namespace
+
+void add_cluster_plan(CLI::App& cluster_app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = cluster_app.add_subcommand(
+      "plan", "Show a pipeline schedule: its bubble, its activations in flight, its picture");
+  auto& shape = options->shape;
+  command->add_option("--pipeline", shape.ranks, "Ranks of the pipeline")
+      ->check(CLI::Range(std::size_t{1}, kMostRanks))
+      ->capture_default_str();
+  command->add_option("--micro-batches", shape.micro_batches, "Micro-batches a step")
+      ->check(CLI::Range(std::size_t{1}, kMostMicroBatches))
+      ->capture_default_str();
+  command->add_option("--schedule", options->schedule, "Order of the passes")
+      ->check(CLI::IsMember(std::vector<std::string>(parallel::kScheduleNames.begin(),
+                                                     parallel::kScheduleNames.end())))
+      ->capture_default_str();
+  command->add_option("--chunks", shape.chunks, "Stages a rank, for the interleaved schedule")
+      ->check(CLI::Range(std::size_t{1}, kMostChunks))
+      ->capture_default_str();
+  const auto add_time = [&](const char* name, double& value, const char* help, bool positive) {
+    command->add_option(name, value, help)
+        ->check(positive ? CLI::PositiveNumber : CLI::NonNegativeNumber)
+        ->capture_default_str();
+  };
+  add_time("--forward", options->times.forward,
+           "Time of the forward pass of one micro-batch on a rank, any unit", true);
+  add_time("--backward-input", options->times.backward_input,
+           "Time of its backward pass, gradients of the inputs", true);
+  add_time("--backward-weight", options->times.backward_weight,
+           "Time of its backward pass, gradients of the weights", true);
+  add_time("--message", options->message, "Time of a message from rank to rank", false);
+  command->add_option("--draw", options->draw, "Draw the schedule in this SVG file");
+  command->add_option("--json", options->json,
+                      "Write the figures as JSON to this file, or to standard output with -");
+  command->callback([options] { plan(*options); });
+}
+
+}  // namespace isoflop::cli
