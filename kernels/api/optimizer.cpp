@@ -24,9 +24,10 @@ void block_sums(device::Stream& stream, std::size_t count, const float* values, 
   kokkos::block_sums(count, values, sums);
 }
 
-void add_in_place(device::Stream& stream, std::size_t count, const float* values, float* target) {
-  require_cpu(stream, "add_in_place");
-  kokkos::add_in_place(count, values, target);
+template <class T>
+void add(device::Stream& stream, std::size_t count, const T* a, const T* b, T* sum) {
+  require_cpu(stream, "add");
+  kokkos::add(count, a, b, sum);
 }
 
 template <class T>
@@ -50,6 +51,8 @@ template void adamw_step(device::Stream&, std::size_t, const AdamWStep&, const f
                          float*, float*, float*);
 template void adamw_step(device::Stream&, std::size_t, const AdamWStep&, const float*, float*,
                          float*, float*, bf16*);
+template void add(device::Stream&, std::size_t, const float*, const float*, float*);
+template void add(device::Stream&, std::size_t, const bf16*, const bf16*, bf16*);
 template void convert(device::Stream&, std::size_t, const float*, float*);
 template void convert(device::Stream&, std::size_t, const float*, bf16*);
 

@@ -41,8 +41,15 @@ void block_sums_of_squares(device::Stream& stream, std::size_t count, const floa
 /// sums [ceil(count / kSumBlock)] of the values themselves (losses).
 void block_sums(device::Stream& stream, std::size_t count, const float* values, double* sums);
 
+/// sum [count] = a + b, added in fp32 and rounded once. sum may be a or b.
+template <class T>
+void add(device::Stream& stream, std::size_t count, const T* a, const T* b, T* sum);
+
 /// target [count] += values.
-void add_in_place(device::Stream& stream, std::size_t count, const float* values, float* target);
+inline void add_in_place(device::Stream& stream, std::size_t count, const float* values,
+                         float* target) {
+  add(stream, count, target, values, target);
+}
 
 /// target [count] = T(values).
 template <class T>

@@ -191,7 +191,7 @@ void sums_of_squares(benchmark::State& state) {
           [&] { block_sums_of_squares(stream, count, values.data(), sums.data()); });
 }
 
-void add(benchmark::State& state) {
+void addition(benchmark::State& state) {
   const auto count = static_cast<std::size_t>(state.range(0));
   Buffer<float> values(count), target(count);
   device::Stream stream;
@@ -251,7 +251,7 @@ int main(int argc, char** argv) {
   kernels::register_typed<bf16>("bf16");
   const std::pair<const char*, void (*)(benchmark::State&)> flat[] = {
       {"sums_of_squares", kernels::sums_of_squares},
-      {"add_in_place", kernels::add},
+      {"add_in_place", kernels::addition},
       {"convert/bf16", kernels::to_bf16},
       {"fill_normal", kernels::normals}};
   for (const auto& [name, run] : flat) {

@@ -67,11 +67,13 @@ void block_sums(std::size_t count, const float* values, double* sums) {
            BlockSum<Identity>{count, values, sums, {}});
 }
 
-void add_in_place(std::size_t count, const float* values, float* target) {
+template <class T>
+void add(std::size_t count, const T* a, const T* b, T* sum) {
   for_chunks(
-      "isoflop::add_in_place", count, KOKKOS_LAMBDA(std::size_t begin, std::size_t end) {
+      "isoflop::add", count, KOKKOS_LAMBDA(std::size_t begin, std::size_t end) {
         ISOFLOP_INDEPENDENT
-        for (std::size_t i = begin; i < end; ++i) target[i] += values[i];
+        for (std::size_t i = begin; i < end; ++i)
+          sum[i] = T(static_cast<float>(a[i]) + static_cast<float>(b[i]));
       });
 }
 
@@ -95,6 +97,8 @@ template void adamw_step(std::size_t, const AdamWStep&, const float*, float*, fl
                          float*);
 template void adamw_step(std::size_t, const AdamWStep&, const float*, float*, float*, float*,
                          bf16*);
+template void add(std::size_t, const float*, const float*, float*);
+template void add(std::size_t, const bf16*, const bf16*, bf16*);
 template void convert(std::size_t, const float*, float*);
 template void convert(std::size_t, const float*, bf16*);
 

@@ -32,6 +32,25 @@ typename Activations<T>::Block lay_out_block(device::Arena& arena, const ModelCo
   return block;
 }
 
+template <class T>
+typename Activations<T>::MicroBatch lay_out_micro_batch(device::Arena& arena, const ModelConfig& c,
+                                                        const Stage& stage, std::size_t batch,
+                                                        Mode mode) {
+  const std::size_t m = batch * c.context;
+  typename Activations<T>::MicroBatch micro_batch{};
+  for (std::size_t i = 0; i < stage.blocks.size(); ++i) {
+    const bool shared = mode == Mode::evaluation && i > 0;
+    micro_batch.blocks.push_back(shared ? micro_batch.blocks.front()
+                                        : lay_out_block<T>(arena, c, batch));
+  }
+  if (stage.head) {
+    micro_batch.x_final = arena.take<T>(m * c.width);
+    micro_batch.normed_final = arena.take<T>(m * c.width);
+    micro_batch.statistics_final = arena.take<float>(m * 2);
+  }
+  return micro_batch;
+}
+
 }  // namespace
 
 std::size_t head_chunk_rows(const ModelConfig& config, std::size_t tokens) {
@@ -41,36 +60,39 @@ std::size_t head_chunk_rows(const ModelConfig& config, std::size_t tokens) {
 }
 
 template <class T>
-Activations<T> lay_out_activations(device::Arena& arena, const ModelConfig& c, std::size_t batch,
-                                   Mode mode) {
-  const std::size_t m = batch * c.context;
-  const std::size_t chunk = head_chunk_rows(c, m);
+Activations<T> lay_out_activations(device::Arena& arena, const ModelConfig& c, const Stage& stage,
+                                   const Room& room, Mode mode) {
+  const std::size_t m = room.batch * c.context;
+  const std::size_t chunk = stage.head ? head_chunk_rows(c, m) : 0;
   Activations<T> act{};
-  if (mode == Mode::training) {
-    for (std::size_t layer = 0; layer < c.layers; ++layer)
-      act.blocks.push_back(lay_out_block<T>(arena, c, batch));
-  } else {
-    act.blocks.assign(c.layers, lay_out_block<T>(arena, c, batch));
-  }
-  act.x_final = arena.take<T>(m * c.width);
-  act.normed_final = arena.take<T>(m * c.width);
-  act.statistics_final = arena.take<float>(m * 2);
+  for (std::size_t i = 0; i < room.in_flight; ++i)
+    act.in_flight.push_back(lay_out_micro_batch<T>(arena, c, stage, room.batch, mode));
   act.branch = arena.take<T>(m * c.width);
   act.logits = arena.take<float>(chunk * c.vocabulary);
-  act.losses = arena.take<float>(m);
+  act.losses = arena.take<float>(stage.head ? m : 0);
   if (mode == Mode::evaluation) return act;
   const bool up_in_place = c.activation == Activation::gelu;
   act.d_logits = arena.take<T>(chunk * c.vocabulary);
-  act.d_residual = arena.take<T>(m * c.width);
   act.d_normed = arena.take<T>(m * c.width);
-  act.d_wide = arena.take<T>(m * std::max(c.qkv_width(), up_in_place ? 0 : c.up_width()));
   act.d_inner = arena.take<T>(m * std::max(c.width, c.feed_forward));
+  if (stage == whole_model(c)) {
+    act.d_stream = arena.take<T>(m * c.width);
+    act.head_gradient = arena.take<float>(c.tied ? c.vocabulary * c.width : 0);
+  }
+  if (room.put_off == 0)
+    act.d_wide = arena.take<T>(m * std::max(c.qkv_width(), up_in_place ? 0 : c.up_width()));
+  for (std::size_t i = 0; i < room.put_off; ++i) {
+    auto& blocks = act.put_off.emplace_back();
+    for (std::size_t block = 0; block < stage.blocks.size(); ++block)
+      blocks.push_back({arena.take<T>(m * c.width), arena.take<T>(m * c.up_width()),
+                        arena.take<T>(m * c.width), arena.take<T>(m * c.qkv_width())});
+  }
   return act;
 }
 
-template Activations<float> lay_out_activations(device::Arena&, const ModelConfig&, std::size_t,
-                                                Mode);
-template Activations<bf16> lay_out_activations(device::Arena&, const ModelConfig&, std::size_t,
-                                               Mode);
+template Activations<float> lay_out_activations(device::Arena&, const ModelConfig&, const Stage&,
+                                                const Room&, Mode);
+template Activations<bf16> lay_out_activations(device::Arena&, const ModelConfig&, const Stage&,
+                                               const Room&, Mode);
 
 }  // namespace isoflop::model

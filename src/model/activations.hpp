@@ -1,4 +1,4 @@
-// The activations of one micro-batch and their layout in the arena.
+// The activations of a stage's micro-batches and their layout in the arena.
 #pragma once
 
 #include <cstddef>
@@ -6,13 +6,22 @@
 
 #include "device/arena.hpp"
 #include "model/config.hpp"
+#include "model/stage.hpp"
 
 namespace isoflop::model {
 
 /// Evaluation keeps no activations for a backward pass: all blocks share one set.
 enum class Mode { training, evaluation };
 
-/// Where each activation of one micro-batch of M = B T tokens lies in the arena.
+/// How much a stage can keep at a time.
+struct Room {
+  std::size_t batch;          // sequences of a micro-batch, at most
+  std::size_t in_flight = 1;  // micro-batches between their forward pass and their last one
+  std::size_t put_off = 0;    // of those, micro-batches whose weight gradients are put off; 0: they
+                              // are computed with the input gradients
+};
+
+/// Where each activation of micro-batches of M = B T tokens lies in the arena.
 template <class T>
 struct Activations {
   struct Block {
@@ -28,27 +37,39 @@ struct Activations {
     T* up;                     // [M, up_width]
     T* active;                 // [M, F]
   };
-  std::vector<Block> blocks;
-  T* x_final;               // [M, d]
-  T* normed_final;          // [M, d]
-  float* statistics_final;  // [M, 2]
-  T* branch;                // [M, d] what is about to join the residual stream
-  float* logits;            // [chunk, V]
-  float* losses;            // [M]
+  struct MicroBatch {
+    std::vector<Block> blocks;
+    T* x_final;               // [M, d], as the next two with the head only
+    T* normed_final;          // [M, d]
+    float* statistics_final;  // [M, 2]
+  };
+  // Gradients at the outputs of a block's four products.
+  struct Gradients {
+    T* down;           // [M, d], the residual stream behind the block
+    T* up;             // [M, up_width]
+    T* attention_out;  // [M, d], the residual stream after attention
+    T* qkv;            // [M, qkv_width]
+  };
+  std::vector<MicroBatch> in_flight;
+  T* branch;      // [M, d] what is about to join the residual stream
+  float* logits;  // [chunk, V], with the head only, as losses
+  float* losses;  // [M]
 
   // Training only.
-  T* d_logits;    // [chunk, V]
-  T* d_residual;  // [M, d]
-  T* d_normed;    // [M, d]
-  T* d_wide;      // [M, qkv_width], or [M, up_width] where that is wider and not done in place
-  T* d_inner;     // [M, max(H * head_width, F)]
+  T* d_logits;           // [chunk, V], with the head only
+  T* d_normed;           // [M, d]
+  T* d_inner;            // [M, max(H * head_width, F)]
+  T* d_wide;             // [M, qkv_width], or [M, up_width] where that is wider and not in d_inner;
+                         // unless weight gradients are put off
+  T* d_stream;           // [M, d], with the whole model only
+  float* head_gradient;  // [V, d], with the whole model only, when tied
+  std::vector<std::vector<Gradients>> put_off;  // [put off][block]
 };
 
-/// Takes the room for micro-batches of `batch` sequences from the arena. An arena that only counts
-/// gives null pointers.
+/// Takes the room from the arena. An arena that only counts gives null pointers.
 template <class T>
 Activations<T> lay_out_activations(device::Arena& arena, const ModelConfig& config,
-                                   std::size_t batch, Mode mode);
+                                   const Stage& stage, const Room& room, Mode mode);
 
 /// Rows of logits that exist at a time: the head's products run chunk by chunk, so that M x V
 /// logits never exist.

@@ -20,14 +20,17 @@ double attention_flops_per_token(const ModelConfig& c) {
   return kForwardAndBackward * static_cast<double>(c.layers) * scores_and_values;
 }
 
+double head_flops_per_token(const ModelConfig& c) {
+  return kForwardAndBackward * 2.0 * static_cast<double>(c.vocabulary * c.width);
+}
+
 double flops_per_token_exact(const ModelConfig& c) {
   const auto d = static_cast<double>(c.width);
   const double block = static_cast<double>(c.qkv_width()) * d + d * d +
                        static_cast<double>(c.up_width()) * d +
                        static_cast<double>(c.feed_forward) * d;
-  const double linear =
-      2.0 * (static_cast<double>(c.layers) * block + static_cast<double>(c.vocabulary) * d);
-  return kForwardAndBackward * linear + attention_flops_per_token(c);
+  const double blocks = 2.0 * static_cast<double>(c.layers) * block;
+  return kForwardAndBackward * blocks + head_flops_per_token(c) + attention_flops_per_token(c);
 }
 
 }  // namespace isoflop::model

@@ -15,7 +15,8 @@ namespace isoflop::model {
 double flops_per_token_6nd(const ModelConfig& config);
 double flops_per_token_exact(const ModelConfig& config);
 
-/// The part of flops_per_token_exact inside attention's products.
+/// The parts of flops_per_token_exact in the output head, and inside attention's products.
+double head_flops_per_token(const ModelConfig& config);
 double attention_flops_per_token(const ModelConfig& config);
 
 }  // namespace isoflop::model

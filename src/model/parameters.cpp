@@ -6,6 +6,8 @@
 #include <functional>
 #include <numeric>
 
+#include "kernels/api/optimizer.hpp"
+
 namespace isoflop::model {
 
 ParameterTable::ParameterTable(const ModelConfig& c) {
@@ -17,6 +19,7 @@ ParameterTable::ParameterTable(const ModelConfig& c) {
   for (std::size_t layer = 0; layer < c.layers; ++layer) {
     const std::string prefix = fmt::format("blocks.{}.", layer);
     BlockOffsets block;
+    align(kernels::kSumBlock);
     block.attention_norm = add_norm(prefix + "attention.norm", c);
     block.feed_forward_norm = add_norm(prefix + "feed_forward.norm", c);
     block.qkv = add(prefix + "attention.qkv", {c.qkv_width(), c.width}, Role::matrix);
@@ -27,6 +30,7 @@ ParameterTable::ParameterTable(const ModelConfig& c) {
         add(prefix + "feed_forward.down", {c.width, c.feed_forward}, Role::residual_matrix);
     blocks_.push_back(block);
   }
+  align(kernels::kSumBlock);
   final_norm_ = add_norm("final_norm", c);
   head_ = c.tied ? token_embedding_ : add("head", {c.vocabulary, c.width}, Role::head);
 }
@@ -36,8 +40,13 @@ std::size_t ParameterTable::add(std::string name, std::vector<std::size_t> shape
       std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>{});
   const std::size_t offset = size_;
   parameters_.push_back({std::move(name), std::move(shape), offset, count, role});
-  size_ = (offset + count + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
+  size_ = offset + count;
+  align(kTensorAlignment);
   return offset;
+}
+
+void ParameterTable::align(std::size_t multiple) {
+  size_ = (size_ + multiple - 1) / multiple * multiple;
 }
 
 NormOffsets ParameterTable::add_norm(const std::string& name, const ModelConfig& config) {

@@ -3,7 +3,9 @@
 //
 // Weights, gradients, optimizer moments and checkpoints all use these offsets. Order: embeddings,
 // then block after block, then the final norm and the head. Tensors start at multiples of
-// kTensorAlignment elements; what lies between is padding and always zero.
+// kTensorAlignment elements, blocks and the final norm at multiples of kernels::kSumBlock, so that
+// a range of layers is whole blocks of the gradient norm; what lies between is padding and always
+// zero.
 #pragma once
 
 #include <cstddef>
@@ -71,6 +73,7 @@ class ParameterTable {
   std::size_t position_embedding() const {
     return position_embedding_;
   }  // [T, d]; only with learned positions
+  std::size_t blocks() const { return blocks_.size(); }
   const BlockOffsets& block(std::size_t layer) const { return blocks_[layer]; }
   const NormOffsets& final_norm() const { return final_norm_; }
   std::size_t head() const { return head_; }  // [V, d]; the token embedding when tied
@@ -78,6 +81,7 @@ class ParameterTable {
  private:
   std::size_t add(std::string name, std::vector<std::size_t> shape, Role role);
   NormOffsets add_norm(const std::string& name, const ModelConfig& config);
+  void align(std::size_t multiple);  // what comes next
 
   std::vector<Parameter> parameters_;
   std::size_t size_ = 0;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/error.hpp"
-#include "kernels/api/activation.hpp"
 #include "kernels/api/attention.hpp"
 #include "kernels/api/cross_entropy.hpp"
 #include "kernels/api/embedding.hpp"
@@ -18,24 +17,24 @@ namespace {
 using profile::Region;
 using profile::Scope;
 
-// FLOP of attention's products in the forward pass of `batch` sequences; causal pairs only.
-double attention_forward_flops(const ModelConfig& c, std::size_t batch) {
-  const double pairs =
-      static_cast<double>(c.context) * (static_cast<double>(c.context) + 1.0) / 2.0;
-  return static_cast<double>(batch) * 4.0 * static_cast<double>(c.width) * pairs;
-}
-
 template <class T>
-std::size_t workspace_bytes(const ModelConfig& c, std::size_t batch) {
+std::size_t workspace_bytes(const ModelConfig& c, const Stage& stage, std::size_t batch) {
   const std::size_t m = batch * c.context;
-  const std::size_t chunk = head_chunk_rows(c, m);
-  return std::max({kernels::matmul_workspace_bytes<T>({m, c.qkv_width(), c.width}),
-                   kernels::matmul_workspace_bytes<T>({m, c.width, c.width}),
-                   kernels::matmul_workspace_bytes<T>({m, c.up_width(), c.width}),
-                   kernels::matmul_workspace_bytes<T>({m, c.width, c.feed_forward}),
-                   kernels::matmul_workspace_bytes<T>({chunk, c.vocabulary, c.width}),
-                   kernels::attention_workspace_bytes<T>(c.attention_shape(batch)),
-                   kernels::norm_workspace_bytes({m, c.width, c.norm})});
+  std::size_t bytes = 0;
+  if (stage.head) {
+    bytes = std::max(
+        {bytes, kernels::matmul_workspace_bytes<T>({head_chunk_rows(c, m), c.vocabulary, c.width}),
+         kernels::norm_workspace_bytes({m, c.width, c.norm})});
+  }
+  if (stage.blocks.size() > 0) {
+    bytes = std::max({bytes, kernels::matmul_workspace_bytes<T>({m, c.qkv_width(), c.width}),
+                      kernels::matmul_workspace_bytes<T>({m, c.width, c.width}),
+                      kernels::matmul_workspace_bytes<T>({m, c.up_width(), c.width}),
+                      kernels::matmul_workspace_bytes<T>({m, c.width, c.feed_forward}),
+                      kernels::attention_workspace_bytes<T>(c.attention_shape(batch)),
+                      kernels::norm_workspace_bytes({m, c.width, c.norm})});
+  }
+  return bytes;
 }
 
 float* lay_out_rope_table(device::Arena& arena, const ModelConfig& c) {
@@ -43,9 +42,10 @@ float* lay_out_rope_table(device::Arena& arena, const ModelConfig& c) {
 }
 
 template <class T>
-std::size_t arena_bytes(const ModelConfig& config, std::size_t batch, Mode mode) {
+std::size_t arena_bytes(const ModelConfig& config, const Stage& stage, const Room& room,
+                        Mode mode) {
   device::Arena counting;
-  lay_out_activations<T>(counting, config, batch, mode);
+  lay_out_activations<T>(counting, config, stage, room, mode);
   lay_out_rope_table(counting, config);
   return counting.used();
 }
@@ -53,20 +53,24 @@ std::size_t arena_bytes(const ModelConfig& config, std::size_t batch, Mode mode)
 }  // namespace
 
 template <class T>
-Transformer<T>::Transformer(const ModelConfig& config, std::size_t batch, Mode mode,
-                            profile::Profile& profile)
+Transformer<T>::Transformer(const ModelConfig& config, const Stage& stage, const Room& room,
+                            Mode mode, profile::Profile& profile)
     : config_(config),
       table_(config),
-      batch_(batch),
+      stage_(stage),
+      first_element_(elements_of(table_, stage).begin),
+      room_(room),
       mode_(mode),
       profile_(profile),
-      arena_(arena_bytes<T>(config, batch, mode)),
-      act_(lay_out_activations<T>(arena_, config, batch, mode)),
+      arena_(arena_bytes<T>(config, stage, room, mode)),
+      act_(lay_out_activations<T>(arena_, config, stage, room, mode)),
       rope_table_(lay_out_rope_table(arena_, config)),
-      block_sums_((batch * config.context + kernels::kSumBlock - 1) / kernels::kSumBlock) {
-  stream_.workspace(workspace_bytes<T>(config, batch));
+      block_sums_((room.batch * config.context + kernels::kSumBlock - 1) / kernels::kSumBlock) {
+  stream_.workspace(workspace_bytes<T>(config, stage, room.batch));
   if (rope_table_ != nullptr)
     kernels::rope_table(stream_, config.context, config.head_width(), rope_table_);
+  if (act_.head_gradient != nullptr && config.tied)
+    kernels::fill(stream_, config.vocabulary * config.width, 0.0f, act_.head_gradient);
 }
 
 template <class T>
@@ -75,99 +79,50 @@ std::size_t Transformer<T>::memory_bytes() const {
 }
 
 template <class T>
-std::size_t Transformer<T>::memory_bytes(const ModelConfig& config, std::size_t batch, Mode mode) {
-  return arena_bytes<T>(config, batch, mode) + workspace_bytes<T>(config, batch);
+std::size_t Transformer<T>::memory_bytes(const ModelConfig& config, const Stage& stage,
+                                         const Room& room, Mode mode) {
+  return arena_bytes<T>(config, stage, room, mode) + workspace_bytes<T>(config, stage, room.batch);
 }
 
 template <class T>
-template <class Y>
-void Transformer<T>::project(std::size_t m, std::size_t outputs, std::size_t inputs, const T* x,
-                             const T* w, Y* y) {
-  const Scope scope(profile_, Region::matmul, 2.0 * static_cast<double>(m * outputs * inputs));
-  kernels::matmul_forward(stream_, {m, outputs, inputs}, x, w, y);
+T* Transformer<T>::input(std::size_t slot) {
+  const auto& kept = act_.in_flight[slot];
+  return kept.blocks.empty() ? kept.x_final : kept.blocks.front().x;
 }
 
 template <class T>
-void Transformer<T>::project_back(std::size_t m, std::size_t outputs, std::size_t inputs,
-                                  const T* dy, const T* x, const T* w, T* dx, float* dw) {
-  const Scope scope(profile_, Region::matmul, 4.0 * static_cast<double>(m * outputs * inputs));
-  kernels::matmul_weight_gradient(stream_, {m, outputs, inputs}, dy, x, dw);
-  kernels::matmul_data_gradient(stream_, {m, outputs, inputs}, dy, w, dx);
+void Transformer<T>::embed(const Weights<T>& weights, const MicroBatch& batch, T* x) {
+  const Scope scope(profile_, Region::embedding);
+  const bool learned = config_.position == Position::learned;
+  kernels::embedding_forward(stream_, {batch.sequences, config_.context, config_.width},
+                             batch.tokens.data(), weights.elements + table_.token_embedding(),
+                             learned ? weights.elements + table_.position_embedding() : nullptr, x);
 }
 
 template <class T>
-void Transformer<T>::add_and_norm(const T* weights, const NormOffsets& offsets, std::size_t m,
-                                  const T* x, const T* delta, T* sum, T* y, float* statistics) {
-  const Scope scope(profile_, Region::norm);
-  const bool biased = config_.norm == kernels::NormKind::layer;
-  kernels::norm_forward(stream_, {m, config_.width, config_.norm}, x, delta, weights + offsets.gain,
-                        biased ? weights + offsets.bias : nullptr, sum, y, statistics);
-}
-
-template <class T>
-void Transformer<T>::norm_back(const T* weights, const NormOffsets& offsets, std::size_t m,
-                               const T* x, const float* statistics, const T* d_residual,
-                               float* gradient) {
-  const Scope scope(profile_, Region::norm);
-  const bool biased = config_.norm == kernels::NormKind::layer;
-  kernels::norm_backward(stream_, {m, config_.width, config_.norm}, x, weights + offsets.gain,
-                         statistics, act_.d_normed, d_residual, act_.d_residual,
-                         gradient + offsets.gain, biased ? gradient + offsets.bias : nullptr);
-}
-
-template <class T>
-void Transformer<T>::forward_block(const T* weights, std::size_t layer, std::size_t batch) {
-  const auto& c = config_;
-  const BlockOffsets& at = table_.block(layer);
-  const auto& block = act_.blocks[layer];
-  const std::size_t m = batch * c.context;
-  if (layer == 0) {
-    add_and_norm(weights, at.attention_norm, m, block.x, nullptr, nullptr, block.normed,
-                 block.statistics);
-  } else {
-    add_and_norm(weights, at.attention_norm, m, act_.blocks[layer - 1].x_middle, act_.branch,
-                 block.x, block.normed, block.statistics);
+void Transformer<T>::forward(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch,
+                             T* output) {
+  ISOFLOP_EXPECT(batch.sequences >= 1 && batch.sequences <= room_.batch);
+  const auto& kept = act_.in_flight[slot];
+  const std::size_t m = batch.sequences * config_.context;
+  const bool only_embedding = kept.blocks.empty() && !stage_.head;
+  if (stage_.embedding) embed(weights, batch, only_embedding ? output : input(slot));
+  for (std::size_t i = 0; i < kept.blocks.size(); ++i) {
+    const Block& block = kept.blocks[i];
+    const T* before = i == 0 ? block.x : kept.blocks[i - 1].x_middle;
+    add_and_norm(weights.elements, table_.block(stage_.blocks.begin + i).attention_norm, m, before,
+                 i == 0 ? nullptr : act_.branch, block.x, block.normed, block.statistics);
+    forward_block(weights.elements, stage_.blocks.begin + i, batch.sequences, block);
   }
-  project(m, c.qkv_width(), c.width, block.normed, weights + at.qkv, block.qkv);
-  if (rope_table_ != nullptr) {
-    const Scope scope(profile_, Region::rope);
-    kernels::rope_forward(stream_, c.attention_shape(batch), rope_table_, block.qkv);
+  if (stage_.head) {
+    const bool alone = kept.blocks.empty();
+    add_and_norm(weights.elements, table_.final_norm(), m,
+                 alone ? kept.x_final : kept.blocks.back().x_middle, alone ? nullptr : act_.branch,
+                 kept.x_final, kept.normed_final, kept.statistics_final);
+  } else if (!only_embedding) {
+    const Scope scope(profile_, Region::norm);
+    kernels::add(stream_, m * config_.width, kept.blocks.back().x_middle, act_.branch, output);
   }
-  {
-    const Scope scope(profile_, Region::attention, attention_forward_flops(c, batch));
-    kernels::attention_forward(stream_, c.attention_shape(batch), block.qkv, block.attended,
-                               block.lse);
-  }
-  project(m, c.width, c.width, block.attended, weights + at.attention_out, act_.branch);
-  add_and_norm(weights, at.feed_forward_norm, m, block.x, act_.branch, block.x_middle,
-               block.normed_middle, block.statistics_middle);
-  project(m, c.up_width(), c.width, block.normed_middle, weights + at.up, block.up);
-  {
-    const Scope scope(profile_, Region::activation);
-    if (c.activation == Activation::gelu) {
-      kernels::gelu_forward(stream_, m * c.feed_forward, block.up, block.active);
-    } else {
-      kernels::swiglu_forward(stream_, m, c.feed_forward, block.up, block.active);
-    }
-  }
-  project(m, c.width, c.feed_forward, block.active, weights + at.down, act_.branch);
-}
-
-template <class T>
-void Transformer<T>::forward(const T* weights, std::span<const std::int32_t> tokens) {
-  const std::size_t batch = tokens.size() / config_.context;
-  ISOFLOP_EXPECT(batch * config_.context == tokens.size() && batch >= 1 && batch <= batch_);
-  {
-    const Scope scope(profile_, Region::embedding);
-    const bool learned = config_.position == Position::learned;
-    kernels::embedding_forward(stream_, {batch, config_.context, config_.width}, tokens.data(),
-                               weights + table_.token_embedding(),
-                               learned ? weights + table_.position_embedding() : nullptr,
-                               act_.blocks[0].x);
-  }
-  for (std::size_t layer = 0; layer < config_.layers; ++layer) forward_block(weights, layer, batch);
-  add_and_norm(weights, table_.final_norm(), tokens.size(), act_.blocks.back().x_middle,
-               act_.branch, act_.x_final, act_.normed_final, act_.statistics_final);
 }
 
 template <class T>
@@ -180,100 +135,128 @@ double Transformer<T>::sum_losses(std::size_t count) {
 }
 
 template <class T>
-double Transformer<T>::evaluate_batch(const T* weights, std::span<const std::int32_t> tokens,
-                                      std::span<const std::int32_t> targets) {
-  forward(weights, tokens);
-  const std::size_t chunk = head_chunk_rows(config_, tokens.size());
-  for (std::size_t row = 0; row < tokens.size(); row += chunk) {
-    const std::size_t rows = std::min(chunk, tokens.size() - row);
-    project(rows, config_.vocabulary, config_.width, act_.normed_final + row * config_.width,
-            weights + table_.head(), act_.logits);
+double Transformer<T>::evaluate(const Weights<T>& weights, std::size_t slot,
+                                const MicroBatch& batch) {
+  const std::size_t m = batch.targets.size();
+  const std::size_t chunk = head_chunk_rows(config_, m);
+  for (std::size_t row = 0; row < m; row += chunk) {
+    const std::size_t rows = std::min(chunk, m - row);
+    project(rows, config_.vocabulary, config_.width,
+            act_.in_flight[slot].normed_final + row * config_.width, weights.head, act_.logits);
     const Scope scope(profile_, Region::loss);
     kernels::cross_entropy_forward(stream_, rows, config_.vocabulary, act_.logits,
-                                   targets.data() + row, act_.losses + row);
+                                   batch.targets.data() + row, act_.losses + row);
   }
-  return sum_losses(tokens.size());
+  return sum_losses(m);
 }
 
 // The head's forward and backward products run together, chunk by chunk, since the loss is a plain
 // sum over rows.
 template <class T>
-void Transformer<T>::head_and_its_gradient(const T* weights, std::span<const std::int32_t> targets,
-                                           float* gradient) {
-  const std::size_t d = config_.width;
-  const std::size_t chunk = head_chunk_rows(config_, targets.size());
-  const T* head = weights + table_.head();
-  for (std::size_t row = 0; row < targets.size(); row += chunk) {
-    const std::size_t rows = std::min(chunk, targets.size() - row);
-    const T* normed = act_.normed_final + row * d;
-    project(rows, config_.vocabulary, d, normed, head, act_.logits);
+double Transformer<T>::head_and_its_gradient(const Weights<T>& weights, std::size_t slot,
+                                             const MicroBatch& batch, T* d_stream,
+                                             const Gradient& gradient) {
+  const auto& kept = act_.in_flight[slot];
+  const std::size_t d = config_.width, vocabulary = config_.vocabulary;
+  const std::size_t m = batch.targets.size();
+  const std::size_t chunk = head_chunk_rows(config_, m);
+  for (std::size_t row = 0; row < m; row += chunk) {
+    const std::size_t rows = std::min(chunk, m - row);
+    const T* normed = kept.normed_final + row * d;
+    project(rows, vocabulary, d, normed, weights.head, act_.logits);
     {
       const Scope scope(profile_, Region::loss);
-      kernels::cross_entropy_backward(stream_, rows, config_.vocabulary, act_.logits,
-                                      targets.data() + row, 1.0f, act_.losses + row, act_.d_logits);
+      kernels::cross_entropy_backward(stream_, rows, vocabulary, act_.logits,
+                                      batch.targets.data() + row, 1.0f, act_.losses + row,
+                                      act_.d_logits);
     }
-    project_back(rows, config_.vocabulary, d, act_.d_logits, normed, head, act_.d_normed + row * d,
-                 gradient + table_.head());
+    project_weights_back(rows, vocabulary, d, act_.d_logits, normed, gradient.head);
+    project_back(rows, vocabulary, d, act_.d_logits, weights.head, act_.d_normed + row * d);
   }
+  norm_back(weights.elements, table_.final_norm(), m, kept.x_final, kept.statistics_final, nullptr,
+            d_stream, gradient.elements);
+  return sum_losses(m);
 }
 
 template <class T>
-void Transformer<T>::backward_block(const T* weights, std::size_t layer, std::size_t batch,
-                                    float* gradient) {
-  const auto& c = config_;
-  const BlockOffsets& at = table_.block(layer);
-  const auto& block = act_.blocks[layer];
-  const std::size_t m = batch * c.context;
-  project_back(m, c.width, c.feed_forward, act_.d_residual, block.active, weights + at.down,
-               act_.d_inner, gradient + at.down);
-  const bool gelu = c.activation == Activation::gelu;
-  T* d_up = gelu ? act_.d_inner : act_.d_wide;
-  {
-    const Scope scope(profile_, Region::activation);
-    if (gelu) {
-      kernels::gelu_backward(stream_, m * c.feed_forward, block.up, act_.d_inner, d_up);
-    } else {
-      kernels::swiglu_backward(stream_, m, c.feed_forward, block.up, act_.d_inner, d_up);
-    }
-  }
-  project_back(m, c.up_width(), c.width, d_up, block.normed_middle, weights + at.up, act_.d_normed,
-               gradient + at.up);
-  norm_back(weights, at.feed_forward_norm, m, block.x_middle, block.statistics_middle,
-            act_.d_residual, gradient);
+void Transformer<T>::embedding_gradient(const MicroBatch& batch, const T* d_stream,
+                                        const Gradient& gradient) {
+  const Scope scope(profile_, Region::embedding);
+  kernels::embedding_backward(
+      stream_, {batch.sequences, config_.context, config_.width}, batch.tokens.data(), d_stream,
+      gradient.elements + table_.token_embedding(),
+      config_.position == Position::learned ? gradient.elements + table_.position_embedding()
+                                            : nullptr);
+}
 
-  project_back(m, c.width, c.width, act_.d_residual, block.attended, weights + at.attention_out,
-               act_.d_inner, gradient + at.attention_out);
-  {
-    const Scope scope(profile_, Region::attention, 2.0 * attention_forward_flops(c, batch));
-    kernels::attention_backward(stream_, c.attention_shape(batch), block.qkv, block.attended,
-                                block.lse, act_.d_inner, act_.d_wide);
-  }
-  if (rope_table_ != nullptr) {
-    const Scope scope(profile_, Region::rope);
-    kernels::rope_backward(stream_, c.attention_shape(batch), rope_table_, act_.d_wide);
-  }
-  project_back(m, c.qkv_width(), c.width, act_.d_wide, block.normed, weights + at.qkv,
-               act_.d_normed, gradient + at.qkv);
-  norm_back(weights, at.attention_norm, m, block.x, block.statistics, act_.d_residual, gradient);
+template <class T>
+double Transformer<T>::backward(const Weights<T>& weights, std::size_t slot,
+                                const MicroBatch& batch, T* d_stream, const Gradient& gradient) {
+  ISOFLOP_EXPECT(mode_ == Mode::training && room_.put_off == 0);
+  const double loss =
+      stage_.head ? head_and_its_gradient(weights, slot, batch, d_stream, gradient) : 0.0;
+  const bool up_in_place = config_.activation == Activation::gelu;
+  const Gradients shared{d_stream, up_in_place ? act_.d_inner : act_.d_wide, d_stream, act_.d_wide};
+  const auto& blocks = act_.in_flight[slot].blocks;
+  for (std::size_t i = blocks.size(); i-- > 0;)
+    backward_block(weights.elements, stage_.blocks.begin + i, batch.sequences, blocks[i], shared,
+                   d_stream, gradient.elements, MatrixGradients::now);
+  if (stage_.embedding) embedding_gradient(batch, d_stream, gradient);
+  return loss;
+}
+
+template <class T>
+double Transformer<T>::backward_input(const Weights<T>& weights, std::size_t slot,
+                                      std::size_t later, const MicroBatch& batch, T* d_stream,
+                                      const Gradient& gradient) {
+  ISOFLOP_EXPECT(mode_ == Mode::training && later < room_.put_off);
+  const double loss =
+      stage_.head ? head_and_its_gradient(weights, slot, batch, d_stream, gradient) : 0.0;
+  const auto& blocks = act_.in_flight[slot].blocks;
+  const auto& kept = act_.put_off[later];
+  if (!blocks.empty())
+    std::copy_n(d_stream, batch.sequences * config_.context * config_.width, kept.back().down);
+  for (std::size_t i = blocks.size(); i-- > 0;)
+    backward_block(weights.elements, stage_.blocks.begin + i, batch.sequences, blocks[i], kept[i],
+                   i == 0 ? d_stream : kept[i - 1].down, gradient.elements, MatrixGradients::later);
+  if (stage_.embedding) embedding_gradient(batch, d_stream, gradient);
+  return loss;
+}
+
+template <class T>
+void Transformer<T>::backward_weight(std::size_t slot, std::size_t later, std::size_t sequences,
+                                     const Gradient& gradient) {
+  const auto& blocks = act_.in_flight[slot].blocks;
+  for (std::size_t i = blocks.size(); i-- > 0;)
+    block_matrix_gradients(stage_.blocks.begin + i, sequences, blocks[i], act_.put_off[later][i],
+                           gradient.elements);
 }
 
 template <class T>
 double Transformer<T>::train_batch(const T* weights, std::span<const std::int32_t> tokens,
                                    std::span<const std::int32_t> targets, float* gradient) {
-  ISOFLOP_EXPECT(mode_ == Mode::training);
-  forward(weights, tokens);
-  head_and_its_gradient(weights, targets, gradient);
-  norm_back(weights, table_.final_norm(), tokens.size(), act_.x_final, act_.statistics_final,
-            nullptr, gradient);
-  const std::size_t batch = tokens.size() / config_.context;
-  for (std::size_t layer = config_.layers; layer-- > 0;)
-    backward_block(weights, layer, batch, gradient);
-  const Scope scope(profile_, Region::embedding);
-  kernels::embedding_backward(
-      stream_, {batch, config_.context, config_.width}, tokens.data(), act_.d_residual,
-      gradient + table_.token_embedding(),
-      config_.position == Position::learned ? gradient + table_.position_embedding() : nullptr);
-  return sum_losses(tokens.size());
+  ISOFLOP_EXPECT(stage_ == whole_model(config_));
+  const MicroBatch batch{tokens.size() / config_.context, tokens, targets};
+  forward(whole(weights), 0, batch, nullptr);
+  return backward(whole(weights), 0, batch, act_.d_stream,
+                  {gradient, config_.tied ? act_.head_gradient : gradient + table_.head()});
+}
+
+template <class T>
+void Transformer<T>::close_gradient(float* gradient) {
+  if (!config_.tied) return;
+  const Scope scope(profile_, Region::reduce);
+  const std::size_t count = config_.vocabulary * config_.width;
+  kernels::add_in_place(stream_, count, act_.head_gradient, gradient + table_.token_embedding());
+  kernels::fill(stream_, count, 0.0f, act_.head_gradient);
+}
+
+template <class T>
+double Transformer<T>::evaluate_batch(const T* weights, std::span<const std::int32_t> tokens,
+                                      std::span<const std::int32_t> targets) {
+  const MicroBatch batch{tokens.size() / config_.context, tokens, targets};
+  forward(whole(weights), 0, batch, nullptr);
+  return evaluate(whole(weights), 0, batch);
 }
 
 template class Transformer<float>;

@@ -1,14 +1,19 @@
-// The decoder-only transformer with explicit forward and backward passes: pre-norm blocks of causal
-// attention and feed-forward.
+// The decoder-only transformer, or a stage of it, with explicit forward and backward passes:
+// pre-norm blocks of causal attention and feed-forward.
 //
 //   x_0 = embedding(tokens)
 //   x'  = x_l + attention(norm(x_l)) W_out         x_{l+1} = x' + activation(norm(x') W_up) W_down
 //   logits = norm(x_layers) W_head
 //
-// Weights and gradients are flat buffers in the order of ParameterTable and belong to the caller.
-// T, float or bf16, is the type of weights and activations; gradients of weights are always fp32.
-// Activations live in one arena that is laid out when the object is made: a step allocates nothing.
-// Bits of a micro-batch depend on the micro-batch and the weights alone.
+// Weights and gradients are flat buffers in the order of ParameterTable and belong to the caller; a
+// stage sees the range elements_of() it. T, float or bf16, is the type of weights and activations;
+// gradients of weights are always fp32. Activations live in one arena that is laid out when the
+// object is made: a step allocates nothing. Bits of a micro-batch depend on the micro-batch and the
+// weights alone, wherever the model is cut.
+//
+// A tied embedding has two gradients, one of its use at each end of the model. They are kept apart
+// until a virtual rank's micro-batches are done and added then, so that the ends may lie on
+// different ranks.
 #pragma once
 
 #include <cstddef>
@@ -20,57 +25,129 @@
 #include "device/stream.hpp"
 #include "model/activations.hpp"
 #include "model/parameters.hpp"
+#include "model/stage.hpp"
 #include "profile/profile.hpp"
 
 namespace isoflop::model {
 
+/// A stage's weights: elements_of() the stage, and the output head [V, d], which lies elsewhere
+/// when it is tied.
+template <class T>
+struct Weights {
+  const T* elements;
+  const T* head;
+};
+
+/// The same for gradients, which accumulate. A tied head needs a buffer of its own.
+struct Gradient {
+  float* elements;
+  float* head;
+};
+
+/// B sequences. tokens, targets [B, T]; a stage without embedding does not look at tokens, one
+/// without head does not look at targets.
+struct MicroBatch {
+  std::size_t sequences;
+  std::span<const std::int32_t> tokens;
+  std::span<const std::int32_t> targets;
+};
+
 template <class T>
 class Transformer {
  public:
-  /// For micro-batches of at most `batch` sequences. `mode` evaluation makes train_batch unusable
-  /// and saves memory.
-  Transformer(const ModelConfig& config, std::size_t batch, Mode mode, profile::Profile& profile);
+  /// `mode` evaluation makes the backward passes unusable and saves memory.
+  Transformer(const ModelConfig& config, const Stage& stage, const Room& room, Mode mode,
+              profile::Profile& profile);
+
+  // The whole model.
 
   /// Sum of the losses (nats) of one micro-batch; adds the gradient of that sum to `gradient`
-  /// [buffer_size]. tokens, targets [B, T] with B <= batch.
+  /// [buffer_size], but for a tied head's, which close_gradient() adds. tokens, targets [B, T].
   double train_batch(const T* weights, std::span<const std::int32_t> tokens,
                      std::span<const std::int32_t> targets, float* gradient);
+
+  /// Adds what train_batch() left out since the last call.
+  void close_gradient(float* gradient);
 
   /// Sum of the losses (nats) of one micro-batch.
   double evaluate_batch(const T* weights, std::span<const std::int32_t> tokens,
                         std::span<const std::int32_t> targets);
 
+  // A stage. `slot` < in_flight names a micro-batch between its passes.
+
+  /// [M, d] residual stream that comes from the stage before: to be filled before forward().
+  T* input(std::size_t slot);
+
+  /// output [M, d] is the residual stream for the stage after; not looked at with the head.
+  void forward(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch, T* output);
+
+  /// d_stream [M, d] holds the gradient of the output (with the head: anything) and afterwards that
+  /// of the input. Returns the sum of the losses with the head, else 0.
+  double backward(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch, T* d_stream,
+                  const Gradient& gradient);
+
+  /// The same without the gradients of the blocks' matrices, which backward_weight() adds. `later`
+  /// < put_off names the micro-batch until then. Embedding, norms and head are not put off.
+  double backward_input(const Weights<T>& weights, std::size_t slot, std::size_t later,
+                        const MicroBatch& batch, T* d_stream, const Gradient& gradient);
+  void backward_weight(std::size_t slot, std::size_t later, std::size_t sequences,
+                       const Gradient& gradient);
+
+  /// With the head, after forward(): sum of the losses.
+  double evaluate(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch);
+
   const ModelConfig& config() const { return config_; }
   const ParameterTable& table() const { return table_; }
+  const Stage& stage() const { return stage_; }
 
   /// Bytes the object holds: arena, kernel workspace, tables.
   std::size_t memory_bytes() const;
 
   /// The same by formula, without making one.
-  static std::size_t memory_bytes(const ModelConfig& config, std::size_t batch, Mode mode);
+  static std::size_t memory_bytes(const ModelConfig& config, const Stage& stage, const Room& room,
+                                  Mode mode);
 
  private:
-  void forward(const T* weights, std::span<const std::int32_t> tokens);
-  void forward_block(const T* weights, std::size_t layer, std::size_t batch);
-  void head_and_its_gradient(const T* weights, std::span<const std::int32_t> targets,
-                             float* gradient);
-  void backward_block(const T* weights, std::size_t layer, std::size_t batch, float* gradient);
+  using Block = typename Activations<T>::Block;
+  using Gradients = typename Activations<T>::Gradients;
+
+  // When the gradients of a block's matrices are computed.
+  enum class MatrixGradients { now, later };
+
+  Weights<T> whole(const T* weights) const { return {weights, weights + table_.head()}; }
+  std::size_t local(std::size_t offset) const { return offset - first_element_; }
+
+  void embed(const Weights<T>& weights, const MicroBatch& batch, T* x);
+  void forward_block(const T* weights, std::size_t layer, std::size_t sequences,
+                     const Block& block);
+  double head_and_its_gradient(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch,
+                               T* d_stream, const Gradient& gradient);
+  void backward_block(const T* weights, std::size_t layer, std::size_t sequences,
+                      const Block& block, const Gradients& gradients, T* d_input, float* gradient,
+                      MatrixGradients when);
+  void block_matrix_gradients(std::size_t layer, std::size_t sequences, const Block& block,
+                              const Gradients& gradients, float* gradient);
+  void embedding_gradient(const MicroBatch& batch, const T* d_stream, const Gradient& gradient);
   double sum_losses(std::size_t count);
 
   // The kernels that several places need, counted in the profile.
   void add_and_norm(const T* weights, const NormOffsets& offsets, std::size_t m, const T* x,
                     const T* delta, T* sum, T* y, float* statistics);
   void norm_back(const T* weights, const NormOffsets& offsets, std::size_t m, const T* x,
-                 const float* statistics, const T* d_residual, float* gradient);
+                 const float* statistics, const T* d_residual, T* dx, float* gradient);
   template <class Y>
   void project(std::size_t m, std::size_t outputs, std::size_t inputs, const T* x, const T* w,
                Y* y);
-  void project_back(std::size_t m, std::size_t outputs, std::size_t inputs, const T* dy, const T* x,
-                    const T* w, T* dx, float* dw);
+  void project_back(std::size_t m, std::size_t outputs, std::size_t inputs, const T* dy, const T* w,
+                    T* dx);
+  void project_weights_back(std::size_t m, std::size_t outputs, std::size_t inputs, const T* dy,
+                            const T* x, float* dw);
 
   ModelConfig config_;
   ParameterTable table_;
-  std::size_t batch_;
+  Stage stage_;
+  std::size_t first_element_;
+  Room room_;
   Mode mode_;
   profile::Profile& profile_;
   device::Stream stream_;

@@ -35,7 +35,8 @@ MemoryPlan plan(const config::RunConfig& config, std::size_t ranks, std::size_t 
   plan.gradients = parallel::GradientSum::memory_bytes(
       sharding, static_cast<std::size_t>(config.parallel.virtual_ranks), rank);
   plan.activations = model::Transformer<T>::memory_bytes(
-      config.model, static_cast<std::size_t>(config.train.micro_batch), model::Mode::training);
+      config.model, model::whole_model(config.model),
+      {.batch = static_cast<std::size_t>(config.train.micro_batch)}, model::Mode::training);
   return plan;
 }
 

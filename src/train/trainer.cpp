@@ -93,8 +93,9 @@ TypedTrainer<T>::TypedTrainer(const config::RunConfig& config, const data::Token
                               comm::Communicator& communicator)
     : config_(config),
       communicator_(communicator),
-      model_(config.model, static_cast<std::size_t>(config.train.micro_batch),
-             model::Mode::training, profile_),
+      model_(config.model, model::whole_model(config.model),
+             {.batch = static_cast<std::size_t>(config.train.micro_batch)}, model::Mode::training,
+             profile_),
       sharding_(shard_parameters(model_.table(), ranks())),
       owned_(owned_elements(config, model_.table(), sharding_, rank())),
       segments_(decay_segments(model_.table(), owned_)),
@@ -165,6 +166,7 @@ void TypedTrainer<T>::accumulate_gradients() {
       losses_[v * micro_batches_ + i] =
           model_.train_batch(weights_, batches_.tokens(), batches_.targets(), gradient);
     }
+    model_.close_gradient(gradient);
     const Scope scope(profile_, Region::reduce);
     gradients_.finish_one();
   }

@@ -23,6 +23,17 @@ TEST(Flat, FillThenAdd) {
   }
 }
 
+TEST(Flat, AddRoundsOnce) {
+  device::Stream stream;
+  const std::vector<bf16> a = random_values<bf16>(4099, 1), b = random_values<bf16>(4099, 2);
+  std::vector<bf16> sum(a.size());
+  add(stream, a.size(), a.data(), b.data(), sum.data());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const float exact = static_cast<float>(a[i]) + static_cast<float>(b[i]);
+    ASSERT_EQ(static_cast<float>(sum[i]), static_cast<float>(bf16(exact)));
+  }
+}
+
 TEST(Flat, CudaIsRefusedWithoutIt) {
   device::Stream stream(device::Device::cuda);
   EXPECT_THROW(fill(stream, 0, 0.0f, nullptr), InputError);

@@ -63,10 +63,11 @@ class Architectures : public ::testing::TestWithParam<Variant> {
 };
 
 TEST_P(Architectures, GradientMatchesFiniteDifferences) {
-  Transformer<float> model(config_, kBatch, Mode::training, profile_);
+  Transformer<float> model(config_, whole_model(config_), {kBatch}, Mode::training, profile_);
   std::vector<float> weights = random_weights(model.table());
   std::vector<float> gradient(weights.size(), 0.0f);
   model.train_batch(weights.data(), tokens_, targets_, gradient.data());
+  model.close_gradient(gradient.data());
   for (const Parameter& parameter : model.table().parameters()) {
     // Along the gradient itself: the loss must change at the rate |g|, the largest there is.
     double norm = 0.0;
@@ -89,12 +90,14 @@ TEST_P(Architectures, GradientMatchesFiniteDifferences) {
 }
 
 TEST_P(Architectures, GradientAccumulatesAndLossIsTheSame) {
-  Transformer<float> model(config_, kBatch, Mode::training, profile_);
+  Transformer<float> model(config_, whole_model(config_), {kBatch}, Mode::training, profile_);
   const std::vector<float> weights = random_weights(model.table());
   std::vector<float> once(weights.size(), 0.0f), twice(weights.size(), 0.0f);
   const double loss = model.train_batch(weights.data(), tokens_, targets_, once.data());
+  model.close_gradient(once.data());
   model.train_batch(weights.data(), tokens_, targets_, twice.data());
   EXPECT_EQ(model.train_batch(weights.data(), tokens_, targets_, twice.data()), loss);
+  model.close_gradient(twice.data());
   EXPECT_EQ(model.evaluate_batch(weights.data(), tokens_, targets_), loss);
   for (const Parameter& parameter : model.table().parameters()) {
     double norm = 0.0, difference = 0.0;
@@ -107,8 +110,8 @@ TEST_P(Architectures, GradientAccumulatesAndLossIsTheSame) {
 }
 
 TEST_P(Architectures, Bf16AgreesWithFp32WithinItsPrecision) {
-  Transformer<float> exact(config_, kBatch, Mode::evaluation, profile_);
-  Transformer<bf16> rounded(config_, kBatch, Mode::evaluation, profile_);
+  Transformer<float> exact(config_, whole_model(config_), {kBatch}, Mode::evaluation, profile_);
+  Transformer<bf16> rounded(config_, whole_model(config_), {kBatch}, Mode::evaluation, profile_);
   std::vector<float> weights = random_weights(exact.table());
   std::vector<bf16> weights16(weights.size());
   for (std::size_t i = 0; i < weights.size(); ++i) {
