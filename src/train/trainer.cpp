@@ -241,6 +241,7 @@ void TypedTrainer<T>::refuse_non_finite(double loss, double norm) {
 
 template <class T>
 StepResult TypedTrainer<T>::step() {
+  communicator_.at_step(step_ + 1);
   accumulate_gradients();
   const auto tokens = static_cast<double>(config_.tokens_per_step());
   const double loss = gather_sum(losses_, loss_owner_) / tokens;

@@ -5,7 +5,8 @@
 
 #include <memory>
 
-#include "comm/communicator.hpp"
+#include "comm/options.hpp"
+#include "comm/transport.hpp"
 
 namespace isoflop::comm {
 
@@ -15,6 +16,7 @@ void end_mpi();
 
 /// Over a duplicate of `parent`, freed with the transport, so that its traffic meets nobody else's.
 /// Collective.
-std::unique_ptr<Transport> make_mpi_transport(MPI_Comm parent);
+std::unique_ptr<Transport> make_mpi_transport(MPI_Comm parent,
+                                              const Options& options = Options::from_environment());
 
 }  // namespace isoflop::comm

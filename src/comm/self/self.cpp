@@ -6,21 +6,26 @@
 namespace isoflop::comm {
 namespace {
 
-void copy(std::span<const std::byte> from, std::span<std::byte> to) {
-  if (from.data() != to.data() && !from.empty()) std::memcpy(to.data(), from.data(), from.size());
-}
-
 class SelfTransport final : public Transport {
  public:
   int rank() const override { return 0; }
   int size() const override { return 1; }
-  void barrier() override {}
-  void broadcast(std::span<std::byte>, int) override {}
-  void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    copy(mine, all);
+  Start start_barrier(const Call&) override { return nullptr; }
+  Start start_broadcast(std::span<std::byte>, const Call&) override { return nullptr; }
+  Start start_all_gather(std::span<const std::byte> mine, std::span<std::byte> all,
+                         const Call&) override {
+    if (mine.data() != all.data() && !mine.empty())
+      std::memcpy(all.data(), mine.data(), mine.size());
+    return nullptr;
   }
-  void exchange(std::span<const Message>, std::span<const Message>) override {}
-  std::int64_t maximum(std::int64_t value) override { return value; }
+  Start start_exchange(std::span<const Message>, std::span<const Message>, const Call&) override {
+    return nullptr;
+  }
+  void check(std::size_t, const Call&) override {}
+  std::unique_ptr<Transport> group(const std::string&, int) override {
+    return make_self_transport();
+  }
+  void at_step(std::int64_t) override {}
   void abort(int exit_code) override { std::_Exit(exit_code); }
 };
 

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "comm/communicator.hpp"
+#include "comm/transport.hpp"
 
 namespace isoflop::comm {
 

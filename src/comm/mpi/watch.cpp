@@ -1,0 +1,133 @@
+#include "comm/mpi/watch.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <string_view>
+
+#include "core/error.hpp"
+
+namespace isoflop::comm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kAlarmTag = 1;
+constexpr double kGraceSeconds = 2.0;
+// Tests that find nothing before the processor is offered to others, and between looks at the
+// clock and the channel.
+constexpr std::uint64_t kSpins = 1000, kLook = 256;
+
+double since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+template <std::size_t size>
+void copy_text(char (&to)[size], std::string_view from) {
+  to[from.copy(to, size - 1)] = '\0';
+}
+
+}  // namespace
+
+std::string text_of(const std::source_location& place) {
+  std::string_view file = place.file_name();
+  const std::size_t slash = file.rfind('/', file.rfind('/') - 1);  // the folder helps, the rest not
+  if (slash != std::string_view::npos) file.remove_prefix(slash + 1);
+  return fmt::format("{}:{}", file, place.line());
+}
+
+bool all_done(std::span<MPI_Request> requests, std::span<MPI_Status> statuses, const char* call) {
+  int done = 0;
+  const int code = MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done,
+                               statuses.empty() ? MPI_STATUSES_IGNORE : statuses.data());
+  if (code == MPI_ERR_IN_STATUS) {
+    for (const MPI_Status& status : statuses)
+      if (status.MPI_ERROR != MPI_ERR_PENDING) check_mpi(status.MPI_ERROR, call);
+  }
+  check_mpi(code, call);
+  return done != 0;
+}
+
+Watch::Watch(MPI_Comm world, double deadline_seconds)
+    : channel_(duplicate(world)), deadline_seconds_(deadline_seconds) {}
+
+void Watch::wait(std::span<MPI_Request> requests, std::span<MPI_Status> statuses,
+                 const Waiting& waiting) {
+  const Clock::time_point begin = Clock::now();
+  for (std::uint64_t spins = 1; !all_done(requests, statuses, waiting.call); ++spins) {
+    if (spins % kLook == 0 && (since(begin) > deadline_seconds_ || alarmed())) give_up(waiting);
+    if (spins > kSpins) sched_yield();
+  }
+}
+
+bool Watch::alarmed() {
+  int here = 0;
+  check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, kAlarmTag, channel_.get(), &here, MPI_STATUS_IGNORE),
+            "MPI_Iprobe");
+  return here != 0;
+}
+
+Watch::State Watch::state_of(const Waiting& waiting) const {
+  State state{waiting.sequence, step_, {}, {}, {}, true};
+  copy_text(state.group, waiting.group);
+  copy_text(state.call, waiting.call);
+  copy_text(state.place, text_of(waiting.place));
+  return state;
+}
+
+// Indexed by rank of the world; unknown where a rank did not answer in time.
+std::vector<Watch::State> Watch::gather_states(const State& mine) {
+  const int me = channel_.rank();
+  std::vector<State> states(static_cast<std::size_t>(channel_.size()));
+  states[static_cast<std::size_t>(me)] = sent_ = mine;
+  for (int peer = 0; peer < channel_.size(); ++peer) {
+    if (peer == me) continue;
+    check_mpi(MPI_Isend(&sent_, sizeof(State), MPI_BYTE, peer, kAlarmTag, channel_.get(),
+                        &sends_.emplace_back()),
+              "MPI_Isend");
+  }
+  const Clock::time_point begin = Clock::now();
+  for (std::size_t known = 1; known < states.size() && since(begin) < kGraceSeconds;) {
+    MPI_Status status;
+    int here = 0;
+    check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, kAlarmTag, channel_.get(), &here, &status), "MPI_Iprobe");
+    if (here == 0) {
+      sched_yield();
+      continue;
+    }
+    State& state = states[static_cast<std::size_t>(status.MPI_SOURCE)];
+    known += state.known ? 0 : 1;
+    check_mpi(MPI_Recv(&state, sizeof(State), MPI_BYTE, status.MPI_SOURCE, kAlarmTag,
+                       channel_.get(), MPI_STATUS_IGNORE),
+              "MPI_Recv");
+  }
+  return states;
+}
+
+void Watch::give_up(const Waiting& waiting) {
+  const State mine = state_of(waiting);
+  const std::vector<State> states = gather_states(mine);
+  std::vector<std::string> missing;
+  for (const int rank : waiting.members) {
+    const State& state = states[static_cast<std::size_t>(rank)];
+    if (!state.known) {
+      missing.push_back(fmt::format("rank {} (no answer)", rank));
+    } else if (waiting.sequence > 0 &&
+               (std::string_view(state.group) != mine.group || state.sequence < waiting.sequence)) {
+      missing.push_back(fmt::format("rank {} (waits in {} of group {} at {}, step {})", rank,
+                                    state.call, state.group, state.place, state.step));
+    }
+  }
+  throw Error(fmt::format(
+      "{} of group {} at {}, step {}, on rank {}: the deadline (ISOFLOP_DEADLINE) of {} s has "
+      "passed; did not arrive: {}",
+      mine.call, mine.group, mine.place, mine.step, channel_.rank(), deadline_seconds_,
+      missing.empty() ? "nobody, all ranks are there"
+                      : fmt::format("{}", fmt::join(missing, ", "))));
+}
+
+}  // namespace isoflop::comm

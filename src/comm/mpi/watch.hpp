@@ -1,0 +1,73 @@
+// Watches over everything this process waits for: no wait is longer than the deadline, and when one
+// is, the ranks tell each other where they are, so that the error can name those who did not
+// arrive.
+//
+// One watch serves a world and all its groups. The first rank whose deadline passes sends its state
+// to all ranks over a channel of its own; every rank that is waiting sees that and sends its state
+// as well. Who sends none within a grace period is not waiting: he computes, sleeps or is gone.
+// Afterwards every wait of this world fails.
+#pragma once
+
+#include <mpi.h>
+
+#include <cstdint>
+#include <source_location>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "comm/mpi/handles.hpp"
+
+namespace isoflop::comm {
+
+/// What a rank waits for.
+struct Waiting {
+  const std::string& group;
+  const std::vector<int>& members;  // ranks of the world that the call concerns
+  const char* call;
+  std::source_location place;
+  std::int64_t sequence;  // of this collective in its group; 0: messages, which have no order
+};
+
+/// "train/trainer.cpp:12".
+std::string text_of(const std::source_location& place);
+
+class Watch {
+ public:
+  /// Collective over `world`.
+  Watch(MPI_Comm world, double deadline_seconds);
+
+  void at_step(std::int64_t step) { step_ = step; }
+  std::int64_t step() const { return step_; }
+
+  /// Until all requests are complete. Throws Error when the deadline passes.
+  void wait(std::span<MPI_Request> requests, std::span<MPI_Status> statuses,
+            const Waiting& waiting);
+
+ private:
+  // What ranks tell each other.
+  struct State {
+    std::int64_t sequence;
+    std::int64_t step;
+    char group[24];
+    char call[24];
+    char place[80];
+    bool known;
+  };
+
+  bool alarmed();
+  [[noreturn]] void give_up(const Waiting& waiting);
+  State state_of(const Waiting& waiting) const;
+  std::vector<State> gather_states(const State& mine);
+
+  CommHandle channel_;
+  double deadline_seconds_;
+  std::int64_t step_ = 0;
+  State sent_{};                    // stays valid while it is sent
+  std::vector<MPI_Request> sends_;  // to ranks that may never receive
+};
+
+/// True when all requests are complete; never blocks.
+bool all_done(std::span<MPI_Request> requests, std::span<MPI_Status> statuses, const char* call);
+
+}  // namespace isoflop::comm

@@ -1,0 +1,43 @@
+// Communication under way, owned: the buffers given to the call that started it are in use until it
+// is complete.
+//
+//   Request request = communicator.start_all_gather<float>(mine, all);
+//   ... compute ...              // request.done() now and then moves large messages on
+//   request.wait();
+//
+// A request that is dropped waits; should that fail, all ranks end with the message. It must not
+// outlive its communicator. Ranks wait for the collectives of a communicator in the same order.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "comm/transport.hpp"
+
+namespace isoflop::comm {
+
+class Request {
+ public:
+  Request() = default;
+  /// `finish` runs once, after the transport's part (it adds up what arrived, for instance).
+  Request(Transport& transport, std::unique_ptr<Pending> pending,
+          std::function<void()> finish = nullptr);
+  Request(Request&& other) noexcept = default;
+  Request& operator=(Request&& other) noexcept;
+  ~Request();
+
+  /// True when wait() would not block on others (it may still add up). Moves things on.
+  bool done();
+
+  /// Blocks until complete. Throws Error once the deadline has passed.
+  void wait();
+
+ private:
+  void drop() noexcept;
+
+  Transport* transport_ = nullptr;
+  std::unique_ptr<Pending> pending_;  // null: the transport's part is complete
+  std::function<void()> finish_;
+};
+
+}  // namespace isoflop::comm

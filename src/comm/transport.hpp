@@ -1,0 +1,60 @@
+// What a transport provides: bytes in, bytes out, started and finished apart. Callers use
+// Communicator (communicator.hpp); this header is for those who write or make transports.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <source_location>
+#include <span>
+#include <string>
+
+namespace isoflop::comm {
+
+/// One message to or from another rank. The memory belongs to the caller until the call is done.
+struct Message {
+  int peer;
+  std::span<std::byte> data;  // read when sent, written when received
+};
+
+/// Which call of whose this is: what error messages name and what ranks compare.
+struct Call {
+  const char* name;         // "all_gather"
+  std::size_t element = 1;  // bytes
+  int root = 0;
+  std::source_location place = std::source_location::current();
+};
+
+/// Communication under way.
+class Pending {
+ public:
+  virtual ~Pending() = default;
+  /// Moves things on; true when this rank's part is complete. Never blocks.
+  virtual bool done() = 0;
+  /// Blocks until then. Throws Error once the deadline has passed.
+  virtual void wait() = 0;
+};
+
+/// Every start function may return null: complete already.
+class Transport {
+ public:
+  using Start = std::unique_ptr<Pending>;
+
+  virtual ~Transport() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  virtual Start start_barrier(const Call& call) = 0;
+  virtual Start start_broadcast(std::span<std::byte> data, const Call& call) = 0;
+  /// all [size * mine.size()] gets every rank's bytes in rank order.
+  virtual Start start_all_gather(std::span<const std::byte> mine, std::span<std::byte> all,
+                                 const Call& call) = 0;
+  virtual Start start_exchange(std::span<const Message> sends, std::span<const Message> receives,
+                               const Call& call) = 0;
+  /// Throws Error unless all ranks pass the same call, element size, root and `bytes`.
+  virtual void check(std::size_t bytes, const Call& call) = 0;
+  virtual std::unique_ptr<Transport> group(const std::string& name, int color) = 0;
+  virtual void at_step(std::int64_t step) = 0;
+  virtual void abort(int exit_code) = 0;
+};
+
+}  // namespace isoflop::comm

@@ -1,0 +1,119 @@
+// What goes wrong between ranks is found and named: arguments that differ, messages of another
+// length, ranks that never come.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "comm/mpi/mpi.hpp"
+#include "core/error.hpp"
+#include "parallel/layout/mesh.hpp"
+
+namespace isoflop::comm {
+namespace {
+
+std::string error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+void expect_parts(const std::string& text, const std::vector<std::string>& parts) {
+  for (const std::string& part : parts) EXPECT_NE(text.find(part), std::string::npos) << text;
+}
+
+class Faults : public ::testing::Test {
+ protected:
+  static Communicator checked() {
+    return Communicator(make_mpi_transport(MPI_COMM_WORLD, {.check_arguments = true}));
+  }
+  void SetUp() override {
+    MPI_Comm_size(MPI_COMM_WORLD, &size_);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
+    if (size_ == 1) GTEST_SKIP() << "one rank agrees with itself";
+  }
+  bool last() const { return rank_ == size_ - 1; }
+
+  int size_ = 0, rank_ = 0;
+};
+
+TEST_F(Faults, AnotherCountIsNamedWithRankCallAndPlace) {
+  Communicator world = checked();
+  std::vector<float> mine(last() ? 7 : 8), all(mine.size() * static_cast<std::size_t>(size_));
+  const std::string text = error_of([&] { world.all_gather<float>(mine, all); });
+  expect_parts(text, {"rank 0: all_gather at mpi/communicator_faults_test.cpp", "32 bytes",
+                      "rank " + std::to_string(size_ - 1), "28 bytes"});
+}
+
+TEST_F(Faults, AnotherTypeRootOrCallIsNamed) {
+  Communicator world = checked();
+  std::vector<float> floats(8);
+  std::vector<double> doubles(4);
+  expect_parts(error_of([&] {
+                 last() ? world.broadcast<double>(doubles, 0) : world.broadcast<float>(floats, 0);
+               }),
+               {"elements of 4", "elements of 8"});
+  expect_parts(error_of([&] { world.broadcast<float>(floats, last() ? 1 : 0); }),
+               {"root 0", "root 1"});
+  expect_parts(
+      error_of([&] { last() ? world.barrier() : world.all_reduce<float>(floats, Combine::sum); }),
+      {"rank 0: all_reduce", "barrier"});
+}
+
+TEST_F(Faults, AMessageOfAnotherLengthIsNamed) {
+  Communicator world(make_mpi_transport(MPI_COMM_WORLD, {.check_arguments = false}));
+  std::vector<float> data(100);
+  if (rank_ == 0) world.send<float>(std::span<const float>(data).first(60), size_ - 1);
+  if (!last()) return;
+  expect_parts(error_of([&] { world.receive<float>(data, 0); }),
+               {"receive at mpi/communicator_faults_test.cpp", "rank 0 sent 240 bytes", "400"});
+}
+
+// The last rank sleeps; the others name it, the call, the place and the step.
+TEST_F(Faults, ARankThatDoesNotComeIsNamedAfterTheDeadline) {
+  Communicator world(
+      make_mpi_transport(MPI_COMM_WORLD, {.deadline_seconds = 0.3, .check_arguments = false}));
+  world.at_step(12);
+  const auto begin = std::chrono::steady_clock::now();
+  if (last()) {
+    std::this_thread::sleep_for(std::chrono::seconds(4));
+    error_of([&] { world.barrier(); });  // may be complete: the others were there
+  } else {
+    const std::string text = error_of([&] { world.barrier(); });
+    expect_parts(text, {"barrier of group world at mpi/communicator_faults_test.cpp", "step 12",
+                        "did not arrive: rank " + std::to_string(size_ - 1) + " (no answer)"});
+    EXPECT_EQ(text.find("rank 0 ("), std::string::npos) << text;
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(4));
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
+// Ranks that wait elsewhere are named with the place where they wait.
+TEST_F(Faults, RanksThatWaitInAnotherGroupSayWhere) {
+  if (size_ != 4) GTEST_SKIP() << "needs two groups of two";
+  Communicator world(
+      make_mpi_transport(MPI_COMM_WORLD, {.deadline_seconds = 0.3, .check_arguments = false}));
+  const parallel::Mesh mesh{1, 2, 2};
+  const auto me = static_cast<std::size_t>(rank_);
+  Communicator data = world.group("data", mesh.color(me, parallel::Axis::data));
+  Communicator stages = world.group("pipeline", mesh.color(me, parallel::Axis::pipeline));
+  ASSERT_EQ(data.size(), 2);
+  ASSERT_EQ(stages.size(), 2);
+  std::string text;  // rank 2 waits for 3 in its line of replicas, rank 0 for 2 in its pipeline
+  if (rank_ == 0) text = error_of([&] { stages.barrier(); });
+  if (rank_ == 2) text = error_of([&] { data.barrier(); });
+  if (rank_ == 0) expect_parts(text, {"rank 2 (waits in barrier of group data"});
+  if (rank_ == 2) expect_parts(text, {"rank 3 (no answer)"});
+  MPI_Barrier(MPI_COMM_WORLD);
+  if (rank_ == 3) data.barrier();
+}
+
+}  // namespace
+}  // namespace isoflop::comm

@@ -1,0 +1,59 @@
+"""A rank that hangs or dies ends the whole job within the deadline; the error names the call, the step and the rank."""
+import os
+import re
+import signal
+import subprocess
+import time
+import unittest
+
+from command_line import BINARY, CommandLineTest
+
+DEADLINE = 2.0  # seconds
+GRACE = 2.0     # what ranks wait for each other's answers
+SLACK = 20.0    # a busy machine
+
+
+class Hang(CommandLineTest):
+    def start(self):
+        command = ["mpirun", "--oversubscribe", "-n", "3", BINARY, "train", "run.toml", "--out", "run",
+                   "--set", "train.tokens=100000000", "--set", "train.micro_batch=1"]
+        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, "ISOFLOP_DEADLINE": str(DEADLINE)})
+
+    def ranks_of(self, job):
+        """Process ids by rank, once all of them train."""
+        deadline = time.monotonic() + 60
+        while "step" not in (self.folder / "run/log").read_text() if (self.folder / "run/log").exists() else True:
+            self.assertIsNone(job.poll(), "the job ended before it trained")
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(job.pid)], capture_output=True, text=True).stdout.split()
+        ranks = {}
+        for pid in children:
+            with open(f"/proc/{pid}/environ", encoding="utf-8", errors="replace") as environ:
+                ranks[int(re.search(r"OMPI_COMM_WORLD_RANK=(\d+)", environ.read()).group(1))] = int(pid)
+        self.assertEqual(sorted(ranks), [0, 1, 2])
+        return ranks
+
+    def end(self, number):
+        with self.start() as job:
+            victim = self.ranks_of(job)[1]
+            begin = time.monotonic()
+            os.kill(victim, number)
+            _, errors = job.communicate(timeout=DEADLINE + GRACE + SLACK)
+            self.assertNotEqual(job.returncode, 0)
+            return errors, time.monotonic() - begin
+
+    def test_a_stopped_rank_is_named_after_the_deadline(self):
+        errors, seconds = self.end(signal.SIGSTOP)
+        self.assertGreater(seconds, DEADLINE)
+        self.assertRegex(errors, r"isoflop: \w+ of group \w+ at \w+/\w+\.cpp:\d+, step \d+, on rank [02]: the deadline")
+        self.assertRegex(errors, r"did not arrive: rank 1 \(no answer\)\n")
+
+    def test_a_killed_rank_ends_the_job(self):
+        errors, _ = self.end(signal.SIGKILL)
+        self.assertIn("signal 9", errors)
+
+
+if __name__ == "__main__":
+    unittest.main()
