@@ -1,39 +1,161 @@
 #include "laws/optimal.hpp"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
+#include "core/error.hpp"
+#include "experiment/recipe.hpp"
 #include "laws/fit_json.hpp"
 #include "laws/optimal_report.hpp"
+#include "laws/report.hpp"
 
 namespace isoflop::cli {
 namespace {
 
 struct Options {
-  std::string fit;
-  double flops = 0;
+  std::string fit, learning_rate_fit, batch_fit;
+  laws::Goal goal;
+  std::optional<double> hours;
+  laws::Machine machine;
+  model::Family family;
   double level = 0.8;
   std::string json;
 };
 
+laws::Fit read_fit(const std::string& path) {
+  return laws::fit_from_json(read_named_file(path), path);
+}
+
+laws::Goal goal_of(const Options& options) {
+  laws::Goal goal = options.goal;
+  const int given = goal.flops.has_value() + goal.loss.has_value() + options.hours.has_value();
+  require(given == 1,
+          "optimal: needs one of --flops, --loss and --hours (with --gpus, "
+          "--peak-flops and --mfu), saw {}",
+          given);
+  if (!options.hours) return goal;
+  require(goal.demand.inference_tokens == 0,
+          "--hours bounds training alone: give --inference-tokens with --flops (for both) or "
+          "--loss");
+  goal.flops = laws::flops_within(options.machine, *options.hours);
+  return goal;
+}
+
+/// What the optimum for training alone would cost and lose with the same demand.
+std::string comparison(const laws::Fit& fit, const laws::Goal& goal, const laws::Optimum& optimum) {
+  const double tokens = goal.demand.inference_tokens;
+  if (tokens == 0) return "";
+  laws::Goal plain;
+  plain.loss = optimum.prediction.loss;
+  const laws::Optimum trained = laws::optimal(fit, plain, 0.8);
+  const double total = trained.flops + 2 * trained.params * tokens;
+  return fmt::format(
+      "\nthe same loss, compute-optimal for training alone: {} params, {} tokens, {:.4g} FLOP with "
+      "inference ({:+.3g}%)\n",
+      laws::short_count(trained.params), laws::short_count(trained.tokens), total,
+      100 * (total / optimum.total_flops() - 1));
+}
+
+/// A size without a shape (a vocabulary that outweighs it) still has an optimum.
+void add_recipe(const laws::Optimum& optimum, const experiment::RecipeOptions& how, double level,
+                std::string& text, nlohmann::ordered_json& json) {
+  try {
+    const experiment::Recipe recipe = experiment::make_recipe(optimum, how, level);
+    text += experiment::describe(recipe);
+    json["recipe"] = experiment::json_of(recipe);
+  } catch (const InputError& error) {
+    text += fmt::format("no recipe: {}\n", error.what());
+    json["recipe"] = nullptr;
+    json["warnings"].push_back(fmt::format("no recipe: {}", error.what()));
+  }
+}
+
 void run(const Options& options) {
-  const laws::Fit fit = laws::fit_from_json(read_named_file(options.fit), options.fit);
-  const laws::Optimum optimum = laws::optimal(fit, options.flops, options.level);
-  print_result(laws::describe(fit, optimum), laws::to_json(optimum), options.json);
+  const laws::Fit fit = read_fit(options.fit);
+  const laws::Goal goal = goal_of(options);
+  const laws::Optimum optimum = laws::optimal(fit, goal, options.level);
+
+  std::optional<laws::Fit> learning_rate, batch;
+  if (!options.learning_rate_fit.empty()) learning_rate = read_fit(options.learning_rate_fit);
+  if (!options.batch_fit.empty()) batch = read_fit(options.batch_fit);
+  experiment::RecipeOptions how{options.family, learning_rate ? &*learning_rate : nullptr,
+                                batch ? &*batch : nullptr};
+  how.family.count_embeddings = laws::find_law(fit.law).counts_embeddings;
+  std::string text = laws::describe(fit, optimum) + comparison(fit, goal, optimum) + "\n";
+  nlohmann::ordered_json json = laws::json_of(optimum);
+  add_recipe(optimum, how, options.level, text, json);
+  if (options.machine.peak_flops > 0) {
+    const double hours = laws::hours_for(options.machine, optimum.flops);
+    text += fmt::format(
+        "  {:<14} {:>10.4g}   on {:g} GPUs of {:.3g} FLOP/s at {:.3g}% of the peak\n", "hours",
+        hours, options.machine.gpus, options.machine.peak_flops, 100 * options.machine.mfu);
+    json["hours"] = hours;
+  }
+  print_result(text, json.dump(1) + "\n", options.json);
+}
+
+void add_goal_options(CLI::App& command, Options& options) {
+  command.add_option("--flops", options.goal.flops,
+                     "Budget [FLOP]: C = 6 N D, and 2 N D_inf with --inference-tokens");
+  command.add_option("--loss", options.goal.loss,
+                     "Instead of a budget: the cheapest run that reaches this loss [nats/token]");
+  command.add_option("--inference-tokens", options.goal.demand.inference_tokens,
+                     "Tokens that the model will read and write after training; they cost 2 N FLOP "
+                     "each and favour a smaller model trained for longer");
+  command.add_option("--hours", options.hours,
+                     "Instead of a budget: the wall-clock time of training on --gpus");
+  command.add_option("--gpus", options.machine.gpus, "Devices")->capture_default_str();
+  CLI::Option* peak = command.add_option("--peak-flops", options.machine.peak_flops,
+                                         "FLOP/s of one device in the format used, dense "
+                                         "(H100 bf16: 989e12)");
+  CLI::Option* mfu = command.add_option("--mfu", options.machine.mfu,
+                                        "Share of the peak that training uses, 0 to 1; measure it: "
+                                        "isoflop bench train");
+  peak->needs(mfu);
+  mfu->needs(peak);
+}
+
+void add_recipe_options(CLI::App& command, Options& options) {
+  command.add_option("--learning-rate-fit", options.learning_rate_fit,
+                     "FIT.json of a learning-rate law; without it the published Step Law");
+  command.add_option("--batch-fit", options.batch_fit,
+                     "FIT.json of a batch-size law; without it the published Step Law");
+  model::Family& family = options.family;
+  command.add_option("--vocabulary", family.base.vocabulary, "Of the shape")->capture_default_str();
+  command.add_option("--context", family.base.context, "Of the shape, tokens")
+      ->capture_default_str();
+  command.add_option("--aspect", family.aspect, "Width / layers of the shape")
+      ->capture_default_str();
+  command
+      .add_option("--head-width", family.head_width,
+                  "Of the shape; 0: 64 in widths below 2048, 128 from there on")
+      ->capture_default_str();
 }
 
 }  // namespace
 
 void add_optimal(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("optimal", "Best parameters and tokens for a compute budget");
+  CLI::App* command = app.add_subcommand(
+      "optimal", "Best model size, tokens and recipe for a budget, a loss or a wall-clock time");
   const auto options = std::make_shared<Options>();
+  options->family.base.vocabulary = 50304;
+  options->family.base.context = 2048;
   command->add_option("fit", options->fit, "FIT.json written by isoflop fit")->required();
-  command->add_option("--flops", options->flops, "Training compute C = 6 N D [FLOP]")->required();
+  add_goal_options(*command, *options);
+  add_recipe_options(*command, *options);
   command->add_option("--level", options->level, "Level of the intervals")->capture_default_str();
   command->add_option("--json", options->json, "Write the result to this file, - for stdout");
+  command->footer(
+      "Examples:\n"
+      "  isoflop optimal fit.json --flops 1e21\n"
+      "  isoflop optimal fit.json --flops 1e24 --inference-tokens 5e12\n"
+      "  isoflop optimal fit.json --hours 72 --gpus 64 --peak-flops 989e12 --mfu 0.4\n"
+      "docs/reference/planning.md explains every number.");
   command->callback([options] { run(*options); });
 }
 

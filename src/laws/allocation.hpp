@@ -1,4 +1,11 @@
-// The compute-optimal split of a budget that the values of a fit imply.
+// The best split of a budget into parameters N and tokens D that the values of a fit imply.
+//
+// A budget pays for training, 6 N D FLOP, and for reading `inference_tokens` later, 2 N each
+// (Sardana & Frankle 2024, arXiv 2401.00448, equation 2): T = 6 N D + 2 N D_inf. At the best D
+//
+//   d ln L / d ln N = (D + D_inf / 3) / D  d ln L / d ln D,
+//
+// which is solved to about 1e-11 in ln D; without inference laws use their closed form.
 #pragma once
 
 #include <optional>
@@ -9,9 +16,40 @@
 
 namespace isoflop::laws {
 
-/// N and D of lowest loss for C = 6 N D, for `values` of the fit's parameters (its own, or a
-/// draw's). Empty for a law without a trade-off of N and D.
-std::optional<Allocation> compute_optimal(const Fit& fit, const std::vector<double>& values,
-                                          double flops);
+/// What a split has to pay for.
+struct Demand {
+  double inference_tokens = 0;
+};
+
+struct Split {
+  double params = 0;
+  double tokens = 0;
+  double log_loss = 0;
+};
+
+/// N and D of lowest loss for a budget, T = 6 N D + 2 N D_inf.
+class Planner {
+ public:
+  /// References `fit`, which must outlive it. Throws InputError when the fit knows the frontier
+  /// only and the demand leaves it.
+  Planner(const Fit& fit, const Demand& demand);
+
+  /// Whether the law has a trade-off of N and D at all.
+  bool has_trade_off() const;
+
+  /// `values` of the fit's parameters: its own, or a draw's. Empty: no trade-off, or the loss has
+  /// no minimum between 1 token and 1 parameter.
+  std::optional<Split> best(const std::vector<double>& values, double total_flops) const;
+
+  /// The smallest T whose best split reaches `loss`; empty: even kMostFlops do not.
+  std::optional<double> cheapest(const std::vector<double>& values, double loss) const;
+
+  static constexpr double kMostFlops = 1e36;
+
+ private:
+  const Fit* fit_;
+  const Law* law_;
+  Demand demand_;
+};
 
 }  // namespace isoflop::laws

@@ -82,7 +82,7 @@ RunSize complete(const Fit& fit, RunSize run) {
   require_size(run.steps, "steps");
   require(run.params || run.tokens || run.flops, "predict: needs flops, or params and tokens");
   if (run.flops && !run.params && !run.tokens && !fit.is_frontier())
-    if (const auto best = compute_optimal(fit, fit.values(), *run.flops)) {
+    if (const auto best = Planner(fit, {}).best(fit.values(), *run.flops)) {
       run.params = best->params;
       run.tokens = best->tokens;
     }

@@ -23,6 +23,13 @@ grep -q '^  alpha *0.35 ' table || fail "alpha is not 0.35: $(cat table)"
 [ "$("$ISOFLOP_BINARY" predict fit.json --points points.csv --json - | grep -c '"loss"')" = \
   "$(($(wc -l < points.csv) - 1))" ] || fail "predict --points does not give a prediction a row"
 "$ISOFLOP_BINARY" optimal fit.json --flops 1e23 | grep -q '^  params' || fail optimal
+"$ISOFLOP_BINARY" optimal fit.json --flops 1e23 --inference-tokens 1e12 > table
+grep -q 'compute-optimal for training alone' table || fail "optimal does not compare: $(cat table)"
+grep -q 'not fitted to your runs' table || fail "optimal does not label the Step Law: $(cat table)"
+"$ISOFLOP_BINARY" optimal fit.json --hours 24 --gpus 8 --peak-flops 989e12 --mfu 0.4 --json - \
+  | grep -q '"flops": 2.73' || fail "optimal --hours"
+"$ISOFLOP_BINARY" optimal fit.json --flops 1e15 --vocabulary 10000000 | grep -q '^no recipe: params' \
+  || fail "optimal fails for a size without a shape"
 "$ISOFLOP_BINARY" fit --list-laws | grep -q '^kaplan-nd' || fail list-laws
 
 expect_bad_input "did you mean 'chinchilla'" "$ISOFLOP_BINARY" fit points.csv --law chinchila
@@ -32,3 +39,8 @@ printf 'params,tokens,loss\n1e6,1e8,nan\n' > nan.csv
 expect_bad_input "nan.csv:2: loss: saw 'nan'" "$ISOFLOP_BINARY" fit nan.csv --law power
 expect_bad_input "table: not JSON" "$ISOFLOP_BINARY" predict table --flops 1e20
 expect_bad_input "flops: saw -1" "$ISOFLOP_BINARY" optimal fit.json --flops -1
+expect_bad_input "needs one of --flops, --loss and --hours" "$ISOFLOP_BINARY" optimal fit.json
+expect_bad_input "loss: saw 1.5" "$ISOFLOP_BINARY" optimal fit.json --loss 1.5
+expect_bad_input "peak-flops: saw 0" "$ISOFLOP_BINARY" optimal fit.json --hours 3
+expect_bad_input "--hours bounds training alone" "$ISOFLOP_BINARY" optimal fit.json --hours 3 \
+  --peak-flops 1e15 --mfu 0.4 --inference-tokens 1e12

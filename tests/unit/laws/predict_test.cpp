@@ -25,25 +25,6 @@ TEST(Predict, KaplanValues) {
   EXPECT_NEAR(predict(steps, RunSize{1e8, {}, {}, 1e4}).loss, 3.1082, 5e-5);
 }
 
-TEST(Predict, PublishedOptimaOfGopherCompute) {
-  const Optimum epoch = optimal(synthetic::fit_of("chinchilla", synthetic::kEpoch), 5.76e23);
-  EXPECT_NEAR(epoch.params / 72.25e9, 1, 1e-3);
-  EXPECT_NEAR(epoch.tokens / 1.3288e12, 1, 1e-3);
-  const Optimum printed =
-      optimal(synthetic::fit_of("chinchilla", {1.69, 406.4, 410.7, 0.34, 0.28}), 5.76e23);
-  EXPECT_NEAR(printed.params / 32.19e9, 1, 1e-3);
-  EXPECT_NEAR(printed.tokens / 2.982e12, 1, 1e-3);
-}
-
-TEST(Predict, NumericalOptimumIsStationary) {
-  const Fit joint = synthetic::fit_of("kaplan-nd", {6.4e13, 1.8e13, 0.076, 0.103});
-  const Optimum best = optimal(joint, 1e21);
-  EXPECT_NEAR(6 * best.params * best.tokens / 1e21, 1, 1e-9);
-  for (const double factor : {0.9, 1.1})
-    EXPECT_GT(predict(joint, factor * best.params, best.tokens / factor).loss,
-              best.prediction.loss);
-}
-
 TEST(Predict, ExtrapolationCountsFromTheLargestFittedValue) {
   const Fit fit = synthetic::fit_of("chinchilla", synthetic::kEpoch);
   const Prediction far = predict(fit, 1e10, 5e10);
@@ -82,7 +63,6 @@ TEST(Predict, NamesWhatItNeeds) {
   EXPECT_THROW(predict(fit, of_params(1e9)), InputError);
   EXPECT_THROW(predict(fit, -1, 1e9), InputError);
   EXPECT_THROW(predict(fit, 1e9, 1e9, 1.5), InputError);
-  EXPECT_THROW(optimal(synthetic::fit_of("kaplan-n", {8.8e13, 0.076}), 1e20), InputError);
 }
 
 TEST(FitJson, RefusesWhatIsNotAFit) {

@@ -1,0 +1,163 @@
+#include "experiment/recipe.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "laws/bootstrap.hpp"
+#include "laws/report.hpp"
+#include "model/parameters.hpp"
+
+namespace isoflop::experiment {
+namespace {
+
+constexpr const char* kStepLaw =
+    "Step Law as published (arXiv 2503.04715), not fitted to your runs";
+constexpr const char* kOverOptimum = "the spread of params and tokens, not of the law itself";
+
+std::optional<laws::Interval> interval_of(std::vector<double> values, double level) {
+  if (values.size() < 2) return std::nullopt;
+  std::sort(values.begin(), values.end());
+  return laws::Interval{level, laws::quantile(values, (1 - level) / 2),
+                        laws::quantile(values, (1 + level) / 2), kOverOptimum};
+}
+
+Setting by_fit(const laws::Fit& fit, const laws::Optimum& optimum, double level) {
+  laws::RunSize run;
+  run.params = optimum.params;
+  run.tokens = optimum.tokens;
+  run.flops = optimum.flops;
+  const laws::Prediction prediction = laws::predict(fit, run, level);
+  return {prediction.loss, prediction.interval,
+          fmt::format("{} fitted to {} points", fit.law, fit.used)};
+}
+
+template <class Law>
+Setting by_step_law(const laws::Optimum& optimum, double level, Law&& law) {
+  std::vector<double> drawn;
+  for (const laws::Split& draw : optimum.draws) drawn.push_back(law(draw.params, draw.tokens));
+  return {law(optimum.params, optimum.tokens), interval_of(std::move(drawn), level), kStepLaw};
+}
+
+Setting choose_learning_rate(const laws::Optimum& optimum, const RecipeOptions& options,
+                             double share_without_embeddings, double level) {
+  if (options.learning_rate) return by_fit(*options.learning_rate, optimum, level);
+  return by_step_law(optimum, level, [&](double params, double tokens) {
+    return step_law::learning_rate(params * share_without_embeddings, tokens);
+  });
+}
+
+Setting choose_batch(const laws::Optimum& optimum, const RecipeOptions& options, double level) {
+  if (options.batch) return by_fit(*options.batch, optimum, level);
+  return by_step_law(optimum, level,
+                     [](double, double tokens) { return step_law::batch_tokens(tokens); });
+}
+
+std::int64_t whole(double value) { return std::max<std::int64_t>(1, std::llround(value)); }
+
+std::string setting_line(const char* name, const std::string& value, const Setting& setting,
+                         std::string (*show)(double)) {
+  std::string text = fmt::format("  {:<14} {:>10}", name, value);
+  if (setting.interval)
+    text += fmt::format("   {} to {}", show(setting.interval->low), show(setting.interval->high));
+  return text + fmt::format("   [{}]\n", setting.source);
+}
+
+nlohmann::ordered_json json_of(const std::optional<laws::Interval>& interval) {
+  if (!interval) return nullptr;
+  return {{"level", interval->level},
+          {"low", interval->low},
+          {"high", interval->high},
+          {"covers", interval->covers}};
+}
+
+nlohmann::ordered_json json_of(const Setting& setting) {
+  return {{"value", setting.value},
+          {"interval", json_of(setting.interval)},
+          {"source", setting.source}};
+}
+
+}  // namespace
+
+namespace step_law {
+
+double learning_rate(double n_non_embedding, double tokens) {
+  return 1.79 * std::pow(n_non_embedding, -0.713) * std::pow(tokens, 0.307);
+}
+
+double batch_tokens(double tokens) { return 0.58 * std::pow(tokens, 0.571); }
+
+}  // namespace step_law
+
+std::int64_t Recipe::tokens() const {
+  return steps * sequences * static_cast<std::int64_t>(shape.context);
+}
+
+Recipe make_recipe(const laws::Optimum& optimum, const RecipeOptions& options, double level) {
+  Recipe recipe;
+  recipe.shape = model::shape_for(options.family, optimum.params);
+  const model::ParameterTable table(recipe.shape);
+  recipe.n_total = static_cast<std::int64_t>(table.n_total());
+  recipe.n_non_embedding = static_cast<std::int64_t>(table.n_non_embedding());
+  const double counted = static_cast<double>(
+      options.family.count_embeddings ? recipe.n_total : recipe.n_non_embedding);
+  recipe.learning_rate = choose_learning_rate(
+      optimum, options, static_cast<double>(recipe.n_non_embedding) / counted, level);
+  recipe.batch = choose_batch(optimum, options, level);
+
+  const auto context = static_cast<double>(recipe.shape.context);
+  recipe.sequences = whole(recipe.batch.value / context);
+  const double step_tokens = static_cast<double>(recipe.sequences) * context;
+  recipe.steps = whole(std::ceil(optimum.tokens / step_tokens));
+  std::vector<double> steps;
+  for (const laws::Split& draw : optimum.draws) {
+    const double batch = options.batch ? step_tokens : step_law::batch_tokens(draw.tokens);
+    steps.push_back(draw.tokens / batch);
+  }
+  recipe.steps_interval = interval_of(std::move(steps), level);
+  return recipe;
+}
+
+std::string describe(const Recipe& recipe) {
+  const model::ModelConfig& shape = recipe.shape;
+  const auto rate = [](double value) { return fmt::format("{:.3g}", value); };
+  std::string text = fmt::format(
+      "how to train it (a shape of the family, context {}, vocabulary {})\n\n"
+      "  {:<14} {:>10}   {} layers, width {}, {} heads of {}; {} without embeddings\n",
+      shape.context, shape.vocabulary, "shape",
+      laws::short_count(static_cast<double>(recipe.n_total)), shape.layers, shape.width,
+      shape.heads, shape.head_width(),
+      laws::short_count(static_cast<double>(recipe.n_non_embedding)));
+  text +=
+      setting_line("learning rate", rate(recipe.learning_rate.value), recipe.learning_rate, +rate);
+  text += setting_line("batch, tokens", laws::short_count(recipe.batch.value), recipe.batch,
+                       laws::short_count);
+  text += fmt::format("  {:<14} {:>10}   of {} sequences", "steps",
+                      laws::short_count(static_cast<double>(recipe.steps)), recipe.sequences);
+  if (recipe.steps_interval)
+    text += fmt::format(", {} to {}", laws::short_count(recipe.steps_interval->low),
+                        laws::short_count(recipe.steps_interval->high));
+  return text + "\n";
+}
+
+nlohmann::ordered_json json_of(const Recipe& recipe) {
+  return {{"layers", recipe.shape.layers},
+          {"width", recipe.shape.width},
+          {"heads", recipe.shape.heads},
+          {"feed_forward", recipe.shape.feed_forward},
+          {"context", recipe.shape.context},
+          {"vocabulary", recipe.shape.vocabulary},
+          {"n_total", recipe.n_total},
+          {"n_non_embedding", recipe.n_non_embedding},
+          {"learning_rate", json_of(recipe.learning_rate)},
+          {"batch_tokens", json_of(recipe.batch)},
+          {"global_batch", recipe.sequences},
+          {"steps", recipe.steps},
+          {"steps_interval", json_of(recipe.steps_interval)},
+          {"tokens", recipe.tokens()}};
+}
+
+}  // namespace isoflop::experiment

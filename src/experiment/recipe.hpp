@@ -1,0 +1,56 @@
+// How to train an optimum: its shape, batch, steps and learning rate.
+//
+// Batch and learning rate come from fitted laws when there are any, else from the published Step
+// Law (Li et al. 2025, arXiv 2503.04715): learning rate 1.79 N^-0.713 D^0.307, batch 0.58 D^0.571
+// tokens, N without embeddings; measured on dense and mixture models of 60M to 1B parameters with
+// AdamW and a cosine that ends at 1e-5.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "laws/optimal.hpp"
+#include "model/family.hpp"
+
+namespace isoflop::experiment {
+
+struct RecipeOptions {
+  model::Family family;
+  const laws::Fit* learning_rate = nullptr;  // fits that replace the Step Law
+  const laws::Fit* batch = nullptr;
+};
+
+/// A value, its interval (over the draws of the optimum, or of its own fit) and where it is from.
+struct Setting {
+  double value = 0;
+  std::optional<laws::Interval> interval;
+  std::string source;
+};
+
+struct Recipe {
+  model::ModelConfig shape;
+  std::int64_t n_total = 0;
+  std::int64_t n_non_embedding = 0;
+  Setting learning_rate;       // peak
+  Setting batch;               // tokens, as the law says
+  std::int64_t sequences = 0;  // global_batch: the batch in whole sequences
+  std::int64_t steps = 0;      // to see at least the tokens of the optimum
+  std::optional<laws::Interval> steps_interval;
+
+  std::int64_t tokens() const;
+};
+
+namespace step_law {
+double learning_rate(double n_non_embedding, double tokens);
+double batch_tokens(double tokens);
+}  // namespace step_law
+
+/// Throws InputError for a family that has no shape for the optimum.
+Recipe make_recipe(const laws::Optimum& optimum, const RecipeOptions& options, double level);
+
+std::string describe(const Recipe& recipe);
+nlohmann::ordered_json json_of(const Recipe& recipe);
+
+}  // namespace isoflop::experiment

@@ -1,0 +1,133 @@
+#include "laws/optimal.hpp"
+
+#include <gtest/gtest.h>
+
+#include "core/error.hpp"
+#include "laws/optimal_report.hpp"
+#include "synthetic.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+const Fit& epoch() {
+  static const Fit fit = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  return fit;
+}
+
+Goal with_inference(double flops, double tokens) {
+  return {.flops = flops, .loss = {}, .demand = {.inference_tokens = tokens}};
+}
+
+TEST(Optimal, PublishedOptimaOfGopherCompute) {
+  const Optimum refit = optimal(epoch(), 5.76e23);
+  EXPECT_NEAR(refit.params / 72.25e9, 1, 1e-3);
+  EXPECT_NEAR(refit.tokens / 1.3288e12, 1, 1e-3);
+  const Optimum printed =
+      optimal(synthetic::fit_of("chinchilla", {1.69, 406.4, 410.7, 0.34, 0.28}), 5.76e23);
+  EXPECT_NEAR(printed.params / 32.19e9, 1, 1e-3);
+  EXPECT_NEAR(printed.tokens / 2.982e12, 1, 1e-3);
+}
+
+// What the paper printed and what its source holds differ by rounding alone: the range that the
+// warning gives must reach from one to the other's neighbourhood, 32.2B to 40.4B.
+TEST(Optimal, WarnsOfParametersCopiedFromPrint) {
+  const Fit printed = synthetic::fit_of("chinchilla", {1.69, 406.4, 410.7, 0.34, 0.28});
+  const auto range = rounding_range(printed, {}, 5.76e23);
+  ASSERT_TRUE(range);
+  EXPECT_LT(range->params.low, 0.85 * 32.19e9);
+  EXPECT_GT(range->params.high, 40.36e9);
+  ASSERT_EQ(optimal(printed, 5.76e23).warnings.size(), 1u);
+  EXPECT_NE(describe(printed, optimal(printed, 5.76e23)).find("copied from print"),
+            std::string::npos);
+  EXPECT_TRUE(
+      optimal(synthetic::fit_of("chinchilla", synthetic::kHoffmann), 5.76e23).warnings.empty());
+}
+
+TEST(Optimal, NumericalOptimumIsStationary) {
+  const Fit joint = synthetic::fit_of("kaplan-nd", {6.4e13, 1.8e13, 0.076, 0.103});
+  const Optimum best = optimal(joint, 1e21);
+  EXPECT_NEAR(6 * best.params * best.tokens / 1e21, 1, 1e-9);
+  for (const double factor : {0.9, 1.1})
+    EXPECT_GT(predict(joint, factor * best.params, best.tokens / factor).loss,
+              best.prediction.loss);
+}
+
+// alpha A / N^alpha = (D + D_inf / 3) / D  beta B / D^beta, the derivative of the Lagrangian.
+TEST(Optimal, InferenceDemandMeetsTheFirstOrderCondition) {
+  const auto& v = synthetic::kEpoch;
+  for (const double flops : {1e18, 5.76e23, 1e27})
+    for (const double inference : {1e6, 1e10, 1e13, 1e15}) {
+      const Optimum best = optimal(epoch(), with_inference(flops, inference));
+      const double by_params = v[3] * v[1] / std::pow(best.params, v[3]);
+      const double by_tokens = v[4] * v[2] / std::pow(best.tokens, v[4]);
+      const double price = (best.tokens + inference / 3) / best.tokens;
+      EXPECT_NEAR(by_params / (price * by_tokens), 1, 1e-9) << flops << " " << inference;
+      EXPECT_NEAR(best.total_flops() / flops, 1, 1e-12);
+    }
+}
+
+TEST(Optimal, InferenceDemandOfNothingIsTheClosedForm) {
+  const Optimum plain = optimal(epoch(), 5.76e23);
+  double before = 1;
+  for (const double inference : {1e12, 1e9, 1e6, 1e3}) {
+    const Optimum best = optimal(epoch(), with_inference(5.76e23, inference));
+    const double miss = std::fabs(best.params / plain.params - 1);
+    EXPECT_LT(miss, before);
+    EXPECT_LT(best.params, plain.params * (1 + 1e-11));  // a smaller model, trained for longer
+    before = miss;
+  }
+  EXPECT_LT(before, 1e-9);
+  EXPECT_EQ(optimal(epoch(), with_inference(5.76e23, 0)).params, plain.params);
+}
+
+TEST(Optimal, CheapestRunOfALossIsTheDualOfTheBestLossOfABudget) {
+  for (const double inference : {0.0, 1e12}) {
+    const Optimum best = optimal(epoch(), with_inference(1e23, inference));
+    Goal goal;
+    goal.loss = best.prediction.loss;
+    goal.demand.inference_tokens = inference;
+    const Optimum cheapest = optimal(epoch(), goal);
+    EXPECT_NEAR(cheapest.total_flops() / 1e23, 1, 1e-8);
+    EXPECT_NEAR(cheapest.params / best.params, 1, 1e-7);
+  }
+}
+
+TEST(Optimal, IntervalsHoldTheCentreAndCountDrawsWithoutARun) {
+  Fit drawn = fit(synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5),
+                  {.law = "chinchilla", .bootstrap = 60});
+  const Optimum best = optimal(drawn, with_inference(1e23, 1e12));
+  ASSERT_TRUE(best.params_interval && best.tokens_interval && best.flops_interval);
+  EXPECT_LT(best.params_interval->low, best.params);
+  EXPECT_GT(best.params_interval->high, best.params);
+  EXPECT_EQ(best.draws.size(), 60u);
+
+  for (std::size_t i = 0; i < 20; ++i) drawn.draws.rows[i][0] = 2.5;  // floors above the goal
+  Goal goal;
+  goal.loss = 2.2;
+  const Optimum reached = optimal(drawn, goal);
+  EXPECT_EQ(reached.draws.size(), 40u);
+  EXPECT_TRUE(std::isinf(reached.flops_interval->high));
+  EXPECT_NE(reached.warnings.at(0).find("20 of 60"), std::string::npos);
+  EXPECT_NE(describe(drawn, reached).find("no limit"), std::string::npos);
+}
+
+TEST(Optimal, HoursAndComputeAreInverse) {
+  const Machine machine{.gpus = 64, .peak_flops = 989e12, .mfu = 0.4};
+  EXPECT_DOUBLE_EQ(flops_within(machine, 24), 24 * 3600 * 64 * 989e12 * 0.4);
+  EXPECT_DOUBLE_EQ(hours_for(machine, flops_within(machine, 36)), 36);
+  EXPECT_THROW(flops_within({.gpus = 1, .peak_flops = 1e12, .mfu = 40}, 1), InputError);
+  EXPECT_THROW(flops_within(machine, 0), InputError);
+}
+
+TEST(Optimal, NamesWhatItNeeds) {
+  EXPECT_THROW(optimal(synthetic::fit_of("kaplan-n", {8.8e13, 0.076}), 1e20), InputError);
+  EXPECT_THROW(optimal(epoch(), -1), InputError);
+  EXPECT_THROW(optimal(epoch(), Goal{}), InputError);
+  EXPECT_THROW(optimal(epoch(), with_inference(1e20, -1)), InputError);
+  Goal unreachable;
+  unreachable.loss = 1.8;  // below E
+  EXPECT_THROW(optimal(epoch(), unreachable), InputError);
+}
+
+}  // namespace
+}  // namespace isoflop::laws
