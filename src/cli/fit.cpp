@@ -29,7 +29,11 @@ struct Options {
 laws::Points read_points(const Options& options, const laws::ColumnNames& columns) {
   constexpr std::string_view kHdf5 = "\x89HDF\r\n\x1a\n";
   const std::string text = read_named_file(options.points);  // once: it may be a pipe
-  if (!text.starts_with(kHdf5)) return laws::parse_csv(text, options.points, columns);
+  if (!text.starts_with(kHdf5)) {
+    std::vector<laws::Variable> needed = laws::find_law(options.fit.law).columns();
+    if (!options.fit.variable.empty()) needed.push_back(laws::variable_from(options.fit.variable));
+    return laws::parse_csv(text, options.points, columns, needed);
+  }
   require(columns.empty(), "--column: {} is a results file, its columns have fixed names",
           options.points);
   return experiment::points_of(record::read_results(options.points),
@@ -54,17 +58,17 @@ void run(const Options& options) {
 void add_fit(CLI::App& app) {
   CLI::App* command = app.add_subcommand("fit", "Fit a scaling law to measured losses");
   const auto options = std::make_shared<Options>();
-  command->add_option("points", options->points,
-                      "RESULTS.h5 of a sweep, or POINTS.csv with the columns params, tokens, loss "
-                      "[nats/token]; optional flops, "
-                      "steps, weight, group, name");
+  command->add_option(
+      "points", options->points,
+      "RESULTS.h5 of a sweep, or POINTS.csv with the columns that the law needs (most: params, "
+      "tokens, loss [nats/token]); optional flops, weight, group, name");
   command->add_option("--law", options->fit.law, "Law, see --list-laws");
   command->add_option("--method", options->fit.method,
                       "chinchilla: approach3 (default), approach2, approach1");
   command->add_option(
       "--variable", options->fit.variable,
-      "power and power-offset: params, tokens or flops (default: the one that varies, or "
-      "flops)");
+      "Laws of one variable X: the column to read (power and power-offset, default: the one of "
+      "params and tokens that varies, or flops)");
   command
       ->add_option("--huber-delta", options->fit.huber_delta, "Width of the Huber loss in ln loss")
       ->capture_default_str();

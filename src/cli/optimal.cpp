@@ -51,7 +51,7 @@ std::string comparison(const laws::Fit& fit, const laws::Goal& goal, const laws:
   const double tokens = goal.demand.inference_tokens;
   if (tokens == 0) return "";
   laws::Goal plain;
-  plain.loss = optimum.prediction.loss;
+  plain.loss = optimum.prediction.value;
   const laws::Optimum trained = laws::optimal(fit, plain, 0.8);
   const double total = trained.flops + 2 * trained.params * tokens;
   return fmt::format(

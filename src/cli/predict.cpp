@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "laws/csv.hpp"
 #include "laws/fit_json.hpp"
+#include "laws/law.hpp"
 #include "laws/report.hpp"
 
 namespace isoflop::cli {
@@ -22,16 +23,16 @@ struct Options {
   std::string json;
 };
 
-std::vector<laws::RunSize> read_sizes(const std::string& path,
-                                      const std::vector<std::string>& columns) {
+std::vector<laws::RunSize> read_sizes(const Options& options, const laws::Fit& fit) {
+  std::vector<laws::Variable> needed = laws::find_law(fit.law).variables;
+  if (!fit.variable.empty()) needed = {laws::variable_from(fit.variable)};
   const laws::Points points =
-      laws::read_csv(path, laws::parse_column_names(columns), laws::Need::no_loss);
-  std::vector<laws::RunSize> runs;
-  for (std::size_t row = 0; row < points.size(); ++row) {
-    laws::RunSize run{points.params[row], points.tokens[row], std::nullopt, std::nullopt};
-    if (!points.flops.empty()) run.flops = points.flops[row];
-    if (!points.steps.empty()) run.steps = points.steps[row];
-    runs.push_back(run);
+      laws::read_csv(options.points, laws::parse_column_names(options.columns), needed);
+  std::vector<laws::RunSize> runs(points.size());
+  for (const laws::VariableInfo& variable : laws::all_variables()) {
+    const std::vector<double>& column = laws::column(points, variable.variable);
+    for (std::size_t row = 0; row < column.size(); ++row)
+      laws::quantity(runs[row], variable.variable) = column[row];
   }
   return runs;
 }
@@ -43,10 +44,11 @@ void run(const Options& options) {
     print_result(laws::describe(fit, {prediction}), laws::to_json(prediction), options.json);
     return;
   }
-  const bool sizes_too = options.run.params || options.run.tokens || options.run.flops;
-  require(!sizes_too, "predict: --points excludes --params, --tokens and --flops");
+  for (const laws::VariableInfo& variable : laws::all_variables())
+    require(!laws::quantity(options.run, variable.variable),
+            "predict: --points excludes --{}: the file has the sizes", variable.name);
   std::vector<laws::Prediction> predictions;
-  for (const laws::RunSize& size : read_sizes(options.points, options.columns))
+  for (const laws::RunSize& size : read_sizes(options, fit))
     predictions.push_back(laws::predict(fit, size, options.level));
   print_result(laws::describe(fit, predictions), laws::to_json(predictions), options.json);
 }
@@ -54,7 +56,8 @@ void run(const Options& options) {
 }  // namespace
 
 void add_predict(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("predict", "Predict the loss of a run from a fit");
+  CLI::App* command =
+      app.add_subcommand("predict", "Predict the loss, or what else the law gives, of a run");
   const auto options = std::make_shared<Options>();
   command->add_option("fit", options->fit, "FIT.json written by isoflop fit")->required();
   command->add_option("--flops", options->run.flops,
@@ -63,7 +66,13 @@ void add_predict(CLI::App& app) {
                       "Parameters, counted as in the fitted points");
   command->add_option("--tokens", options->run.tokens, "Training tokens");
   command->add_option("--steps", options->run.steps, "Smin, for law kaplan-ns");
-  command->add_option("--points", options->points, "CSV with a row a run: params, tokens");
+  command->add_option("--unique-tokens", options->run.unique_tokens,
+                      "Different tokens among the training tokens, for law repeated-data");
+  command->add_option("--loss", options->run.loss, "Loss, for laws from loss to accuracy");
+  command->add_option("--task-loss", options->run.task_loss,
+                      "Loss of the right answers, for laws from loss to accuracy");
+  command->add_option("--points", options->points,
+                      "CSV with a row a run: the columns that the law reads");
   command->add_option("--column", options->columns, "COLUMN=NAME where the CSV's name differs");
   command->add_option("--level", options->level, "Level of the interval")->capture_default_str();
   command->add_option("--json", options->json, "Write the prediction to this file, - for stdout");

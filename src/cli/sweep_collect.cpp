@@ -36,7 +36,7 @@ std::string target_text(const experiment::TargetCheck& target) {
       "target: N {}, D {}, C {:.3e} FLOP (6ND)\n"
       "  predicted  {:.4f} nats/token by {}\n",
       laws::short_count(target.params), laws::short_count(target.tokens), target.flops,
-      target.prediction.loss, target.fit);
+      target.prediction.value, target.fit);
   const auto& interval = target.prediction.interval;
   if (interval) {
     text += fmt::format("  interval   {:.4f} to {:.4f} ({:.0f}%: {})\n", interval->low,

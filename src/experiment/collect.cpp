@@ -174,7 +174,7 @@ std::optional<TargetCheck> predict_target(const FitRequest& request, const Plann
 }  // namespace
 
 double TargetCheck::error_percent() const {
-  return 100.0 * (prediction.loss - *measured) / *measured;
+  return 100.0 * (prediction.value - *measured) / *measured;
 }
 
 bool TargetCheck::is_inside() const {
@@ -225,7 +225,7 @@ std::string prediction_json(const TargetCheck& target) {
       {"isoflop", {{"version", version()}, {"commit", commit()}}},
       {"fit", target.fit},
       {"target", {{"params", target.params}, {"tokens", target.tokens}, {"flops", target.flops}}},
-      {"predicted", target.prediction.loss},
+      {"predicted", target.prediction.value},
       {"interval", nullptr},
       {"measured", nullptr},
       {"error_percent", nullptr},

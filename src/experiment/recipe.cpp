@@ -31,7 +31,7 @@ Setting by_fit(const laws::Fit& fit, const laws::Optimum& optimum, double level)
   run.tokens = optimum.tokens;
   run.flops = optimum.flops;
   const laws::Prediction prediction = laws::predict(fit, run, level);
-  return {prediction.loss, prediction.interval,
+  return {prediction.value, prediction.interval,
           fmt::format("{} fitted to {} points", fit.law, fit.used)};
 }
 

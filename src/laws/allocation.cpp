@@ -26,7 +26,7 @@ class Surface {
     double x[kMaxVariables] = {};
     for (std::size_t i = 0; i < law_.variables.size(); ++i)
       x[i] = log_of(law_.variables[i], log_params, log_tokens);
-    return law_.log_loss(x, theta_.data(), nullptr, nullptr);
+    return law_.evaluate(x, theta_.data(), nullptr, nullptr);
   }
 
  private:
@@ -98,8 +98,8 @@ Planner::Planner(const Fit& fit, const Demand& demand)
 
 bool Planner::has_trade_off() const {
   if (fit_->is_frontier()) return true;
-  return reads(*law_, Variable::params) && reads(*law_, Variable::tokens) &&
-         std::ranges::all_of(law_->variables, is_known);
+  return law_->response == Variable::loss && reads(*law_, Variable::params) &&
+         reads(*law_, Variable::tokens) && std::ranges::all_of(law_->variables, is_known);
 }
 
 std::optional<Split> Planner::best(const std::vector<double>& values, double total_flops) const {

@@ -14,8 +14,16 @@
 namespace isoflop::laws {
 namespace {
 
-const std::string kColumns[] = {"params", "tokens", "loss",  "flops",
-                                "steps",  "weight", "group", "name"};
+/// Every column that means something: the variables, then the rest.
+const std::vector<std::string>& known_columns() {
+  static const std::vector<std::string> columns = [] {
+    std::vector<std::string> names;
+    for (const VariableInfo& variable : all_variables()) names.emplace_back(variable.name);
+    names.insert(names.end(), {"weight", "group", "name"});
+    return names;
+  }();
+  return columns;
+}
 
 struct Row {
   std::size_t line;  // where it starts, from 1
@@ -85,7 +93,7 @@ class Splitter {
 class Header {
  public:
   Header(const Row& row, const std::string& name, const ColumnNames& columns) {
-    for (const std::string& column : kColumns) {
+    for (const std::string& column : known_columns()) {
       const auto renamed = columns.find(column);
       const std::string& wanted = renamed == columns.end() ? column : renamed->second;
       const auto found = std::find(row.fields.begin(), row.fields.end(), wanted);
@@ -117,39 +125,51 @@ double parse_number(const std::string& text, const std::string& place) {
   return value;
 }
 
-void require_columns(const Header& header, const Row& first, const std::string& name, Need need) {
-  const auto missing = [&](std::string_view column) {
+/// Whether a missing params, tokens or flops follows from the two others by C = 6 N D.
+bool follows(Variable variable, const Header& header) {
+  if (variable > Variable::flops || header.has(to_string(variable))) return false;
+  int present = 0;
+  for (const Variable one : {Variable::params, Variable::tokens, Variable::flops})
+    present += header.has(to_string(one));
+  return present == 2;
+}
+
+void require_columns(const Header& header, const Row& first, const std::string& name,
+                     std::span<const Variable> needed) {
+  for (const Variable variable : needed) {
+    const std::string_view column = to_string(variable);
+    if (header.has(column) || follows(variable, header)) continue;
     throw InputError(fmt::format(
         "{}:{}: {}: the column is missing, the file has {}; name it with --column {}=\"{}\"", name,
         first.line, column, fmt::join(first.fields, ", "), column, nearest(column, first.fields)));
-  };
-  const bool flops = header.has("flops");
-  if (!header.has("params") && !(flops && header.has("tokens"))) missing("params");
-  if (!header.has("tokens") && !(flops && header.has("params"))) missing("tokens");
-  if (need == Need::loss && !header.has("loss")) missing("loss");
+  }
 }
 
 void note_computed(const Header& header, Points& points) {
-  if (!header.has("params")) points.notes.push_back("params computed as flops / (6 tokens)");
-  if (!header.has("tokens")) points.notes.push_back("tokens computed as flops / (6 params)");
-  if (!header.has("flops")) points.notes.push_back("flops computed as 6 params tokens");
+  const auto note = [&](Variable variable, const char* text) {
+    if (follows(variable, header)) points.notes.push_back(text);
+  };
+  note(Variable::params, "params computed as flops / (6 tokens)");
+  note(Variable::tokens, "tokens computed as flops / (6 params)");
+  note(Variable::flops, "flops computed as 6 params tokens");
 }
 
 /// Appends one row of the file to `points`.
 class RowReader {
  public:
-  RowReader(const Header& header, const std::string& name, Points& points)
-      : header_(header), name_(name), points_(points) {}
+  RowReader(const Header& header, const std::string& name, const ColumnNames& columns,
+            std::span<const Variable> needed, Points& points)
+      : header_(header), name_(name), columns_(columns), needed_(needed), points_(points) {}
 
   void read(const Row& row) {
-    const auto params = positive(row, "params");
-    const auto tokens = positive(row, "tokens");
-    const auto flops = positive(row, "flops");
-    points_.params.push_back(params ? *params : *flops / (6 * *tokens));
-    points_.tokens.push_back(tokens ? *tokens : *flops / (6 * *params));
-    if (flops) points_.flops.push_back(*flops);
-    points_.loss.push_back(positive(row, "loss").value_or(1.0));
-    if (const auto steps = positive(row, "steps")) points_.steps.push_back(*steps);
+    for (const VariableInfo& variable : all_variables()) {
+      if (!is_read(variable.variable)) continue;
+      if (const auto value = number(row, variable.name)) {
+        require_in_range(row, variable, *value);
+        quantity(points_, variable.variable).push_back(*value);
+      }
+    }
+    if (header_.has("flops")) compute_missing();
     if (const auto weight = number(row, "weight")) {
       require(*weight >= 0, "{}: saw {}, needed a number, 0 or above", place(row, "weight"),
               *weight);
@@ -175,31 +195,55 @@ class RowReader {
     return value;
   }
 
-  std::optional<double> positive(const Row& row, std::string_view column) const {
-    const auto value = number(row, column);
-    require(!value || *value > 0, "{}: saw {}, needed a number above 0: correct or remove the row",
-            place(row, column), value.value_or(0));
-    return value;
+  void require_in_range(const Row& row, const VariableInfo& variable, double value) const {
+    if (variable.is_fraction)
+      require(value >= 0 && value <= 1,
+              "{}: saw {}, needed a fraction from 0 to 1: correct or remove the row",
+              place(row, variable.name), value);
+    else
+      require(value > 0, "{}: saw {}, needed a number above 0: correct or remove the row",
+              place(row, variable.name), value);
+  }
+
+  /// params or tokens of the row just read, from its flops.
+  void compute_missing() {
+    const double product = points_.flops.back() / 6;
+    if (follows(Variable::params, header_))
+      points_.params.push_back(product / points_.tokens.back());
+    else if (follows(Variable::tokens, header_))
+      points_.tokens.push_back(product / points_.params.back());
+  }
+
+  /// A column that nobody asked for may mean something else in this file: only those that every
+  /// fit uses are read.
+  bool is_read(Variable variable) const {
+    constexpr Variable kAlways[] = {Variable::params, Variable::tokens, Variable::flops,
+                                    Variable::steps, Variable::loss};
+    return std::ranges::find(kAlways, variable) != std::end(kAlways) ||
+           std::ranges::find(needed_, variable) != needed_.end() ||
+           columns_.contains(std::string(to_string(variable)));
   }
 
   const Header& header_;
   const std::string& name_;
+  const ColumnNames& columns_;
+  std::span<const Variable> needed_;
   Points& points_;
 };
 
 }  // namespace
 
 Points parse_csv(std::string_view text, const std::string& name, const ColumnNames& columns,
-                 Need need) {
+                 std::span<const Variable> needed) {
   Splitter splitter(text, name);
   Row first;
   require(splitter.next(first), "{}: empty, needed a header row and points", name);
   const Header header(first, name, columns);
-  require_columns(header, first, name, need);
+  require_columns(header, first, name, needed);
   Points points;
   points.source = name;
   note_computed(header, points);
-  RowReader reader(header, name, points);
+  RowReader reader(header, name, columns, needed, points);
   Row row;
   while (splitter.next(row)) {
     require(row.fields.size() == first.fields.size(), "{}:{}: saw {} fields, the header has {}",
@@ -210,25 +254,27 @@ Points parse_csv(std::string_view text, const std::string& name, const ColumnNam
   return points;
 }
 
-Points read_csv(const std::string& path, const ColumnNames& columns, Need need) {
+Points read_csv(const std::string& path, const ColumnNames& columns,
+                std::span<const Variable> needed) {
   std::ifstream file(path, std::ios::binary);
   require(file.good(), "{}: cannot be read: check that the file exists", path);
   std::ostringstream text;
   text << file.rdbuf();
   require(file.good() && text.good(), "{}: cannot be read: needed a CSV file", path);
-  return parse_csv(text.str(), path, columns, need);
+  return parse_csv(text.str(), path, columns, needed);
 }
 
 ColumnNames parse_column_names(const std::vector<std::string>& arguments) {
+  const std::vector<std::string>& known = known_columns();
   ColumnNames names;
   for (const std::string& argument : arguments) {
     const std::size_t equals = argument.find('=');
     require(equals != std::string::npos && equals + 1 < argument.size(),
             "--column: saw '{}', needed COLUMN=NAME, for example params=\"Model Size\"", argument);
     const std::string column = argument.substr(0, equals);
-    require(std::find(std::begin(kColumns), std::end(kColumns), column) != std::end(kColumns),
+    require(std::find(known.begin(), known.end(), column) != known.end(),
             "--column: '{}' is unknown, did you mean '{}'? Known: {}", column,
-            nearest(column, kColumns), fmt::join(kColumns, ", "));
+            nearest(column, known), fmt::join(known, ", "));
     names[column] = argument.substr(equals + 1);
   }
   return names;

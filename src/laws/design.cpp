@@ -199,7 +199,7 @@ Design plan_runs(const Fit& fit, const Points& prepared, const DesignOptions& op
         {run,
          spent,
          deviation,
-         {options.level, design.now.loss * std::exp(-half), design.now.loss * std::exp(half),
+         {options.level, design.now.value * std::exp(-half), design.now.value * std::exp(half),
           "parameters, bends and the noise of the target's run, linearised"}});
   }
   return design;

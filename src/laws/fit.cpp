@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/error.hpp"
 #include "core/version.hpp"
@@ -37,8 +38,9 @@ std::string choose_method(const Law& law, const std::string& method) {
 }
 
 /// What a one-variable law reads when the user did not say.
-Variable choose_variable(const Points& prepared, const std::string& asked) {
+Variable choose_variable(const Law& law, const Points& prepared, const std::string& asked) {
   if (!asked.empty()) return variable_from(asked);
+  if (law.variables.front() != Variable::flops) return law.variables.front();
   const bool params_vary = count_distinct(prepared.params) > 1;
   const bool tokens_vary = count_distinct(prepared.tokens) > 1;
   if (params_vary && !tokens_vary) return Variable::params;
@@ -48,13 +50,15 @@ Variable choose_variable(const Points& prepared, const std::string& asked) {
 
 std::vector<Variable> variables_of(const Law& law, const Points& prepared,
                                    const FitOptions& options) {
-  if (law.any_variable) return {choose_variable(prepared, options.variable)};
+  if (law.any_variable) return {choose_variable(law, prepared, options.variable)};
   require(options.variable.empty(), "variable: law {} reads {}, needed no --variable", law.name,
           to_string(law.variables.front()));
   return law.variables;
 }
 
 Range range_of(const std::vector<double>& values) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  if (values.empty()) return {kNone, kNone};
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   return {*low, *high};
 }
@@ -72,7 +76,7 @@ Fit describe(const Points& prepared, const FitOptions& options, const Law& law) 
   result.params = range_of(prepared.params);
   result.tokens = range_of(prepared.tokens);
   result.flops = range_of(prepared.flops);
-  result.loss = range_of(prepared.loss);
+  result.response = range_of(column(prepared, law.response));
   result.version = version();
   result.commit = commit();
   return result;
@@ -97,6 +101,7 @@ Fit fit(const Points& points, const FitOptions& options) {
   result.method = method;
   const std::vector<Variable> variables = variables_of(law, prepared, options);
   if (law.any_variable) result.variable = to_string(variables.front());
+  require_columns(prepared, law, variables);
   if (method == "approach1") {
     fit_approach1(prepared, options, result);
   } else if (method == "approach2") {

@@ -23,10 +23,9 @@ namespace isoflop::laws {
 
 struct FitOptions {
   std::string law = {};
-  std::string method = {};  // empty: the law's own
-  std::string variable =
-      {};  // for power and power-offset: params, tokens or flops; empty: see fit()
-  double huber_delta = 1e-3;     // in ln loss
+  std::string method = {};       // empty: the law's own
+  std::string variable = {};     // of a one-variable law; empty: see fit()
+  double huber_delta = 1e-3;     // on the law's scale: ln loss, or a fraction
   std::size_t bootstrap = 1000;  // draws; 0: no intervals
   std::uint64_t seed = 1;
   double level = 0.8;          // of the intervals
@@ -40,11 +39,6 @@ struct Estimate {
   double standard_error;
   double low;
   double high;
-};
-
-struct Range {
-  double low = 0;
-  double high = 0;
 };
 
 /// How the global search ended.
@@ -98,8 +92,9 @@ struct Fit {
   std::vector<LeftOut> left_out;
   std::vector<std::string> names;  // of the points used, when they have names
   std::string source;
-  Range params, tokens, flops, loss;
-  double residual_rms = 0;  // of ln loss, corrected for the degrees of freedom
+  Range params, tokens, flops;  // of the points used; NaN where they have no such column
+  Range response;               // of what the law predicts
+  double residual_rms = 0;      // on the law's scale, corrected for the degrees of freedom
   Rollout rollout;
   std::vector<Budget> budgets;  // approach 2
   std::vector<std::string> notes;
@@ -114,8 +109,8 @@ struct Fit {
 };
 
 /// Throws InputError for an unknown law or method, bad options, bad points and too few points (the
-/// message says how many are needed). A one-variable law without `variable` uses the only
-/// one of params and tokens that varies, and flops when both do.
+/// message says how many are needed). A one-variable law of flops without `variable` uses the only
+/// one of params and tokens that varies, and flops when both or none do.
 Fit fit(const Points& points, const FitOptions& options);
 
 }  // namespace isoflop::laws

@@ -22,15 +22,18 @@ Json estimates(const std::vector<Estimate>& estimates) {
   return object;
 }
 
-Json range(const Range& range) { return {{"low", range.low}, {"high", range.high}}; }
+Json range(const Range& range) {
+  return {{"low", number(range.low)}, {"high", number(range.high)}};
+}
 
 Json points(const Fit& fit) {
   Json left_out = Json::array();
   for (const LeftOut& point : fit.left_out)
     left_out.push_back({{"name", point.name}, {"reason", point.reason}});
-  return {{"used", fit.used},          {"left_out", left_out},        {"names", fit.names},
-          {"source", fit.source},      {"params", range(fit.params)}, {"tokens", range(fit.tokens)},
-          {"flops", range(fit.flops)}, {"loss", range(fit.loss)}};
+  return {
+      {"used", fit.used},          {"left_out", left_out},           {"names", fit.names},
+      {"source", fit.source},      {"params", range(fit.params)},    {"tokens", range(fit.tokens)},
+      {"flops", range(fit.flops)}, {"response", range(fit.response)}};
 }
 
 Json budgets(const Fit& fit) {
@@ -170,7 +173,7 @@ void read_points(const Reader& reader, Fit& fit) {
   fit.params = reader.range("params");
   fit.tokens = reader.range("tokens");
   fit.flops = reader.range("flops");
-  fit.loss = reader.range("loss");
+  fit.response = reader.range("response");
 }
 
 Json parse(std::string_view text, const std::string& name) {
@@ -186,7 +189,7 @@ Json json_of(const Prediction& prediction) {
   return {{"params", number(prediction.run.params)},
           {"tokens", number(prediction.run.tokens)},
           {"flops", number(prediction.run.flops)},
-          {"loss", number(prediction.loss)},
+          {std::string(to_string(prediction.response)), number(prediction.value)},
           {"interval", json_of(prediction.interval)},
           {"extrapolation",
            {{"params", number(prediction.extrapolation.params)},

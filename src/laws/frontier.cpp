@@ -35,6 +35,7 @@ Samples loss_samples(const Frontier& frontier) {
     samples.x.push_back(std::log(frontier.flops[i]));
     samples.y.push_back(std::log(frontier.loss[i]));
     samples.weight.push_back(1);
+    samples.point.push_back(i);
   }
   return samples;
 }

@@ -24,7 +24,7 @@ double Objective::value(const Vector& theta) const {
   for (std::size_t i = 0; i < samples_->size(); ++i) {
     const double weight = samples_->weight[i];
     if (weight == 0) continue;
-    const double predicted = law_->log_loss(samples_->row(i), theta.data(), nullptr, nullptr);
+    const double predicted = law_->evaluate(samples_->row(i), theta.data(), nullptr, nullptr);
     sum += weight * huber(predicted - samples_->y[i], delta_);
   }
   return sum;
@@ -39,7 +39,7 @@ Derivatives Objective::derivatives(const Vector& theta, Curvature curvature) con
   for (std::size_t i = 0; i < samples_->size(); ++i) {
     const double weight = samples_->weight[i];
     if (weight == 0) continue;  // a bootstrap draw leaves out a third of the points
-    const double residual = law_->log_loss(samples_->row(i), theta.data(), gradient.data(),
+    const double residual = law_->evaluate(samples_->row(i), theta.data(), gradient.data(),
                                            exact ? hessian.data() : nullptr) -
                             samples_->y[i];
     sum.value += weight * huber(residual, delta_);
@@ -63,7 +63,7 @@ std::vector<double> Objective::residuals(const Vector& theta) const {
   std::vector<double> residuals(samples_->size());
   for (std::size_t i = 0; i < residuals.size(); ++i)
     residuals[i] =
-        law_->log_loss(samples_->row(i), theta.data(), nullptr, nullptr) - samples_->y[i];
+        law_->evaluate(samples_->row(i), theta.data(), nullptr, nullptr) - samples_->y[i];
   return residuals;
 }
 

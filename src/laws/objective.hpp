@@ -1,10 +1,11 @@
 // The objective of Hoffmann et al. 2022, approach 3 (equation 3), for any law:
 //
-//   F(theta) = sum_i w_i huber_delta(ln L(x_i; theta) - ln loss_i),
+//   F(theta) = sum_i w_i huber_delta(f(x_i; theta) - y_i),
 //   huber_delta(r) = r^2 / 2 for |r| <= delta, delta (|r| - delta / 2) beyond.
 //
-// A sum, never a mean: tolerances are tied to its size. A large delta gives least squares on the
-// log of the loss, a small one least absolute deviations.
+// where f is the law's response on its scale: ln L and ln loss, or a fraction itself. A sum, never
+// a mean: tolerances are tied to its size. A large delta gives least squares, a small one least
+// absolute deviations.
 #pragma once
 
 #include "laws/law.hpp"
@@ -38,7 +39,7 @@ class Objective {
 
   double value(const Vector& theta) const;
   Derivatives derivatives(const Vector& theta, Curvature curvature) const;
-  /// ln L(x_i; theta) - ln loss_i for every point.
+  /// f(x_i; theta) - y_i for every row.
   std::vector<double> residuals(const Vector& theta) const;
 
  private:

@@ -30,7 +30,7 @@ std::string describe(const Fit& fit, const Optimum& optimum) {
                                  optimum.total_flops());
   text += line("params", optimum.params, optimum.params_interval, short_count);
   text += line("tokens", optimum.tokens, optimum.tokens_interval, short_count);
-  text += line("loss", optimum.prediction.loss, optimum.prediction.interval, loss_value);
+  text += line("loss", optimum.prediction.value, optimum.prediction.interval, loss_value);
   const auto& spread = optimum.flops_interval;
   const bool flops_vary = spread && spread->high > spread->low * (1 + 1e-9);
   text += line("training FLOP", optimum.flops, flops_vary ? spread : std::nullopt, flop_count);
@@ -49,7 +49,7 @@ Json json_of(const Optimum& optimum) {
           {"total_flops", optimum.total_flops()},
           {"params", optimum.params},
           {"tokens", optimum.tokens},
-          {"loss", number(prediction.loss)},
+          {"loss", number(prediction.value)},
           {"intervals",
            {{"params", json_of(optimum.params_interval)},
             {"tokens", json_of(optimum.tokens_interval)},

@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <compare>
 #include <numeric>
-#include <tuple>
 
 #include "core/error.hpp"
+#include "core/nearest.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -17,30 +18,34 @@ std::string name_of(const Points& points, std::size_t row) {
 }
 
 template <class T>
-void require_length(const std::vector<T>& column, const char* name, std::size_t size) {
+void require_length(const std::vector<T>& column, std::string_view name, std::size_t size) {
   require(column.empty() || column.size() == size,
-          "points: {} has {} values, loss has {}: every column needs one value a point", name,
+          "points: {} has {} values, another column {}: every column needs one value a point", name,
           column.size(), size);
 }
 
 void require_lengths(const Points& points) {
   const std::size_t size = points.size();
   require(size > 0, "points: there is no point, a fit needs several");
-  require(points.params.size() == size && points.tokens.size() == size,
-          "points: {} params, {} tokens, {} losses: every point needs all three",
-          points.params.size(), points.tokens.size(), size);
-  require_length(points.flops, "flops", size);
-  require_length(points.steps, "steps", size);
+  for (const VariableInfo& variable : all_variables())
+    require_length(column(points, variable.variable), variable.name, size);
   require_length(points.weight, "weight", size);
   require_length(points.group, "group", size);
   require_length(points.name, "name", size);
 }
 
-void require_positive(const Points& points, const std::vector<double>& values, const char* name) {
+void require_values(const Points& points, const VariableInfo& variable) {
+  const std::vector<double>& values = column(points, variable.variable);
   for (std::size_t row = 0; row < values.size(); ++row) {
-    require(std::isfinite(values[row]) && values[row] > 0,
-            "{}: {}: saw {}, a fit needs a finite number above 0: correct or remove the point",
-            name_of(points, row), name, values[row]);
+    const double value = values[row];
+    if (variable.is_fraction)
+      require(value >= 0 && value <= 1,
+              "{}: {}: saw {}, a fit needs a fraction from 0 to 1: correct or remove the point",
+              name_of(points, row), variable.name, value);
+    else
+      require(std::isfinite(value) && value > 0,
+              "{}: {}: saw {}, a fit needs a finite number above 0: correct or remove the point",
+              name_of(points, row), variable.name, value);
   }
 }
 
@@ -61,15 +66,20 @@ void pick(std::vector<T>& column, std::span<const std::size_t> rows) {
   column = std::move(picked);
 }
 
-auto key(const Points& points, std::size_t row) {
-  return std::make_tuple(points.params[row], points.tokens[row], points.flops[row],
-                         points.steps.empty() ? 0.0 : points.steps[row], points.loss[row],
-                         points.weight[row],
-                         points.group.empty() ? std::string_view() : points.group[row]);
+/// Order of two points: by every quantity in turn, then weight and group.
+std::partial_ordering compare(const Points& points, std::size_t a, std::size_t b) {
+  for (const VariableInfo& variable : all_variables()) {
+    const std::vector<double>& values = column(points, variable.variable);
+    if (values.empty()) continue;
+    if (const auto order = values[a] <=> values[b]; order != 0) return order;
+  }
+  if (const auto order = points.weight[a] <=> points.weight[b]; order != 0) return order;
+  if (points.group.empty()) return std::partial_ordering::equivalent;
+  return points.group[a] <=> points.group[b];
 }
 
 Points fill_optional_columns(Points points) {
-  if (points.flops.empty()) {
+  if (points.flops.empty() && !points.params.empty() && !points.tokens.empty()) {
     points.flops.resize(points.size());
     for (std::size_t row = 0; row < points.size(); ++row)
       points.flops[row] = 6 * points.params[row] * points.tokens[row];
@@ -80,47 +90,49 @@ Points fill_optional_columns(Points points) {
 
 }  // namespace
 
-std::string_view to_string(Variable variable) {
-  switch (variable) {
-    case Variable::params:
-      return "params";
-    case Variable::tokens:
-      return "tokens";
-    case Variable::flops:
-      return "flops";
-    case Variable::steps:
-      return "steps";
-  }
-  return "";
+std::span<const VariableInfo> all_variables() {
+  static constexpr VariableInfo kTable[] = {
+      {Variable::params, "params", "parameters", false},
+      {Variable::tokens, "tokens", "tokens", false},
+      {Variable::flops, "flops", "FLOP", false},
+      {Variable::steps, "steps", "optimizer steps", false},
+      {Variable::unique_tokens, "unique_tokens", "tokens", false},
+      {Variable::batch, "batch", "tokens a step", false},
+      {Variable::learning_rate, "learning_rate", "1", false},
+      {Variable::loss, "loss", "nats/token", false},
+      {Variable::task_loss, "task_loss", "bits/byte", false},
+      {Variable::accuracy, "accuracy", "fraction", true},
+      {Variable::error, "error", "fraction", true},
+  };
+  return kTable;
+}
+
+const VariableInfo& info(Variable variable) {
+  return all_variables()[static_cast<std::size_t>(variable)];
 }
 
 Variable variable_from(std::string_view name) {
-  for (const Variable variable :
-       {Variable::params, Variable::tokens, Variable::flops, Variable::steps})
-    if (to_string(variable) == name) return variable;
-  throw InputError(
-      fmt::format("variable: '{}' is unknown, needed params, tokens, flops or steps", name));
+  std::vector<std::string> known;
+  for (const VariableInfo& variable : all_variables()) {
+    if (variable.name == name) return variable.variable;
+    known.emplace_back(variable.name);
+  }
+  throw InputError(fmt::format("variable: '{}' is unknown, did you mean '{}'? Known: {}", name,
+                               nearest(name, known), fmt::join(known, ", ")));
 }
 
-const std::vector<double>& column(const Points& points, Variable variable) {
-  switch (variable) {
-    case Variable::params:
-      return points.params;
-    case Variable::tokens:
-      return points.tokens;
-    case Variable::flops:
-      return points.flops;
-    case Variable::steps:
-      return points.steps;
-  }
-  return points.loss;
+std::size_t Points::size() const {
+  std::size_t longest = 0;
+  for (const VariableInfo& variable : all_variables())
+    longest = std::max(longest, column(*this, variable.variable).size());
+  return longest;
 }
 
 Points select(const Points& points, std::span<const std::size_t> rows) {
   Points picked = points;
-  for (auto* column :
-       {&picked.params, &picked.tokens, &picked.flops, &picked.steps, &picked.loss, &picked.weight})
-    pick(*column, rows);
+  for (const VariableInfo& variable : all_variables())
+    pick(quantity(picked, variable.variable), rows);
+  pick(picked.weight, rows);
   pick(picked.group, rows);
   pick(picked.name, rows);
   return picked;
@@ -128,11 +140,7 @@ Points select(const Points& points, std::span<const std::size_t> rows) {
 
 Points prepare(const Points& input) {
   require_lengths(input);
-  require_positive(input, input.params, "params");
-  require_positive(input, input.tokens, "tokens");
-  require_positive(input, input.flops, "flops");
-  require_positive(input, input.steps, "steps");
-  require_positive(input, input.loss, "loss");
+  for (const VariableInfo& variable : all_variables()) require_values(input, variable);
   require_weights(input);
 
   const Points points = fill_optional_columns(input);
@@ -146,13 +154,14 @@ Points prepare(const Points& input) {
   }
   require(!order.empty(), "points: every weight is 0, a fit needs points with weight");
   std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return key(points, a) < key(points, b); });
+                   [&](std::size_t a, std::size_t b) { return compare(points, a, b) < 0; });
   Points prepared = select(points, order);
   prepared.left_out.insert(prepared.left_out.end(), weightless.begin(), weightless.end());
   return prepared;
 }
 
 Points drop_worst(const Points& points, std::size_t count) {
+  require(!points.loss.empty(), "drop-worst: the points have no loss to rank them by");
   require(count < points.size(), "drop-worst: {} of {} points, at least one must stay", count,
           points.size());
   std::vector<std::size_t> order(points.size());
@@ -178,7 +187,7 @@ std::size_t count_distinct(std::vector<double> values) {
 std::size_t count_duplicates(const Points& prepared) {
   std::size_t duplicates = 0;
   for (std::size_t row = 1; row < prepared.size(); ++row)
-    duplicates += key(prepared, row) == key(prepared, row - 1);
+    duplicates += compare(prepared, row, row - 1) == 0;
   return duplicates;
 }
 

@@ -1,15 +1,10 @@
-// Measured losses: the input of every fit.
+// Measurements of training runs: the input of every fit.
 //
-// Plain parallel arrays, one entry a point. `params`, `tokens` and `loss` always have the same
-// length; `flops`, `steps`, `weight`, `group` and `name` are either empty or as long.
-//   params  N, parameters (the caller says of which kind)
-//   tokens  D, training tokens processed
-//   flops   C, training FLOP; empty: 6 N D
-//   steps   optimizer steps at large batch (Kaplan's Smin); only kaplan-ns reads it
-//   loss    nats/token
+// Plain parallel arrays, one entry a point; a column is either empty or as long as the others.
+// Which columns a fit needs depends on its law. The quantities of Variable, and:
 //   weight  >= 0, multiplies the point's share of the objective; empty: 1
-//   group   points of one run share a group: the bootstrap draws whole groups, approach 1 reads
-//           a group as one training curve
+//   group   points of one run share a group: the bootstrap draws whole groups; approach 1 and
+//           laws of curves read a group as one training curve
 //   name    what the reader calls the point (a run's hash, "points.csv:17")
 #pragma once
 
@@ -21,18 +16,91 @@
 
 namespace isoflop::laws {
 
+/// A quantity that a law reads or predicts; units in all_variables().
+enum class Variable {
+  params,         // N (the caller says of which kind)
+  tokens,         // D, processed
+  flops,          // C, of training; 6 N D where absent
+  steps,          // of the optimizer
+  unique_tokens,  // different tokens among those processed
+  batch,          // tokens a step
+  learning_rate,  // its peak; of the step in a curve
+  loss,           // L
+  task_loss,      // of the right answers of a task
+  accuracy,       // share of right answers
+  error           // share of wrong answers
+};
+
+/// A value of type T for each Variable: columns, sizes of one run.
+template <class T>
+struct Quantities {
+  T params{};
+  T tokens{};
+  T flops{};
+  T steps{};
+  T unique_tokens{};
+  T batch{};
+  T learning_rate{};
+  T loss{};
+  T task_loss{};
+  T accuracy{};
+  T error{};
+};
+
+/// The member of `quantities` (Points, RunSize) that `variable` names.
+template <class Q>
+auto& quantity(Q& quantities, Variable variable) {
+  switch (variable) {
+    case Variable::params:
+      return quantities.params;
+    case Variable::tokens:
+      return quantities.tokens;
+    case Variable::flops:
+      return quantities.flops;
+    case Variable::steps:
+      return quantities.steps;
+    case Variable::unique_tokens:
+      return quantities.unique_tokens;
+    case Variable::batch:
+      return quantities.batch;
+    case Variable::learning_rate:
+      return quantities.learning_rate;
+    case Variable::task_loss:
+      return quantities.task_loss;
+    case Variable::accuracy:
+      return quantities.accuracy;
+    case Variable::error:
+      return quantities.error;
+    case Variable::loss:
+      break;
+  }
+  return quantities.loss;
+}
+
+struct VariableInfo {
+  Variable variable;
+  std::string_view name;
+  std::string_view unit;
+  bool is_fraction;  // from 0 to 1, both included; else above 0
+};
+std::span<const VariableInfo> all_variables();
+const VariableInfo& info(Variable variable);
+inline std::string_view to_string(Variable variable) { return info(variable).name; }
+/// Throws InputError for a name that is not a variable.
+Variable variable_from(std::string_view name);
+
+struct Range {
+  double low = 0;
+  double high = 0;
+};
+
 /// A point that a fit did not use, and why.
 struct LeftOut {
   std::string name;
   std::string reason;
 };
 
-struct Points {
-  std::vector<double> params;
-  std::vector<double> tokens;
-  std::vector<double> flops;
-  std::vector<double> steps;
-  std::vector<double> loss;
+struct Points : Quantities<std::vector<double>> {
   std::vector<double> weight;
   std::vector<std::string> group;
   std::vector<std::string> name;
@@ -40,20 +108,18 @@ struct Points {
   std::vector<std::string> notes;  // what the reader filled in (flops = 6 params tokens)
   std::string source;              // file the points came from; may be empty
 
-  std::size_t size() const { return loss.size(); }
+  /// Length of the longest column.
+  std::size_t size() const;
 };
 
-/// A quantity that a law reads.
-enum class Variable { params, tokens, flops, steps };
-std::string_view to_string(Variable variable);
-/// Throws InputError for a name that is not a variable.
-Variable variable_from(std::string_view name);
-const std::vector<double>& column(const Points& points, Variable variable);
+inline const std::vector<double>& column(const Points& points, Variable variable) {
+  return quantity(points, variable);
+}
 
-/// The points as a fit uses them: every optional column filled, points of weight 0 moved to
-/// `left_out`, rows in one canonical order, so that no result depends on the order of the input.
-/// Throws InputError (one line, names the point) for columns of unequal length and for values
-/// that are not finite and positive.
+/// The points as a fit uses them: weights and (from params and tokens) flops filled, points of
+/// weight 0 moved to `left_out`, rows in one canonical order, so that no result depends on the
+/// order of the input. Throws InputError (one line, names the point) for columns of unequal length
+/// and for values that are not finite and positive (fractions: from 0 to 1).
 Points prepare(const Points& points);
 
 /// Moves the `count` highest losses to `left_out`.

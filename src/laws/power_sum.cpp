@@ -14,7 +14,7 @@ void PowerSumLaw::set_terms(std::vector<Term> terms, int outer) {
   outer_ = outer;
 }
 
-double PowerSumLaw::log_loss(const double* x, const double* theta, double* gradient,
+double PowerSumLaw::evaluate(const double* x, const double* theta, double* gradient,
                              double* hessian) const {
   double exponent_of[kMaxTerms];
   double share[kMaxTerms];
@@ -89,20 +89,6 @@ void PowerSumLaw::balance(const Samples& samples, Vector& theta) const {
     }
     theta[static_cast<std::size_t>(term.coefficient)] = target;
   }
-}
-
-std::vector<Vector> grid(std::span<const std::vector<double>> axes) {
-  std::vector<Vector> nodes(1, Vector{});
-  for (std::size_t axis = 0; axis < axes.size(); ++axis) {
-    std::vector<Vector> extended;
-    for (const Vector& node : nodes)
-      for (const double value : axes[axis]) {
-        extended.push_back(node);
-        extended.back()[axis] = value;
-      }
-    nodes = std::move(extended);
-  }
-  return nodes;
 }
 
 }  // namespace isoflop::laws

@@ -1,6 +1,6 @@
 // The family behind most scaling laws: a sum of powers, perhaps raised to a power,
 //
-//   ln L = m ln sum_k exp(t_k),   t_k = theta[coefficient] - theta[exponent] x[variable]
+//   ln y = m ln sum_k exp(t_k),   t_k = theta[coefficient] - theta[exponent] x[variable]
 //
 // (the log-sum-exp form of Hoffmann et al. 2022, appendix D.3), with exact first and second
 // derivatives by theta.
@@ -21,7 +21,7 @@ class PowerSumLaw : public Law {
     int variable = 0;          // position in x
   };
 
-  double log_loss(const double* x, const double* theta, double* gradient,
+  double evaluate(const double* x, const double* theta, double* gradient,
                   double* hessian) const override;
 
  protected:
@@ -38,8 +38,5 @@ class PowerSumLaw : public Law {
   Term terms_[kMaxTerms] = {};
   int outer_ = -1;
 };
-
-/// Every combination of one number from each list, in the order of an odometer.
-std::vector<Vector> grid(std::span<const std::vector<double>> axes);
 
 }  // namespace isoflop::laws

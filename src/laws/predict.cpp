@@ -27,24 +27,10 @@ void require_level(double level) {
   require(level > 0 && level < 1, "level: saw {}, needed a number between 0 and 1", level);
 }
 
-const std::optional<double>& size_of(const RunSize& run, Variable variable) {
-  switch (variable) {
-    case Variable::params:
-      return run.params;
-    case Variable::tokens:
-      return run.tokens;
-    case Variable::flops:
-      return run.flops;
-    case Variable::steps:
-      return run.steps;
-  }
-  return run.params;
-}
-
-/// The predicted ln loss as a function of the values of the parameters.
-class LogLoss {
+/// The predicted response, on the law's scale, as a function of the values of the parameters.
+class Response {
  public:
-  LogLoss(const Fit& fit, const RunSize& run) : law_(&find_law(fit.law)) {
+  Response(const Fit& fit, const RunSize& run) : law_(&find_law(fit.law)) {
     if (fit.is_frontier()) {
       require(run.flops.has_value() && !(run.params && run.tokens),
               "{} fits the compute-optimal frontier only: needs flops, not params and tokens; fit "
@@ -57,16 +43,19 @@ class LogLoss {
     const std::vector<Variable> variables =
         law_->any_variable ? std::vector{variable_from(fit.variable)} : law_->variables;
     for (const Variable variable : variables) {
-      const std::optional<double>& size = size_of(run, variable);
+      const std::optional<double>& size = quantity(run, variable);
       require(size.has_value(), "law {} reads {}: give it", fit.law, to_string(variable));
       x_.push_back(std::log(*size));
     }
+    x_.resize(variables.size() + law_->extra_columns, 0.0);
   }
+
+  const Law& law() const { return *law_; }
 
   double operator()(const std::vector<double>& values) const {
     if (frontier_flops_) return std::log(frontier_loss(values, *frontier_flops_));
     const Vector theta = law_->coordinates(to_vector(values));
-    return law_->log_loss(x_.data(), theta.data(), nullptr, nullptr);
+    return law_->evaluate(x_.data(), theta.data(), nullptr, nullptr);
   }
 
  private:
@@ -76,11 +65,13 @@ class LogLoss {
 };
 
 RunSize complete(const Fit& fit, RunSize run) {
-  require_size(run.params, "params");
-  require_size(run.tokens, "tokens");
-  require_size(run.flops, "flops");
-  require_size(run.steps, "steps");
-  require(run.params || run.tokens || run.flops, "predict: needs flops, or params and tokens");
+  bool is_empty = true;
+  for (const VariableInfo& variable : all_variables()) {
+    const std::optional<double>& size = quantity(run, variable.variable);
+    require_size(size, variable.name);
+    is_empty &= !size.has_value();
+  }
+  require(!is_empty, "predict: needs flops, or params and tokens, or what else the law reads");
   if (run.flops && !run.params && !run.tokens && !fit.is_frontier())
     if (const auto best = Planner(fit, {}).best(fit.values(), *run.flops)) {
       run.params = best->params;
@@ -91,7 +82,7 @@ RunSize complete(const Fit& fit, RunSize run) {
 }
 
 std::optional<double> exceeds(const std::optional<double>& size, const Range& fitted) {
-  if (!size) return std::nullopt;
+  if (!size || !std::isfinite(fitted.high)) return std::nullopt;
   return *size / fitted.high;
 }
 
@@ -107,22 +98,24 @@ std::string describe_cover(const Fit& fit, bool extrapolates) {
              fit.rollout.points, fit.rollout.cuts);
 }
 
-std::optional<Interval> interval_of(const Fit& fit, const LogLoss& log_loss, double centre,
+std::optional<Interval> interval_of(const Fit& fit, const Response& response, double centre,
                                     const RunSize& run, double level) {
   std::vector<double> drawn;
-  for (const auto& row : fit.draws.rows) drawn.push_back(log_loss(row));
+  for (const auto& row : fit.draws.rows) drawn.push_back(response(row));
   std::erase_if(drawn, [](double value) { return !std::isfinite(value); });
   if (drawn.size() < 2) return std::nullopt;
   std::sort(drawn.begin(), drawn.end());
-  const double distance = run.flops ? std::log(std::max(1.0, *run.flops / fit.flops.high)) : 0.0;
+  const std::optional<double> beyond = exceeds(run.flops, fit.flops);
+  const double distance = beyond ? std::log(std::max(1.0, *beyond)) : 0.0;
   const double width = normal_half_width(level);
   const double noise = width * fit.residual_rms;
   const double model = width * fit.rollout.growth * distance;
   const double below = std::max(0.0, centre - quantile(drawn, (1 - level) / 2));
   const double above = std::max(0.0, quantile(drawn, (1 + level) / 2) - centre);
   const double rest = noise * noise + model * model;
-  return Interval{level, std::exp(centre - std::sqrt(below * below + rest)),
-                  std::exp(centre + std::sqrt(above * above + rest)),
+  const Law& law = response.law();
+  return Interval{level, law.from_scale(centre - std::sqrt(below * below + rest)),
+                  law.from_scale(centre + std::sqrt(above * above + rest)),
                   describe_cover(fit, distance > 0)};
 }
 
@@ -132,10 +125,11 @@ Prediction predict(const Fit& fit, const RunSize& asked, double level) {
   require_level(level);
   Prediction prediction;
   prediction.run = complete(fit, asked);
-  const LogLoss log_loss(fit, prediction.run);
-  const double centre = log_loss(fit.values());
-  prediction.loss = std::exp(centre);
-  prediction.interval = interval_of(fit, log_loss, centre, prediction.run, level);
+  const Response response(fit, prediction.run);
+  const double centre = response(fit.values());
+  prediction.response = response.law().response;
+  prediction.value = response.law().from_scale(centre);
+  prediction.interval = interval_of(fit, response, centre, prediction.run, level);
   if (fit.is_frontier()) {
     prediction.run.params = frontier_params(fit.values(), *prediction.run.flops);
     prediction.run.tokens = frontier_tokens(fit.values(), *prediction.run.flops);
@@ -147,7 +141,7 @@ Prediction predict(const Fit& fit, const RunSize& asked, double level) {
 }
 
 Prediction predict(const Fit& fit, double params, double tokens, double level) {
-  return predict(fit, RunSize{params, tokens, std::nullopt, std::nullopt}, level);
+  return predict(fit, RunSize{.params = params, .tokens = tokens}, level);
 }
 
 }  // namespace isoflop::laws

@@ -1,9 +1,9 @@
 // What a fit says about a run that was not measured.
 //
-// An interval combines, as independent parts in ln loss: the spread of the prediction over the
-// bootstrap draws, the scatter of the points around the fit, and, beyond the fitted compute, the
-// growth of the misses that refits on small compute made at larger compute (Rollout::growth).
-// `covers` says which parts went in.
+// An interval combines, as independent parts on the law's scale (ln loss): the spread of the
+// prediction over the bootstrap draws, the scatter of the points around the fit, and, beyond the
+// fitted compute, the growth of the misses that refits on small compute made at larger compute
+// (Rollout::growth). `covers` says which parts went in.
 #pragma once
 
 #include <optional>
@@ -13,12 +13,7 @@
 namespace isoflop::laws {
 
 /// What is known of the run; flops default to 6 params tokens.
-struct RunSize {
-  std::optional<double> params;
-  std::optional<double> tokens;
-  std::optional<double> flops;
-  std::optional<double> steps;
-};
+using RunSize = Quantities<std::optional<double>>;
 
 struct Interval {
   double level = 0;
@@ -36,13 +31,15 @@ struct Extrapolation {
 
 struct Prediction {
   RunSize run;
-  double loss = 0;                   // nats/token
+  Variable response = Variable::loss;
+  double value = 0;                  // of the response
   std::optional<Interval> interval;  // empty: the fit has no bootstrap draws
   Extrapolation extrapolation;
 };
 
-/// The loss of a run. A law in N and D that gets only flops predicts for the compute-optimal N and
-/// D. Throws InputError for sizes that are not positive or not enough for the law.
+/// The response of a run: its loss, for most laws. A law in N and D that gets only flops predicts
+/// for the compute-optimal N and D. Throws InputError for sizes that are not positive or not enough
+/// for the law.
 Prediction predict(const Fit& fit, const RunSize& run, double level = 0.8);
 Prediction predict(const Fit& fit, double params, double tokens, double level = 0.8);
 

@@ -45,10 +45,17 @@ std::string table(const Fit& fit) {
 }
 
 std::string ranges(const Fit& fit) {
-  return fmt::format("{} to {} params, {} to {} tokens, {:.2e} to {:.2e} FLOP",
-                     short_count(fit.params.low), short_count(fit.params.high),
-                     short_count(fit.tokens.low), short_count(fit.tokens.high), fit.flops.low,
-                     fit.flops.high);
+  std::vector<std::string> parts;
+  const auto add = [&](const Range& range, const char* unit) {
+    if (std::isfinite(range.high))
+      parts.push_back(
+          fmt::format("{} to {} {}", short_count(range.low), short_count(range.high), unit));
+  };
+  add(fit.params, "params");
+  add(fit.tokens, "tokens");
+  if (std::isfinite(fit.flops.high))
+    parts.push_back(fmt::format("{:.2e} to {:.2e} FLOP", fit.flops.low, fit.flops.high));
+  return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 // A line for each reason; the JSON has every point.
@@ -146,13 +153,14 @@ std::string describe(const Fit& fit, const std::vector<Prediction>& predictions)
   const bool intervals = !predictions.empty() && predictions.front().interval.has_value();
   const std::string level =
       intervals ? percent(predictions.front().interval->level) + " low" : "low";
-  std::string text = fmt::format("{} [{}]\n\n  {:>9} {:>9} {:>10} {:>10} {:>10} {:>10}   {}\n",
-                                 fit.law, fit.method, "params", "tokens", "FLOP", "loss", level,
-                                 "high", "beyond the fit in N, D, C");
+  std::string text =
+      fmt::format("{} [{}]\n\n  {:>9} {:>9} {:>10} {:>10} {:>10} {:>10}   {}\n", fit.law,
+                  fit.method, "params", "tokens", "FLOP", to_string(find_law(fit.law).response),
+                  level, "high", "beyond the fit in N, D, C");
   for (const Prediction& p : predictions)
     text += fmt::format(
         "  {:>9} {:>9} {:>10} {:>10.6g} {:>10} {:>10}   {}, {}, {}\n", or_question(p.run.params),
-        or_question(p.run.tokens), p.run.flops ? fmt::format("{:.3e}", *p.run.flops) : "?", p.loss,
+        or_question(p.run.tokens), p.run.flops ? fmt::format("{:.3e}", *p.run.flops) : "?", p.value,
         p.interval ? or_dash(p.interval->low) : "-", p.interval ? or_dash(p.interval->high) : "-",
         factor(p.extrapolation.params), factor(p.extrapolation.tokens),
         factor(p.extrapolation.flops));
@@ -163,14 +171,33 @@ std::string describe(const Fit& fit, const std::vector<Prediction>& predictions)
   return text;
 }
 
+namespace {
+
+std::string describe_law(const Law& law) {
+  constexpr std::string_view kIndent = "    ";
+  std::string text =
+      fmt::format("{}\n{}{}\n{}{}\n", law.name, kIndent, law.formula, kIndent, law.source);
+  std::vector<std::string> reads;
+  for (const Variable variable : law.variables)
+    reads.push_back(fmt::format("{} [{}]", to_string(variable), info(variable).unit));
+  text += fmt::format("{}reads {}{}; predicts {} [{}]; fitted on {}\n", kIndent,
+                      fmt::join(reads, ", "), law.any_variable ? " or another column" : "",
+                      to_string(law.response), info(law.response).unit,
+                      law.scale == Scale::log ? "its logarithm" : "its own scale");
+  for (const ParameterInfo& parameter : law.parameters)
+    text += fmt::format("{}  {:<6} {:<48} {} in [{:g}, {:g}]\n", kIndent, parameter.name,
+                        parameter.meaning, parameter.coordinate, parameter.lower, parameter.upper);
+  const std::size_t starts = law.starts(law.rows(law.example(), law.variables)).size();
+  text += fmt::format("{}{} starts; needs {} points with {} different values of what it reads\n",
+                      kIndent, starts, law.minimum_points(), law.distinct_values);
+  return text;
+}
+
+}  // namespace
+
 std::string describe_laws() {
   std::string text;
-  for (const Law* law : all_laws()) {
-    text += fmt::format("{:<13} {}   ({})\n", law->name, law->formula, law->source);
-    for (const ParameterInfo& parameter : law->parameters)
-      text += fmt::format("{:<13}   {:<6} {}\n", "", parameter.name, parameter.meaning);
-    text += fmt::format("{:<13}   needs {} points\n", "", law->minimum_points());
-  }
+  for (const Law* law : all_laws()) text += describe_law(*law);
   return text;
 }
 

@@ -26,7 +26,8 @@ Draws bootstrap(const Points& prepared, const Law& law, const Samples& samples,
   Samples drawn = samples;
   for (std::size_t d = 0; d < options.bootstrap; ++d) {
     const std::vector<double> counts = clusters.counts(options.seed, static_cast<std::uint32_t>(d));
-    for (std::size_t i = 0; i < counts.size(); ++i) drawn.weight[i] = samples.weight[i] * counts[i];
+    for (std::size_t i = 0; i < samples.size(); ++i)
+      drawn.weight[i] = samples.weight[i] * counts[samples.point[i]];
     const Objective objective(law, drawn, options.huber_delta);
     Minimum minimum = minimise(objective, optimum);
     if (!minimum.converged || d % kCheckEvery == 0) {
@@ -113,11 +114,16 @@ bool is_enough(const Points& prepared, const Law& law, std::span<const Variable>
   return true;
 }
 
-void require_enough(const Points& prepared, const Law& law, std::span<const Variable> variables) {
-  for (const Variable variable : variables)
+void require_columns(const Points& prepared, const Law& law, std::span<const Variable> variables) {
+  std::vector<Variable> needed = law.columns();
+  needed.insert(needed.end(), variables.begin(), variables.end());
+  for (const Variable variable : needed)
     require(!column(prepared, variable).empty(),
-            "{}: the points have no {}, the law reads it: add a column '{}'", law.name,
+            "{}: the points have no {}, the law needs it: add a column '{}'", law.name,
             to_string(variable), to_string(variable));
+}
+
+void require_enough(const Points& prepared, const Law& law, std::span<const Variable> variables) {
   if (is_enough(prepared, law, variables)) return;
   std::vector<std::string> seen;
   std::vector<std::string> needed;
@@ -143,7 +149,7 @@ Vector refit(const Law& law, const Samples& samples, double huber_delta, const V
 
 void fit_robust(const Points& prepared, const Law& law, std::span<const Variable> variables,
                 const FitOptions& options, Fit& result) {
-  const Samples samples = make_samples(prepared, variables);
+  const Samples samples = law.rows(prepared, variables);
   const Objective objective(law, samples, options.huber_delta);
   const std::vector<Vector> starts = law.starts(samples);
   const Search found = search(objective, starts);

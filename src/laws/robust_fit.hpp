@@ -13,6 +13,9 @@ namespace isoflop::laws {
 void fit_robust(const Points& prepared, const Law& law, std::span<const Variable> variables,
                 const FitOptions& options, Fit& result);
 
+/// Throws InputError unless the points have the columns that the law reads and predicts.
+void require_columns(const Points& prepared, const Law& law, std::span<const Variable> variables);
+
 /// Throws InputError, naming what the law needs, unless `prepared` can determine it.
 void require_enough(const Points& prepared, const Law& law, std::span<const Variable> variables);
 

@@ -10,6 +10,7 @@ namespace {
 /// Largest fitted compute of each cut: where 50, 60, 70, 80 and 90% of the points lie below.
 std::vector<double> cuts(const Points& prepared) {
   std::vector<double> flops = prepared.flops;
+  if (flops.empty()) return {};
   std::sort(flops.begin(), flops.end());
   std::vector<double> cuts;
   for (const std::size_t percent : {50, 60, 70, 80, 90}) {
@@ -34,9 +35,9 @@ Rollout measure_rollout(const Points& prepared, const Law& law, std::span<const 
       (prepared.flops[i] <= cut ? below : above).push_back(i);
     const Points small = select(prepared, below);
     if (!is_enough(small, law, variables)) continue;
-    const Vector fitted = refit(law, make_samples(small, variables), huber_delta, theta);
+    const Vector fitted = refit(law, law.rows(small, variables), huber_delta, theta);
     const Points large = select(prepared, above);
-    const Samples held_out = make_samples(large, variables);
+    const Samples held_out = make_samples(law, large, variables);
     const std::vector<double> misses = Objective(law, held_out, huber_delta).residuals(fitted);
     for (std::size_t i = 0; i < misses.size(); ++i) {
       const double distance = std::log(large.flops[i] / cut);

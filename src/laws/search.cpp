@@ -36,6 +36,7 @@ Samples thin_out(const Samples& samples) {
     coarse.x.insert(coarse.x.end(), samples.row(i), samples.row(i) + samples.width);
     coarse.y.push_back(samples.y[i]);
     coarse.weight.push_back(samples.weight[i]);
+    coarse.point.push_back(samples.point[i]);
   }
   return coarse;
 }

@@ -93,7 +93,7 @@ std::vector<double> TargetVariance::row(const Candidate& run) const {
                     : variables_[i] == Variable::tokens ? run.tokens
                                                         : run.flops());
   Vector gradient{};
-  law_->log_loss(x, theta_.data(), gradient.data(), nullptr);
+  law_->evaluate(x, theta_.data(), gradient.data(), nullptr);
   std::vector<double> h(gradient.begin(), gradient.begin() + static_cast<long>(law_->size()));
   const double log_flops = std::log(run.flops());
   for (const double knot : knots_) h.push_back(root_bend_ * std::max(0.0, log_flops - knot));

@@ -21,7 +21,7 @@ void warn_about_duplicates(const Points& prepared, Fit& result) {
 
 /// Losses at several token counts of one run are not final losses of a full schedule.
 void warn_about_mid_run_losses(const Points& prepared, Fit& result) {
-  if (prepared.group.empty() || result.method == "approach1") return;
+  if (prepared.group.empty() || prepared.tokens.empty() || result.method == "approach1") return;
   std::map<std::string, std::set<double>> tokens_of;
   for (std::size_t row = 0; row < prepared.size(); ++row)
     tokens_of[prepared.group[row]].insert(prepared.tokens[row]);
@@ -54,6 +54,7 @@ void warn_about_grid(const Points& prepared, std::span<const Variable> variables
 }
 
 void warn_about_compute(const Points& prepared, Fit& result) {
+  if (prepared.params.empty() || prepared.tokens.empty()) return;
   double largest = 1;
   for (std::size_t row = 0; row < prepared.size(); ++row) {
     const double ratio = prepared.flops[row] / (6 * prepared.params[row] * prepared.tokens[row]);

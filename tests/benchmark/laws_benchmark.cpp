@@ -31,14 +31,14 @@ Points noisy_points() {
     const double noise = 0.005 * radius * std::cos(6.283185307179586 * stream.next_uniform());
     points.params.push_back(params);
     points.tokens.push_back(tokens);
-    points.loss.push_back(std::exp(law.log_loss(x, theta.data(), nullptr, nullptr) + noise));
+    points.loss.push_back(std::exp(law.evaluate(x, theta.data(), nullptr, nullptr) + noise));
   }
   return prepare(points);
 }
 
 void fit_from_4500_starts(benchmark::State& state) {
   const Law& law = find_law("chinchilla");
-  const Samples samples = make_samples(noisy_points(), law.variables);
+  const Samples samples = law.rows(noisy_points(), law.variables);
   const Objective objective(law, samples, 1e-3);
   const std::vector<Vector> starts = law.starts(samples);
   Search found;
@@ -60,7 +60,7 @@ BENCHMARK(fit_with_bootstrap)->Arg(0)->Arg(4000)->Unit(benchmark::kMillisecond);
 
 void evaluate_objective(benchmark::State& state) {
   const Law& law = find_law("chinchilla");
-  const Samples samples = make_samples(noisy_points(), law.variables);
+  const Samples samples = law.rows(noisy_points(), law.variables);
   const Objective objective(law, samples, 1e-3);
   const Vector theta = law.coordinates({1.8172, 482.01, 2085.43, 0.3478, 0.3658});
   for (auto _ : state) benchmark::DoNotOptimize(objective.derivatives(theta, Curvature::exact));

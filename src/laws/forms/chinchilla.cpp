@@ -15,11 +15,12 @@ class Chinchilla final : public PowerSumLaw {
     formula = "L(N,D) = E + A/N^alpha + B/D^beta";
     source = "Hoffmann et al. 2022, equation 2";
     variables = {Variable::params, Variable::tokens};
-    parameters = {{"E", "irreducible loss, nats/token", "ln E", -14, 5},
-                  {"A", "nats/token at N = 1", "ln A", -20, 200},
-                  {"B", "nats/token at D = 1", "ln B", -20, 200},
-                  {"alpha", "exponent of N", "alpha", 0, 10},
-                  {"beta", "exponent of D", "beta", 0, 10}};
+    domain = {{1e7, 1e10}, {1e9, 1e12}};
+    parameters = {{"E", "irreducible loss, nats/token", "ln E", 1.8172, -14, 5},
+                  {"A", "nats/token at N = 1", "ln A", 482.01, -20, 200},
+                  {"B", "nats/token at D = 1", "ln B", 2085.43, -20, 200},
+                  {"alpha", "exponent of N", "alpha", 0.3478, 0, 10},
+                  {"beta", "exponent of D", "beta", 0.3658, 0, 10}};
     set_terms({{kE}, {kA, kAlpha, 0}, {kB, kBeta, 1}});
   }
 
@@ -55,9 +56,9 @@ class Chinchilla final : public PowerSumLaw {
 
 }  // namespace
 
-const Law& chinchilla() {
+Laws chinchilla() {
   static const Chinchilla law;
-  return law;
+  return {&law};
 }
 
 }  // namespace isoflop::laws::forms

@@ -17,10 +17,11 @@ class KaplanNd final : public PowerSumLaw {
     source = "Kaplan et al. 2020, equation 1.5";
     variables = {Variable::params, Variable::tokens};
     counts_embeddings = false;
-    parameters = {{"Nc", "parameters without embeddings", "(aN/aD) ln Nc", -50, 200},
-                  {"Dc", "tokens", "ln Dc", -50, 200},
-                  {"aN", "exponent of N", "aN/aD", 1e-4, 50},
-                  {"aD", "exponent of D", "aD", 1e-4, 10}};
+    domain = {{1e6, 1e9}, {2e7, 5e10}};
+    parameters = {{"Nc", "parameters without embeddings", "(aN/aD) ln Nc", 6.4e13, -50, 200},
+                  {"Dc", "tokens", "ln Dc", 1.8e13, -50, 200},
+                  {"aN", "exponent of N", "aN/aD", 0.076, 1e-4, 50},
+                  {"aD", "exponent of D", "aD", 0.103, 1e-4, 10}};
     set_terms({{kNc, kRatio, 0}, {kDc, kUnitExponent, 1}}, kAD);
   }
 
@@ -48,9 +49,9 @@ class KaplanNd final : public PowerSumLaw {
 
 }  // namespace
 
-const Law& kaplan_nd() {
+Laws kaplan_nd() {
   static const KaplanNd law;
-  return law;
+  return {&law};
 }
 
 }  // namespace isoflop::laws::forms

@@ -18,10 +18,11 @@ class KaplanNs final : public PowerSumLaw {
     source = "Kaplan et al. 2020, equation 1.6";
     variables = {Variable::params, Variable::steps};
     counts_embeddings = false;
-    parameters = {{"Nc", "parameters without embeddings", "aN ln Nc", -50, 200},
-                  {"Sc", "steps", "aS ln Sc", -50, 200},
-                  {"aN", "exponent of N", "aN", 1e-4, 10},
-                  {"aS", "exponent of Smin", "aS", 1e-4, 10}};
+    domain = {{1e6, 1e9}, {1e3, 2e6}};
+    parameters = {{"Nc", "parameters without embeddings", "aN ln Nc", 6.5e13, -50, 200},
+                  {"Sc", "steps", "aS ln Sc", 2.1e3, -50, 200},
+                  {"aN", "exponent of N", "aN", 0.077, 1e-4, 10},
+                  {"aS", "exponent of Smin", "aS", 0.76, 1e-4, 10}};
     set_terms({{kNc, kAN, 0}, {kSc, kAS, 1}});
   }
 
@@ -49,9 +50,9 @@ class KaplanNs final : public PowerSumLaw {
 
 }  // namespace
 
-const Law& kaplan_ns() {
+Laws kaplan_ns() {
   static const KaplanNs law;
-  return law;
+  return {&law};
 }
 
 }  // namespace isoflop::laws::forms

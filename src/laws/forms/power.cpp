@@ -16,8 +16,9 @@ class Power final : public PowerSumLaw {
     source = "the form of Kaplan et al. 2020, equations 1.1 to 1.3, without their scale";
     variables = {Variable::flops};
     any_variable = true;
-    parameters = {{"A", "nats/token at X = 1", "ln A", -50, 200},
-                  {"alpha", "exponent of X", "alpha", -10, 10}};
+    domain = {{1e15, 1e21}};
+    parameters = {{"A", "nats/token at X = 1", "ln A", 30, -50, 200},
+                  {"alpha", "exponent of X", "alpha", 0.05, -10, 10}};
     set_terms({{kA, kAlpha, 0}});
   }
 
@@ -33,9 +34,9 @@ class Power final : public PowerSumLaw {
 
 }  // namespace
 
-const Law& power() {
+Laws power() {
   static const Power law;
-  return law;
+  return {&law};
 }
 
 }  // namespace isoflop::laws::forms

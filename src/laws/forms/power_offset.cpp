@@ -17,9 +17,10 @@ class PowerOffset final : public PowerSumLaw {
     source = "GPT-4 technical report (OpenAI 2023), section 3.1";
     variables = {Variable::flops};
     any_variable = true;
-    parameters = {{"E", "irreducible loss, nats/token", "ln E", -14, 5},
-                  {"A", "nats/token at X = 1", "ln A", -20, 400},
-                  {"alpha", "exponent of X", "alpha", 0, 10}};
+    domain = {{1e15, 1e24}};
+    parameters = {{"E", "irreducible loss, nats/token", "ln E", 1.7, -14, 5},
+                  {"A", "nats/token at X = 1", "ln A", 1500, -20, 400},
+                  {"alpha", "exponent of X", "alpha", 0.16, 0, 10}};
     set_terms({{kE}, {kA, kAlpha, 0}});
   }
 
@@ -45,9 +46,9 @@ class PowerOffset final : public PowerSumLaw {
 
 }  // namespace
 
-const Law& power_offset() {
+Laws power_offset() {
   static const PowerOffset law;
-  return law;
+  return {&law};
 }
 
 }  // namespace isoflop::laws::forms

@@ -41,7 +41,8 @@ TEST(Csv, RenamedColumnsAndTokensFromCompute) {
 }
 
 TEST(Csv, PredictionNeedsNoLoss) {
-  EXPECT_EQ(parse_csv("params,tokens\n1,2\n", "p.csv", {}, Need::no_loss).size(), 1u);
+  constexpr Variable kSizes[] = {Variable::params, Variable::tokens};
+  EXPECT_EQ(parse_csv("params,tokens\n1,2\n", "p.csv", {}, kSizes).size(), 1u);
   EXPECT_NE(error_of("params,tokens\n1,2\n").find("loss: the column is missing"),
             std::string::npos);
 }

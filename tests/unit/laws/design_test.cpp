@@ -140,7 +140,7 @@ TEST(Suggest, LowersTheScatterOfThePredictionAsPredicted) {
 
   constexpr int kSeeds = 80;
   const double x[] = {std::log(1e9), std::log(2e10)};
-  const double truth = law.log_loss(x, theta.data(), nullptr, nullptr);
+  const double truth = law.evaluate(x, theta.data(), nullptr, nullptr);
   for (const bool with_added : {false, true}) {
     double squares = 0;
     for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
@@ -155,8 +155,8 @@ TEST(Suggest, LowersTheScatterOfThePredictionAsPredicted) {
         points.loss.push_back(synthetic::loss(law, synthetic::kEpoch, {run.params, run.tokens}) *
                               std::exp(noise));
       }
-      const Vector fitted = refit(law, make_samples(prepare(points), law.variables), 1.0, theta);
-      squares += std::pow(law.log_loss(x, fitted.data(), nullptr, nullptr) - truth, 2) / kSeeds;
+      const Vector fitted = refit(law, law.rows(prepare(points), law.variables), 1.0, theta);
+      squares += std::pow(law.evaluate(x, fitted.data(), nullptr, nullptr) - truth, 2) / kSeeds;
     }
     EXPECT_NEAR(std::sqrt(squares) / predicted[with_added], 1, 0.3) << with_added;
   }

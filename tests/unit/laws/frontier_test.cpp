@@ -154,7 +154,7 @@ TEST(Frontier, PredictsComputeOnly) {
       *find_law("chinchilla").optimum(synthetic::to_vector(synthetic::kEpoch), flops);
   const double truth =
       synthetic::loss(find_law("chinchilla"), synthetic::kEpoch, {best.params, best.tokens});
-  EXPECT_NEAR(predict(result, RunSize{{}, {}, flops, {}}).loss / truth, 1, 1e-3);
+  EXPECT_NEAR(predict(result, RunSize{.flops = flops}).value / truth, 1, 1e-3);
   EXPECT_THROW(predict(result, 1e9, 1e10), InputError);
 }
 

@@ -48,8 +48,8 @@ TEST(Optimal, NumericalOptimumIsStationary) {
   const Optimum best = optimal(joint, 1e21);
   EXPECT_NEAR(6 * best.params * best.tokens / 1e21, 1, 1e-9);
   for (const double factor : {0.9, 1.1})
-    EXPECT_GT(predict(joint, factor * best.params, best.tokens / factor).loss,
-              best.prediction.loss);
+    EXPECT_GT(predict(joint, factor * best.params, best.tokens / factor).value,
+              best.prediction.value);
 }
 
 // alpha A / N^alpha = (D + D_inf / 3) / D  beta B / D^beta, the derivative of the Lagrangian.
@@ -84,7 +84,7 @@ TEST(Optimal, CheapestRunOfALossIsTheDualOfTheBestLossOfABudget) {
   for (const double inference : {0.0, 1e12}) {
     const Optimum best = optimal(epoch(), with_inference(1e23, inference));
     Goal goal;
-    goal.loss = best.prediction.loss;
+    goal.loss = best.prediction.value;
     goal.demand.inference_tokens = inference;
     const Optimum cheapest = optimal(epoch(), goal);
     EXPECT_NEAR(cheapest.total_flops() / 1e23, 1, 1e-8);

@@ -12,17 +12,17 @@
 namespace isoflop::laws {
 namespace {
 
-RunSize of_params(double params) { return {params, {}, {}, {}}; }
+RunSize of_params(double params) { return {.params = params}; }
 
 TEST(Predict, KaplanValues) {
   const Fit by_params = synthetic::fit_of("kaplan-n", {8.8e13, 0.076});
-  EXPECT_NEAR(predict(by_params, of_params(1e8)).loss, 2.8300, 5e-5);
-  EXPECT_NEAR(predict(by_params, of_params(1e9)).loss, 2.3756, 5e-5);
-  EXPECT_NEAR(predict(by_params, of_params(1e10)).loss, 1.9943, 5e-5);
+  EXPECT_NEAR(predict(by_params, of_params(1e8)).value, 2.8300, 5e-5);
+  EXPECT_NEAR(predict(by_params, of_params(1e9)).value, 2.3756, 5e-5);
+  EXPECT_NEAR(predict(by_params, of_params(1e10)).value, 1.9943, 5e-5);
   const Fit joint = synthetic::fit_of("kaplan-nd", {6.4e13, 1.8e13, 0.076, 0.103});
-  EXPECT_NEAR(predict(joint, 1e9, 2.2e10).loss, 2.3693, 5e-5);
+  EXPECT_NEAR(predict(joint, 1e9, 2.2e10).value, 2.3693, 5e-5);
   const Fit steps = synthetic::fit_of("kaplan-ns", {6.5e13, 2.1e3, 0.077, 0.76});
-  EXPECT_NEAR(predict(steps, RunSize{1e8, {}, {}, 1e4}).loss, 3.1082, 5e-5);
+  EXPECT_NEAR(predict(steps, RunSize{.params = 1e8, .steps = 1e4}).value, 3.1082, 5e-5);
 }
 
 TEST(Predict, ExtrapolationCountsFromTheLargestFittedValue) {

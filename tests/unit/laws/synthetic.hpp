@@ -23,7 +23,7 @@ inline Vector to_vector(const std::vector<double>& values) {
 inline double loss(const Law& law, const std::vector<double>& values, std::vector<double> x) {
   for (double& value : x) value = std::log(value);
   const Vector theta = law.coordinates(to_vector(values));
-  return std::exp(law.log_loss(x.data(), theta.data(), nullptr, nullptr));
+  return std::exp(law.evaluate(x.data(), theta.data(), nullptr, nullptr));
 }
 
 /// Budgets 6e18..3e21, nine sizes from 1/8 to 8 times the optimum: the grid of Hoffmann et al.
