@@ -13,11 +13,13 @@
 //   kernel.pack(product, 0, kernel.panels(columns), packed);
 //   kernel.multiply(product, packed, scratch);
 //
-// Each result is (((c + s0) + s1) + ...) in fp32, s_i the sum over 32 consecutive positions of the
-// depth: two chains of fused multiply-adds that start at zero, one over the even and one over the
-// odd positions, then even + odd. Denormals count as zero. A depth that is no multiple of 32 is
-// filled with zeros. This is what the tile unit (TDPBF16PS) computes, so every instruction set
-// gives the same bits, and a depth split at multiples of 32 gives those of the whole.
+// For bf16 each result is (((c + s0) + s1) + ...) in fp32, s_i the sum over 32 consecutive
+// positions of the depth: two chains of fused multiply-adds that start at zero, one over the even
+// and one over the odd positions, then even + odd. Denormals count as zero. A depth that is no
+// multiple of 32 is filled with zeros. This is what the tile unit (TDPBF16PS) computes. For float,
+// which no such unit binds, each result is one chain of fused multiply-adds from c on. So every
+// instruction set gives the same bits, and a depth split at multiples of 32 gives those of the
+// whole.
 #pragma once
 
 #include <cstddef>

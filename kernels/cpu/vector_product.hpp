@@ -3,11 +3,9 @@
 // the linker never merges code of one instruction set with that of another.
 //
 // Blocking: b is packed in panels of Lanes::vectors vectors, expanded to fp32 and laid out
-// [position][column]. a is expanded to fp32 in blocks of kRowBlock rows x kDepthBlock positions. A
-// tile of Lanes::rows x panel results is summed in registers over 32 positions, first the even
-// ones, then the odd ones: two chains at once would halve the tile, and with it the arithmetic
-// done for each load. A panel of kDepthBlock positions stays in the first-level cache while all
-// rows of the block pass.
+// [position][column]. a is expanded to fp32 in blocks of kRowBlock rows x kDepthBlock positions,
+// which stay in the second-level cache, or read where it lies if it is one already. All rows of a
+// block pass kSweep positions of a panel, then the next kSweep: the results of one panel stay near.
 //
 // Lanes, beside what vector_moves.hpp asks for:
 //   narrow(Word)          the lower halves
@@ -24,17 +22,17 @@
 #include "kernels/cpu/block_product.hpp"
 #include "kernels/cpu/flush_denormals.hpp"
 #include "kernels/cpu/vector_moves.hpp"
+#include "kernels/cpu/vector_tile.hpp"
 
 namespace isoflop::kernels::cpu {
 namespace {
 
-constexpr int kRowBlock = 96;     // a multiple of every Lanes::rows and width
-constexpr int kDepthBlock = 128;  // a multiple of kDepthStep
-static_assert(kDepthBlock % kDepthStep == 0);
+constexpr std::size_t kRowBlock = 96;     // a multiple of every Lanes::rows and width
+constexpr std::size_t kDepthBlock = 512;  // a multiple of every kSweep
 
-/// Rows of fp32 further apart than this many floats share too few cache sets to be worked on in
-/// place: they are copied into a block.
-constexpr std::size_t kNearRows = 256;
+/// Positions of a panel that all rows of a block pass before the next ones.
+template <class T>
+constexpr std::size_t kSweep = std::is_same_v<T, float> ? 256 : 128;
 
 template <class Lanes>
 constexpr int kPanel = Lanes::vectors * Lanes::width;  // columns
@@ -126,77 +124,6 @@ void pack_panels(const BlockProduct<T, Y>& product, std::size_t first, std::size
   }
 }
 
-// ---- the tile ----------------------------------------------------------------------------------
-
-/// Floats of a as a tile reads them: rows along the depth.
-struct ExpandedRows {
-  const float* data;
-  std::size_t stride;  // between rows
-};
-
-/// sums [rows][V] = sum over every second position of 32.
-template <class Lanes, int V>
-ISOFLOP_INLINE void sum_chain(const float* a, std::size_t row_stride, const float* b,
-                              typename Lanes::Float (&sums)[Lanes::rows][V]) {
-#pragma GCC unroll 8
-  for (int i = 0; i < Lanes::rows; ++i) {
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) sums[i][v] = typename Lanes::Float{};
-  }
-#pragma GCC unroll 1
-  for (int position = 0; position < int(kDepthStep); position += 2) {
-    typename Lanes::Float right[V];
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      right[v] = load<typename Lanes::Float>(b + (position * V + v) * Lanes::width);
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < Lanes::rows; ++i) {
-      const auto left = Lanes::broadcast(a + i * row_stride + position);
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) sums[i][v] = Lanes::fma(left, right[v], sums[i][v]);
-    }
-  }
-}
-
-/// c [rows][V * width] = (fresh ? 0 : c) + steps * 32 positions of a b; at least one step.
-template <class Lanes, int V>
-[[gnu::noinline]] void multiply_tile(ExpandedRows rows, const float* b, float* c,
-                                     std::size_t c_stride, std::size_t steps, bool fresh) {
-  using Float = typename Lanes::Float;
-  constexpr int columns = V * Lanes::width;
-  const float* a = rows.data;
-  Float even[Lanes::rows][V];
-  for (; steps > 0; --steps) {
-    Float sums[Lanes::rows][V];
-    sum_chain<Lanes, V>(a, rows.stride, b, sums);
-    std::memcpy(even, sums, sizeof even);
-    // keep it in memory: the odd chain needs the registers
-    asm volatile("" ::"r"(even) : "memory");
-    sum_chain<Lanes, V>(a + 1, rows.stride, b + columns, sums);
-#pragma GCC unroll 8
-    for (int i = 0; i < Lanes::rows; ++i) {
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) {
-        float* at = c + i * c_stride + v * Lanes::width;
-        store(at, (fresh ? Float{} : load<Float>(at)) + (even[i][v] + sums[i][v]));
-      }
-    }
-    fresh = false;
-    a += kDepthStep;
-    b += int(kDepthStep) * columns;
-  }
-}
-
-using MultiplyTile = void (*)(ExpandedRows a, const float* b, float* c, std::size_t c_stride,
-                              std::size_t steps, bool fresh);
-
-/// The tile function of a panel of 1 + index vectors.
-template <class Lanes, std::size_t... index>
-constexpr std::array<MultiplyTile, sizeof...(index)> tile_functions(std::index_sequence<index...>) {
-  return {multiply_tile<Lanes, int(index) + 1>...};
-}
-
 // ---- results -----------------------------------------------------------------------------------
 
 /// Rounds to bf16 as bf16(float) does.
@@ -247,11 +174,18 @@ ISOFLOP_INLINE void finish_tile(const TileOfC<Y>& at, std::size_t packed_columns
 
 // ---- blocks ------------------------------------------------------------------------------------
 
-/// to [width][kDepthBlock] = `Lanes::width` lines x as many positions of a, whose lines lie side by
+/// Floats between the rows of an expanded block: one vector more than it holds, so that rows do not
+/// share cache sets.
+template <class Lanes>
+constexpr std::size_t expanded_stride(std::size_t depth) {
+  return round_up(std::min<std::size_t>(depth, kDepthBlock), kDepthStep) + Lanes::width;
+}
+
+/// to [width][stride] = `Lanes::width` lines x as many positions of a, whose lines lie side by
 /// side; zeros beyond `lines` and the depth.
 template <class Lanes, class T>
 ISOFLOP_INLINE void expand_transposed(const Operand<T>& a, std::size_t lines, std::size_t depth,
-                                      float* to) {
+                                      float* to, std::size_t stride) {
   using Word = typename Lanes::Word;
   Word square[Lanes::width];
 #pragma GCC unroll 16
@@ -267,12 +201,13 @@ ISOFLOP_INLINE void expand_transposed(const Operand<T>& a, std::size_t lines, st
   }
   transpose<Lanes>(square);
 #pragma GCC unroll 16
-  for (int i = 0; i < Lanes::width; ++i) store(to + i * kDepthBlock, square[i]);
+  for (int i = 0; i < Lanes::width; ++i) store(to + i * stride, square[i]);
 }
 
-/// to [kRowBlock][kDepthBlock] = rows x depth of a, filled with zeros to whole tiles and steps.
+/// to [kRowBlock][stride] = rows x depth of a, filled with zeros to whole tiles and steps.
 template <class Lanes, class T>
-void expand_block(const Operand<T>& a, std::size_t rows, std::size_t depth, float* to) {
+void expand_block(const Operand<T>& a, std::size_t rows, std::size_t depth, float* to,
+                  std::size_t stride) {
   const std::size_t padded_rows = round_up(rows, Lanes::rows);
   const std::size_t padded_depth = round_up(depth, kDepthStep);
   if (a.along == Contiguous::line) {
@@ -280,74 +215,59 @@ void expand_block(const Operand<T>& a, std::size_t rows, std::size_t depth, floa
       const std::size_t left = depth > position ? depth - position : 0;
       for (std::size_t row = 0; row < padded_rows; row += Lanes::width) {
         expand_transposed<Lanes>(a.from(row, position), rows > row ? rows - row : 0, left,
-                                 to + row * kDepthBlock + position);
+                                 to + row * stride + position, stride);
       }
     }
     return;
   }
   for (std::size_t row = 0; row < rows; ++row) {
-    expand<Lanes>(a.data + row * a.stride, depth, padded_depth, to + row * kDepthBlock);
+    expand<Lanes>(a.data + row * a.stride, depth, padded_depth, to + row * stride);
   }
   for (std::size_t row = rows; row < padded_rows; ++row) {
-    std::fill_n(to + row * kDepthBlock, padded_depth, 0.0f);
+    std::fill_n(to + row * stride, padded_depth, 0.0f);
   }
 }
 
 /// The expanded block, or a itself where it already is one.
 template <class Lanes, class T>
-ExpandedRows rows_of_block(const Operand<T>& a, std::size_t rows, std::size_t depth, float* to) {
+ExpandedRows rows_of_block(const Operand<T>& a, std::size_t rows, std::size_t depth, float* to,
+                           std::size_t stride) {
   if constexpr (std::is_same_v<T, float>) {
     const bool whole_tiles = rows % Lanes::rows == 0 && depth % kDepthStep == 0;
-    if (a.along == Contiguous::depth && whole_tiles && a.stride <= kNearRows) {
-      return {a.data, a.stride};
-    }
+    if (a.along == Contiguous::depth && whole_tiles) return {a.data, a.stride};
   }
-  expand_block<Lanes>(a, rows, depth, to);
-  return {to, kDepthBlock};
+  expand_block<Lanes>(a, rows, depth, to, stride);
+  return {to, stride};
 }
 
-/// The block of a that comes next, fetched into the second-level cache piece by piece while this
-/// one is multiplied.
-template <class T>
-struct Ahead {
-  const T* data;
-  std::size_t stride;  // between pieces
-  std::size_t pieces, length;
-
-  /// Part `part` of `parts`.
-  ISOFLOP_INLINE void fetch(std::size_t part, std::size_t parts) const {
-    constexpr std::size_t kLine = 64 / sizeof(T);
-    for (std::size_t i = pieces * part / parts; i < pieces * (part + 1) / parts; ++i) {
-      for (std::size_t j = 0; j < length; j += kLine) {
-        __builtin_prefetch(data + i * stride + j, 0, 2);
-      }
-    }
-  }
-};
-
-/// What follows block (top, begin): further along the depth, or the next rows.
+/// The block of a that follows block (top, begin), further along the depth or the next rows, to be
+/// fetched in `steps` parts.
 template <class T, class Y>
-Ahead<T> ahead_of(const BlockProduct<T, Y>& product, std::size_t top, std::size_t begin) {
+Ahead ahead_of(const BlockProduct<T, Y>& product, std::size_t top, std::size_t begin,
+               std::size_t steps) {
   begin += kDepthBlock;
   if (begin >= product.depth) {
     begin = 0;
     top += kRowBlock;
   }
-  if (top >= product.rows) return {product.a.data, 0, 0, 0};
+  if (top >= product.rows) return {nullptr, 0, 0, 0, 0};
   const std::size_t rows = std::min<std::size_t>(kRowBlock, product.rows - top);
   const std::size_t depth = std::min<std::size_t>(kDepthBlock, product.depth - begin);
   const Operand<T> a = product.a.from(top, begin);
-  if (a.along == Contiguous::depth) return {a.data, a.stride, rows, depth};
-  return {a.data, a.stride, depth, rows};
+  const bool along_depth = a.along == Contiguous::depth;
+  const std::size_t length = sizeof(T) * (along_depth ? depth : rows);
+  const std::size_t pieces = along_depth ? rows : depth;
+  return {reinterpret_cast<const std::byte*>(a.data), sizeof(T) * a.stride, length, pieces,
+          ceil_div(pieces * ceil_div(length, 64), steps)};
 }
 
-/// Where the multiplication of one block stands along the depth.
-struct DepthBlock {
-  std::size_t begin, steps;
+/// Where a sweep over the rows of a block stands along the depth.
+struct Sweep {
+  std::size_t begin, positions;
   bool first, last;
 };
 
-/// Fetches what will be written, while the tile is multiplied.
+/// Fetches what will be written.
 template <class Y>
 ISOFLOP_INLINE void fetch_to_write(const TileOfC<Y>& at) {
   constexpr std::size_t kLine = 64 / sizeof(Y);
@@ -358,52 +278,72 @@ ISOFLOP_INLINE void fetch_to_write(const TileOfC<Y>& at) {
   }
 }
 
-/// One tile at one block of the depth. Whole tiles of fp32 results with rows near each other are
-/// summed where they belong, others in `tile` until the last block.
-template <class Lanes, class Y>
-ISOFLOP_INLINE void multiply_into(const TileOfC<Y>& c, const DepthBlock& at, bool accumulate,
+/// Whether a whole tile of results may be summed where it belongs. Sums of bf16 products are read
+/// and written every 32 positions: rows far apart would share cache sets.
+template <class T, class Y>
+constexpr bool sums_in_place(std::size_t c_stride) {
+  return std::is_same_v<Y, float> && (std::is_same_v<T, float> || c_stride <= 256);
+}
+
+/// One tile in one sweep: summed in c, or in `tile` until the last sweep.
+template <class Lanes, class T, class Y>
+ISOFLOP_INLINE void multiply_into(const TileOfC<Y>& c, const Sweep& at, bool accumulate,
                                   std::size_t packed_columns, MultiplyTile multiply, ExpandedRows a,
-                                  const float* b, float* tile) {
+                                  const float* b, float* tile, Ahead& ahead) {
+  const bool fresh = at.first && !accumulate;
+  if (at.last) fetch_to_write(c);
   if constexpr (std::is_same_v<Y, float>) {
     const bool whole = c.rows == Lanes::rows && c.columns == packed_columns;
-    if (whole && c.stride <= kNearRows) {
-      return multiply(a, b, c.c, c.stride, at.steps, at.first && !accumulate);
+    if (whole && sums_in_place<T, Y>(c.stride)) {
+      return multiply(a, b, c.c, c.stride, at.positions, fresh, ahead);
     }
     if (at.first && accumulate) start_tile<Lanes>(c, packed_columns, tile);
   }
-  multiply(a, b, tile, packed_columns, at.steps, at.first && !accumulate);
+  multiply(a, b, tile, packed_columns, at.positions, fresh, ahead);
   if (at.last) finish_tile<Lanes>(c, packed_columns, tile);
 }
 
-/// All tiles of one block of rows at one block of the depth.
+/// All rows of a block and the columns of one panel.
 template <class Lanes, class T, class Y>
-void multiply_block(const BlockProduct<T, Y>& block, const DepthBlock& at, const float* packed,
-                    ExpandedRows a, const Ahead<T>& ahead, float* tiles) {
-  constexpr auto functions = tile_functions<Lanes>(std::make_index_sequence<Lanes::vectors>());
-  const std::size_t padded_depth = round_up(block.depth, kDepthStep);
-  const std::size_t tiles_down = ceil_div(block.rows, Lanes::rows);
-  const std::size_t all_tiles = tiles_down * ceil_div(block.columns, kPanel<Lanes>);
-  std::size_t done = 0;
-  for (std::size_t left = 0; left < block.columns; left += kPanel<Lanes>) {
-    const std::size_t columns = std::min<std::size_t>(kPanel<Lanes>, block.columns - left);
-    const std::size_t stride = packed_columns<Lanes>(columns);
-    const MultiplyTile multiply = functions[stride / Lanes::width - 1];
-    const float* b = packed + left * padded_depth + at.begin * stride;
-    for (std::size_t row = 0; row < block.rows; row += Lanes::rows) {
-      const TileOfC<Y> c{block.c + row * block.c_stride + left, block.c_stride,
-                         std::min<std::size_t>(Lanes::rows, block.rows - row), columns};
-      ahead.fetch(done++, all_tiles);
-      // a depth of one block leaves nothing behind, so one tile that stays in cache serves all
-      float* tile = at.first && at.last ? tiles : tiles + left * kRowBlock + row * stride;
-      multiply_into<Lanes>(c, at, block.accumulate, stride, multiply,
-                           {a.data + row * a.stride, a.stride}, b, tile);
+void multiply_panel(const BlockProduct<T, Y>& panel, const Sweep& block, const float* b,
+                    ExpandedRows a, Ahead& ahead, float* tiles) {
+  constexpr auto functions = tile_functions<Lanes, T>(std::make_index_sequence<Lanes::vectors>());
+  const std::size_t stride = packed_columns<Lanes>(panel.columns);
+  const MultiplyTile multiply = functions[stride / Lanes::width - 1];
+  for (std::size_t begin = 0; begin < block.positions; begin += kSweep<T>) {
+    const std::size_t positions = std::min(kSweep<T>, block.positions - begin);
+    const Sweep at{block.begin + begin, positions, block.first && begin == 0,
+                   block.last && begin + positions == block.positions};
+    for (std::size_t row = 0; row < panel.rows; row += Lanes::rows) {
+      const TileOfC<Y> c{panel.c + row * panel.c_stride, panel.c_stride,
+                         std::min<std::size_t>(Lanes::rows, panel.rows - row), panel.columns};
+      multiply_into<Lanes, T>(c, at, panel.accumulate, stride, multiply,
+                              {a.data + row * a.stride + begin, a.stride}, b + begin * stride,
+                              tiles + row * stride, ahead);
     }
+  }
+}
+
+/// All panels of a block of rows at one block of the depth.
+template <class Lanes, class T, class Y>
+void multiply_block(const BlockProduct<T, Y>& block, const Sweep& at, const float* packed,
+                    ExpandedRows a, Ahead ahead, float* tiles) {
+  const std::size_t padded_depth = round_up(block.depth, kDepthStep);
+  for (std::size_t left = 0; left < block.columns; left += kPanel<Lanes>) {
+    BlockProduct<T, Y> panel = block;
+    panel.columns = std::min<std::size_t>(kPanel<Lanes>, block.columns - left);
+    panel.c = block.c + left;
+    const std::size_t stride = packed_columns<Lanes>(panel.columns);
+    // a depth of one block leaves nothing behind, so tiles of one panel serve all
+    multiply_panel<Lanes>(panel, at, packed + left * padded_depth + at.begin * stride, a, ahead,
+                          at.first && at.last ? tiles : tiles + left * kRowBlock);
   }
 }
 
 template <class Lanes, class T, class Y>
 [[gnu::noinline]] void multiply_rows(const BlockProduct<T, Y>& product, const float* packed,
                                      float* a, float* tiles) {
+  const std::size_t stride = expanded_stride<Lanes>(product.depth);
   for (std::size_t top = 0; top < product.rows; top += kRowBlock) {
     BlockProduct<T, Y> block = product;
     block.rows = std::min<std::size_t>(kRowBlock, product.rows - top);
@@ -411,10 +351,15 @@ template <class Lanes, class T, class Y>
     block.c = product.c + top * product.c_stride;
     for (std::size_t begin = 0; begin < product.depth; begin += kDepthBlock) {
       const std::size_t depth = std::min<std::size_t>(kDepthBlock, product.depth - begin);
-      const DepthBlock at{begin, ceil_div(depth, kDepthStep), begin == 0,
-                          begin + depth == product.depth};
-      const ExpandedRows rows = rows_of_block<Lanes>(block.a.from(0, begin), block.rows, depth, a);
-      multiply_block<Lanes>(block, at, packed, rows, ahead_of(product, top, begin), tiles);
+      const Sweep at{begin, round_up(depth, kDepthStep), begin == 0,
+                     begin + depth == product.depth};
+      const std::size_t steps = ceil_div(block.rows, Lanes::rows) *
+                                ceil_div(block.columns, kPanel<Lanes>) *
+                                (at.positions / kDepthStep);
+      multiply_block<Lanes>(
+          block, at, packed,
+          rows_of_block<Lanes>(block.a.from(0, begin), block.rows, depth, a, stride),
+          ahead_of(product, top, begin, steps), tiles);
     }
   }
 }
@@ -434,7 +379,7 @@ void multiply(const BlockProduct<T, Y>& product, const std::byte* packed, std::b
   const FlushDenormals guard;
   float* a = reinterpret_cast<float*>(scratch);
   multiply_rows<Lanes>(product, reinterpret_cast<const float*>(packed), a,
-                       a + kRowBlock * kDepthBlock);
+                       a + kRowBlock * expanded_stride<Lanes>(product.depth));
 }
 
 template <class Lanes>
@@ -452,7 +397,7 @@ std::size_t packed_bytes(std::size_t columns, std::size_t depth) {
 template <class Lanes>
 std::size_t scratch_bytes(std::size_t columns, std::size_t depth) {
   const std::size_t kept = depth > kDepthBlock ? round_up(columns, kPanel<Lanes>) : kPanel<Lanes>;
-  return kRowBlock * (kDepthBlock + kept) * sizeof(float);
+  return kRowBlock * (expanded_stride<Lanes>(depth) + kept) * sizeof(float);
 }
 
 template <class Lanes, class T, class Y>
