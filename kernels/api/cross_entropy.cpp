@@ -14,16 +14,16 @@ void cross_entropy_forward(device::Stream& stream, std::size_t rows, std::size_t
 
 template <class T>
 void cross_entropy_backward(device::Stream& stream, std::size_t rows, std::size_t vocabulary,
-                            const float* logits, const std::int32_t* targets, float scale,
-                            float* losses, T* d_logits) {
+                            float* logits, const std::int32_t* targets, float scale, float* losses,
+                            T* d_logits) {
   require_cpu(stream, "cross_entropy_backward");
   ISOFLOP_EXPECT(vocabulary > 0);
   kokkos::cross_entropy_backward(rows, vocabulary, logits, targets, scale, losses, d_logits);
 }
 
-template void cross_entropy_backward(device::Stream&, std::size_t, std::size_t, const float*,
+template void cross_entropy_backward(device::Stream&, std::size_t, std::size_t, float*,
                                      const std::int32_t*, float, float*, float*);
-template void cross_entropy_backward(device::Stream&, std::size_t, std::size_t, const float*,
+template void cross_entropy_backward(device::Stream&, std::size_t, std::size_t, float*,
                                      const std::int32_t*, float, float*, bf16*);
 
 }  // namespace isoflop::kernels

@@ -17,11 +17,11 @@ namespace isoflop::kernels {
 void cross_entropy_forward(device::Stream& stream, std::size_t rows, std::size_t vocabulary,
                            const float* logits, const std::int32_t* targets, float* losses);
 
-/// The same losses, and d_logits [rows, V] = scale * gradient. Overwrites; d_logits may share the
-/// memory of logits row by row only if T is float.
+/// The same losses, and d_logits [rows, V] = scale * gradient. Overwrites; the logits are lost. If
+/// T is float, d_logits may be logits.
 template <class T>
 void cross_entropy_backward(device::Stream& stream, std::size_t rows, std::size_t vocabulary,
-                            const float* logits, const std::int32_t* targets, float scale,
-                            float* losses, T* d_logits);
+                            float* logits, const std::int32_t* targets, float scale, float* losses,
+                            T* d_logits);
 
 }  // namespace isoflop::kernels

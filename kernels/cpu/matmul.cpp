@@ -2,6 +2,7 @@
 
 #include <Kokkos_Core.hpp>
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/cpu/block_product.hpp"
 
@@ -11,8 +12,8 @@ namespace {
 
 /// An accumulating product goes through the depth in chunks whose packed operands stay in cache; in
 /// between, sums rest in the result itself.
-constexpr std::size_t kAccumulatedDepth = 512;
-static_assert(kAccumulatedDepth % kDepthStep == 0);
+template <class T>
+constexpr std::size_t kAccumulatedDepth = std::is_same_v<T, float> ? 256 : 512;
 
 /// How a product is cut and where the pieces of the workspace lie.
 struct Plan {
@@ -29,7 +30,7 @@ template <class T, class Y>
 Plan make_plan(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>& product) {
   Plan plan;
   plan.depth_chunk =
-      product.accumulate ? std::min(product.depth, kAccumulatedDepth) : product.depth;
+      product.accumulate ? std::min(product.depth, kAccumulatedDepth<T>) : product.depth;
   plan.column_block = std::min(kernel.column_block(plan.depth_chunk), product.columns);
   const auto threads = static_cast<std::size_t>(Kokkos::DefaultHostExecutionSpace().concurrency());
   plan.workers = std::clamp<std::size_t>(ceil_div(product.rows, kernel.row_step), 1, threads);

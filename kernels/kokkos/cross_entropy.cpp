@@ -1,5 +1,6 @@
 // Three passes over a row, which stays in the second-level cache: its maximum, the sum of
-// exponentials, and (backward) the gradient, which computes them again: cheaper than keeping them.
+// exponentials, and (backward) the gradient. The backward pass keeps the exponentials where the
+// logits were.
 #include "kernels/kokkos/cross_entropy.hpp"
 
 #include "kernels/kokkos/loops.hpp"
@@ -34,15 +35,29 @@ struct RowSoftmax {
   float sum;  // of exp(logit - maximum)
 };
 
-KOKKOS_INLINE_FUNCTION RowSoftmax row_softmax(std::size_t count, const float* logits) {
+/// The exponential of a logit of which nothing else is wanted.
+struct Forget {
+  KOKKOS_FUNCTION float operator()(const float*, float exponential) const { return exponential; }
+};
+
+/// The exponential of a logit, which also takes its place.
+struct Keep {
+  KOKKOS_FUNCTION float operator()(float* logit, float exponential) const {
+    *logit = exponential;
+    return exponential;
+  }
+};
+
+template <class Use, class Logit>
+KOKKOS_INLINE_FUNCTION RowSoftmax row_softmax(std::size_t count, Logit* logits) {
   const float maximum = finite_maximum(count, logits);
   double sum = 0.0;
   for (std::size_t begin = 0; begin < count; begin += kSumSegment) {
-    const float* segment = logits + begin;
+    Logit* segment = logits + begin;
     const std::size_t left = count - begin;
-    sum += static_cast<double>(
-        lane_sum<float>(left < kSumSegment ? left : kSumSegment,
-                        [=](std::size_t i) { return fast_exp(segment[i] - maximum); }));
+    sum += static_cast<double>(lane_sum<float>(
+        left < kSumSegment ? left : kSumSegment,
+        [=](std::size_t i) { return Use()(segment + i, fast_exp(segment[i] - maximum)); }));
   }
   return {maximum, static_cast<float>(sum)};
 }
@@ -58,32 +73,33 @@ void cross_entropy_forward(std::size_t rows, std::size_t vocabulary, const float
   for_each(
       "isoflop::cross_entropy_forward", rows, KOKKOS_LAMBDA(std::size_t row) {
         const float* values = logits + row * vocabulary;
-        losses[row] = row_loss(row_softmax(vocabulary, values), values[targets[row]]);
+        losses[row] = row_loss(row_softmax<Forget>(vocabulary, values), values[targets[row]]);
       });
 }
 
 template <class T>
-void cross_entropy_backward(std::size_t rows, std::size_t vocabulary, const float* logits,
+void cross_entropy_backward(std::size_t rows, std::size_t vocabulary, float* logits,
                             const std::int32_t* targets, float scale, float* losses, T* d_logits) {
   for_each(
       "isoflop::cross_entropy_backward", rows, KOKKOS_LAMBDA(std::size_t row) {
-        const float* values = logits + row * vocabulary;
+        float* values = logits + row * vocabulary;
         T* gradient = d_logits + row * vocabulary;
-        const RowSoftmax found = row_softmax(vocabulary, values);
         const float target_logit = values[targets[row]];
+        const RowSoftmax found = row_softmax<Keep>(vocabulary, values);
+        const float target_exponential = values[targets[row]];
         const float factor = scale / found.sum;
         losses[row] = row_loss(found, target_logit);
         ISOFLOP_INDEPENDENT
         for (std::size_t i = 0; i < vocabulary; ++i) {
-          gradient[i] = T(fast_exp(values[i] - found.maximum) * factor);
+          gradient[i] = T(values[i] * factor);
         }
-        gradient[targets[row]] = T(fast_exp(target_logit - found.maximum) * factor - scale);
+        gradient[targets[row]] = T(target_exponential * factor - scale);
       });
 }
 
-template void cross_entropy_backward(std::size_t, std::size_t, const float*, const std::int32_t*,
-                                     float, float*, float*);
-template void cross_entropy_backward(std::size_t, std::size_t, const float*, const std::int32_t*,
-                                     float, float*, bf16*);
+template void cross_entropy_backward(std::size_t, std::size_t, float*, const std::int32_t*, float,
+                                     float*, float*);
+template void cross_entropy_backward(std::size_t, std::size_t, float*, const std::int32_t*, float,
+                                     float*, bf16*);
 
 }  // namespace isoflop::kernels::kokkos

@@ -11,7 +11,7 @@ namespace isoflop::kernels::kokkos {
 void cross_entropy_forward(std::size_t rows, std::size_t vocabulary, const float* logits,
                            const std::int32_t* targets, float* losses);
 template <class T>
-void cross_entropy_backward(std::size_t rows, std::size_t vocabulary, const float* logits,
+void cross_entropy_backward(std::size_t rows, std::size_t vocabulary, float* logits,
                             const std::int32_t* targets, float scale, float* losses, T* d_logits);
 
 }  // namespace isoflop::kernels::kokkos

@@ -1,6 +1,7 @@
 #include "model/activations.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "core/bf16.hpp"
 
@@ -72,7 +73,11 @@ Activations<T> lay_out_activations(device::Arena& arena, const ModelConfig& c, c
   act.losses = arena.take<float>(stage.head ? m : 0);
   if (mode == Mode::evaluation) return act;
   const bool up_in_place = c.activation == Activation::gelu;
-  act.d_logits = arena.take<T>(chunk * c.vocabulary);
+  if constexpr (std::is_same_v<T, float>) {
+    act.d_logits = act.logits;
+  } else {
+    act.d_logits = arena.take<T>(chunk * c.vocabulary);
+  }
   act.d_normed = arena.take<T>(m * c.width);
   act.d_inner = arena.take<T>(m * std::max(c.width, c.feed_forward));
   if (stage == whole_model(c)) {

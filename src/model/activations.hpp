@@ -56,7 +56,7 @@ struct Activations {
   float* losses;  // [M]
 
   // Training only.
-  T* d_logits;           // [chunk, V], with the head only
+  T* d_logits;           // [chunk, V], with the head only; if T is float, logits
   T* d_normed;           // [M, d]
   T* d_inner;            // [M, max(H * head_width, F)]
   T* d_wide;             // [M, qkv_width], or [M, up_width] where that is wider and not in d_inner;
