@@ -145,7 +145,7 @@ ParallelConfig read_parallel(ConfigTable table, const TrainConfig& train) {
   parallel.data = table.integer("data", 0, kDimension, 0);
   parallel.tensor = table.integer("tensor", 1, 1, 1);
   parallel.pipeline = table.integer("pipeline", 1, 1, 1);
-  parallel.zero = table.integer("zero", 0, 1, 0);
+  parallel.zero = table.integer("zero", 0, 3, 0);
   parallel.virtual_ranks = table.integer("virtual_ranks", 0, kDimension, 0);
   const std::int64_t most = train.global_batch / train.micro_batch;
   const auto v = parallel.virtual_ranks;

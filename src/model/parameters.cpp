@@ -11,28 +11,39 @@
 namespace isoflop::model {
 
 ParameterTable::ParameterTable(const ModelConfig& c) {
-  token_embedding_ = add("embedding.tokens", {c.vocabulary, c.width}, Role::token_embedding);
+  begin_part();
+  add("embedding.tokens", {c.vocabulary, c.width}, Role::token_embedding);
   if (c.position == Position::learned) {
     position_embedding_ =
         add("embedding.positions", {c.context, c.width}, Role::position_embedding);
   }
   for (std::size_t layer = 0; layer < c.layers; ++layer) {
-    const std::string prefix = fmt::format("blocks.{}.", layer);
-    BlockOffsets block;
-    align(kernels::kSumBlock);
-    block.attention_norm = add_norm(prefix + "attention.norm", c);
-    block.feed_forward_norm = add_norm(prefix + "feed_forward.norm", c);
-    block.qkv = add(prefix + "attention.qkv", {c.qkv_width(), c.width}, Role::matrix);
-    block.attention_out =
-        add(prefix + "attention.out", {c.width, c.heads * c.head_width()}, Role::residual_matrix);
-    block.up = add(prefix + "feed_forward.up", {c.up_width(), c.width}, Role::matrix);
-    block.down =
-        add(prefix + "feed_forward.down", {c.width, c.feed_forward}, Role::residual_matrix);
-    blocks_.push_back(block);
+    begin_part();
+    block_ = add_block(layer, c);
   }
-  align(kernels::kSumBlock);
+  begin_part();
   final_norm_ = add_norm("final_norm", c);
-  head_ = c.tied ? token_embedding_ : add("head", {c.vocabulary, c.width}, Role::head);
+  if (!c.tied) head_ = parts_.back().begin + add("head", {c.vocabulary, c.width}, Role::head);
+  parts_.back().end = size_;
+}
+
+BlockOffsets ParameterTable::add_block(std::size_t layer, const ModelConfig& c) {
+  const std::string prefix = fmt::format("blocks.{}.", layer);
+  BlockOffsets block;
+  block.attention_norm = add_norm(prefix + "attention.norm", c);
+  block.feed_forward_norm = add_norm(prefix + "feed_forward.norm", c);
+  block.qkv = add(prefix + "attention.qkv", {c.qkv_width(), c.width}, Role::matrix);
+  block.attention_out =
+      add(prefix + "attention.out", {c.width, c.heads * c.head_width()}, Role::residual_matrix);
+  block.up = add(prefix + "feed_forward.up", {c.up_width(), c.width}, Role::matrix);
+  block.down = add(prefix + "feed_forward.down", {c.width, c.feed_forward}, Role::residual_matrix);
+  return block;
+}
+
+void ParameterTable::begin_part() {
+  align(kernels::kSumBlock);
+  if (!parts_.empty()) parts_.back().end = size_;
+  parts_.push_back({size_, size_});
 }
 
 std::size_t ParameterTable::add(std::string name, std::vector<std::size_t> shape, Role role) {
@@ -42,7 +53,7 @@ std::size_t ParameterTable::add(std::string name, std::vector<std::size_t> shape
   parameters_.push_back({std::move(name), std::move(shape), offset, count, role});
   size_ = offset + count;
   align(kTensorAlignment);
-  return offset;
+  return offset - parts_.back().begin;
 }
 
 void ParameterTable::align(std::size_t multiple) {

@@ -1,11 +1,11 @@
 // The parameter table: every trainable tensor, its place in the one flat buffer, and how it is
 // treated.
 //
-// Weights, gradients, optimizer moments and checkpoints all use these offsets. Order: embeddings,
-// then block after block, then the final norm and the head. Tensors start at multiples of
-// kTensorAlignment elements, blocks and the final norm at multiples of kernels::kSumBlock, so that
-// a range of layers is whole blocks of the gradient norm; what lies between is padding and always
-// zero.
+// Weights, gradients, optimizer moments and checkpoints all use these offsets. The buffer has a
+// part for each layer in the order of model/stage.hpp: embeddings, block after block, and the final
+// norm with the head. Tensors start at multiples of kTensorAlignment elements, parts at multiples
+// of kernels::kSumBlock, so that a part is whole blocks of the gradient norm; what lies between is
+// padding and always zero.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "model/config.hpp"
+#include "parallel/layout/virtual_ranks.hpp"
 
 namespace isoflop::model {
 
@@ -43,6 +44,7 @@ struct Parameter {
   bool is_decayed() const { return role != Role::gain && role != Role::bias; }
 };
 
+// Elements from the start of the tensor's part.
 struct NormOffsets {
   std::size_t gain;
   std::size_t bias;  // meaningless without a bias
@@ -69,25 +71,34 @@ class ParameterTable {
   std::size_t n_total() const;
   std::size_t n_non_embedding() const;
 
-  std::size_t token_embedding() const { return token_embedding_; }  // [V, d]
-  std::size_t position_embedding() const {
-    return position_embedding_;
-  }  // [T, d]; only with learned positions
-  std::size_t blocks() const { return blocks_.size(); }
-  const BlockOffsets& block(std::size_t layer) const { return blocks_[layer]; }
-  const NormOffsets& final_norm() const { return final_norm_; }
+  /// Elements of each layer, together the whole buffer; blocks() + 2 of them.
+  const std::vector<parallel::Extent>& parts() const { return parts_; }
+  std::size_t last_part() const { return parts_.size() - 1; }
+  static std::size_t part_of_block(std::size_t block) { return block + 1; }
+  std::size_t blocks() const { return parts_.size() - 2; }
+
+  std::size_t token_embedding() const { return 0; }                       // [V, d]
+  std::size_t position_embedding() const { return position_embedding_; }  // [T, d]
   std::size_t head() const { return head_; }  // [V, d]; the token embedding when tied
+  std::size_t head_part() const { return head_ == token_embedding() ? 0 : last_part(); }
+
+  // From the start of their part.
+  const BlockOffsets& block() const { return block_; }  // the same in all
+  const NormOffsets& final_norm() const { return final_norm_; }
 
  private:
+  // Offset from the start of the last part.
   std::size_t add(std::string name, std::vector<std::size_t> shape, Role role);
+  BlockOffsets add_block(std::size_t layer, const ModelConfig& config);
   NormOffsets add_norm(const std::string& name, const ModelConfig& config);
   void align(std::size_t multiple);  // what comes next
+  void begin_part();
 
   std::vector<Parameter> parameters_;
   std::size_t size_ = 0;
-  std::size_t token_embedding_ = 0;
+  std::vector<parallel::Extent> parts_;
   std::size_t position_embedding_ = 0;
-  std::vector<BlockOffsets> blocks_;
+  BlockOffsets block_{};
   NormOffsets final_norm_{};
   std::size_t head_ = 0;
 };

@@ -20,8 +20,7 @@ Stage stage_of(const ModelConfig& config, const parallel::Extent& layers) {
 
 parallel::Extent elements_of(const ParameterTable& table, const Stage& stage) {
   const auto start = [&](std::size_t block) {
-    return block < table.blocks() ? table.block(block).attention_norm.gain
-                                  : table.final_norm().gain;
+    return table.parts()[ParameterTable::part_of_block(block)].begin;
   };
   return {stage.embedding ? 0 : start(stage.blocks.begin),
           stage.head ? table.buffer_size() : start(stage.blocks.end)};

@@ -91,12 +91,36 @@ T* Transformer<T>::input(std::size_t slot) {
 }
 
 template <class T>
+const T* Transformer<T>::part_of(const Weights<T>& weights, std::size_t part, Pass pass) const {
+  if (weights.elements == nullptr) return weights.store->weights(part, pass);
+  return weights.elements + (table_.parts()[part].begin - first_element_);
+}
+
+template <class T>
+float* Transformer<T>::part_of(const Weights<T>& weights, const Gradient& gradient,
+                               std::size_t part) const {
+  if (gradient.elements == nullptr) return weights.store->gradient(part);
+  return gradient.elements + (table_.parts()[part].begin - first_element_);
+}
+
+template <class T>
+const T* Transformer<T>::head_of(const Weights<T>& weights) const {
+  return weights.head != nullptr ? weights.head : weights.store->head_weights() + head_in_part();
+}
+
+template <class T>
+void Transformer<T>::complete(const Weights<T>& weights, std::size_t part) const {
+  if (weights.store != nullptr) weights.store->complete(part);
+}
+
+template <class T>
 void Transformer<T>::embed(const Weights<T>& weights, const MicroBatch& batch, T* x) {
+  const T* tables = part_of(weights, 0, Pass::forward);
   const Scope scope(profile_, Region::embedding);
   const bool learned = config_.position == Position::learned;
   kernels::embedding_forward(stream_, {batch.sequences, config_.context, config_.width},
-                             batch.tokens.data(), weights.elements + table_.token_embedding(),
-                             learned ? weights.elements + table_.position_embedding() : nullptr, x);
+                             batch.tokens.data(), tables + table_.token_embedding(),
+                             learned ? tables + table_.position_embedding() : nullptr, x);
 }
 
 template <class T>
@@ -110,13 +134,14 @@ void Transformer<T>::forward(const Weights<T>& weights, std::size_t slot, const 
   for (std::size_t i = 0; i < kept.blocks.size(); ++i) {
     const Block& block = kept.blocks[i];
     const T* before = i == 0 ? block.x : kept.blocks[i - 1].x_middle;
-    add_and_norm(weights.elements, table_.block(stage_.blocks.begin + i).attention_norm, m, before,
-                 i == 0 ? nullptr : act_.branch, block.x, block.normed, block.statistics);
-    forward_block(weights.elements, stage_.blocks.begin + i, batch.sequences, block);
+    const T* part = part_of(weights, part_of_block(i), Pass::forward);
+    add_and_norm(part, table_.block().attention_norm, m, before, i == 0 ? nullptr : act_.branch,
+                 block.x, block.normed, block.statistics);
+    forward_block(part, batch.sequences, block);
   }
   if (stage_.head) {
     const bool alone = kept.blocks.empty();
-    add_and_norm(weights.elements, table_.final_norm(), m,
+    add_and_norm(part_of(weights, table_.last_part(), Pass::forward), table_.final_norm(), m,
                  alone ? kept.x_final : kept.blocks.back().x_middle, alone ? nullptr : act_.branch,
                  kept.x_final, kept.normed_final, kept.statistics_final);
   } else if (!only_embedding) {
@@ -139,10 +164,11 @@ double Transformer<T>::evaluate(const Weights<T>& weights, std::size_t slot,
                                 const MicroBatch& batch) {
   const std::size_t m = batch.targets.size();
   const std::size_t chunk = head_chunk_rows(config_, m);
+  const T* head = head_of(weights);
   for (std::size_t row = 0; row < m; row += chunk) {
     const std::size_t rows = std::min(chunk, m - row);
     project(rows, config_.vocabulary, config_.width,
-            act_.in_flight[slot].normed_final + row * config_.width, weights.head, act_.logits);
+            act_.in_flight[slot].normed_final + row * config_.width, head, act_.logits);
     const Scope scope(profile_, Region::loss);
     kernels::cross_entropy_forward(stream_, rows, config_.vocabulary, act_.logits,
                                    batch.targets.data() + row, act_.losses + row);
@@ -160,33 +186,37 @@ double Transformer<T>::head_and_its_gradient(const Weights<T>& weights, std::siz
   const std::size_t d = config_.width, vocabulary = config_.vocabulary;
   const std::size_t m = batch.targets.size();
   const std::size_t chunk = head_chunk_rows(config_, m);
+  const T* part = part_of(weights, table_.last_part(), Pass::backward);
+  const T* head = head_of(weights);
+  float* part_gradient = part_of(weights, gradient, table_.last_part());
+  float* head_gradient = gradient.head != nullptr ? gradient.head : part_gradient + head_in_part();
   for (std::size_t row = 0; row < m; row += chunk) {
     const std::size_t rows = std::min(chunk, m - row);
     const T* normed = kept.normed_final + row * d;
-    project(rows, vocabulary, d, normed, weights.head, act_.logits);
+    project(rows, vocabulary, d, normed, head, act_.logits);
     {
       const Scope scope(profile_, Region::loss);
       kernels::cross_entropy_backward(stream_, rows, vocabulary, act_.logits,
                                       batch.targets.data() + row, 1.0f, act_.losses + row,
                                       act_.d_logits);
     }
-    project_weights_back(rows, vocabulary, d, act_.d_logits, normed, gradient.head);
-    project_back(rows, vocabulary, d, act_.d_logits, weights.head, act_.d_normed + row * d);
+    project_weights_back(rows, vocabulary, d, act_.d_logits, normed, head_gradient);
+    project_back(rows, vocabulary, d, act_.d_logits, head, act_.d_normed + row * d);
   }
-  norm_back(weights.elements, table_.final_norm(), m, kept.x_final, kept.statistics_final, nullptr,
-            d_stream, gradient.elements);
+  norm_back(part, table_.final_norm(), m, kept.x_final, kept.statistics_final, nullptr, d_stream,
+            part_gradient);
+  complete(weights, table_.last_part());
   return sum_losses(m);
 }
 
 template <class T>
 void Transformer<T>::embedding_gradient(const MicroBatch& batch, const T* d_stream,
-                                        const Gradient& gradient) {
+                                        float* gradient) {
   const Scope scope(profile_, Region::embedding);
   kernels::embedding_backward(
       stream_, {batch.sequences, config_.context, config_.width}, batch.tokens.data(), d_stream,
-      gradient.elements + table_.token_embedding(),
-      config_.position == Position::learned ? gradient.elements + table_.position_embedding()
-                                            : nullptr);
+      gradient + table_.token_embedding(),
+      config_.position == Position::learned ? gradient + table_.position_embedding() : nullptr);
 }
 
 template <class T>
@@ -198,10 +228,13 @@ double Transformer<T>::backward(const Weights<T>& weights, std::size_t slot,
   const bool up_in_place = config_.activation == Activation::gelu;
   const Gradients shared{d_stream, up_in_place ? act_.d_inner : act_.d_wide, d_stream, act_.d_wide};
   const auto& blocks = act_.in_flight[slot].blocks;
-  for (std::size_t i = blocks.size(); i-- > 0;)
-    backward_block(weights.elements, stage_.blocks.begin + i, batch.sequences, blocks[i], shared,
-                   d_stream, gradient.elements, MatrixGradients::now);
-  if (stage_.embedding) embedding_gradient(batch, d_stream, gradient);
+  for (std::size_t i = blocks.size(); i-- > 0;) {
+    const T* part = part_of(weights, part_of_block(i), Pass::backward);
+    backward_block(part, batch.sequences, blocks[i], shared, d_stream,
+                   part_of(weights, gradient, part_of_block(i)), MatrixGradients::now);
+    complete(weights, part_of_block(i));
+  }
+  if (stage_.embedding) embedding_gradient(batch, d_stream, part_of(weights, gradient, 0));
   return loss;
 }
 
@@ -217,19 +250,20 @@ double Transformer<T>::backward_input(const Weights<T>& weights, std::size_t slo
   if (!blocks.empty())
     std::copy_n(d_stream, batch.sequences * config_.context * config_.width, kept.back().down);
   for (std::size_t i = blocks.size(); i-- > 0;)
-    backward_block(weights.elements, stage_.blocks.begin + i, batch.sequences, blocks[i], kept[i],
-                   i == 0 ? d_stream : kept[i - 1].down, gradient.elements, MatrixGradients::later);
-  if (stage_.embedding) embedding_gradient(batch, d_stream, gradient);
+    backward_block(part_of(weights, part_of_block(i), Pass::backward), batch.sequences, blocks[i],
+                   kept[i], i == 0 ? d_stream : kept[i - 1].down,
+                   part_of(weights, gradient, part_of_block(i)), MatrixGradients::later);
+  if (stage_.embedding) embedding_gradient(batch, d_stream, part_of(weights, gradient, 0));
   return loss;
 }
 
 template <class T>
-void Transformer<T>::backward_weight(std::size_t slot, std::size_t later, std::size_t sequences,
-                                     const Gradient& gradient) {
+void Transformer<T>::backward_weight(const Weights<T>& weights, std::size_t slot, std::size_t later,
+                                     std::size_t sequences, const Gradient& gradient) {
   const auto& blocks = act_.in_flight[slot].blocks;
   for (std::size_t i = blocks.size(); i-- > 0;)
-    block_matrix_gradients(stage_.blocks.begin + i, sequences, blocks[i], act_.put_off[later][i],
-                           gradient.elements);
+    block_matrix_gradients(sequences, blocks[i], act_.put_off[later][i],
+                           part_of(weights, gradient, part_of_block(i)));
 }
 
 template <class T>
@@ -239,7 +273,28 @@ double Transformer<T>::train_batch(const T* weights, std::span<const std::int32_
   const MicroBatch batch{tokens.size() / config_.context, tokens, targets};
   forward(whole(weights), 0, batch, nullptr);
   return backward(whole(weights), 0, batch, act_.d_stream,
-                  {gradient, config_.tied ? act_.head_gradient : gradient + table_.head()});
+                  {gradient, config_.tied ? act_.head_gradient : nullptr});
+}
+
+template <class T>
+double Transformer<T>::train_batch(PartStore<T>& store, std::span<const std::int32_t> tokens,
+                                   std::span<const std::int32_t> targets) {
+  ISOFLOP_EXPECT(stage_ == whole_model(config_));
+  const MicroBatch batch{tokens.size() / config_.context, tokens, targets};
+  const Weights<T> weights{nullptr, nullptr, &store};
+  forward(weights, 0, batch, nullptr);
+  return backward(weights, 0, batch, act_.d_stream,
+                  {nullptr, config_.tied ? act_.head_gradient : nullptr});
+}
+
+template <class T>
+void Transformer<T>::follow_batch(PartStore<T>& store, Mode mode) {
+  for (std::size_t part = 0; part <= table_.last_part(); ++part) store.weights(part, Pass::forward);
+  store.head_weights();
+  for (std::size_t part = table_.last_part(); part > 0 && mode == Mode::training; --part) {
+    store.weights(part, Pass::backward);
+    store.complete(part);
+  }
 }
 
 template <class T>
@@ -257,6 +312,15 @@ double Transformer<T>::evaluate_batch(const T* weights, std::span<const std::int
   const MicroBatch batch{tokens.size() / config_.context, tokens, targets};
   forward(whole(weights), 0, batch, nullptr);
   return evaluate(whole(weights), 0, batch);
+}
+
+template <class T>
+double Transformer<T>::evaluate_batch(PartStore<T>& store, std::span<const std::int32_t> tokens,
+                                      std::span<const std::int32_t> targets) {
+  const MicroBatch batch{tokens.size() / config_.context, tokens, targets};
+  const Weights<T> weights{nullptr, nullptr, &store};
+  forward(weights, 0, batch, nullptr);
+  return evaluate(weights, 0, batch);
 }
 
 template class Transformer<float>;

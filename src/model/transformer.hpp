@@ -5,11 +5,11 @@
 //   x'  = x_l + attention(norm(x_l)) W_out         x_{l+1} = x' + activation(norm(x') W_up) W_down
 //   logits = norm(x_layers) W_head
 //
-// Weights and gradients are flat buffers in the order of ParameterTable and belong to the caller; a
-// stage sees the range elements_of() it. T, float or bf16, is the type of weights and activations;
-// gradients of weights are always fp32. Activations live in one arena that is laid out when the
-// object is made: a step allocates nothing. Bits of a micro-batch depend on the micro-batch and the
-// weights alone, wherever the model is cut.
+// Weights and gradients are in the order of ParameterTable and belong to the caller: in one buffer,
+// of which a stage sees the range elements_of() it, or part by part (PartStore). T, float or bf16,
+// is the type of weights and activations; gradients of weights are always fp32. Activations live in
+// one arena that is laid out when the object is made: a step allocates nothing. Bits of a
+// micro-batch depend on the micro-batch and the weights alone, wherever the model is cut.
 //
 // A tied embedding has two gradients, one of its use at each end of the model. They are kept apart
 // until a virtual rank's micro-batches are done and added then, so that the ends may lie on
@@ -30,15 +30,36 @@
 
 namespace isoflop::model {
 
+/// Gives a pass the parts of the table as it comes to them. Forward passes ask for their parts from
+/// the first to the last, backward passes from the last to the first; the head's comes apart.
+template <class T>
+class PartStore {
+ public:
+  enum class Pass { forward, backward };
+
+  virtual ~PartStore() = default;
+  /// [part], valid until weights() of the part after the next.
+  virtual const T* weights(std::size_t part, Pass pass) = 0;
+  /// The part with the head, valid until the end of the pass.
+  virtual const T* head_weights() = 0;
+  /// [part], to be added to.
+  virtual float* gradient(std::size_t part) = 0;
+  /// The backward pass has added all it has to a part, but for a part with an embedding, to which
+  /// the caller may have to add a tied head's.
+  virtual void complete(std::size_t part) = 0;
+};
+
 /// A stage's weights: elements_of() the stage, and the output head [V, d], which lies elsewhere
-/// when it is tied.
+/// when it is tied. A store, where there is one, is asked for what is null.
 template <class T>
 struct Weights {
   const T* elements;
   const T* head;
+  PartStore<T>* store = nullptr;
 };
 
-/// The same for gradients, which accumulate. A tied head needs a buffer of its own.
+/// The same for gradients, which accumulate; the store is that of the weights. A tied head needs a
+/// buffer of its own.
 struct Gradient {
   float* elements;
   float* head;
@@ -65,13 +86,23 @@ class Transformer {
   /// [buffer_size], but for a tied head's, which close_gradient() adds. tokens, targets [B, T].
   double train_batch(const T* weights, std::span<const std::int32_t> tokens,
                      std::span<const std::int32_t> targets, float* gradient);
+  double train_batch(PartStore<T>& store, std::span<const std::int32_t> tokens,
+                     std::span<const std::int32_t> targets);
 
-  /// Adds what train_batch() left out since the last call.
+  /// Adds what train_batch() left out since the last call. gradient [buffer_size, or its first
+  /// part].
   void close_gradient(float* gradient);
 
   /// Sum of the losses (nats) of one micro-batch.
   double evaluate_batch(const T* weights, std::span<const std::int32_t> tokens,
                         std::span<const std::int32_t> targets);
+  double evaluate_batch(PartStore<T>& store, std::span<const std::int32_t> tokens,
+                        std::span<const std::int32_t> targets);
+
+  /// Asks the store for weights and completes parts as train_batch() or (Mode::evaluation)
+  /// evaluate_batch() does, and computes nothing: for a rank without a micro-batch, when stores of
+  /// several ranks work together.
+  void follow_batch(PartStore<T>& store, Mode mode);
 
   // A stage. `slot` < in_flight names a micro-batch between its passes.
 
@@ -90,8 +121,8 @@ class Transformer {
   /// < put_off names the micro-batch until then. Embedding, norms and head are not put off.
   double backward_input(const Weights<T>& weights, std::size_t slot, std::size_t later,
                         const MicroBatch& batch, T* d_stream, const Gradient& gradient);
-  void backward_weight(std::size_t slot, std::size_t later, std::size_t sequences,
-                       const Gradient& gradient);
+  void backward_weight(const Weights<T>& weights, std::size_t slot, std::size_t later,
+                       std::size_t sequences, const Gradient& gradient);
 
   /// With the head, after forward(): sum of the losses.
   double evaluate(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch);
@@ -114,20 +145,31 @@ class Transformer {
   // When the gradients of a block's matrices are computed.
   enum class MatrixGradients { now, later };
 
+  using Pass = typename PartStore<T>::Pass;
+
   Weights<T> whole(const T* weights) const { return {weights, weights + table_.head()}; }
-  std::size_t local(std::size_t offset) const { return offset - first_element_; }
+  std::size_t head_in_part() const {
+    return table_.head() - table_.parts()[table_.head_part()].begin;
+  }
+  // Where a part of the stage's weights and gradient lies, and the head.
+  const T* part_of(const Weights<T>& weights, std::size_t part, Pass pass) const;
+  float* part_of(const Weights<T>& weights, const Gradient& gradient, std::size_t part) const;
+  const T* head_of(const Weights<T>& weights) const;
+  void complete(const Weights<T>& weights, std::size_t part) const;
+  std::size_t part_of_block(std::size_t i) const {
+    return ParameterTable::part_of_block(stage_.blocks.begin + i);
+  }
 
   void embed(const Weights<T>& weights, const MicroBatch& batch, T* x);
-  void forward_block(const T* weights, std::size_t layer, std::size_t sequences,
-                     const Block& block);
+  void forward_block(const T* weights, std::size_t sequences, const Block& block);
   double head_and_its_gradient(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch,
                                T* d_stream, const Gradient& gradient);
-  void backward_block(const T* weights, std::size_t layer, std::size_t sequences,
-                      const Block& block, const Gradients& gradients, T* d_input, float* gradient,
+  void backward_block(const T* weights, std::size_t sequences, const Block& block,
+                      const Gradients& gradients, T* d_input, float* gradient,
                       MatrixGradients when);
-  void block_matrix_gradients(std::size_t layer, std::size_t sequences, const Block& block,
-                              const Gradients& gradients, float* gradient);
-  void embedding_gradient(const MicroBatch& batch, const T* d_stream, const Gradient& gradient);
+  void block_matrix_gradients(std::size_t sequences, const Block& block, const Gradients& gradients,
+                              float* gradient);
+  void embedding_gradient(const MicroBatch& batch, const T* d_stream, float* gradient);
   double sum_losses(std::size_t count);
 
   // The kernels that several places need, counted in the profile.

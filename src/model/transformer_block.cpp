@@ -52,9 +52,8 @@ void Transformer<T>::add_and_norm(const T* weights, const NormOffsets& offsets, 
                                   const T* x, const T* delta, T* sum, T* y, float* statistics) {
   const Scope scope(profile_, Region::norm);
   const bool biased = config_.norm == kernels::NormKind::layer;
-  kernels::norm_forward(stream_, {m, config_.width, config_.norm}, x, delta,
-                        weights + local(offsets.gain),
-                        biased ? weights + local(offsets.bias) : nullptr, sum, y, statistics);
+  kernels::norm_forward(stream_, {m, config_.width, config_.norm}, x, delta, weights + offsets.gain,
+                        biased ? weights + offsets.bias : nullptr, sum, y, statistics);
 }
 
 template <class T>
@@ -63,20 +62,18 @@ void Transformer<T>::norm_back(const T* weights, const NormOffsets& offsets, std
                                float* gradient) {
   const Scope scope(profile_, Region::norm);
   const bool biased = config_.norm == kernels::NormKind::layer;
-  kernels::norm_backward(stream_, {m, config_.width, config_.norm}, x,
-                         weights + local(offsets.gain), statistics, act_.d_normed, d_residual, dx,
-                         gradient + local(offsets.gain),
-                         biased ? gradient + local(offsets.bias) : nullptr);
+  kernels::norm_backward(stream_, {m, config_.width, config_.norm}, x, weights + offsets.gain,
+                         statistics, act_.d_normed, d_residual, dx, gradient + offsets.gain,
+                         biased ? gradient + offsets.bias : nullptr);
 }
 
 // Behind the first norm; leaves what joins the residual stream in branch.
 template <class T>
-void Transformer<T>::forward_block(const T* weights, std::size_t layer, std::size_t sequences,
-                                   const Block& block) {
+void Transformer<T>::forward_block(const T* weights, std::size_t sequences, const Block& block) {
   const auto& c = config_;
-  const BlockOffsets& at = table_.block(layer);
+  const BlockOffsets& at = table_.block();
   const std::size_t m = sequences * c.context;
-  project(m, c.qkv_width(), c.width, block.normed, weights + local(at.qkv), block.qkv);
+  project(m, c.qkv_width(), c.width, block.normed, weights + at.qkv, block.qkv);
   if (rope_table_ != nullptr) {
     const Scope scope(profile_, Region::rope);
     kernels::rope_forward(stream_, c.attention_shape(sequences), rope_table_, block.qkv);
@@ -86,10 +83,10 @@ void Transformer<T>::forward_block(const T* weights, std::size_t layer, std::siz
     kernels::attention_forward(stream_, c.attention_shape(sequences), block.qkv, block.attended,
                                block.lse);
   }
-  project(m, c.width, c.width, block.attended, weights + local(at.attention_out), act_.branch);
+  project(m, c.width, c.width, block.attended, weights + at.attention_out, act_.branch);
   add_and_norm(weights, at.feed_forward_norm, m, block.x, act_.branch, block.x_middle,
                block.normed_middle, block.statistics_middle);
-  project(m, c.up_width(), c.width, block.normed_middle, weights + local(at.up), block.up);
+  project(m, c.up_width(), c.width, block.normed_middle, weights + at.up, block.up);
   {
     const Scope scope(profile_, Region::activation);
     if (c.activation == Activation::gelu) {
@@ -98,23 +95,23 @@ void Transformer<T>::forward_block(const T* weights, std::size_t layer, std::siz
       kernels::swiglu_forward(stream_, m, c.feed_forward, block.up, block.active);
     }
   }
-  project(m, c.width, c.feed_forward, block.active, weights + local(at.down), act_.branch);
+  project(m, c.width, c.feed_forward, block.active, weights + at.down, act_.branch);
 }
 
 // `g.down` comes in, the rest of `g` is written. The parts of g may share memory, with each other
 // and with d_input, when the matrices' gradients are computed now: then none is needed for long.
 template <class T>
-void Transformer<T>::backward_block(const T* weights, std::size_t layer, std::size_t sequences,
-                                    const Block& block, const Gradients& g, T* d_input,
-                                    float* gradient, MatrixGradients when) {
+void Transformer<T>::backward_block(const T* weights, std::size_t sequences, const Block& block,
+                                    const Gradients& g, T* d_input, float* gradient,
+                                    MatrixGradients when) {
   const auto& c = config_;
-  const BlockOffsets& at = table_.block(layer);
+  const BlockOffsets& at = table_.block();
   const std::size_t m = sequences * c.context;
   const auto back = [&](std::size_t outputs, std::size_t inputs, const T* dy, const T* x,
                         std::size_t matrix, T* dx) {
     if (when == MatrixGradients::now)
-      project_weights_back(m, outputs, inputs, dy, x, gradient + local(matrix));
-    project_back(m, outputs, inputs, dy, weights + local(matrix), dx);
+      project_weights_back(m, outputs, inputs, dy, x, gradient + matrix);
+    project_back(m, outputs, inputs, dy, weights + matrix, dx);
   };
   back(c.width, c.feed_forward, g.down, block.active, at.down, act_.d_inner);
   {
@@ -145,18 +142,16 @@ void Transformer<T>::backward_block(const T* weights, std::size_t layer, std::si
 }
 
 template <class T>
-void Transformer<T>::block_matrix_gradients(std::size_t layer, std::size_t sequences,
-                                            const Block& block, const Gradients& g,
-                                            float* gradient) {
+void Transformer<T>::block_matrix_gradients(std::size_t sequences, const Block& block,
+                                            const Gradients& g, float* gradient) {
   const auto& c = config_;
-  const BlockOffsets& at = table_.block(layer);
+  const BlockOffsets& at = table_.block();
   const std::size_t m = sequences * c.context;
-  project_weights_back(m, c.width, c.feed_forward, g.down, block.active, gradient + local(at.down));
-  project_weights_back(m, c.up_width(), c.width, g.up, block.normed_middle,
-                       gradient + local(at.up));
+  project_weights_back(m, c.width, c.feed_forward, g.down, block.active, gradient + at.down);
+  project_weights_back(m, c.up_width(), c.width, g.up, block.normed_middle, gradient + at.up);
   project_weights_back(m, c.width, c.width, g.attention_out, block.attended,
-                       gradient + local(at.attention_out));
-  project_weights_back(m, c.qkv_width(), c.width, g.qkv, block.normed, gradient + local(at.qkv));
+                       gradient + at.attention_out);
+  project_weights_back(m, c.qkv_width(), c.width, g.qkv, block.normed, gradient + at.qkv);
 }
 
 template class Transformer<float>;

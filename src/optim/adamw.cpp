@@ -31,9 +31,8 @@ void adamw_step(device::Stream& stream, const OptimizerConfig& config,
   for (const Segment& segment : segments) {
     constants.weight_decay = segment.decayed ? static_cast<float>(config.weight_decay) : 0.0f;
     const std::size_t mine = segment.begin - first;
-    kernels::adamw_step(stream, segment.end - segment.begin, constants, gradient + segment.begin,
-                        master + mine, first_moment + mine, second_moment + mine,
-                        weights + segment.begin);
+    kernels::adamw_step(stream, segment.end - segment.begin, constants, gradient + mine,
+                        master + mine, first_moment + mine, second_moment + mine, weights + mine);
   }
 }
 

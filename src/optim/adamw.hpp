@@ -21,9 +21,8 @@ struct Segment {
 /// min(1, clip_norm / norm); 1 when clip_norm is 0.
 double clip_factor(double norm, double clip_norm);
 
-/// One step (step = 1, 2, ...) on every segment. gradient and weights are indexed by element, as
-/// the segments are; master and the moments by element - first. gradient_scale multiplies the
-/// gradient before anything sees it.
+/// One step (step = 1, 2, ...) on every segment. All arrays begin at element `first`.
+/// gradient_scale multiplies the gradient before anything sees it.
 template <class T>
 void adamw_step(device::Stream& stream, const OptimizerConfig& config,
                 const std::vector<Segment>& segments, std::size_t first, std::int64_t step,

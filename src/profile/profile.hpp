@@ -24,14 +24,15 @@ enum class Region {
   loss,
   zero,
   reduce,
+  wait,  // for other ranks: communication that nothing hides
   optimizer,
   evaluate,
   record,
   checkpoint
 };
 inline constexpr std::array kRegionNames = {
-    "data", "embedding", "norm",   "matmul",    "attention", "rope",   "activation",
-    "loss", "zero",      "reduce", "optimizer", "evaluate",  "record", "checkpoint"};
+    "data", "embedding", "norm", "matmul",    "attention", "rope",   "activation", "loss",
+    "zero", "reduce",    "wait", "optimizer", "evaluate",  "record", "checkpoint"};
 
 struct Counter {
   double seconds = 0.0;

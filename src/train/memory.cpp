@@ -6,8 +6,7 @@
 #include "core/bf16.hpp"
 #include "core/error.hpp"
 #include "model/transformer.hpp"
-#include "parallel/zero/gradient_sum.hpp"
-#include "train/sharding.hpp"
+#include "train/part.hpp"
 
 namespace isoflop::train {
 namespace {
@@ -27,13 +26,11 @@ std::size_t proc_bytes(const char* file, const std::string& key) {
 template <class T>
 MemoryPlan plan(const config::RunConfig& config, std::size_t ranks, std::size_t rank) {
   const model::ParameterTable table(config.model);
-  const parallel::Sharding sharding = shard_parameters(table, ranks);
-  const std::size_t owned = owned_elements(config, table, sharding, rank).size();
+  const PartMemory part = ModelPart<T>::memory(config, table, ranks, rank);
   MemoryPlan plan;
-  plan.weights = sharding.padded_size() * sizeof(T);
-  plan.optimizer = owned * sizeof(float) * (keeps_master<T> ? 3 : 2);
-  plan.gradients = parallel::GradientSum::memory_bytes(
-      sharding, static_cast<std::size_t>(config.parallel.virtual_ranks), rank);
+  plan.weights = part.weights;
+  plan.optimizer = part.optimizer;
+  plan.gradients = part.gradients;
   plan.activations = model::Transformer<T>::memory_bytes(
       config.model, model::whole_model(config.model),
       {.batch = static_cast<std::size_t>(config.train.micro_batch)}, model::Mode::training);

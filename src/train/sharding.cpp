@@ -2,15 +2,12 @@
 
 #include <algorithm>
 
+#include "kernels/api/optimizer.hpp"
+
 namespace isoflop::train {
+namespace {
 
-parallel::Extent owned_elements(const config::RunConfig& config, const model::ParameterTable& table,
-                                const parallel::Sharding& sharding, std::size_t rank) {
-  if (config.parallel.zero == 0) return {0, table.buffer_size()};
-  const parallel::Extent shard = sharding.of(rank);
-  return {std::min(shard.begin, table.buffer_size()), std::min(shard.end, table.buffer_size())};
-}
-
+// The elements as runs that are decayed or not; padding goes with the tensor before it.
 std::vector<optim::Segment> decay_segments(const model::ParameterTable& table,
                                            const parallel::Extent& owned) {
   std::vector<optim::Segment> segments;
@@ -29,6 +26,38 @@ std::vector<optim::Segment> decay_segments(const model::ParameterTable& table,
     }
   }
   return segments;
+}
+
+}  // namespace
+
+parallel::GradientPlan plan_gradients(const config::RunConfig& config,
+                                      const model::ParameterTable& table, std::size_t ranks,
+                                      std::size_t rank) {
+  const auto virtual_ranks = static_cast<std::size_t>(config.parallel.virtual_ranks);
+  const auto micro_batches =
+      static_cast<std::size_t>(config.train.global_batch / config.train.micro_batch);
+  return {.sharding = {table.parts(), ranks, kernels::kSumBlock},
+          .dealing = {virtual_ranks, ranks, config.parallel.zero >= 2},
+          .rank = rank,
+          .keeps_parts = micro_batches > virtual_ranks};
+}
+
+parallel::Keep kept_weights(const config::RunConfig& config) {
+  if (config.parallel.zero == 0) return parallel::Keep::replicas;
+  return config.parallel.zero == 3 ? parallel::Keep::shards : parallel::Keep::gathered;
+}
+
+std::vector<Owned> owned_parts(const config::RunConfig& config, const model::ParameterTable& table,
+                               const parallel::PartSharding& sharding, std::size_t rank) {
+  const bool all = config.parallel.zero == 0;
+  std::vector<Owned> parts;
+  for (std::size_t part = 0; part < sharding.parts(); ++part) {
+    const parallel::Extent elements = all ? sharding.part(part) : sharding.owned(part, rank);
+    parts.push_back({elements, all ? sharding.padded_begin(part) : sharding.local_begin(part),
+                     all ? sharding.padded(part) : sharding.shard(part),
+                     decay_segments(table, elements)});
+  }
+  return parts;
 }
 
 }  // namespace isoflop::train

@@ -1,13 +1,14 @@
-// Which elements of the flat parameter buffer a rank updates.
+// Which elements of the flat parameter buffer a rank updates, by ZeRO stage.
 #pragma once
 
 #include <type_traits>
+#include <vector>
 
 #include "config/run_config.hpp"
-#include "kernels/api/optimizer.hpp"
 #include "model/parameters.hpp"
 #include "optim/adamw.hpp"
-#include "parallel/layout/virtual_ranks.hpp"
+#include "parallel/zero/gradient_sum.hpp"
+#include "parallel/zero/weights.hpp"
 
 namespace isoflop::train {
 
@@ -15,17 +16,27 @@ namespace isoflop::train {
 template <class T>
 inline constexpr bool keeps_master = !std::is_same_v<T, float>;
 
-inline parallel::Sharding shard_parameters(const model::ParameterTable& table, std::size_t ranks) {
-  return {table.buffer_size(), ranks, kernels::kSumBlock};
+/// How `config` deals gradients and weights to `ranks`, for rank `rank`. `config` is resolved.
+parallel::GradientPlan plan_gradients(const config::RunConfig& config,
+                                      const model::ParameterTable& table, std::size_t ranks,
+                                      std::size_t rank);
+parallel::Keep kept_weights(const config::RunConfig& config);
+
+/// What a rank updates of a part.
+struct Owned {
+  parallel::Extent elements;             // of the flat buffer
+  std::size_t begin;                     // in the rank's own memory
+  std::size_t room;                      // there, with padding
+  std::vector<optim::Segment> segments;  // of the elements
+};
+
+/// By part. ZeRO 0: everything; else this rank's shards, cut at the parts' ends.
+std::vector<Owned> owned_parts(const config::RunConfig& config, const model::ParameterTable& table,
+                               const parallel::PartSharding& sharding, std::size_t rank);
+
+/// Elements of the rank's own memory.
+inline std::size_t owned_room(const std::vector<Owned>& owned) {
+  return owned.back().begin + owned.back().room;
 }
-
-/// ZeRO 0: everything; ZeRO 1: this rank's shard, cut at the buffer's end (empty when it lies past
-/// it).
-parallel::Extent owned_elements(const config::RunConfig& config, const model::ParameterTable& table,
-                                const parallel::Sharding& sharding, std::size_t rank);
-
-/// The owned elements as runs that are decayed or not; padding goes with the tensor before it.
-std::vector<optim::Segment> decay_segments(const model::ParameterTable& table,
-                                           const parallel::Extent& owned);
 
 }  // namespace isoflop::train

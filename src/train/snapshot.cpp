@@ -19,11 +19,12 @@ checkpoint::State state_of(Trainer& trainer) {
   for (const model::Parameter& parameter : trainer.table().parameters()) {
     state.tensors.push_back({parameter.name, parameter.shape, parameter.offset});
   }
-  const OwnedState mine = trainer.owned_state();
-  const auto [begin, end] = mine.elements;
-  state.slices = {{"parameters", begin, end, mine.parameters},
-                  {"first_moment", begin, end, mine.first_moment},
-                  {"second_moment", begin, end, mine.second_moment}};
+  for (const OwnedState& mine : trainer.owned_state()) {
+    const auto [begin, end] = mine.elements;
+    state.slices.push_back({"parameters", begin, end, mine.parameters});
+    state.slices.push_back({"first_moment", begin, end, mine.first_moment});
+    state.slices.push_back({"second_moment", begin, end, mine.second_moment});
+  }
   return state;
 }
 

@@ -8,12 +8,10 @@
 #include <vector>
 
 #include "core/error.hpp"
-#include "kernels/api/optimizer.hpp"
 #include "model/transformer.hpp"
 #include "optim/adamw.hpp"
-#include "parallel/zero/gradient_sum.hpp"
 #include "train/batches.hpp"
-#include "train/sharding.hpp"
+#include "train/part.hpp"
 
 namespace isoflop::train {
 namespace {
@@ -31,34 +29,24 @@ class TypedTrainer final : public Trainer {
   double evaluate() override;
   double time_forward() override;
   const model::ParameterTable& table() const override { return model_.table(); }
-  OwnedState owned_state() override { return {owned_, master_, first_moment_, second_moment_}; }
+  std::vector<OwnedState> owned_state() override { return part_.owned_state(); }
   void restore(std::int64_t step) override;
 
  private:
-  void initialise_weights();
   void accumulate_gradients();
+  void train_virtual_rank(std::size_t v);
+  void follow_virtual_rank();
   double gather_sum(std::vector<double>& mine, const std::vector<std::size_t>& owner);
   double gradient_norm();
   void refuse_non_finite(double loss, double norm);
-  void weights_from_master();
 
   std::size_t ranks() const { return static_cast<std::size_t>(communicator_.size()); }
   std::size_t rank() const { return static_cast<std::size_t>(communicator_.rank()); }
-  bool sharded() const { return config_.parallel.zero == 1 && ranks() > 1; }
 
   const config::RunConfig& config_;
   comm::Communicator& communicator_;
-  device::Stream stream_;
   model::Transformer<T> model_;
-  parallel::Sharding sharding_;
-  parallel::Extent owned_;
-  std::vector<optim::Segment> segments_;
-  parallel::GradientSum gradients_;
-  device::Arena arena_;
-  T* weights_;           // [padded size]
-  float* master_;        // [owned]; the owned part of weights_ itself in fp32 runs
-  float* first_moment_;  // [owned]
-  float* second_moment_;
+  ModelPart<T> part_;
   Batches batches_;
   std::size_t micro_batches_;              // a virtual rank
   std::vector<double> losses_;             // [virtual rank x micro-batch]
@@ -66,27 +54,7 @@ class TypedTrainer final : public Trainer {
   std::vector<double> validation_losses_;  // [validation micro-batch]
   std::vector<std::size_t> validation_owner_;
   std::vector<double> gathered_;
-  std::vector<double> square_sums_;  // [blocks of the padded buffer]
 };
-
-template <class T>
-std::size_t state_bytes(const parallel::Sharding& sharding, const parallel::Extent& owned) {
-  const std::size_t moments = 2 * (owned.size() * sizeof(float) + device::kAlignment);
-  const std::size_t master =
-      keeps_master<T> ? owned.size() * sizeof(float) + device::kAlignment : 0;
-  return sharding.padded_size() * sizeof(T) + device::kAlignment + master + moments;
-}
-
-// owner[i] of `total` things that are dealt to ranks in runs.
-std::vector<std::size_t> owners(std::size_t total, std::size_t ranks, std::size_t each) {
-  std::vector<std::size_t> owner(total * each);
-  for (std::size_t rank = 0; rank < ranks; ++rank) {
-    const parallel::Extent extent = parallel::share(total, ranks, rank);
-    std::fill(owner.begin() + static_cast<std::ptrdiff_t>(extent.begin * each),
-              owner.begin() + static_cast<std::ptrdiff_t>(extent.end * each), rank);
-  }
-  return owner;
-}
 
 template <class T>
 TypedTrainer<T>::TypedTrainer(const config::RunConfig& config, const data::TokenSource& source,
@@ -96,83 +64,60 @@ TypedTrainer<T>::TypedTrainer(const config::RunConfig& config, const data::Token
       model_(config.model, model::whole_model(config.model),
              {.batch = static_cast<std::size_t>(config.train.micro_batch)}, model::Mode::training,
              profile_),
-      sharding_(shard_parameters(model_.table(), ranks())),
-      owned_(owned_elements(config, model_.table(), sharding_, rank())),
-      segments_(decay_segments(model_.table(), owned_)),
-      gradients_(stream_, sharding_, static_cast<std::size_t>(config.parallel.virtual_ranks),
-                 rank()),
-      arena_(state_bytes<T>(sharding_, owned_)),
-      weights_(arena_.take<T>(sharding_.padded_size())),
-      first_moment_(arena_.take<float>(owned_.size())),
-      second_moment_(arena_.take<float>(owned_.size())),
+      part_(config, model_.table(), communicator, profile_),
       batches_(source, static_cast<std::size_t>(config.train.micro_batch)) {
   const auto virtual_ranks = static_cast<std::size_t>(config.parallel.virtual_ranks);
   micro_batches_ = static_cast<std::size_t>(config.train.global_batch / config.train.micro_batch) /
                    virtual_ranks;
   losses_.resize(virtual_ranks * micro_batches_);
-  loss_owner_ = owners(virtual_ranks, ranks(), micro_batches_);
   validation_losses_.resize(batches_.validation_count());
-  validation_owner_ = owners(batches_.validation_count(), ranks(), 1);
+  for (std::size_t v = 0; v < virtual_ranks; ++v)
+    loss_owner_.insert(loss_owner_.end(), micro_batches_, part_.dealing().owner(v));
+  for (std::size_t rank = 0; rank < ranks(); ++rank)
+    validation_owner_.insert(validation_owner_.end(),
+                             parallel::share(validation_losses_.size(), ranks(), rank).size(),
+                             rank);
   gathered_.resize(ranks() * std::max(losses_.size(), validation_losses_.size()));
-  square_sums_.resize(sharding_.padded_size() / kernels::kSumBlock);
-  if constexpr (keeps_master<T>) {
-    master_ = arena_.take<float>(owned_.size());
-  } else {
-    master_ = weights_ + owned_.begin;
-  }
-  initialise_weights();
-}
-
-// The gradient buffer lends its room, so that bf16 runs need no second fp32 copy of all weights.
-template <class T>
-void TypedTrainer<T>::initialise_weights() {
-  float* full = gradients_.result();
-  kernels::fill(stream_, sharding_.padded_size(), 0.0f, full);
-  std::uint32_t index = 0;
-  for (const model::Parameter& parameter : model_.table().parameters()) {
-    float* values = full + parameter.offset;
-    if (parameter.role == model::Role::gain) {
-      kernels::fill(stream_, parameter.count, 1.0f, values);
-    } else if (parameter.role != model::Role::bias) {
-      kernels::fill_normal(stream_, parameter.count, static_cast<std::uint64_t>(config_.train.seed),
-                           Purpose::weights, index, 0,
-                           model::initial_deviation(parameter, config_.model), values);
-    }
-    ++index;
-  }
-  kernels::convert(stream_, sharding_.padded_size(), full, weights_);
-  if constexpr (keeps_master<T>) std::copy_n(full + owned_.begin, owned_.size(), master_);
-  kernels::fill(stream_, owned_.size(), 0.0f, first_moment_);
-  kernels::fill(stream_, owned_.size(), 0.0f, second_moment_);
 }
 
 template <class T>
 void TypedTrainer<T>::accumulate_gradients() {
-  const auto global_batch = static_cast<std::uint64_t>(config_.train.global_batch);
-  const std::size_t per_virtual_rank =
-      micro_batches_ * static_cast<std::size_t>(config_.train.micro_batch);
-  for (std::size_t v = gradients_.mine().begin; v < gradients_.mine().end; ++v) {
-    float* gradient = nullptr;
-    {
-      const Scope scope(profile_, Region::zero);
-      gradient = gradients_.next();
+  const parallel::Dealing& dealing = part_.dealing();
+  for (std::size_t turn = 0; turn < dealing.turns(); ++turn) {
+    part_.begin_turn(turn);
+    if (const auto virtual_rank = dealing.virtual_rank(rank(), turn)) {
+      train_virtual_rank(*virtual_rank);
+    } else if (dealing.in_rounds) {
+      follow_virtual_rank();
     }
-    for (std::size_t i = 0; i < micro_batches_; ++i) {
-      {
-        const Scope scope(profile_, Region::data);
-        batches_.load(static_cast<std::uint64_t>(step_) * global_batch + v * per_virtual_rank +
-                      i * static_cast<std::size_t>(config_.train.micro_batch));
-      }
-      losses_[v * micro_batches_ + i] =
-          model_.train_batch(weights_, batches_.tokens(), batches_.targets(), gradient);
-    }
-    model_.close_gradient(gradient);
-    const Scope scope(profile_, Region::reduce);
-    gradients_.finish_one();
   }
-  const Scope scope(profile_, Region::reduce);
-  gradients_.reduce_scatter(communicator_);
-  if (!sharded()) gradients_.all_gather(communicator_);
+  part_.reduce_gradients();
+}
+
+template <class T>
+void TypedTrainer<T>::train_virtual_rank(std::size_t v) {
+  const auto micro_batch = static_cast<std::size_t>(config_.train.micro_batch);
+  const auto first = static_cast<std::uint64_t>(step_ * config_.train.global_batch);
+  for (std::size_t i = v * micro_batches_; i < (v + 1) * micro_batches_; ++i) {
+    {
+      const Scope scope(profile_, Region::data);
+      batches_.load(first + i * micro_batch);
+    }
+    if (i + 1 == (v + 1) * micro_batches_) part_.begin_last_pass();
+    losses_[i] = model_.train_batch(part_, batches_.tokens(), batches_.targets());
+  }
+  model_.close_gradient(part_.gradient(0));
+  part_.complete(0);
+}
+
+// Other ranks train a virtual rank and this one has none: it gives them its shards.
+template <class T>
+void TypedTrainer<T>::follow_virtual_rank() {
+  for (std::size_t i = 0; i < micro_batches_; ++i) {
+    if (i + 1 == micro_batches_) part_.begin_last_pass();
+    model_.follow_batch(part_, model::Mode::training);
+  }
+  part_.complete(0);
 }
 
 // Sums values that ranks hold here and there, in order of their index. Afterwards every rank has
@@ -181,6 +126,7 @@ template <class T>
 double TypedTrainer<T>::gather_sum(std::vector<double>& values,
                                    const std::vector<std::size_t>& owner) {
   if (ranks() > 1) {
+    const Scope scope(profile_, Region::wait);
     const std::span<double> all(gathered_.data(), ranks() * values.size());
     communicator_.all_gather<double>(values, all);
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = all[owner[i] * values.size() + i];
@@ -190,45 +136,20 @@ double TypedTrainer<T>::gather_sum(std::vector<double>& values,
   return total;
 }
 
-// The 2-norm of the summed gradient. Padding is zero.
+// The 2-norm of the summed gradient.
 template <class T>
 double TypedTrainer<T>::gradient_norm() {
-  const Scope scope(profile_, Region::optimizer);
-  const parallel::Extent mine =
-      sharded() ? sharding_.of(rank()) : parallel::Extent{0, sharding_.padded_size()};
-  const std::size_t first = mine.begin / kernels::kSumBlock;
-  kernels::block_sums_of_squares(stream_, mine.size(), gradients_.result() + mine.begin,
-                                 square_sums_.data() + first);
-  if (sharded()) {
-    const std::span<double> all(square_sums_);
-    communicator_.all_gather<double>(all.subspan(first, mine.size() / kernels::kSumBlock), all);
-  }
   double total = 0.0;
-  for (const double sum : square_sums_) total += sum;
+  for (const double sum : part_.sums_of_squares()) total += sum;
   return std::sqrt(total);
 }
 
 template <class T>
 void TypedTrainer<T>::refuse_non_finite(double loss, double norm) {
   if (std::isfinite(loss) && std::isfinite(norm)) return;
-  const auto& parameters = model_.table().parameters();
-  const auto first_bad = [&](const auto* values, std::size_t begin, std::size_t end) {
-    std::size_t index = 0;
-    for (; index < parameters.size(); ++index) {
-      const std::size_t from = std::max(parameters[index].offset, begin);
-      const std::size_t to = std::min(parameters[index].offset + parameters[index].count, end);
-      for (std::size_t i = from; i < to; ++i) {
-        if (!std::isfinite(static_cast<float>(values[i]))) return index;
-      }
-    }
-    return index;
-  };
-  const parallel::Extent mine =
-      sharded() ? sharding_.of(rank()) : parallel::Extent{0, sharding_.padded_size()};
-  const std::size_t weight = first_bad(weights_, 0, sharding_.padded_size());
-  std::size_t gradient = first_bad(gradients_.result(), mine.begin, mine.end);
-  gradient = static_cast<std::size_t>(
-      -communicator_.maximum(-static_cast<std::int64_t>(gradient)));  // first of any rank
+  const auto& parameters = table().parameters();
+  const std::size_t weight = part_.first_bad_weight();
+  const std::size_t gradient = part_.first_bad_gradient();
   const std::string tensor = weight < parameters.size() ? "weight " + parameters[weight].name
                              : gradient < parameters.size()
                                  ? "gradient of " + parameters[gradient].name
@@ -252,28 +173,23 @@ StepResult TypedTrainer<T>::step() {
       optim::schedule_factor(config_.schedule, (step_ + 1) * config_.tokens_per_step(),
                              config_.tokens());
   ++step_;
-  {
-    const Scope scope(profile_, Region::optimizer);
-    optim::adamw_step(stream_, config_.optimizer, segments_, owned_.begin, step_, learning_rate,
-                      optim::clip_factor(norm, config_.optimizer.clip_norm) / tokens,
-                      gradients_.result(), master_, first_moment_, second_moment_, weights_);
-  }
-  if (sharded()) {
-    const Scope scope(profile_, Region::reduce);
-    const parallel::Extent shard = sharding_.of(rank());
-    communicator_.all_gather<T>({weights_ + shard.begin, shard.size()},
-                                {weights_, sharding_.padded_size()});
-  }
+  part_.update(step_, learning_rate,
+               optim::clip_factor(norm, config_.optimizer.clip_norm) / tokens);
   return {step_, loss, learning_rate, norm};
 }
 
 template <class T>
 double TypedTrainer<T>::evaluate() {
-  const parallel::Extent mine = parallel::share(batches_.validation_count(), ranks(), rank());
-  for (std::size_t batch = mine.begin; batch < mine.end; ++batch) {
-    batches_.load_validation(batch);
-    validation_losses_[batch] =
-        model_.evaluate_batch(weights_, batches_.tokens(), batches_.targets());
+  const std::size_t count = batches_.validation_count();
+  const parallel::Extent mine = parallel::share(count, ranks(), rank());
+  for (std::size_t i = 0; i < parallel::share(count, ranks(), 0).size(); ++i) {
+    if (i >= mine.size()) {
+      model_.follow_batch(part_, model::Mode::evaluation);
+      continue;
+    }
+    batches_.load_validation(mine.begin + i);
+    validation_losses_[mine.begin + i] =
+        model_.evaluate_batch(part_, batches_.tokens(), batches_.targets());
   }
   return gather_sum(validation_losses_, validation_owner_) /
          static_cast<double>(batches_.validation_tokens());
@@ -282,10 +198,10 @@ double TypedTrainer<T>::evaluate() {
 template <class T>
 double TypedTrainer<T>::time_forward() {
   batches_.load(0);
-  model_.evaluate_batch(weights_, batches_.tokens(),
+  model_.evaluate_batch(part_, batches_.tokens(),
                         batches_.targets());  // warms up caches and pages
   const auto begin = std::chrono::steady_clock::now();
-  model_.evaluate_batch(weights_, batches_.tokens(), batches_.targets());
+  model_.evaluate_batch(part_, batches_.tokens(), batches_.targets());
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   profile_.reset();
@@ -295,17 +211,7 @@ double TypedTrainer<T>::time_forward() {
 template <class T>
 void TypedTrainer<T>::restore(std::int64_t step) {
   step_ = step;
-  weights_from_master();
-}
-
-template <class T>
-void TypedTrainer<T>::weights_from_master() {
-  if constexpr (keeps_master<T>)
-    kernels::convert(stream_, owned_.size(), master_, weights_ + owned_.begin);
-  if (!sharded()) return;
-  const parallel::Extent shard = sharding_.of(rank());
-  communicator_.all_gather<T>({weights_ + shard.begin, shard.size()},
-                              {weights_, sharding_.padded_size()});
+  part_.weights_from_master();
 }
 
 }  // namespace

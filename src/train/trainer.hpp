@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "comm/communicator.hpp"
 #include "config/run_config.hpp"
@@ -26,7 +27,7 @@ struct StepResult {
   double gradient_norm;  // of the mean gradient, before clipping
 };
 
-/// What a checkpoint holds beside scalars: fp32 slices of the flat buffer that this rank owns.
+/// What a checkpoint holds beside scalars: an fp32 slice of the flat buffer that this rank owns.
 struct OwnedState {
   parallel::Extent elements;
   float* parameters;
@@ -53,7 +54,7 @@ class Trainer {
   virtual double time_forward() = 0;
 
   virtual const model::ParameterTable& table() const = 0;
-  virtual OwnedState owned_state() = 0;
+  virtual std::vector<OwnedState> owned_state() = 0;
 
   /// After owned_state() was overwritten with the state of step `step`: makes it current.
   /// Collective.

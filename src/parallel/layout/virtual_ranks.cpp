@@ -36,7 +36,4 @@ std::size_t buffers_needed(const Extent& extent) {
   return most;
 }
 
-Sharding::Sharding(std::size_t size, std::size_t ranks, std::size_t block)
-    : ranks(ranks), shard((size + block * ranks - 1) / (block * ranks) * block) {}
-
 }  // namespace isoflop::parallel

@@ -34,15 +34,4 @@ std::vector<Extent> subtrees(const Extent& extent);
 /// Buffers that adding up `extent` one virtual rank after the other needs at a time.
 std::size_t buffers_needed(const Extent& extent);
 
-/// How a flat buffer is dealt to ranks: equal shards of whole blocks of `block` elements, the last
-/// ones perhaps past the end.
-struct Sharding {
-  std::size_t ranks;
-  std::size_t shard;  // elements a rank; ranks * shard >= size
-
-  Sharding(std::size_t size, std::size_t ranks, std::size_t block);
-  Extent of(std::size_t rank) const { return {rank * shard, (rank + 1) * shard}; }
-  std::size_t padded_size() const { return ranks * shard; }
-};
-
 }  // namespace isoflop::parallel

@@ -1,6 +1,7 @@
 #include "parallel/zero/gradient_sum.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.hpp"
 #include "kernels/api/optimizer.hpp"
@@ -8,63 +9,140 @@
 namespace isoflop::parallel {
 namespace {
 
-// Elements exchanged at a time: 4 MiB messages reach the transport's full rate, and the slots stay
-// small.
-constexpr std::size_t kBucket = std::size_t{1} << 20;
+using profile::Region;
+using profile::Scope;
 
-std::size_t slots_needed(std::size_t virtual_ranks, std::size_t ranks, std::size_t rank) {
-  std::size_t slots = 0;
-  for (std::size_t peer = 0; peer < ranks; ++peer) {
-    if (peer != rank) slots += subtrees(share(virtual_ranks, ranks, peer)).size();
+// Nodes that other ranks bring to the fullest meeting.
+std::size_t slots_needed(const GradientPlan& plan) {
+  std::size_t most = 0;
+  for (std::size_t turn = 0; turn < plan.dealing.turns(); ++turn) {
+    std::size_t slots = 0;
+    for (std::size_t peer = 0; peer < plan.dealing.ranks; ++peer)
+      if (peer != plan.rank) slots += plan.dealing.brings(peer, turn).size();
+    most = std::max(most, slots);
   }
-  return slots;
+  return most;
+}
+
+std::size_t accumulators_needed(const Dealing& dealing) {
+  std::size_t most = 0;
+  for (std::size_t turn = 0; turn <= dealing.turns(); ++turn)
+    most = std::max(most, dealing.waiting(turn).size());
+  return most;
 }
 
 std::span<std::byte> bytes_of(float* values, std::size_t count) {
   return std::as_writable_bytes(std::span<float>(values, count));
 }
 
+// Blocks take turns in two buffers, one being filled while the other is sent; the first and the
+// last part (embeddings, head) have their own.
+std::vector<float*> lay_out_parts(device::Arena& arena, const GradientPlan& plan) {
+  const PartSharding& s = plan.sharding;
+  const std::size_t last = s.parts() - 1;
+  std::vector<float*> parts(s.parts());
+  std::size_t largest = 0;
+  for (std::size_t part = 0; part <= last; ++part) {
+    const bool alone = plan.keeps_parts || part == 0 || part == last;
+    if (alone) parts[part] = arena.take<float>(s.padded(part));
+    if (!alone) largest = std::max(largest, s.padded(part));
+  }
+  if (plan.keeps_parts) return parts;
+  float* pair[2] = {arena.take<float>(largest), arena.take<float>(last > 2 ? largest : 0)};
+  for (std::size_t part = 1; part < last; ++part) parts[part] = pair[(part - 1) % 2];
+  return parts;
+}
+
 }  // namespace
 
-std::size_t GradientSum::memory_bytes(const Sharding& sharding, std::size_t virtual_ranks,
-                                      std::size_t rank) {
-  const Extent mine = share(virtual_ranks, sharding.ranks, rank);
-  const std::size_t buffers = buffers_needed(mine) * sharding.padded_size();
-  const std::size_t slots =
-      slots_needed(virtual_ranks, sharding.ranks, rank) * std::min(kBucket, sharding.shard);
-  return (buffers + slots) * sizeof(float);
-}
-
-GradientSum::GradientSum(device::Stream& stream, const Sharding& sharding,
-                         std::size_t virtual_ranks, std::size_t rank)
-    : stream_(stream),
-      sharding_(sharding),
-      rank_(rank),
-      mine_(share(virtual_ranks, sharding.ranks, rank)),
-      arena_(memory_bytes(sharding, virtual_ranks, rank)) {
-  for (std::size_t peer = 0; peer < sharding.ranks; ++peer) {
-    subtrees_of_rank_.push_back(subtrees(share(virtual_ranks, sharding.ranks, peer)));
+GradientSum::Buffers GradientSum::lay_out(device::Arena& arena, const GradientPlan& plan) {
+  Buffers buffers;
+  const PartSharding& s = plan.sharding;
+  if (plan.dealing.in_rounds) {
+    buffers.parts = lay_out_parts(arena, plan);
+    for (std::size_t i = 0; i < accumulators_needed(plan.dealing); ++i)
+      buffers.accumulators.push_back(arena.take<float>(s.local_size()));
+  } else {
+    const Extent mine = share(plan.dealing.virtual_ranks, plan.dealing.ranks, plan.rank);
+    for (std::size_t i = 0; i < buffers_needed(mine); ++i)
+      buffers.full.push_back(arena.take<float>(s.padded_size()));
   }
-  for (std::size_t i = 0; i < buffers_needed(mine_); ++i)
-    buffers_.push_back(arena_.take<float>(sharding.padded_size()));
-  for (std::size_t i = 0; i < slots_needed(virtual_ranks, sharding.ranks, rank); ++i) {
-    bucket_slots_.push_back(arena_.take<float>(std::min(kBucket, sharding.shard)));
+  for (std::size_t i = 0; i < slots_needed(plan); ++i)
+    buffers.slots.push_back(arena.take<float>(std::min(plan.bucket, s.largest_shard())));
+  return buffers;
+}
+
+std::size_t GradientSum::memory_bytes(const GradientPlan& plan) {
+  device::Arena counting;
+  lay_out(counting, plan);
+  return counting.used();
+}
+
+GradientSum::GradientSum(GradientPlan plan, comm::Communicator& communicator,
+                         profile::Profile& profile)
+    : plan_(std::move(plan)),
+      communicator_(communicator),
+      profile_(profile),
+      arena_(memory_bytes(plan_)),
+      buffers_(lay_out(arena_, plan_)),
+      touched_(plan_.sharding.parts()) {}
+
+void GradientSum::begin(std::size_t turn) {
+  turn_ = turn;
+  touched_.assign(touched_.size(), false);
+}
+
+// Where this rank's node number `index` of the meeting lies.
+float* GradientSum::own(std::size_t index, std::size_t part) const {
+  return plan_.dealing.in_rounds ? buffers_.parts[part]
+                                 : buffers_.full[index] + plan_.sharding.padded_begin(part);
+}
+
+float* GradientSum::accumulator(std::size_t index, std::size_t part) const {
+  const PartSharding& s = plan_.sharding;
+  return plan_.dealing.in_rounds
+             ? buffers_.accumulators[index] + s.local_begin(part)
+             : buffers_.full[index] + s.padded_begin(part) + plan_.rank * s.shard(part);
+}
+
+float* GradientSum::gradient(std::size_t part) {
+  const auto virtual_rank = plan_.dealing.virtual_rank(plan_.rank, turn_);
+  ISOFLOP_EXPECT(virtual_rank.has_value());
+  // In runs the nodes of the virtual ranks before wait in the buffers before.
+  const std::size_t before = plan_.dealing.in_rounds ? 0 : turn_;
+  float* values = own(subtrees({*virtual_rank - before, *virtual_rank}).size(), part);
+  if (touched_[part]) return values;
+  touched_[part] = true;
+  const auto lent = [&](const Meeting& meeting) {
+    return plan_.dealing.in_rounds && buffers_.parts[meeting.part] == values;
+  };
+  while (std::any_of(meetings_.begin(), meetings_.end(), lent)) finish_bucket();
+  const Scope scope(profile_, Region::zero);
+  kernels::fill(stream_, plan_.sharding.padded(part), 0.0f, values);
+  return values;
+}
+
+void GradientSum::complete(std::size_t part) {
+  const Dealing& dealing = plan_.dealing;
+  if (!dealing.in_rounds) {
+    add_up_inside(part);
+    if (turn_ != dealing.last_turn(plan_.rank)) return;
   }
-  pending_.reserve(virtual_ranks);
-  arrivals_.reserve(virtual_ranks);
-  across_.reserve(virtual_ranks);
+  meetings_.push_back({part, dealing.in_rounds ? turn_ : 0});
+  if (meetings_.size() == 1) start_bucket();
 }
 
-float* GradientSum::next() {
-  ISOFLOP_EXPECT(pending_.size() < buffers_.size());
-  const std::size_t index = pending_.empty() ? mine_.begin : pending_.back().extent.end;
-  float* buffer = buffers_[pending_.size()];
-  kernels::fill(stream_, sharding_.padded_size(), 0.0f, buffer);
-  pending_.push_back({{index, index + 1}, buffer});
-  return buffer;
+// Runs: the new virtual rank and the nodes of this rank that wait for it.
+void GradientSum::add_up_inside(std::size_t part) {
+  const Scope scope(profile_, Region::reduce);
+  const Extent mine = share(plan_.dealing.virtual_ranks, plan_.dealing.ranks, plan_.rank);
+  const std::size_t now = mine.begin + turn_;
+  across_.clear();
+  for (const Extent& node : subtrees({mine.begin, now}))
+    across_.push_back({node, own(across_.size(), part)});
+  across_.push_back({{now, now + 1}, own(across_.size(), part)});
+  add_siblings(across_, plan_.sharding.padded(part));
 }
-
-void GradientSum::finish_one() { add_siblings(pending_, sharding_.padded_size()); }
 
 // Adds the last node to its left sibling, the sum to its own, and so on.
 void GradientSum::add_siblings(std::vector<Node>& nodes, std::size_t count) {
@@ -76,54 +154,93 @@ void GradientSum::add_siblings(std::vector<Node>& nodes, std::size_t count) {
   }
 }
 
-void GradientSum::reduce_scatter(comm::Communicator& communicator) {
-  if (sharding_.ranks > 1) {
-    for (std::size_t begin = 0; begin < sharding_.shard; begin += kBucket) {
-      reduce_bucket(communicator, begin, std::min(kBucket, sharding_.shard - begin));
-    }
-  }
-  pending_.clear();
+std::size_t GradientSum::bucket() const {
+  return std::min(plan_.bucket, plan_.sharding.shard(meetings_.front().part) - offset_);
 }
 
-// Every rank sends its subtree sums of elements [begin, begin + count) of each shard to the shard's
-// owner, who adds them in tree order.
-void GradientSum::reduce_bucket(comm::Communicator& communicator, std::size_t begin,
-                                std::size_t count) {
+// Every rank sends the nodes it brings, elements [offset, offset + bucket) of each shard, to the
+// shard's owner.
+void GradientSum::start_bucket() {
+  const auto [part, turn] = meetings_.front();
+  const std::size_t shard = plan_.sharding.shard(part), count = bucket();
   sends_.clear();
   receives_.clear();
-  across_.clear();
+  nodes_.clear();
+  for (const Extent& node : plan_.dealing.waiting(turn))
+    nodes_.push_back({node, accumulator(nodes_.size(), part) + offset_});
   std::size_t slot = 0;
-  float* const destination = buffers_[0] + sharding_.of(rank_).begin + begin;
-  arrivals_.clear();
-  for (std::size_t peer = 0; peer < sharding_.ranks; ++peer) {
-    if (peer == rank_) {
-      for (const Node& node : pending_)
-        arrivals_.push_back({node.extent, node.values + sharding_.of(rank_).begin + begin});
-      continue;
+  for (std::size_t peer = 0; peer < plan_.dealing.ranks; ++peer) {
+    std::size_t index = 0;
+    for (const Extent& node : plan_.dealing.brings(peer, turn)) {
+      if (peer == plan_.rank) {
+        nodes_.push_back({node, own(index++, part) + peer * shard + offset_});
+      } else {
+        nodes_.push_back({node, buffers_.slots[slot++]});
+        receives_.push_back({static_cast<int>(peer), bytes_of(nodes_.back().values, count)});
+      }
     }
-    for (const Extent& extent : subtrees_of_rank_[peer]) {
-      float* values = bucket_slots_[slot++];
-      receives_.push_back({static_cast<int>(peer), bytes_of(values, count)});
-      arrivals_.push_back({extent, values});
-    }
-    for (const Node& node : pending_) {
-      sends_.push_back({static_cast<int>(peer),
-                        bytes_of(node.values + sharding_.of(peer).begin + begin, count)});
+    if (peer == plan_.rank) continue;
+    index = 0;
+    while (index < plan_.dealing.brings(plan_.rank, turn).size()) {
+      float* values = own(index++, part) + peer * shard + offset_;
+      sends_.push_back({static_cast<int>(peer), bytes_of(values, count)});
     }
   }
-  communicator.exchange(sends_, receives_);
-  for (const Node& node : arrivals_) {
+  request_ = communicator_.start_exchange(sends_, receives_);
+}
+
+void GradientSum::finish_bucket() {
+  {
+    const Scope scope(profile_, Region::wait);
+    request_.wait();
+  }
+  const Scope scope(profile_, Region::reduce);
+  combine_bucket();
+  offset_ += bucket();
+  if (offset_ == plan_.sharding.shard(meetings_.front().part)) {
+    meetings_.pop_front();
+    offset_ = 0;
+  }
+  if (!meetings_.empty()) start_bucket();
+}
+
+// Adds what was brought to what waits, in the order of the tree, and keeps what still waits.
+void GradientSum::combine_bucket() {
+  const std::size_t part = meetings_.front().part, count = bucket();
+  across_.clear();
+  for (const Node& node : nodes_) {
     across_.push_back(node);
     add_siblings(across_, count);
   }
-  ISOFLOP_EXPECT(across_.size() == 1);
-  if (across_[0].values != destination) std::copy_n(across_[0].values, count, destination);
+  for (std::size_t i = 0; i < across_.size(); ++i) {
+    float* place = accumulator(i, part) + offset_;
+    if (across_[i].values != place) std::copy_n(across_[i].values, count, place);
+  }
 }
 
-void GradientSum::all_gather(comm::Communicator& communicator) {
-  const Extent shard = sharding_.of(rank_);
-  communicator.all_gather<float>({buffers_[0] + shard.begin, shard.size()},
-                                 {buffers_[0], sharding_.padded_size()});
+void GradientSum::advance() {
+  if (!meetings_.empty() && request_.done()) finish_bucket();
+}
+
+void GradientSum::finish() {
+  while (!meetings_.empty()) finish_bucket();
+}
+
+float* GradientSum::shard(std::size_t part) { return accumulator(0, part); }
+
+float* GradientSum::full(std::size_t part) {
+  return buffers_.full[0] + plan_.sharding.padded_begin(part);
+}
+
+void GradientSum::all_gather() {
+  if (plan_.dealing.ranks == 1) return;
+  const Scope scope(profile_, Region::wait);
+  std::vector<comm::Request> requests;
+  for (std::size_t part = 0; part < plan_.sharding.parts(); ++part) {
+    requests.push_back(communicator_.start_all_gather<float>(
+        {shard(part), plan_.sharding.shard(part)}, {full(part), plan_.sharding.padded(part)}));
+  }
+  for (comm::Request& request : requests) request.wait();
 }
 
 }  // namespace isoflop::parallel

@@ -126,7 +126,7 @@ class Cut {
       } else {
         loss += stage.backward_input(weights(stage), i, i % put_off_, whole_.batch(i),
                                      d_stream.data(), gradient(stage));
-        stage.backward_weight(i, i % put_off_, kBatch, gradient(stage));
+        stage.backward_weight(weights(stage), i, i % put_off_, kBatch, gradient(stage));
       }
     }
     return loss;

@@ -57,13 +57,5 @@ TEST(VirtualRanks, BuffersAreLogarithmic) {
   EXPECT_EQ(buffers_needed({0, 64}), 7u);
 }
 
-TEST(VirtualRanks, ShardsAreWholeBlocks) {
-  const Sharding sharding(10'000, 3, 4096);
-  EXPECT_EQ(sharding.shard, 4096u);
-  EXPECT_EQ(sharding.padded_size(), 3 * 4096u);
-  EXPECT_EQ(sharding.of(2), (Extent{8192, 12288}));
-  EXPECT_EQ(Sharding(4096, 1, 4096).padded_size(), 4096u);
-}
-
 }  // namespace
 }  // namespace isoflop::parallel

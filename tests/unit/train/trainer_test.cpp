@@ -64,10 +64,13 @@ TEST(Trainer, TwoTrainersOfOneConfigurationAgreeToTheBit) {
 TEST(Trainer, DivergenceNamesStepAndTensor) {
   SmallRun run(
       {"optimizer.learning_rate=1e3", "optimizer.clip_norm=0.0", "optimizer.epsilon=1e-30"});
-  OwnedState state = run.trainer->owned_state();
+  const std::vector<OwnedState> state = run.trainer->owned_state();
   run.trainer->step();
   const model::Parameter& up = run.trainer->table().parameters()[5];
-  state.parameters[up.offset] = std::numeric_limits<float>::quiet_NaN();
+  const OwnedState& part = state[1];  // the first block
+  ASSERT_LE(part.elements.begin, up.offset);
+  ASSERT_LT(up.offset, part.elements.end);
+  part.parameters[up.offset - part.elements.begin] = std::numeric_limits<float>::quiet_NaN();
   try {
     run.trainer->step();
     FAIL() << "a NaN weight went unnoticed";

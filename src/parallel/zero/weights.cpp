@@ -1,0 +1,109 @@
+#include "parallel/zero/weights.hpp"
+
+#include <algorithm>
+
+#include "core/bf16.hpp"
+
+namespace isoflop::parallel {
+
+// A rank alone has all shards: nothing is gathered, whatever is asked for.
+template <class T>
+typename Weights<T>::Buffers Weights<T>::lay_out(device::Arena& arena, const PartSharding& sharding,
+                                                 Keep keep) {
+  Buffers buffers;
+  const bool whole = keep != Keep::shards || sharding.ranks() == 1;
+  buffers.all = arena.take<T>(whole ? sharding.padded_size() : sharding.local_size());
+  const std::size_t last = sharding.parts() - 1;
+  std::size_t largest = 0;
+  for (std::size_t part = 0; part <= last; ++part) {
+    if (whole) {
+      buffers.parts.push_back(buffers.all + sharding.padded_begin(part));
+    } else if (part == 0 || part == last) {
+      buffers.parts.push_back(arena.take<T>(sharding.padded(part)));
+    } else {
+      buffers.parts.push_back(nullptr);
+      largest = std::max(largest, sharding.padded(part));
+    }
+  }
+  buffers.slots = {arena.take<T>(largest), arena.take<T>(last > 2 ? largest : 0)};
+  return buffers;
+}
+
+template <class T>
+std::size_t Weights<T>::memory_bytes(const PartSharding& sharding, Keep keep) {
+  device::Arena counting;
+  lay_out(counting, sharding, keep);
+  return counting.used();
+}
+
+template <class T>
+Weights<T>::Weights(const PartSharding& sharding, std::size_t rank, Keep keep,
+                    comm::Communicator& communicator, profile::Profile& profile)
+    : sharding_(sharding),
+      rank_(rank),
+      keep_(keep),
+      communicator_(communicator),
+      profile_(profile),
+      arena_(memory_bytes(sharding, keep)),
+      buffers_(lay_out(arena_, sharding, keep)),
+      present_(sharding.parts(), false),
+      requests_(sharding.parts()) {}
+
+template <class T>
+T* Weights<T>::own(std::size_t part) {
+  if (keep_ == Keep::replicas) return buffers_.parts[part];
+  if (keep_ == Keep::shards && sharding_.ranks() > 1)
+    return buffers_.all + sharding_.local_begin(part);
+  return buffers_.parts[part] + rank_ * sharding_.shard(part);
+}
+
+template <class T>
+void Weights<T>::updated(std::size_t part) {
+  present_[part] = false;
+  if (keep_ == Keep::gathered && sharding_.ranks() > 1) start(part);
+}
+
+// Gathers a part into its place.
+template <class T>
+void Weights<T>::start(std::size_t part) {
+  if (in_slot(part)) {  // whoever was there is gone
+    for (std::size_t other = 1; other + 1 < sharding_.parts(); ++other)
+      if (slot_of(other) == slot_of(part)) present_[other] = false;
+  }
+  present_[part] = true;
+  T* place = in_slot(part) ? buffers_.slots[slot_of(part)] : buffers_.parts[part];
+  requests_[part] = communicator_.start_all_gather<T>({own(part), sharding_.shard(part)},
+                                                      {place, sharding_.padded(part)});
+}
+
+template <class T>
+bool Weights<T>::ready(std::size_t part) {
+  if (keep_ == Keep::replicas || sharding_.ranks() == 1) return true;
+  if (!present_[part]) start(part);
+  return requests_[part].done();
+}
+
+template <class T>
+const T* Weights<T>::full(std::size_t part) {
+  if (!ready(part)) {
+    const profile::Scope scope(profile_, profile::Region::wait);
+    requests_[part].wait();
+  }
+  return in_slot(part) ? buffers_.slots[slot_of(part)] : buffers_.parts[part];
+}
+
+template <class T>
+void Weights<T>::prefetch_after(std::size_t part, Direction direction) {
+  const bool ends = direction == Direction::forward ? part + 1 == sharding_.parts() : part == 0;
+  if (keep_ == Keep::shards && !ends) ready(direction == Direction::forward ? part + 1 : part - 1);
+}
+
+template <class T>
+void Weights<T>::advance() {
+  for (comm::Request& request : requests_) request.done();
+}
+
+template class Weights<float>;
+template class Weights<bf16>;
+
+}  // namespace isoflop::parallel

@@ -1,0 +1,228 @@
+#include "train/part.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/api/optimizer.hpp"
+
+namespace isoflop::train {
+namespace {
+
+using profile::Region;
+using profile::Scope;
+
+template <class T>
+std::size_t state_bytes(const std::vector<Owned>& owned) {
+  device::Arena counting;
+  for (int i = 0; i < (keeps_master<T> ? 3 : 2); ++i) counting.take<float>(owned_room(owned));
+  return counting.used();
+}
+
+}  // namespace
+
+template <class T>
+PartMemory ModelPart<T>::memory(const config::RunConfig& config, const model::ParameterTable& table,
+                                std::size_t replicas, std::size_t replica) {
+  const parallel::GradientPlan plan = plan_gradients(config, table, replicas, replica);
+  return {
+      .weights = parallel::Weights<T>::memory_bytes(plan.sharding, kept_weights(config)),
+      .optimizer = state_bytes<T>(owned_parts(config, table, plan.sharding, replica)),
+      .gradients = parallel::GradientSum::memory_bytes(plan),
+  };
+}
+
+template <class T>
+ModelPart<T>::ModelPart(const config::RunConfig& config, const model::ParameterTable& table,
+                        comm::Communicator& replicas, profile::Profile& profile)
+    : config_(config),
+      table_(table),
+      replicas_(replicas),
+      profile_(profile),
+      plan_(plan_gradients(config, table, static_cast<std::size_t>(replicas.size()),
+                           static_cast<std::size_t>(replicas.rank()))),
+      owned_(owned_parts(config, table, plan_.sharding, plan_.rank)),
+      gradients_(plan_, replicas, profile),
+      weights_(plan_.sharding, plan_.rank, kept_weights(config), replicas, profile),
+      arena_(state_bytes<T>(owned_)),
+      first_moment_(arena_.take<float>(owned_room(owned_))),
+      second_moment_(arena_.take<float>(owned_room(owned_))),
+      shard_sums_(plan_.sharding.local_size() / kernels::kSumBlock),
+      all_sums_(shard_sums_.size() * plan_.sharding.ranks()),
+      sums_(all_sums_.size()) {
+  if constexpr (keeps_master<T>) master_ = arena_.take<float>(owned_room(owned_));
+  kernels::fill(stream_, owned_room(owned_), 0.0f, first_moment_);
+  kernels::fill(stream_, owned_room(owned_), 0.0f, second_moment_);
+  for (std::size_t part = 0; part < owned_.size(); ++part) initialise(part);
+  weights_from_master();
+}
+
+template <class T>
+float* ModelPart<T>::master(std::size_t part) {
+  if constexpr (keeps_master<T>) {
+    return master_ + owned_[part].begin;
+  } else {
+    return weights_.own(part);
+  }
+}
+
+// Every rank makes what it owns; the numbers know no ranks.
+template <class T>
+void ModelPart<T>::initialise(std::size_t part) {
+  const auto& [begin, end] = owned_[part].elements;
+  kernels::fill(stream_, owned_[part].room, 0.0f, master(part));
+  const auto& parameters = table_.parameters();
+  for (std::uint32_t index = 0; index < parameters.size(); ++index) {
+    const model::Parameter& parameter = parameters[index];
+    const std::size_t from = std::max(begin, parameter.offset);
+    const std::size_t to = std::min(end, parameter.offset + parameter.count);
+    if (from >= to) continue;
+    float* values = master(part) + (from - begin);
+    if (parameter.role == model::Role::gain) {
+      kernels::fill(stream_, to - from, 1.0f, values);
+    } else if (parameter.role != model::Role::bias) {
+      kernels::fill_normal(stream_, to - from, static_cast<std::uint64_t>(config_.train.seed),
+                           Purpose::weights, index, from - parameter.offset,
+                           model::initial_deviation(parameter, config_.model), values);
+    }
+  }
+}
+
+template <class T>
+void ModelPart<T>::weights_from_master() {
+  for (std::size_t part = 0; part < owned_.size(); ++part) {
+    if constexpr (keeps_master<T>)
+      kernels::convert(stream_, owned_[part].room, master(part), weights_.own(part));
+    weights_.updated(part);
+  }
+}
+
+// A rank that waits for weights must not keep others waiting for its gradients: those who wait for
+// them cannot come to the gather.
+template <class T>
+const T* ModelPart<T>::weights(std::size_t part, Pass pass) {
+  gradients_.advance();
+  if (!weights_.ready(part)) gradients_.finish();
+  const T* values = weights_.full(part);
+  weights_.prefetch_after(
+      part, pass == Pass::forward ? parallel::Direction::forward : parallel::Direction::backward);
+  return values;
+}
+
+template <class T>
+const T* ModelPart<T>::head_weights() {
+  return weights_.full(table_.head_part());
+}
+
+template <class T>
+float* ModelPart<T>::gradient(std::size_t part) {
+  weights_.advance();
+  gradients_.advance();
+  return gradients_.gradient(part);
+}
+
+template <class T>
+void ModelPart<T>::complete(std::size_t part) {
+  weights_.advance();
+  gradients_.advance();
+  if (last_pass_) gradients_.complete(part);
+}
+
+template <class T>
+void ModelPart<T>::begin_turn(std::size_t turn) {
+  last_pass_ = false;
+  gradients_.begin(turn);
+}
+
+template <class T>
+void ModelPart<T>::reduce_gradients() {
+  gradients_.finish();
+  if (config_.parallel.zero == 0) gradients_.all_gather();
+}
+
+template <class T>
+float* ModelPart<T>::summed_gradient(std::size_t part) {
+  return config_.parallel.zero == 0 ? gradients_.full(part) : gradients_.shard(part);
+}
+
+template <class T>
+const std::vector<double>& ModelPart<T>::sums_of_squares() {
+  const parallel::PartSharding& s = plan_.sharding;
+  for (std::size_t part = 0; part < s.parts(); ++part)
+    kernels::block_sums_of_squares(stream_, s.shard(part), gradients_.shard(part),
+                                   shard_sums_.data() + s.local_begin(part) / kernels::kSumBlock);
+  replicas_.all_gather<double>(shard_sums_, all_sums_);
+  auto next = sums_.begin();
+  for (std::size_t part = 0; part < s.parts(); ++part) {
+    for (std::size_t rank = 0; rank < s.ranks(); ++rank) {
+      const std::size_t from = rank * shard_sums_.size() + s.local_begin(part) / kernels::kSumBlock;
+      next = std::copy_n(all_sums_.begin() + static_cast<std::ptrdiff_t>(from),
+                         s.shard(part) / kernels::kSumBlock, next);
+    }
+  }
+  return sums_;
+}
+
+template <class T>
+template <class Value>
+std::size_t ModelPart<T>::first_bad(const Value* (ModelPart::*values)(std::size_t part)) {
+  const auto& parameters = table_.parameters();
+  for (std::size_t part = 0; part < owned_.size(); ++part) {
+    const auto& [begin, end] = owned_[part].elements;
+    const Value* own = (this->*values)(part);
+    const auto bad = std::find_if(own, own + (end - begin), [](Value value) {
+      return !std::isfinite(static_cast<float>(value));
+    });
+    const std::size_t at = begin + static_cast<std::size_t>(bad - own);
+    if (at == end) continue;
+    const auto behind = std::find_if(parameters.begin(), parameters.end(),
+                                     [&](const auto& tensor) { return tensor.offset > at; });
+    return first_of_any(static_cast<std::size_t>(behind - parameters.begin()) - 1);
+  }
+  return first_of_any(parameters.size());
+}
+
+template <class T>
+std::size_t ModelPart<T>::first_of_any(std::size_t tensor) {
+  return static_cast<std::size_t>(-replicas_.maximum(-static_cast<std::int64_t>(tensor)));
+}
+
+template <class T>
+std::size_t ModelPart<T>::first_bad_weight() {
+  return first_bad(&ModelPart::own_weights);
+}
+
+template <class T>
+std::size_t ModelPart<T>::first_bad_gradient() {
+  return first_bad(&ModelPart::own_gradient);
+}
+
+template <class T>
+void ModelPart<T>::update(std::int64_t step, double learning_rate, double scale) {
+  for (std::size_t part = 0; part < owned_.size(); ++part) {
+    const Owned& own = owned_[part];
+    {
+      const Scope scope(profile_, Region::optimizer);
+      optim::adamw_step(stream_, config_.optimizer, own.segments, own.elements.begin, step,
+                        learning_rate, scale, summed_gradient(part), master(part),
+                        first_moment_ + own.begin, second_moment_ + own.begin, weights_.own(part));
+    }
+    weights_.updated(part);
+    weights_.advance();
+  }
+}
+
+template <class T>
+std::vector<OwnedState> ModelPart<T>::owned_state() {
+  std::vector<OwnedState> state;
+  for (std::size_t part = 0; part < owned_.size(); ++part) {
+    const Owned& own = owned_[part];
+    state.push_back(
+        {own.elements, master(part), first_moment_ + own.begin, second_moment_ + own.begin});
+  }
+  return state;
+}
+
+template class ModelPart<float>;
+template class ModelPart<bf16>;
+
+}  // namespace isoflop::train

@@ -1,0 +1,108 @@
+// What one rank holds of the parameters: weights, the sum of their gradients and the optimizer's
+// state, whole or in shards (ZeRO), shared with the ranks that train the same parameters
+// (replicas).
+//
+// "Collective" is over the replicas.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "config/run_config.hpp"
+#include "device/arena.hpp"
+#include "device/stream.hpp"
+#include "model/transformer.hpp"
+#include "parallel/zero/gradient_sum.hpp"
+#include "parallel/zero/weights.hpp"
+#include "profile/profile.hpp"
+#include "train/sharding.hpp"
+#include "train/trainer.hpp"
+
+namespace isoflop::train {
+
+/// Bytes on one rank.
+struct PartMemory {
+  std::size_t weights;
+  std::size_t optimizer;
+  std::size_t gradients;
+};
+
+template <class T>
+class ModelPart final : public model::PartStore<T> {
+ public:
+  using Pass = typename model::PartStore<T>::Pass;
+
+  /// Weights from the seed. References must outlive the object. Collective.
+  ModelPart(const config::RunConfig& config, const model::ParameterTable& table,
+            comm::Communicator& replicas, profile::Profile& profile);
+
+  // What passes ask for. Collective with ZeRO 3: the same calls in the same order on all replicas.
+  const T* weights(std::size_t part, Pass pass) override;
+  const T* head_weights() override;
+  float* gradient(std::size_t part) override;
+  void complete(std::size_t part) override;
+
+  const parallel::Dealing& dealing() const { return plan_.dealing; }
+
+  /// The virtual rank of a turn begins, and the last backward pass of its micro-batches: what that
+  /// completes is complete. Replicas with nothing to do in a turn of ZeRO 2 and 3 call both, ask
+  /// for weights and complete parts in the order of those that have (Transformer::follow_batch).
+  void begin_turn(std::size_t turn);
+  void begin_last_pass() { last_pass_ = true; }
+
+  /// After all turns: adds the replicas' gradients; afterwards each has the sum of what it updates.
+  /// Collective.
+  void reduce_gradients();
+
+  /// Sums of squares of the summed gradient, per block of kernels::kSumBlock elements, in order;
+  /// blocks of padding are zero. Collective.
+  const std::vector<double>& sums_of_squares();
+
+  /// The first tensor of the table with a non-finite weight or gradient; the number of tensors if
+  /// there is none. Collective.
+  std::size_t first_bad_weight();
+  std::size_t first_bad_gradient();
+
+  /// One step of the optimizer; the gradient is multiplied by `scale` before. Collective.
+  void update(std::int64_t step, double learning_rate, double scale);
+
+  /// By part.
+  std::vector<OwnedState> owned_state();
+
+  /// After owned_state() was overwritten. Collective.
+  void weights_from_master();
+
+  static PartMemory memory(const config::RunConfig& config, const model::ParameterTable& table,
+                           std::size_t replicas, std::size_t replica);
+
+ private:
+  void initialise(std::size_t part);
+  float* master(std::size_t part);
+  float* summed_gradient(std::size_t part);
+  template <class Value>
+  std::size_t first_bad(const Value* (ModelPart::*values)(std::size_t part));
+  const T* own_weights(std::size_t part) { return weights_.own(part); }
+  const float* own_gradient(std::size_t part) { return summed_gradient(part); }
+  std::size_t first_of_any(std::size_t tensor);
+
+  const config::RunConfig& config_;
+  const model::ParameterTable& table_;
+  comm::Communicator& replicas_;
+  profile::Profile& profile_;
+  device::Stream stream_;
+  parallel::GradientPlan plan_;
+  std::vector<Owned> owned_;
+  parallel::GradientSum gradients_;
+  parallel::Weights<T> weights_;
+  device::Arena arena_;
+  float* first_moment_;      // [owned room]
+  float* second_moment_;     // [owned room]
+  float* master_ = nullptr;  // [owned room]; fp32 runs have it in weights_
+  bool last_pass_ = false;
+  std::vector<double> shard_sums_;  // [blocks of this rank's shards]
+  std::vector<double> all_sums_;    // [ranks, blocks of a rank's shards]
+  std::vector<double> sums_;        // the same by part
+};
+
+}  // namespace isoflop::train
