@@ -9,6 +9,7 @@
 #include "cli/files.hpp"
 #include "core/error.hpp"
 #include "experiment/result_points.hpp"
+#include "laws/critical_batch.hpp"
 #include "laws/csv.hpp"
 #include "laws/fit_json.hpp"
 #include "laws/law.hpp"
@@ -22,6 +23,7 @@ struct Options {
   std::string points;
   laws::FitOptions fit;
   std::vector<std::string> columns;
+  std::string critical_batch;
   std::string json;
   bool list_laws = false;
 };
@@ -32,6 +34,7 @@ laws::Points read_points(const Options& options, const laws::ColumnNames& column
   if (!text.starts_with(kHdf5)) {
     std::vector<laws::Variable> needed = laws::find_law(options.fit.law).columns();
     if (!options.fit.variable.empty()) needed.push_back(laws::variable_from(options.fit.variable));
+    if (!options.critical_batch.empty()) needed.push_back(laws::Variable::batch);
     return laws::parse_csv(text, options.points, columns, needed);
   }
   require(columns.empty(), "--column: {} is a results file, its columns have fixed names",
@@ -49,7 +52,11 @@ void run(const Options& options) {
           "fit: no file of points: isoflop fit POINTS.csv --law chinchilla");
   require(!options.fit.law.empty(), "fit: no law: add --law NAME (isoflop fit --list-laws)");
   const laws::ColumnNames columns = laws::parse_column_names(options.columns);
-  const laws::Fit fit = laws::fit(read_points(options, columns), options.fit);
+  laws::Points points = read_points(options, columns);
+  if (!options.critical_batch.empty())
+    points = laws::at_limiting_batch(std::move(points),
+                                     laws::parse_critical_batch(options.critical_batch));
+  const laws::Fit fit = laws::fit(points, options.fit);
   print_result(laws::describe(fit), laws::to_json(fit), options.json);
 }
 
@@ -82,6 +89,9 @@ void add_fit(CLI::App& app) {
   command->add_option(
       "--column", options->columns,
       "COLUMN=NAME where the file's name differs, for example params=\"Model Size\"");
+  command->add_option("--critical-batch", options->critical_batch,
+                      "B*,aB (Kaplan: 2.1e8,0.21): replace steps by Smin and flops by Cmin, with "
+                      "Bcrit = B*/L^(1/aB) and the columns batch [tokens a step] and loss");
   command->add_option("--json", options->json, "Write the fit to this file, - for stdout");
   command->add_flag("--list-laws", options->list_laws, "Print the laws and stop");
   command->callback([options] { run(*options); });

@@ -3,7 +3,7 @@
 //   class Mine final : public FormulaLaw<Mine, 3> {
 //    public:
 //     template <class T>                                     // T: double or a Jet of 3 parameters
-//     static T formula(const double* x, const T* theta) {    // the response on the law's scale
+//     static T compute(const double* x, const T* theta) {    // the response on the law's scale
 //       return theta[0] + log1p(exp(theta[1] - theta[2] * x[0]));
 //     }
 //
@@ -25,7 +25,7 @@ class FormulaLaw : public Law {
 
   double evaluate(const double* x, const double* theta, double* gradient,
                   double* hessian) const final {
-    if (gradient == nullptr) return Form::template formula<double>(x, theta);
+    if (gradient == nullptr) return Form::template compute<double>(x, theta);
     if (hessian == nullptr) return differentiate<false>(x, theta, gradient).value;
     const auto result = differentiate<true>(x, theta, gradient);
     std::size_t k = 0;
@@ -40,7 +40,7 @@ class FormulaLaw : public Law {
     using T = Jet<N, Second>;
     std::array<T, N> parameters;
     for (std::size_t i = 0; i < N; ++i) parameters[i] = T::parameter(i, theta[i]);
-    const T result = Form::template formula<T>(x, parameters.data());
+    const T result = Form::template compute<T>(x, parameters.data());
     for (std::size_t i = 0; i < N; ++i) gradient[i] = result.gradient[i];
     return result;
   }

@@ -114,4 +114,11 @@ double value_of(const Jet<N, Second>& x) {
   return x.value;
 }
 
+/// ln(exp(x) + exp(y)) without overflow, for doubles and jets.
+template <class T>
+T log_sum_exp(const T& x, const T& y) {
+  using std::exp, std::log1p;
+  return value_of(x) < value_of(y) ? y + log1p(exp(x - y)) : x + log1p(exp(y - x));
+}
+
 }  // namespace isoflop::laws

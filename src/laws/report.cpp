@@ -187,7 +187,7 @@ std::string describe_law(const Law& law) {
   for (const ParameterInfo& parameter : law.parameters)
     text += fmt::format("{}  {:<6} {:<48} {} in [{:g}, {:g}]\n", kIndent, parameter.name,
                         parameter.meaning, parameter.coordinate, parameter.lower, parameter.upper);
-  const std::size_t starts = law.starts(law.rows(law.example(), law.variables)).size();
+  const std::size_t starts = law.starts(law.rows(prepare(law.example()), law.variables)).size();
   text += fmt::format("{}{} starts; needs {} points with {} different values of what it reads\n",
                       kIndent, starts, law.minimum_points(), law.distinct_values);
   return text;

@@ -74,7 +74,7 @@ void expect_derivatives(const Law& law, const double* x, const Vector& theta) {
 }
 
 TEST_P(EveryLaw, DerivativesAgreeWithFiniteDifferences) {
-  const Samples rows = law().rows(law().example(), law().variables);
+  const Samples rows = law().rows(prepare(law().example()), law().variables);
   Vector theta = law().coordinates(example());
   for (const double shift : {0.0, 0.01}) {  // at the example and beside it
     for (std::size_t i = 0; i < law().size(); ++i) theta[i] *= 1 + shift;
