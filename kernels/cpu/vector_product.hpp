@@ -182,8 +182,8 @@ constexpr std::size_t expanded_stride(std::size_t depth) {
 }
 
 /// to [width][stride] = `Lanes::width` lines x as many positions of a, whose lines lie side by
-/// side; zeros beyond `lines` and the depth.
-template <class Lanes, class T>
+/// side. Unless `full`, zeros beyond `lines` and the depth.
+template <class Lanes, bool full, class T>
 ISOFLOP_INLINE void expand_transposed(const Operand<T>& a, std::size_t lines, std::size_t depth,
                                       float* to, std::size_t stride) {
   using Word = typename Lanes::Word;
@@ -191,11 +191,11 @@ ISOFLOP_INLINE void expand_transposed(const Operand<T>& a, std::size_t lines, st
 #pragma GCC unroll 16
   for (std::size_t i = 0; i < Lanes::width; ++i) {
     const T* from = a.data + i * a.stride;
-    if (i < depth && lines >= Lanes::width) {
+    if constexpr (full) {
       square[i] = as<Word>(widen<Lanes>(from));
     } else {
       float partial[Lanes::width] = {};
-      if (i < depth) expand<Lanes>(from, lines, lines, partial);
+      if (i < depth) expand<Lanes>(from, std::min<std::size_t>(lines, Lanes::width), 0, partial);
       square[i] = load<Word>(partial);
     }
   }
@@ -204,22 +204,37 @@ ISOFLOP_INLINE void expand_transposed(const Operand<T>& a, std::size_t lines, st
   for (int i = 0; i < Lanes::width; ++i) store(to + i * stride, square[i]);
 }
 
+/// The same for all rows and positions of a block, filled with zeros to whole tiles and steps.
+template <class Lanes, class T>
+void expand_block_transposed(const Operand<T>& a, std::size_t rows, std::size_t depth, float* to,
+                             std::size_t stride) {
+  const std::size_t padded_rows = round_up(rows, Lanes::rows);
+  const std::size_t padded_depth = round_up(depth, kDepthStep);
+  for (std::size_t position = 0; position < padded_depth; position += Lanes::width) {
+    const std::size_t positions = depth > position ? depth - position : 0;
+    for (std::size_t row = 0; row < padded_rows; row += Lanes::width) {
+      const std::size_t lines = rows > row ? rows - row : 0;
+      const Operand<T> from = a.from(row, position);
+      float* target = to + row * stride + position;
+      if (lines >= Lanes::width && positions >= Lanes::width) {
+        expand_transposed<Lanes, true>(from, lines, positions, target, stride);
+      } else {
+        expand_transposed<Lanes, false>(from, lines, positions, target, stride);
+      }
+    }
+  }
+}
+
 /// to [kRowBlock][stride] = rows x depth of a, filled with zeros to whole tiles and steps.
 template <class Lanes, class T>
 void expand_block(const Operand<T>& a, std::size_t rows, std::size_t depth, float* to,
                   std::size_t stride) {
-  const std::size_t padded_rows = round_up(rows, Lanes::rows);
-  const std::size_t padded_depth = round_up(depth, kDepthStep);
   if (a.along == Contiguous::line) {
-    for (std::size_t position = 0; position < padded_depth; position += Lanes::width) {
-      const std::size_t left = depth > position ? depth - position : 0;
-      for (std::size_t row = 0; row < padded_rows; row += Lanes::width) {
-        expand_transposed<Lanes>(a.from(row, position), rows > row ? rows - row : 0, left,
-                                 to + row * stride + position, stride);
-      }
-    }
+    expand_block_transposed<Lanes>(a, rows, depth, to, stride);
     return;
   }
+  const std::size_t padded_rows = round_up(rows, Lanes::rows);
+  const std::size_t padded_depth = round_up(depth, kDepthStep);
   for (std::size_t row = 0; row < rows; ++row) {
     expand<Lanes>(a.data + row * a.stride, depth, padded_depth, to + row * stride);
   }
