@@ -40,7 +40,7 @@ laws::Points read_points(const Options& options, const laws::ColumnNames& column
   require(columns.empty(), "--column: {} is a results file, its columns have fixed names",
           options.points);
   return experiment::points_of(record::read_results(options.points),
-                               laws::find_law(options.fit.law), options.points);
+                               laws::counts_embeddings(options.fit.law), options.points);
 }
 
 void run(const Options& options) {
@@ -69,7 +69,7 @@ void add_fit(CLI::App& app) {
       "points", options->points,
       "RESULTS.h5 of a sweep, or POINTS.csv with the columns that the law needs (most: params, "
       "tokens, loss [nats/token]); optional flops, weight, group, name");
-  command->add_option("--law", options->fit.law, "Law, see --list-laws");
+  command->add_option("--law", options->fit.law, "Law, see --list-laws; ensemble: all that fit the points, weighed by rollout");
   command->add_option("--method", options->fit.method,
                       "chinchilla: approach3 (default), approach2, approach1");
   command->add_option(

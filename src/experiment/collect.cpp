@@ -116,10 +116,10 @@ void fit_all(const FitRequest& request, const SweepDirectory& directory, Collect
   for (const auto& [law_name, method] : fits_of(request)) {
     const std::string name = fit_name(law_name, method);
     try {
-      const laws::Law& law = laws::find_law(law_name);
       const laws::Points points =
-          method == "approach1" ? curves_of(collection.results, law, directory)
-                                : points_of(collection.results, law, directory.results().string());
+          method == "approach1" ? curves_of(collection.results, laws::find_law(law_name), directory)
+                                : points_of(collection.results, laws::counts_embeddings(law_name),
+                                            directory.results().string());
       laws::FitOptions options;
       options.law = law_name;
       options.method = method;
@@ -145,7 +145,7 @@ const PlannedRun* target_of(const Plan& plan) {
 TargetCheck check_target(const PlannedRun& run, const NamedFit& fit, double level) {
   TargetCheck check;
   check.fit = fit.name;
-  const bool all = laws::find_law(fit.fit.law).counts_embeddings;
+  const bool all = fit.fit.is_ensemble || laws::counts_embeddings(fit.fit.law);
   check.params = static_cast<double>(run.n_total);
   check.tokens = static_cast<double>(run.config.tokens());
   check.flops = run.flops_6nd();

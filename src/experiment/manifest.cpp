@@ -13,7 +13,7 @@
 #include "core/error.hpp"
 #include "core/nearest.hpp"
 #include "experiment/manifest_sizes.hpp"
-#include "laws/law.hpp"
+#include "laws/fit.hpp"
 
 namespace isoflop::experiment {
 namespace {
@@ -140,7 +140,7 @@ constexpr const char* kLawWithMethods = "chinchilla";
 void check_fit(const ConfigTable& table, const FitRequest& fit) {
   for (const std::string& law : fit.laws) {
     try {
-      laws::find_law(law);
+      laws::counts_embeddings(law);
     } catch (const InputError& error) {
       table.fail("laws", error.what());
     }

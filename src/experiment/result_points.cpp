@@ -6,11 +6,11 @@
 
 namespace isoflop::experiment {
 
-laws::Points points_of(const record::Results& results, const laws::Law& law,
+laws::Points points_of(const record::Results& results, bool counts_embeddings,
                        const std::string& source) {
   laws::Points points;
   points.source = source;
-  points.notes.push_back(law.counts_embeddings
+  points.notes.push_back(counts_embeddings
                              ? "params counts all parameters (n_total), flops is 6 n_total tokens"
                              : "params counts no embeddings (n_non_embedding), flops is 6 "
                                "n_non_embedding tokens");
@@ -21,7 +21,7 @@ laws::Points points_of(const record::Results& results, const laws::Law& law,
       points.left_out.push_back({row.run, "its status is " + row.status});
     } else {
       points.params.push_back(
-          static_cast<double>(law.counts_embeddings ? row.n_total : row.n_non_embedding));
+          static_cast<double>(counts_embeddings ? row.n_total : row.n_non_embedding));
       points.tokens.push_back(static_cast<double>(row.tokens));
       points.loss.push_back(row.loss);
       points.steps.push_back(static_cast<double>(row.steps));

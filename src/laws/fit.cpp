@@ -56,6 +56,41 @@ std::vector<Variable> variables_of(const Law& law, const Points& prepared,
   return law.variables;
 }
 
+/// Every law of params and tokens that the points suffice for; where there is none, every
+/// one-variable law.
+std::vector<Contender> ensemble_contenders(const Points& prepared, const FitOptions& options) {
+  require(options.variable.empty(), "variable: the ensemble chooses it, needed no --variable");
+  const std::vector<Variable> both = {Variable::params, Variable::tokens};
+  const std::vector<Variable> columns = find_law("chinchilla").columns();
+  require_columns(prepared, find_law("chinchilla"), both);
+  std::vector<Contender> contenders;
+  for (const Law* law : all_laws())
+    if (law->variables == both && law->columns() == columns && is_enough(prepared, *law, both))
+      contenders.push_back({law, both});
+  if (!contenders.empty()) return contenders;
+  for (const Law* law : all_laws()) {
+    if (!law->any_variable || law->response != Variable::loss) continue;
+    const std::vector<Variable> variables = variables_of(*law, prepared, options);
+    if (is_enough(prepared, *law, variables)) contenders.push_back({law, variables});
+  }
+  require(!contenders.empty(),
+          "{}ensemble: {} points are too few for any law: chinchilla, for one, needs {}",
+          prepared.source.empty() ? "" : prepared.source + ": ", prepared.size(),
+          find_law("chinchilla").minimum_points());
+  return contenders;
+}
+
+/// Throws InputError unless the points suffice.
+std::vector<Contender> choose_contenders(const Points& prepared, const FitOptions& options) {
+  if (options.law == kEnsemble) return ensemble_contenders(prepared, options);
+  const Law& law = find_law(options.law);
+  const Contender one = {&law, variables_of(law, prepared, options)};
+  require_columns(prepared, law, one.variables);
+  if (options.method != "approach1" && options.method != "approach2")
+    require_enough(prepared, law, one.variables);
+  return {one};
+}
+
 Range range_of(const std::vector<double>& values) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   if (values.empty()) return {kNone, kNone};
@@ -63,9 +98,8 @@ Range range_of(const std::vector<double>& values) {
   return {*low, *high};
 }
 
-Fit describe(const Points& prepared, const FitOptions& options, const Law& law) {
+Fit describe(const Points& prepared, const FitOptions& options) {
   Fit result;
-  result.law = law.name;
   result.level = options.level;
   result.seed = options.seed;
   result.used = prepared.size();
@@ -76,7 +110,6 @@ Fit describe(const Points& prepared, const FitOptions& options, const Law& law) 
   result.params = range_of(prepared.params);
   result.tokens = range_of(prepared.tokens);
   result.flops = range_of(prepared.flops);
-  result.response = range_of(column(prepared, law.response));
   result.version = version();
   result.commit = commit();
   return result;
@@ -84,34 +117,55 @@ Fit describe(const Points& prepared, const FitOptions& options, const Law& law) 
 
 }  // namespace
 
+std::size_t Rollout::held_out() const {
+  std::size_t count = 0;
+  for (const RolloutCut& cut : cuts) count += cut.held_out;
+  return count;
+}
+
+double Rollout::rms_miss() const {
+  double squares = 0;
+  for (const RolloutCut& cut : cuts) squares += cut.rms_miss * cut.rms_miss;
+  return std::sqrt(squares / static_cast<double>(cuts.size()));
+}
+
 std::vector<double> Fit::values() const {
   std::vector<double> values;
   for (const Estimate& parameter : parameters) values.push_back(parameter.value);
   return values;
 }
 
+bool counts_embeddings(std::string_view law) {
+  return law == kEnsemble || find_law(law).counts_embeddings;
+}
+
 Fit fit(const Points& points, const FitOptions& options) {
-  const Law& law = find_law(options.law);
   require_options(options);
-  const std::string method = choose_method(law, options.method);
+  const bool ensemble = options.law == kEnsemble;
+  const std::string method = ensemble ? "" : choose_method(find_law(options.law), options.method);
+  require(!ensemble || options.method.empty(),
+          "method: the ensemble chooses among laws, needed no --method");
   Points prepared = prepare(points);
   if (options.drop_worst > 0) prepared = drop_worst(prepared, options.drop_worst);
 
-  Fit result = describe(prepared, options, law);
+  Fit result = describe(prepared, options);
+  const std::vector<Contender> contenders = choose_contenders(prepared, options);
+  const Contender* leader = &contenders.front();
+  result.is_ensemble = ensemble;
   result.method = method;
-  const std::vector<Variable> variables = variables_of(law, prepared, options);
-  if (law.any_variable) result.variable = to_string(variables.front());
-  require_columns(prepared, law, variables);
   if (method == "approach1") {
     fit_approach1(prepared, options, result);
   } else if (method == "approach2") {
     fit_approach2(prepared, options, result);
   } else {
-    require_enough(prepared, law, variables);
     result.huber_delta = options.huber_delta;
-    fit_robust(prepared, law, variables, options, result);
+    leader = &contenders[fit_robust(prepared, contenders, options, result)];
+    result.method = method.empty() ? methods_of(*leader->law).front() : method;
   }
-  add_data_warnings(prepared, variables, result);
+  result.law = leader->law->name;
+  result.response = range_of(column(prepared, leader->law->response));
+  if (leader->law->any_variable) result.variable = to_string(leader->variables.front());
+  add_data_warnings(prepared, leader->variables, result);
   return result;
 }
 

@@ -9,6 +9,10 @@
 // groups where points have groups - with re-optimisation in every draw. Methods "approach1" and
 // "approach2" (chinchilla): the compute-optimal frontier only (frontier.hpp).
 //
+// Law "ensemble": every law of the loss that reads both params and tokens (else every one-variable
+// law) and that the points suffice for. Fit::members holds them with their weights by rollout
+// error (calibration.hpp); law, parameters, draws and the like are those of the heaviest.
+//
 // Every number depends on the points, the options and the seed alone: not on the order of the
 // points, the machine's threads or the time.
 #pragma once
@@ -21,8 +25,10 @@
 
 namespace isoflop::laws {
 
+inline constexpr std::string_view kEnsemble = "ensemble";
+
 struct FitOptions {
-  std::string law = {};
+  std::string law = {};          // a name, or kEnsemble
   std::string method = {};       // empty: the law's own
   std::string variable = {};     // of a one-variable law; empty: see fit()
   double huber_delta = 1e-3;     // on the law's scale: ln loss, or a fraction
@@ -58,13 +64,41 @@ struct Draws {
   std::size_t clusters = 0;  // units drawn: points, or groups
 };
 
-/// Misses of fits on small compute at larger compute: ln loss error per unit of ln(C / largest C
-/// fitted).
+/// A fit on the points up to `flops`, held against those above; misses are ln predicted - ln
+/// measured.
+struct RolloutCut {
+  double flops = 0;
+  std::size_t fitted = 0;
+  std::size_t held_out = 0;
+  double rms_miss = 0;
+  double mean_miss = 0;
+};
+
+/// What fits on less compute missed above it, and how wide that makes intervals (calibration.hpp).
 struct Rollout {
-  std::size_t cuts = 0;
-  std::size_t points = 0;  // held out, over all cuts
-  double rms_miss = 0;     // in ln loss
-  double growth = 0;       // standard deviation of ln loss per e-fold of compute, beyond noise
+  std::vector<RolloutCut> cuts;
+  double scale = 1;     // variance factor where rollouts looked
+  double growth = 0;    // more of it for each unit of distance beyond `distance`
+  double distance = 0;  // mean distance of rollouts, ln(C / largest C fitted)
+  /// |miss| / standard deviation, ascending, of points above inner cuts whose intervals came from
+  /// the points below alone; 101 quantiles of them where there are more.
+  std::vector<double> nested_scores;
+  std::size_t nested_points = 0;
+  std::size_t nested_cuts = 0;
+
+  std::size_t held_out() const;  // points, over all cuts
+  double rms_miss() const;       // mean over cuts of the squares; NaN without cuts
+};
+
+/// One law's part in the prediction. A fit of one law has one, a fit of "ensemble" several.
+struct Member {
+  std::string law;
+  std::string variable;  // of a one-variable law, else empty
+  double weight = 1;
+  std::vector<double> values;  // of the law's parameters, in order
+  double residual_rms = 0;
+  double rollout_error = 0;         // rms miss over its cuts; NaN without rollouts
+  std::vector<double> information;  // lower triangle of Stage::information, row by row
 };
 
 /// One IsoFLOP profile of approach 2.
@@ -78,6 +112,7 @@ struct Budget {
 };
 
 struct Fit {
+  bool is_ensemble = false;  // of laws; `law` is then the heaviest
   std::string law;
   std::string method;
   std::string variable;  // of a one-variable law, else empty
@@ -96,6 +131,7 @@ struct Fit {
   Range response;               // of what the law predicts
   double residual_rms = 0;      // on the law's scale, corrected for the degrees of freedom
   Rollout rollout;
+  std::vector<Member> members;  // what predicts, largest weight first; empty: is_frontier()
   std::vector<Budget> budgets;  // approach 2
   std::vector<std::string> notes;
   std::vector<std::string> warnings;
@@ -107,6 +143,10 @@ struct Fit {
   /// The values of `parameters`, in order.
   std::vector<double> values() const;
 };
+
+/// Whether points for `law`, a name or kEnsemble, count embeddings among params; an ensemble counts
+/// all parameters for all of its laws. Throws InputError for an unknown law.
+bool counts_embeddings(std::string_view law);
 
 /// Throws InputError for an unknown law or method, bad options, bad points and too few points (the
 /// message says how many are needed). A one-variable law of flops without `variable` uses the only

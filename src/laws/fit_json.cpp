@@ -4,13 +4,14 @@
 #include <limits>
 
 #include "core/error.hpp"
+#include "laws/calibration.hpp"
 #include "laws/json_parts.hpp"
 #include "laws/law.hpp"
 
 namespace isoflop::laws {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 
 Json estimates(const std::vector<Estimate>& estimates) {
   Json object = Json::object();
@@ -56,11 +57,39 @@ Json search(const SearchSummary& search) {
           {"gradient_norm", search.gradient_norm}};
 }
 
-Json rollout(const Rollout& rollout) {
-  return {{"cuts", rollout.cuts},
-          {"points", rollout.points},
-          {"rms_miss", rollout.rms_miss},
-          {"growth", rollout.growth}};
+Json rollout(const Fit& fit) {
+  const Rollout& rollout = fit.rollout;
+  Json cuts = Json::array();
+  for (const RolloutCut& cut : rollout.cuts)
+    cuts.push_back({{"flops", cut.flops},
+                    {"fitted", cut.fitted},
+                    {"held_out", cut.held_out},
+                    {"rms_miss", number(cut.rms_miss)},
+                    {"mean_miss", number(cut.mean_miss)}});
+  return {{"rms_miss", number(rollout.rms_miss())},
+          {"scale", rollout.scale},
+          {"growth", rollout.growth},
+          {"distance", rollout.distance},
+          {"coverage",
+           {{"level", fit.level},
+            {"measured", number(measured_coverage(rollout, fit.level))},
+            {"points", rollout.nested_points},
+            {"cuts", rollout.nested_cuts}}},
+          {"cuts", cuts},
+          {"nested_scores", rollout.nested_scores}};
+}
+
+Json members(const Fit& fit) {
+  Json list = Json::array();
+  for (const Member& member : fit.members)
+    list.push_back({{"law", member.law},
+                    {"variable", member.variable},
+                    {"weight", member.weight},
+                    {"rollout_error", number(member.rollout_error)},
+                    {"residual_rms", number(member.residual_rms)},
+                    {"values", member.values},
+                    {"information", member.information}});
+  return list;
 }
 
 /// Reads members of one object and names what is wrong with them.
@@ -90,6 +119,12 @@ class Reader {
     require(value.is_number_unsigned(), "{}: saw {}, needed a whole number, 0 or above",
             place_of(key), value.dump());
     return value.get<std::size_t>();
+  }
+
+  bool flag(const char* key) const {
+    const Json& value = member(key);
+    require(value.is_boolean(), "{}: saw {}, needed true or false", place_of(key), value.dump());
+    return value.get<bool>();
   }
 
   std::string text(const char* key) const {
@@ -148,6 +183,56 @@ Draws read_draws(const Reader& reader, std::size_t width) {
   return draws;
 }
 
+std::vector<double> read_numbers(const Reader& reader, const char* key) {
+  std::vector<double> numbers;
+  for (const Json& value : reader.array(key)) {
+    require(value.is_number(), "{}: saw {}, needed a number", reader.place_of(key), value.dump());
+    numbers.push_back(value.get<double>());
+  }
+  return numbers;
+}
+
+void read_members(const Reader& reader, Fit& fit) {
+  const std::string place = reader.place_of("members");
+  for (const Json& entry : reader.array("members")) {
+    const Reader one(entry, place);
+    Member member;
+    member.law = one.text("law");
+    const Law& law = find_law(member.law);
+    member.variable = one.text("variable");
+    if (law.any_variable) variable_from(member.variable);
+    member.weight = one.number("weight");
+    member.rollout_error = one.number("rollout_error");
+    member.residual_rms = one.number("residual_rms");
+    member.values = read_numbers(one, "values");
+    member.information = read_numbers(one, "information");
+    require(member.values.size() == law.size() &&
+                member.information.size() == law.size() * (law.size() + 1) / 2,
+            "{}: law {} needs {} values and {} entries of information", place, law.name, law.size(),
+            law.size() * (law.size() + 1) / 2);
+    require(member.weight >= 0, "{}: weight: saw {}, needed 0 or above", place, member.weight);
+    fit.members.push_back(std::move(member));
+  }
+  require(fit.is_frontier() || !fit.members.empty(), "{}: needed one law at least", place);
+}
+
+Rollout read_rollout(const Reader& reader) {
+  Rollout rollout;
+  rollout.scale = reader.number("scale");
+  rollout.growth = reader.number("growth");
+  rollout.distance = reader.number("distance");
+  for (const Json& entry : reader.array("cuts")) {
+    const Reader cut(entry, reader.place_of("cuts"));
+    rollout.cuts.push_back({cut.number("flops"), cut.count("fitted"), cut.count("held_out"),
+                            cut.number("rms_miss"), cut.number("mean_miss")});
+  }
+  rollout.nested_scores = read_numbers(reader, "nested_scores");
+  const Reader coverage = reader.object("coverage");
+  rollout.nested_points = coverage.count("points");
+  rollout.nested_cuts = coverage.count("cuts");
+  return rollout;
+}
+
 void require_parameters(const Fit& fit, const std::string& name) {
   const Law& law = find_law(fit.law);
   std::vector<std::string> needed;
@@ -202,6 +287,7 @@ Json json_of(const Prediction& prediction) {
 std::string to_json(const Fit& fit) {
   return lines(
       {{"format", kFormat},
+       {"ensemble", fit.is_ensemble},
        {"law", fit.law},
        {"method", fit.method},
        {"variable", fit.variable},
@@ -216,7 +302,8 @@ std::string to_json(const Fit& fit) {
        {"search", search(fit.search)},
        {"points", points(fit)},
        {"residual_rms", fit.residual_rms},
-       {"rollout", rollout(fit.rollout)},
+       {"members", members(fit)},
+       {"rollout", rollout(fit)},
        {"budgets", budgets(fit)},
        {"notes", fit.notes},
        {"warnings", fit.warnings},
@@ -231,6 +318,7 @@ Fit fit_from_json(std::string_view text, const std::string& name) {
   Fit fit;
   const std::size_t format = reader.count("format");
   require(format == kFormat, "{}: format: saw {}, this isoflop reads {}", name, format, kFormat);
+  fit.is_ensemble = reader.flag("ensemble");
   fit.law = reader.text("law");
   fit.method = reader.text("method");
   fit.variable = reader.text("variable");
@@ -248,9 +336,8 @@ Fit fit_from_json(std::string_view text, const std::string& name) {
                 found.number("gradient_norm")};
   read_points(reader.object("points"), fit);
   fit.residual_rms = reader.number("residual_rms");
-  const Reader rolled = reader.object("rollout");
-  fit.rollout = {rolled.count("cuts"), rolled.count("points"), rolled.number("rms_miss"),
-                 rolled.number("growth")};
+  read_members(reader, fit);
+  fit.rollout = read_rollout(reader.object("rollout"));
   fit.draws = read_draws(reader.object("draws"), fit.parameters.size());
   const Reader made_by = reader.object("isoflop");
   fit.version = made_by.text("version");

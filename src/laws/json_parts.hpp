@@ -25,7 +25,8 @@ inline Json json_of(const std::optional<Interval>& interval) {
   return {{"level", interval->level},
           {"low", number(interval->low)},
           {"high", number(interval->high)},
-          {"covers", interval->covers}};
+          {"covers", interval->covers},
+          {"measured_coverage", number(interval->measured_coverage)}};
 }
 
 /// One top-level key a line.

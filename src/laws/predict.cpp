@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "laws/allocation.hpp"
 #include "laws/bootstrap.hpp"
+#include "laws/calibration.hpp"
 #include "laws/frontier.hpp"
 #include "laws/law.hpp"
 
@@ -27,42 +28,35 @@ void require_level(double level) {
   require(level > 0 && level < 1, "level: saw {}, needed a number between 0 and 1", level);
 }
 
-/// The predicted response, on the law's scale, as a function of the values of the parameters.
-class Response {
- public:
-  Response(const Fit& fit, const RunSize& run) : law_(&find_law(fit.law)) {
-    if (fit.is_frontier()) {
-      require(run.flops.has_value() && !(run.params && run.tokens),
-              "{} fits the compute-optimal frontier only: needs flops, not params and tokens; fit "
-              "with --method "
-              "approach3 to predict any run",
-              fit.method);
-      frontier_flops_ = run.flops;
-      return;
-    }
-    const std::vector<Variable> variables =
-        law_->any_variable ? std::vector{variable_from(fit.variable)} : law_->variables;
-    for (const Variable variable : variables) {
-      const std::optional<double>& size = quantity(run, variable);
-      require(size.has_value(), "law {} reads {}: give it", fit.law, to_string(variable));
-      x_.push_back(std::log(*size));
-    }
-    x_.resize(variables.size() + law_->extra_columns, 0.0);
+MixtureTerm term_of(const Member& member, const RunSize& run) {
+  const Law& law = find_law(member.law);
+  const std::vector<Variable> variables =
+      law.any_variable ? std::vector{variable_from(member.variable)} : law.variables;
+  std::vector<double> x;
+  for (const Variable variable : variables) {
+    const std::optional<double>& size = quantity(run, variable);
+    require(size.has_value(), "law {} reads {}: give it", member.law, to_string(variable));
+    x.push_back(std::log(*size));
   }
+  x.resize(variables.size() + law.extra_columns, 0.0);
+  Stage stage{law.coordinates(to_vector(member.values)), member.residual_rms, {}};
+  auto entry = member.information.begin();
+  for (std::size_t row = 0; row < law.size(); ++row)
+    for (std::size_t k = 0; k <= row; ++k) at(stage.information, row, k) = *entry++;
+  return {member.weight, member.residual_rms, forecast(law, x.data(), stage)};
+}
 
-  const Law& law() const { return *law_; }
-
-  double operator()(const std::vector<double>& values) const {
-    if (frontier_flops_) return std::log(frontier_loss(values, *frontier_flops_));
-    const Vector theta = law_->coordinates(to_vector(values));
-    return law_->evaluate(x_.data(), theta.data(), nullptr, nullptr);
-  }
-
- private:
-  const Law* law_;
-  std::vector<double> x_;
-  std::optional<double> frontier_flops_;
-};
+/// ln(run / largest fitted) of the size that is furthest out; 0 inside.
+double distance_of(const Fit& fit, const RunSize& run) {
+  double distance = 0;
+  const auto look = [&](const std::optional<double>& size, const Range& fitted) {
+    if (size) distance = std::fmax(distance, std::log(*size / fitted.high));  // NaN: no such column
+  };
+  look(run.flops, fit.flops);
+  look(run.params, fit.params);
+  look(run.tokens, fit.tokens);
+  return distance;
+}
 
 RunSize complete(const Fit& fit, RunSize run) {
   bool is_empty = true;
@@ -86,54 +80,68 @@ std::optional<double> exceeds(const std::optional<double>& size, const Range& fi
   return *size / fitted.high;
 }
 
-std::string describe_cover(const Fit& fit, bool extrapolates) {
-  std::string covers = fit.is_frontier() ? "parameters (bootstrap)"
-                                         : "parameters (bootstrap) and scatter of the points";
-  if (!extrapolates) return covers;
-  if (fit.rollout.points == 0)
-    return covers + "; model error beyond the fitted compute is not included";
-  return covers +
-         fmt::format(
-             ", model error beyond the fitted compute (from {} held-out points above {} cuts)",
-             fit.rollout.points, fit.rollout.cuts);
+std::string describe_cover(const Fit& fit) {
+  std::string covers = "scatter of the points, parameters";
+  if (fit.is_ensemble) covers += fmt::format(", disagreement of {} laws", fit.members.size());
+  if (fit.rollout.cuts.empty())
+    return covers + "; not model error: the points do not span enough compute to measure it";
+  return covers + fmt::format(", model error (from {} held-out points above {} cuts)",
+                              fit.rollout.held_out(), fit.rollout.cuts.size());
 }
 
-std::optional<Interval> interval_of(const Fit& fit, const Response& response, double centre,
-                                    const RunSize& run, double level) {
+Interval interval_of(const Fit& fit, const Mixture& mixture, const RunSize& run, double level) {
+  const double factor = width_factor(fit.rollout, distance_of(fit, run));
+  const double width = normal_half_width(level) * std::sqrt(factor * mixture.variance());
+  const double coverage = measured_coverage(fit.rollout, level);
+  const Law& law = find_law(fit.law);
+  return {level, law.from_scale(mixture.value - width), law.from_scale(mixture.value + width),
+          describe_cover(fit), std::isfinite(coverage) ? std::optional(coverage) : std::nullopt};
+}
+
+/// Loss and interval on the compute-optimal frontier.
+void predict_frontier(const Fit& fit, double level, Prediction& prediction) {
+  RunSize& run = prediction.run;
+  require(run.flops.has_value() && !(run.params && run.tokens),
+          "{} fits the compute-optimal frontier only: needs flops, not params and tokens; fit with "
+          "--method approach3 to predict any run",
+          fit.method);
+  const double flops = *run.flops;
+  prediction.value = frontier_loss(fit.values(), flops);
   std::vector<double> drawn;
-  for (const auto& row : fit.draws.rows) drawn.push_back(response(row));
-  std::erase_if(drawn, [](double value) { return !std::isfinite(value); });
-  if (drawn.size() < 2) return std::nullopt;
-  std::sort(drawn.begin(), drawn.end());
-  const std::optional<double> beyond = exceeds(run.flops, fit.flops);
-  const double distance = beyond ? std::log(std::max(1.0, *beyond)) : 0.0;
-  const double width = normal_half_width(level);
-  const double noise = width * fit.residual_rms;
-  const double model = width * fit.rollout.growth * distance;
-  const double below = std::max(0.0, centre - quantile(drawn, (1 - level) / 2));
-  const double above = std::max(0.0, quantile(drawn, (1 + level) / 2) - centre);
-  const double rest = noise * noise + model * model;
-  const Law& law = response.law();
-  return Interval{level, law.from_scale(centre - std::sqrt(below * below + rest)),
-                  law.from_scale(centre + std::sqrt(above * above + rest)),
-                  describe_cover(fit, distance > 0)};
+  for (const auto& row : fit.draws.rows) drawn.push_back(frontier_loss(row, flops));
+  prediction.interval = interval_over_draws(std::move(drawn), level);
+  run.params = frontier_params(fit.values(), flops);
+  run.tokens = frontier_tokens(fit.values(), flops);
+}
+
+void predict_members(const Fit& fit, double level, Prediction& prediction) {
+  std::vector<MixtureTerm> terms;
+  for (const Member& member : fit.members) terms.push_back(term_of(member, prediction.run));
+  const Mixture mixture = mix(terms);
+  const Law& law = find_law(fit.law);
+  prediction.response = law.response;
+  prediction.value = law.from_scale(mixture.value);
+  prediction.interval = interval_of(fit, mixture, prediction.run, level);
 }
 
 }  // namespace
+
+std::optional<Interval> interval_over_draws(std::vector<double> drawn, double level) {
+  std::erase_if(drawn, [](double value) { return !std::isfinite(value); });
+  if (drawn.size() < 2) return std::nullopt;
+  std::sort(drawn.begin(), drawn.end());
+  return Interval{level, quantile(drawn, (1 - level) / 2), quantile(drawn, (1 + level) / 2),
+                  "parameters (bootstrap)"};
+}
 
 Prediction predict(const Fit& fit, const RunSize& asked, double level) {
   require_level(level);
   Prediction prediction;
   prediction.run = complete(fit, asked);
-  const Response response(fit, prediction.run);
-  const double centre = response(fit.values());
-  prediction.response = response.law().response;
-  prediction.value = response.law().from_scale(centre);
-  prediction.interval = interval_of(fit, response, centre, prediction.run, level);
-  if (fit.is_frontier()) {
-    prediction.run.params = frontier_params(fit.values(), *prediction.run.flops);
-    prediction.run.tokens = frontier_tokens(fit.values(), *prediction.run.flops);
-  }
+  if (fit.is_frontier())
+    predict_frontier(fit, level, prediction);
+  else
+    predict_members(fit, level, prediction);
   prediction.extrapolation = {exceeds(prediction.run.params, fit.params),
                               exceeds(prediction.run.tokens, fit.tokens),
                               exceeds(prediction.run.flops, fit.flops)};

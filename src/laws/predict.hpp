@@ -1,9 +1,10 @@
 // What a fit says about a run that was not measured.
 //
-// An interval combines, as independent parts on the law's scale (ln loss): the spread of the
-// prediction over the bootstrap draws, the scatter of the points around the fit, and, beyond the
-// fitted compute, the growth of the misses that refits on small compute made at larger compute
-// (Rollout::growth). `covers` says which parts went in.
+// The loss is the mixture of the fit's members, by weight in ln loss. The interval is normal in ln
+// loss with the mixture's variance times a factor that rollouts measured (calibration.hpp): scatter
+// of the points, uncertainty of the parameters, disagreement of the laws, model error. A fit of the
+// frontier (approaches 1 and 2) has the spread over its bootstrap draws instead. `covers` says what
+// went in, and how much of what it claims such an interval held on the points themselves.
 #pragma once
 
 #include <optional>
@@ -20,7 +21,13 @@ struct Interval {
   double low = 0;
   double high = 0;
   std::string covers;
+  /// Share of held-out points that such intervals held, each made from smaller runs alone (nested
+  /// rollout); empty when the points do not allow the count.
+  std::optional<double> measured_coverage = {};
 };
+
+/// The central `level` of `drawn`; empty for fewer than two finite values.
+std::optional<Interval> interval_over_draws(std::vector<double> drawn, double level);
 
 /// How many times the largest fitted value is exceeded (below 1: inside); empty where unknown.
 struct Extrapolation {

@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "laws/calibration.hpp"
 #include "laws/law.hpp"
 
 namespace isoflop::laws {
@@ -16,7 +17,7 @@ std::string or_dash(double value) {
   return std::isfinite(value) ? fmt::format("{:.6g}", value) : "-";
 }
 
-std::string percent(double level) { return fmt::format("{:.4g}%", 100 * level); }
+std::string percent(double level) { return fmt::format("{:.3g}%", 100 * level); }
 
 std::string_view meaning_of(const Fit& fit, const std::string& name) {
   if (fit.is_frontier()) {
@@ -86,6 +87,34 @@ std::string points_lines(const Fit& fit) {
   return fmt::format("points     {} used ({})\n", fit.used, ranges(fit)) + left_out_lines(fit);
 }
 
+/// The laws of an ensemble with their weights.
+std::string members(const Fit& fit) {
+  if (!fit.is_ensemble) return "";
+  std::string text = fmt::format(
+      "ensemble of {} laws, weighed by what fits on less compute missed\n\n"
+      "  {:<20} {:>8} {:>14} {:>12}\n",
+      fit.members.size(), "", "weight", "rollout error", "residuals");
+  for (const Member& member : fit.members)
+    text += fmt::format("  {:<20} {:>7.1f}% {:>13.3g}% {:>11.3g}%\n", member.law,
+                        100 * member.weight, 100 * member.rollout_error, 100 * member.residual_rms);
+  return text + "\nthe heaviest:\n\n";
+}
+
+std::string rollout_lines(const Fit& fit) {
+  const Rollout& rollout = fit.rollout;
+  if (rollout.cuts.empty())
+    return "rollout    none: the points do not span enough compute to fit some and foretell "
+           "others\n";
+  std::string text = fmt::format(
+      "rollout    fits on less compute missed {} held-out points above {} cuts by {:.3g}% rms\n",
+      rollout.held_out(), rollout.cuts.size(), 100 * rollout.rms_miss());
+  if (rollout.nested_points > 0)
+    text += fmt::format(
+        "coverage   {} intervals made from smaller runs held {} of {} held-out points\n",
+        percent(fit.level), percent(measured_coverage(rollout, fit.level)), rollout.nested_points);
+  return text;
+}
+
 std::string quality(const Fit& fit) {
   if (fit.is_frontier()) return "";
   std::string text = fmt::format(
@@ -93,11 +122,7 @@ std::string quality(const Fit& fit) {
       fit.objective, fit.huber_delta, fit.search.reached_best, fit.search.starts,
       fit.search.basins);
   text += fmt::format("residuals  {:.3g}% rms of the loss\n", 100 * fit.residual_rms);
-  if (fit.rollout.points > 0)
-    text +=
-        fmt::format("rollout    fits on less compute missed {} held-out points by {:.3g}% rms\n",
-                    fit.rollout.points, 100 * fit.rollout.rms_miss);
-  return text;
+  return text + rollout_lines(fit);
 }
 
 std::string budgets(const Fit& fit) {
@@ -119,6 +144,17 @@ std::string or_question(const std::optional<double>& count) {
   return count ? short_count(*count) : "?";
 }
 
+std::string describe_interval(const Interval& interval, const Fit& fit) {
+  std::string text = fmt::format("\nthe interval covers {}\n", interval.covers);
+  if (interval.measured_coverage)
+    text += fmt::format(
+        "such {} intervals, each made from smaller runs alone, held {} of {} points above {} "
+        "cuts\n",
+        percent(interval.level), percent(*interval.measured_coverage), fit.rollout.nested_points,
+        fit.rollout.nested_cuts);
+  return text;
+}
+
 std::string factor(const std::optional<double>& value) {
   return value ? fmt::format("{:.3g}x", *value) : "?";
 }
@@ -137,7 +173,8 @@ std::string short_count(double count) {
 }
 
 std::string describe(const Fit& fit) {
-  std::string text = fmt::format("{}  {}", fit.law, find_law(fit.law).formula);
+  std::string text = members(fit);
+  text += fmt::format("{}  {}", fit.law, find_law(fit.law).formula);
   if (!fit.variable.empty()) text += fmt::format(", X = {}", fit.variable);
   text += fmt::format("   [{}]\n\n", fit.method);
   text += table(fit) + budgets(fit) + "\n" + points_lines(fit) + quality(fit);
@@ -153,10 +190,11 @@ std::string describe(const Fit& fit, const std::vector<Prediction>& predictions)
   const bool intervals = !predictions.empty() && predictions.front().interval.has_value();
   const std::string level =
       intervals ? percent(predictions.front().interval->level) + " low" : "low";
-  std::string text =
-      fmt::format("{} [{}]\n\n  {:>9} {:>9} {:>10} {:>10} {:>10} {:>10}   {}\n", fit.law,
-                  fit.method, "params", "tokens", "FLOP", to_string(find_law(fit.law).response),
-                  level, "high", "beyond the fit in N, D, C");
+  const std::string by = fit.is_ensemble ? fmt::format("ensemble of {} laws", fit.members.size())
+                                         : fmt::format("{} [{}]", fit.law, fit.method);
+  std::string text = fmt::format("{}\n\n  {:>9} {:>9} {:>10} {:>10} {:>10} {:>10}   {}\n", by,
+                                 "params", "tokens", "FLOP", to_string(find_law(fit.law).response),
+                                 level, "high", "beyond the fit in N, D, C");
   for (const Prediction& p : predictions)
     text += fmt::format(
         "  {:>9} {:>9} {:>10} {:>10.6g} {:>10} {:>10}   {}, {}, {}\n", or_question(p.run.params),
@@ -164,10 +202,10 @@ std::string describe(const Fit& fit, const std::vector<Prediction>& predictions)
         p.interval ? or_dash(p.interval->low) : "-", p.interval ? or_dash(p.interval->high) : "-",
         factor(p.extrapolation.params), factor(p.extrapolation.tokens),
         factor(p.extrapolation.flops));
-  if (!predictions.empty())
-    text += intervals
-                ? fmt::format("\nthe interval covers {}\n", predictions.back().interval->covers)
-                : "\nno interval: the fit was made with --bootstrap 0\n";
+  if (intervals)
+    text += describe_interval(*predictions.front().interval, fit);
+  else if (!predictions.empty())
+    text += "\nno interval: the fit was made with --bootstrap 0\n";
   return text;
 }
 

@@ -1,9 +1,11 @@
 #include "laws/robust_fit.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.hpp"
 #include "laws/bootstrap.hpp"
+#include "laws/calibration.hpp"
 #include "laws/search.hpp"
 
 namespace isoflop::laws {
@@ -66,18 +68,6 @@ void summarise_parameters(const Law& law, const Vector& theta, Fit& result) {
     result.derived.push_back(summarise(derived[k].name, derived[k].value, drawn[k], result.level));
 }
 
-double residual_rms(const std::vector<double>& residuals, const Samples& samples,
-                    std::size_t parameters) {
-  double sum = 0;
-  double weight = 0;
-  for (std::size_t i = 0; i < residuals.size(); ++i) {
-    sum += samples.weight[i] * residuals[i] * residuals[i];
-    weight += samples.weight[i];
-  }
-  const auto n = static_cast<double>(residuals.size());
-  return std::sqrt(sum / weight * n / (n - static_cast<double>(parameters)));
-}
-
 /// Warnings that only the search knows.
 void warn_about_search(const Law& law, const Search& search, Fit& result) {
   const Minimum& best = search.best;
@@ -103,6 +93,45 @@ void warn_about_search(const Law& law, const Search& search, Fit& result) {
       result.warnings.push_back(
           fmt::format("another optimum is within {:.2g}% of the best objective",
                       100 * (search.basins[k].objective / best.objective - 1)));
+}
+
+void describe_law(const Points& prepared, const LawRollout& rollout, const Search& found,
+                  const FitOptions& options, Fit& result) {
+  const Law& law = *rollout.contender.law;
+  result.objective = found.best.objective;
+  result.search = {found.starts, found.reached.front(), static_cast<int>(found.basins.size()),
+                   found.best.converged, found.best.gradient_norm};
+  warn_about_search(law, found, result);
+  result.residual_rms = rollout.stages.back()->residual_rms;
+  const Samples samples = law.rows(prepared, rollout.contender.variables);
+  result.draws = bootstrap(prepared, law, samples, options, found.best.theta);
+  summarise_parameters(law, found.best.theta, result);
+}
+
+std::vector<double> lower_triangle(const Matrix& matrix, std::size_t size) {
+  std::vector<double> triangle;
+  for (std::size_t row = 0; row < size; ++row)
+    for (std::size_t k = 0; k <= row; ++k) triangle.push_back(at(matrix, row, k));
+  return triangle;
+}
+
+/// Largest weight first.
+std::vector<Member> members_of(const std::vector<LawRollout>& rollouts,
+                               const Calibration& calibration) {
+  std::vector<Member> members;
+  for (std::size_t m = 0; m < rollouts.size(); ++m) {
+    const Contender& contender = rollouts[m].contender;
+    const Law& law = *contender.law;
+    const Stage& stage = *rollouts[m].stages.back();
+    members.push_back({std::string(law.name),
+                       law.any_variable ? std::string(to_string(contender.variables.front())) : "",
+                       calibration.weights[m], to_row(law.values(stage.theta), law.size()),
+                       stage.residual_rms, calibration.errors[m],
+                       lower_triangle(stage.information, law.size())});
+  }
+  std::stable_sort(members.begin(), members.end(),
+                   [](const Member& a, const Member& b) { return a.weight > b.weight; });
+  return members;
 }
 
 }  // namespace
@@ -147,21 +176,25 @@ Vector refit(const Law& law, const Samples& samples, double huber_delta, const V
   return direct.objective <= gradual.objective ? direct.theta : gradual.theta;
 }
 
-void fit_robust(const Points& prepared, const Law& law, std::span<const Variable> variables,
-                const FitOptions& options, Fit& result) {
-  const Samples samples = law.rows(prepared, variables);
-  const Objective objective(law, samples, options.huber_delta);
-  const std::vector<Vector> starts = law.starts(samples);
-  const Search found = search(objective, starts);
-  result.objective = found.best.objective;
-  result.search = {found.starts, found.reached.front(), static_cast<int>(found.basins.size()),
-                   found.best.converged, found.best.gradient_norm};
-  warn_about_search(law, found, result);
-  result.residual_rms = residual_rms(objective.residuals(found.best.theta), samples, law.size());
-  result.draws = bootstrap(prepared, law, samples, options, found.best.theta);
-  summarise_parameters(law, found.best.theta, result);
-  result.rollout = measure_rollout(prepared, law, variables, options.huber_delta, found.best.theta,
-                                   result.residual_rms);
+std::size_t fit_robust(const Points& prepared, std::span<const Contender> contenders,
+                       const FitOptions& options, Fit& result) {
+  const std::vector<double> cuts = compute_cuts(prepared);
+  std::vector<Search> found;
+  std::vector<LawRollout> rollouts;
+  for (const Contender& contender : contenders) {
+    const Samples samples = contender.law->rows(prepared, contender.variables);
+    const Objective objective(*contender.law, samples, options.huber_delta);
+    found.push_back(search(objective, contender.law->starts(samples)));
+    rollouts.push_back(
+        roll_out(contender, prepared, cuts, options.huber_delta, found.back().best.theta));
+  }
+  const Calibration calibration = calibrate(prepared, cuts, rollouts);
+  result.rollout = calibration.rollout;
+  result.members = members_of(rollouts, calibration);
+  const auto heaviest = std::max_element(calibration.weights.begin(), calibration.weights.end());
+  const auto leader = static_cast<std::size_t>(heaviest - calibration.weights.begin());
+  describe_law(prepared, rollouts[leader], found[leader], options, result);
+  return leader;
 }
 
 }  // namespace isoflop::laws

@@ -5,13 +5,15 @@
 
 #include "laws/fit.hpp"
 #include "laws/law.hpp"
+#include "laws/rollout.hpp"
 
 namespace isoflop::laws {
 
-/// Fills parameters, derived, objective, search, residual_rms, rollout and draws of `result` from
-/// prepared points that are enough for `law`.
-void fit_robust(const Points& prepared, const Law& law, std::span<const Variable> variables,
-                const FitOptions& options, Fit& result);
+/// Fits every contender, rolls each out and weighs them. Fills members and rollout of `result`, and
+/// from the heaviest contender, whose index it returns, parameters, derived, objective, search,
+/// residual_rms and draws. The prepared points are enough for every contender.
+std::size_t fit_robust(const Points& prepared, std::span<const Contender> contenders,
+                       const FitOptions& options, Fit& result);
 
 /// Throws InputError unless the points have the columns that the law reads and predicts.
 void require_columns(const Points& prepared, const Law& law, std::span<const Variable> variables);
@@ -21,10 +23,6 @@ void require_enough(const Points& prepared, const Law& law, std::span<const Vari
 
 /// As require_enough, without the message.
 bool is_enough(const Points& prepared, const Law& law, std::span<const Variable> variables);
-
-/// Refits on the points below a series of compute cuts and predicts those above (rollout.cpp).
-Rollout measure_rollout(const Points& prepared, const Law& law, std::span<const Variable> variables,
-                        double huber_delta, const Vector& theta, double residual_rms);
 
 /// The better of a direct descent from `start` and one through smoothed objectives.
 Vector refit(const Law& law, const Samples& samples, double huber_delta, const Vector& start);

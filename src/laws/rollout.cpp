@@ -1,3 +1,5 @@
+#include "laws/rollout.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -7,50 +9,99 @@
 namespace isoflop::laws {
 namespace {
 
-/// Largest fitted compute of each cut: where 50, 60, 70, 80 and 90% of the points lie below.
-std::vector<double> cuts(const Points& prepared) {
-  std::vector<double> flops = prepared.flops;
-  if (flops.empty()) return {};
-  std::sort(flops.begin(), flops.end());
-  std::vector<double> cuts;
-  for (const std::size_t percent : {50, 60, 70, 80, 90}) {
-    const double cut = flops[(flops.size() - 1) * percent / 100];
-    if (cut < flops.back() && (cuts.empty() || cut > cuts.back())) cuts.push_back(cut);
+constexpr std::size_t kFewestBelow = 5;
+constexpr double kGap = 1.05;  // closer compute values belong to one budget
+constexpr double kSpacing = 1.3;
+constexpr std::size_t kMostCuts = 12;
+
+std::vector<std::size_t> rows_up_to(const Points& prepared, double cut) {
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < prepared.size(); ++i)
+    if (prepared.flops[i] <= cut) rows.push_back(i);
+  return rows;
+}
+
+/// A vanishing direction (a term that the data do not show) must not make the factor fail.
+void factor_information(Matrix& information, std::size_t n) {
+  constexpr double kRidge = 1e-9;
+  double largest = 0;
+  for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, at(information, i, i));
+  for (double ridge = kRidge * largest;; ridge *= 10) {
+    Matrix factor = information;
+    for (std::size_t i = 0; i < n; ++i) at(factor, i, i) += ridge;
+    if (factor_cholesky(factor, n) || !(ridge > 0)) {
+      information = factor;
+      return;
+    }
   }
-  return cuts;
 }
 
 }  // namespace
 
-Rollout measure_rollout(const Points& prepared, const Law& law, std::span<const Variable> variables,
-                        double huber_delta, const Vector& theta, double residual_rms) {
-  Rollout rollout;
+Stage make_stage(const Law& law, const Samples& samples, const Vector& theta) {
+  Stage stage{theta, 0, {}};
+  const std::size_t n = law.size();
+  Vector gradient{};
+  double weight = 0;
   double squares = 0;
-  double excess = 0;
-  double lever = 0;
-  for (const double cut : cuts(prepared)) {
-    std::vector<std::size_t> below;
-    std::vector<std::size_t> above;
-    for (std::size_t i = 0; i < prepared.size(); ++i)
-      (prepared.flops[i] <= cut ? below : above).push_back(i);
-    const Points small = select(prepared, below);
-    if (!is_enough(small, law, variables)) continue;
-    const Vector fitted = refit(law, law.rows(small, variables), huber_delta, theta);
-    const Points large = select(prepared, above);
-    const Samples held_out = make_samples(law, large, variables);
-    const std::vector<double> misses = Objective(law, held_out, huber_delta).residuals(fitted);
-    for (std::size_t i = 0; i < misses.size(); ++i) {
-      const double distance = std::log(large.flops[i] / cut);
-      squares += misses[i] * misses[i];
-      excess += misses[i] * misses[i] - residual_rms * residual_rms;
-      lever += distance * distance;
-    }
-    ++rollout.cuts;
-    rollout.points += misses.size();
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const double w = samples.weight[i];
+    const double residual =
+        law.evaluate(samples.row(i), theta.data(), gradient.data(), nullptr) - samples.y[i];
+    weight += w;
+    squares += w * residual * residual;
+    for (std::size_t row = 0; row < n; ++row)
+      for (std::size_t k = 0; k <= row; ++k)
+        at(stage.information, row, k) += w * gradient[row] * gradient[k];
   }
-  if (rollout.points == 0) return rollout;
-  rollout.rms_miss = std::sqrt(squares / static_cast<double>(rollout.points));
-  rollout.growth = std::sqrt(std::max(0.0, excess) / lever);
+  const auto count = static_cast<double>(samples.size());
+  stage.residual_rms =
+      std::sqrt(squares / weight * count / std::max(1.0, count - static_cast<double>(n)));
+  for (double& entry : stage.information) entry *= count / weight;
+  factor_information(stage.information, n);
+  return stage;
+}
+
+Forecast forecast(const Law& law, const double* x, const Stage& stage) {
+  Vector gradient{};
+  const double value = law.evaluate(x, stage.theta.data(), gradient.data(), nullptr);
+  Vector solved = gradient;
+  solve_cholesky(stage.information, law.size(), solved);
+  double leverage = 0;
+  for (std::size_t i = 0; i < law.size(); ++i) leverage += solved[i] * gradient[i];
+  return {value, stage.residual_rms * stage.residual_rms * leverage};
+}
+
+std::vector<double> compute_cuts(const Points& prepared) {
+  std::vector<double> flops = prepared.flops;
+  std::sort(flops.begin(), flops.end());
+  const std::size_t step = std::max<std::size_t>(1, flops.size() / kMostCuts);
+  std::vector<double> cuts;
+  std::size_t below_last = 0;
+  for (std::size_t below = kFewestBelow; below < flops.size(); ++below) {
+    const double cut = flops[below - 1];
+    if (flops[below] <= kGap * cut || below - below_last < step) continue;
+    if (!cuts.empty() && cut <= kSpacing * cuts.back()) continue;
+    cuts.push_back(cut);
+    below_last = below;
+  }
+  return cuts;
+}
+
+LawRollout roll_out(const Contender& contender, const Points& prepared,
+                    std::span<const double> cuts, double huber_delta, const Vector& theta) {
+  const Law& law = *contender.law;
+  LawRollout rollout{contender, make_samples(law, prepared, contender.variables), {}};
+  rollout.stages.resize(cuts.size() + 1);
+  rollout.stages.back() = make_stage(law, law.rows(prepared, contender.variables), theta);
+  Vector start = theta;
+  for (std::size_t k = cuts.size(); k-- > 0;) {
+    const Points small = select(prepared, rows_up_to(prepared, cuts[k]));
+    if (!is_enough(small, law, contender.variables)) break;
+    const Samples samples = law.rows(small, contender.variables);
+    start = refit(law, samples, huber_delta, start);
+    rollout.stages[k] = make_stage(law, samples, start);
+  }
   return rollout;
 }
 

@@ -63,6 +63,12 @@ inline Fit fit_of(std::string law, const std::vector<double>& values) {
   const std::vector<ParameterInfo>& parameters = find_law(law).parameters;
   for (std::size_t i = 0; i < values.size(); ++i)
     fit.parameters.push_back({std::string(parameters[i].name), values[i], 0, 0, 0});
+  Member member;
+  member.law = law;
+  member.values = values;
+  for (std::size_t row = 0; row < values.size(); ++row)  // the unit matrix
+    for (std::size_t k = 0; k <= row; ++k) member.information.push_back(row == k ? 1 : 0);
+  fit.members = {member};
   fit.params = {1e6, 1e9};
   fit.tokens = {1e8, 1e11};
   fit.flops = {1e15, 1e21};

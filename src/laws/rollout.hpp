@@ -1,0 +1,57 @@
+// Rollout: what fits on less compute would have said about the points above it.
+//
+// A law is fitted to all points up to each of a ladder of compute cuts, and its forecasts for the
+// points beyond are held against their losses. Choice between laws, and the width of intervals
+// (calibration.hpp), rest on these misses: residuals of the points that a fit has seen say little
+// about larger runs.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "laws/law.hpp"
+#include "laws/points.hpp"
+
+namespace isoflop::laws {
+
+/// A law and what it reads of these points.
+struct Contender {
+  const Law* law = nullptr;
+  std::vector<Variable> variables;
+};
+
+/// A law fitted to the points up to one cut: enough to predict and to say how sure that is.
+struct Stage {
+  Vector theta{};
+  double residual_rms = 0;  // corrected for the degrees of freedom
+  /// Cholesky factor of sum_i (w_i / mean w) g_i g_i^T, g_i the gradient of the response by theta.
+  Matrix information{};
+};
+
+/// The fit's state at its minimum `theta`.
+Stage make_stage(const Law& law, const Samples& samples, const Vector& theta);
+
+struct Forecast {
+  double value = 0;
+  double variance = 0;  // by the law's parameters: residual_rms^2 g^T information^-1 g
+};
+Forecast forecast(const Law& law, const double* x, const Stage& stage);
+
+/// Compute values, ascending, that separate the points into groups large enough to tell something:
+/// each at least 1.3 times the one before, with a twelfth of the points more below it. The largest
+/// leaves points above it.
+std::vector<double> compute_cuts(const Points& prepared);
+
+struct LawRollout {
+  Contender contender;
+  Samples samples;  // of all points
+  /// One a cut, empty where the points below do not suffice; then one for all points.
+  std::vector<std::optional<Stage>> stages;
+};
+
+/// `theta`: the optimum for all points, where the refits begin.
+LawRollout roll_out(const Contender& contender, const Points& prepared,
+                    std::span<const double> cuts, double huber_delta, const Vector& theta);
+
+}  // namespace isoflop::laws
