@@ -33,30 +33,6 @@ std::span<const std::byte> bytes_of(const Block& block, const State& state) {
   throw Error("checkpoint: a block is planned for a rank that does not hold it");
 }
 
-/// The root gets the checksum of every block from the rank that writes it.
-void gather_checksums(comm::Communicator& communicator, const State& state, Plan& plan) {
-  std::vector<std::vector<std::uint64_t>> of_rank(static_cast<std::size_t>(communicator.size()));
-  for (const Block& block : plan.blocks) {
-    const bool own = block.rank == communicator.rank();
-    of_rank[static_cast<std::size_t>(block.rank)].push_back(own ? hash64(bytes_of(block, state))
-                                                                : 0);
-  }
-  std::vector<comm::Message> sends, receives;
-  for (int rank = 1; rank < communicator.size(); ++rank) {
-    auto& checksums = of_rank[static_cast<std::size_t>(rank)];
-    const auto data = std::as_writable_bytes(std::span(checksums));
-    if (data.empty()) continue;
-    if (communicator.is_root()) receives.push_back({rank, data});
-    if (communicator.rank() == rank) sends.push_back({0, data});
-  }
-  communicator.exchange(sends, receives);
-  std::vector<std::size_t> next(of_rank.size(), 0);
-  for (Block& block : plan.blocks) {
-    const auto rank = static_cast<std::size_t>(block.rank);
-    block.checksum = hex(of_rank[rank][next[rank]++]);
-  }
-}
-
 Head make_head(const State& state, const Plan& plan, const hdf5::Attributes& scalars) {
   Head head{scalars, {}, plan.blocks};
   head.attributes.emplace_back("schema", kSchema);
@@ -69,29 +45,32 @@ Head make_head(const State& state, const Plan& plan, const hdf5::Attributes& sca
   return head;
 }
 
-/// Bytes of the file, generously.
-std::size_t upper_bound(const State& state, const Plan& plan, const Head& head) {
+/// Bytes that HDF5 needs beside the values, generously.
+std::size_t bytes_of_datasets(const State& state, const Plan& plan) {
   constexpr std::size_t kBytesOfFile = 100'000, kBytesOfDataset = 4096 + 1024;
-  std::size_t bytes = kBytesOfFile + head.blocks.size() * 128;
+  return kBytesOfFile + plan.kinds.size() * state.tensors.size() * kBytesOfDataset;
+}
+
+std::size_t bytes_of(const Head& head) {
+  constexpr std::size_t kBytesOfTables = 100'000, kBytesOfRow = 256;
+  std::size_t bytes = kBytesOfTables + (head.blocks.size() + head.tensors.size()) * kBytesOfRow;
   for (const auto& [name, value] : head.attributes)
     if (const auto* text = std::get_if<std::string>(&value)) bytes += 2 * text->size();
-  for (const TensorEntry& tensor : state.tensors)
-    bytes += plan.kinds.size() * (kBytesOfDataset + sizeof(float) * tensor.count());
   return bytes;
 }
 
-/// Makes state.h5 with everything but the tensors' values; returns where those go (byte offsets),
-/// by kind and tensor.
-std::vector<std::size_t> write_head(const fs::path& path, const State& state, const Plan& plan,
-                                    const hdf5::Attributes& scalars) {
-  const Head head = make_head(state, plan, scalars);
+std::size_t bytes_of_values(const State& state, const Plan& plan) {
+  std::size_t bytes = 0;
+  for (const TensorEntry& tensor : state.tensors)
+    bytes += plan.kinds.size() * sizeof(float) * tensor.count();
+  return bytes;
+}
+
+/// Makes state.h5 with a place for every value; returns those places (byte offsets), by kind and
+/// tensor.
+std::vector<std::size_t> make_file(const fs::path& path, const State& state, const Plan& plan) {
   hdf5::File file = hdf5::File::create(path);
-  file.reserve(upper_bound(state, plan, head));
-  hdf5::Attributes attributes = head.attributes;
-  attributes.emplace_back("checksum", checksum_of(head));
-  hdf5::write_attributes(file, "/", attributes, hdf5::Text::fixed);
-  hdf5::write_table(file, "/tensors", head.tensors);
-  hdf5::write_table(file, "/blocks", head.blocks);
+  file.reserve(bytes_of_datasets(state, plan) + bytes_of_values(state, plan));
   std::vector<std::size_t> places;
   for (const std::string& kind : plan.kinds)
     for (const TensorEntry& tensor : state.tensors)
@@ -101,19 +80,15 @@ std::vector<std::size_t> write_head(const fs::path& path, const State& state, co
   return places;
 }
 
-void write_blocks(const fs::path& path, int rank, const State& state, const Plan& plan,
-                  const std::vector<std::size_t>& places) {
-  FileDescriptor file(path, O_WRONLY);
-  std::size_t kind = 0;
-  for (const Block& block : plan.blocks) {
-    while (plan.kinds[kind] != block.kind) ++kind;
-    if (block.rank != rank) continue;
-    const std::size_t place =
-        places[kind * state.tensors.size() + static_cast<std::size_t>(block.tensor)];
-    file.write(bytes_of(block, state),
-               place + static_cast<std::size_t>(block.begin) * sizeof(float));
-  }
-  file.sync();
+/// Adds all but the values: known when every rank has written.
+void write_head(const fs::path& path, const Head& head) {
+  hdf5::File file = hdf5::File::open(path, hdf5::Access::write);
+  file.reserve(bytes_of(head));
+  hdf5::Attributes attributes = head.attributes;
+  attributes.emplace_back("checksum", checksum_of(head));
+  hdf5::write_attributes(file, "/", attributes, hdf5::Text::fixed);
+  hdf5::write_table(file, "/tensors", head.tensors);
+  hdf5::write_table(file, "/blocks", head.blocks);
   file.close();
 }
 
@@ -130,7 +105,7 @@ std::vector<ByteRange> value_ranges(const State& state, const std::vector<std::s
 /// Puts the finished folder in its place; the mark comes last. A complete checkpoint of the same
 /// step (a run that was killed right after its last save does that step again) is exchanged in one
 /// step instead, so that there is one at every moment.
-void publish(const fs::path& partial, const fs::path& directory, const std::string& mark) {
+void put_in_place(const fs::path& partial, const fs::path& directory, const std::string& mark) {
   sync_path(partial);
   if (fs::exists(complete_mark(directory))) {
     write_file_atomically(complete_mark(partial), mark);
@@ -147,29 +122,103 @@ void publish(const fs::path& partial, const fs::path& directory, const std::stri
 
 void save(const fs::path& directory, comm::Communicator& communicator, const State& state,
           const hdf5::Attributes& scalars) {
-  const fs::path partial = directory.string() + ".partial";
-  Plan plan = make_plan(communicator, state);
-  gather_checksums(communicator, state, plan);
-  std::vector<std::size_t> places(plan.kinds.size() * state.tensors.size());
+  Saving saving(directory, communicator, state, scalars);
+  saving.write();
+  saving.publish();
+}
+
+Saving::Saving(fs::path directory, comm::Communicator& communicator, State state,
+               hdf5::Attributes scalars)
+    : directory_(std::move(directory)),
+      partial_(directory_.string() + ".partial"),
+      communicator_(communicator),
+      state_(std::move(state)),
+      scalars_(std::move(scalars)),
+      plan_(make_plan(communicator, state_)),
+      places_(plan_.kinds.size() * state_.tensors.size()) {
   try {
-    together(communicator, [&] {
-      if (!communicator.is_root()) return;
-      fs::remove_all(partial);
-      fs::create_directories(partial);
-      places = write_head(state_file(partial), state, plan, scalars);
-    });
-    communicator.broadcast(std::span(places), 0);
-    together(communicator,
-             [&] { write_blocks(state_file(partial), communicator.rank(), state, plan, places); });
-    together(communicator, [&] {
-      if (communicator.is_root())
-        publish(partial, directory, mark_text(state_file(partial), value_ranges(state, places)));
+    together(communicator_, [&] {
+      if (!communicator_.is_root()) return;
+      fs::remove_all(partial_);
+      fs::create_directories(partial_);
+      places_ = make_file(state_file(partial_), state_, plan_);
     });
   } catch (...) {
-    std::error_code ignored;
-    if (communicator.is_root()) fs::remove_all(partial, ignored);
+    discard();
     throw;
   }
+  communicator_.broadcast(std::span(places_), 0);
+}
+
+void Saving::write() noexcept {
+  try {
+    write_blocks();
+  } catch (...) {
+    failure_ = std::current_exception();
+  }
+}
+
+void Saving::write_blocks() {
+  FileDescriptor file(state_file(partial_), O_WRONLY);
+  std::size_t kind = 0;
+  for (Block& block : plan_.blocks) {
+    while (plan_.kinds[kind] != block.kind) ++kind;
+    if (block.rank != communicator_.rank()) continue;
+    const std::span<const std::byte> bytes = bytes_of(block, state_);
+    block.checksum = hex(hash64(bytes));
+    const std::size_t place =
+        places_[kind * state_.tensors.size() + static_cast<std::size_t>(block.tensor)];
+    file.write(bytes, place + static_cast<std::size_t>(block.begin) * sizeof(float));
+  }
+  file.sync();
+  file.close();
+}
+
+/// The root gets the checksum of every block from the rank that wrote it.
+void Saving::gather_checksums() {
+  std::vector<std::vector<std::uint64_t>> of_rank(static_cast<std::size_t>(communicator_.size()));
+  for (const Block& block : plan_.blocks) {
+    const bool own = block.rank == communicator_.rank();
+    of_rank[static_cast<std::size_t>(block.rank)].push_back(own ? parse_hex(block.checksum) : 0);
+  }
+  std::vector<comm::Message> sends, receives;
+  for (int rank = 1; rank < communicator_.size(); ++rank) {
+    auto& checksums = of_rank[static_cast<std::size_t>(rank)];
+    const auto data = std::as_writable_bytes(std::span(checksums));
+    if (data.empty()) continue;
+    if (communicator_.is_root()) receives.push_back({rank, data});
+    if (communicator_.rank() == rank) sends.push_back({0, data});
+  }
+  communicator_.exchange(sends, receives);
+  std::vector<std::size_t> next(of_rank.size(), 0);
+  for (Block& block : plan_.blocks) {
+    const auto rank = static_cast<std::size_t>(block.rank);
+    block.checksum = hex(of_rank[rank][next[rank]++]);
+  }
+}
+
+void Saving::publish() {
+  try {
+    together(communicator_, [&] {
+      if (failure_) std::rethrow_exception(failure_);
+    });
+    gather_checksums();
+    together(communicator_, [&] {
+      if (!communicator_.is_root()) return;
+      write_head(state_file(partial_), make_head(state_, plan_, scalars_));
+      const std::string mark = mark_text(state_file(partial_), value_ranges(state_, places_));
+      sync_path(state_file(partial_));
+      put_in_place(partial_, directory_, mark);
+    });
+  } catch (...) {
+    discard();
+    throw;
+  }
+}
+
+void Saving::discard() noexcept {
+  std::error_code ignored;
+  if (communicator_.is_root()) fs::remove_all(partial_, ignored);
 }
 
 }  // namespace isoflop::checkpoint

@@ -2,8 +2,11 @@
 // which is then renamed and marked complete. Memory needed beside the state: one table row a MiB.
 #pragma once
 
+#include <exception>
 #include <filesystem>
+#include <vector>
 
+#include "checkpoint/plan.hpp"
 #include "checkpoint/state.hpp"
 #include "comm/communicator.hpp"
 
@@ -14,5 +17,37 @@ namespace isoflop::checkpoint {
 /// left of the new checkpoint and the earlier ones are untouched.
 void save(const std::filesystem::path& directory, comm::Communicator& communicator,
           const State& state, const hdf5::Attributes& scalars);
+
+/// The same in three parts, of which the long one may go on beside other work:
+///
+///   Saving saving(directory, communicator, state, scalars);   // collective
+///   std::thread writer([&] { saving.write(); });              // the state must not change
+///   meanwhile writer.join(); saving.publish();                                         //
+///   collective
+///
+/// The collective parts throw as save() does. An object that is dropped before publish() leaves a
+/// folder beside, which is no checkpoint and which prune() removes.
+class Saving {
+ public:
+  Saving(std::filesystem::path directory, comm::Communicator& communicator, State state,
+         hdf5::Attributes scalars);
+
+  /// This rank's elements. Neither communicates nor calls HDF5; a failure is publish()'s to tell.
+  void write() noexcept;
+  void publish();
+
+ private:
+  void write_blocks();
+  void gather_checksums();
+  void discard() noexcept;
+
+  std::filesystem::path directory_, partial_;
+  comm::Communicator& communicator_;
+  State state_;
+  hdf5::Attributes scalars_;
+  Plan plan_;
+  std::vector<std::size_t> places_;  // bytes, by kind and tensor
+  std::exception_ptr failure_;       // of write()
+};
 
 }  // namespace isoflop::checkpoint

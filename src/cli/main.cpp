@@ -32,6 +32,8 @@ int run(CLI::App& app, int argc, char** argv) {
     return report(error.what(), kBadInput);
   } catch (const isoflop::CheckFailed& error) {
     return report(error.what(), kCheckFailed);
+  } catch (const isoflop::Stopped& error) {
+    return report(error.what(), isoflop::kStoppedExitCode);
   } catch (const std::bad_alloc&) {
     return report("out of memory", kFailure);
   } catch (const std::exception& error) {
@@ -57,7 +59,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "Show the help of every command");
   app.footer(
-      "Exit codes: 0 done, 2 bad usage or input, 3 a run diverged or a check failed, 1 anything "
-      "else.");
+      "Exit codes: 0 done, 2 bad usage or input, 3 a run diverged or a check failed, 75 stopped by "
+      "a signal (the same command goes on), 1 anything else.");
   return run(app, argc, argv);
 }

@@ -78,7 +78,7 @@ void run(const Options& options) {
     throw CheckFailed(fmt::format("{} of {} runs failed; --retry-failed trains them again",
                                   end.failed.size(), end.total));
   }
-  if (!end.complete()) throw Error("the sweep is not finished; the same command goes on");
+  if (!end.complete()) throw Stopped("the sweep is not finished; the same command goes on");
 }
 
 }  // namespace
@@ -91,7 +91,7 @@ void add_sweep_run(CLI::App& sweep_app) {
   command->add_flag("--retry-failed", options->retry_failed, "Train failed runs again");
   command->footer(
       "The same command goes on after any stop, kill -9 included. SIGINT and SIGTERM let every run "
-      "save and stop. Exit codes: 0 all runs finished, 3 some failed, 1 stopped.");
+      "save and stop. Exit codes: 0 all runs finished, 3 some failed, 75 stopped.");
   command->callback([options] { run(*options); });
 }
 

@@ -21,9 +21,8 @@ void train(const train::RunOptions& options) {
     const device::Runtime runtime(static_cast<int>(config.train.threads));
     end = train::run(options, communicator);
   });
-  // Code 1, as for anything that is not done; each rank saved and ends by itself.
   if (end == train::RunEnd::stopped)
-    throw Error("stopped on a signal; start the same command again to go on");
+    throw Stopped("stopped on a signal; start the same command again to go on");
 }
 
 }  // namespace
@@ -42,7 +41,7 @@ void add_train(CLI::App& app) {
   command->footer(
       "Alone or under mpirun -n R (data parallel; see parallel.zero). The same command goes on "
       "after any stop, with the same "
-      "bits. SIGTERM, SIGINT and SIGUSR1 finish the step, save and exit with 1.");
+      "bits. SIGTERM, SIGINT and SIGUSR1 finish the step, save and exit with 75.");
   command->callback([options] { train(*options); });
 }
 

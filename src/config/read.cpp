@@ -162,6 +162,13 @@ CheckpointConfig read_checkpoint(ConfigTable table) {
   CheckpointConfig checkpoint;
   checkpoint.every_tokens = table.integer("every_tokens", 0, kAny, 0);
   checkpoint.keep = table.integer("keep", 1, 1000000, 1);
+  checkpoint.keep_every_tokens = table.integer("keep_every_tokens", 0, kAny, 0);
+  checkpoint.asynchronous = table.boolean("asynchronous", true);
+  if (checkpoint.keep_every_tokens > 0 &&
+      (checkpoint.every_tokens == 0 || checkpoint.keep_every_tokens % checkpoint.every_tokens != 0))
+    table.fail("keep_every_tokens",
+               fmt::format("seen {}, needed a multiple of every_tokens = {}",
+                           checkpoint.keep_every_tokens, checkpoint.every_tokens));
   if (table.has("at_tokens")) checkpoint.at_tokens = table.integers("at_tokens", 1, kAny);
   return checkpoint;
 }

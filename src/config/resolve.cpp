@@ -141,8 +141,10 @@ std::string to_toml(const RunConfig& c) {
       c.parallel.data, c.parallel.tensor, c.parallel.pipeline, c.parallel.zero,
       c.parallel.virtual_ranks);
   text += fmt::format("\n[evaluate]\nevery_tokens = {}\n", c.evaluate.every_tokens);
-  text += fmt::format("\n[checkpoint]\nevery_tokens = {}\nkeep = {}\n", c.checkpoint.every_tokens,
-                      c.checkpoint.keep);
+  text += fmt::format(
+      "\n[checkpoint]\nevery_tokens = {}\nkeep = {}\nkeep_every_tokens = {}\nasynchronous = {}\n",
+      c.checkpoint.every_tokens, c.checkpoint.keep, c.checkpoint.keep_every_tokens,
+      c.checkpoint.asynchronous);
   if (!c.checkpoint.at_tokens.empty())
     text += fmt::format("at_tokens = [{}]\n", fmt::join(c.checkpoint.at_tokens, ", "));
   return text;

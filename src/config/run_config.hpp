@@ -60,8 +60,15 @@ struct EvaluateConfig {
 struct CheckpointConfig {
   std::int64_t every_tokens = 0;        // 0: when stopped only
   std::int64_t keep = 1;                // of the regular ones
+  std::int64_t keep_every_tokens = 0;   // those at its multiples stay for ever; 0: none
   std::vector<std::int64_t> at_tokens;  // kept for ever: where other runs branch off
+  bool asynchronous = true;             // written beside the training, from a copy in memory
 };
+
+/// Whether the run holds a copy of its state for checkpoints that are written beside the training.
+inline bool writes_beside(const CheckpointConfig& checkpoint) {
+  return checkpoint.asynchronous && (checkpoint.every_tokens > 0 || !checkpoint.at_tokens.empty());
+}
 
 struct RunConfig {
   model::ModelConfig model;

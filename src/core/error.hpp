@@ -1,9 +1,10 @@
-// The three kinds of failure that a caller can tell apart, and how each is spelt.
+// The kinds of failure that a caller can tell apart, and how each is spelt.
 //
 //   require(ok, "…")        user input: always on, throws InputError (exit code 2, one line)
 //   ISOFLOP_EXPECT(ok)      programmer contract: on in debug builds, aborts with the place
 //   Error                   the world failed (exit code 1)
 //   CheckFailed             a run diverged or a check did not hold (exit code 3)
+//   Stopped                 asked to stop by a signal; the same command goes on (exit code 75)
 //
 // A message says what was seen, what is needed and what to do.
 #pragma once
@@ -34,6 +35,15 @@ class InputError : public Error {
 
 /// A run diverged or a check failed. Exit code 3.
 class CheckFailed : public Error {
+ public:
+  using Error::Error;
+};
+
+/// EX_TEMPFAIL of sysexits.h: what a batch script or a scheduler may requeue on.
+inline constexpr int kStoppedExitCode = 75;
+
+/// Everything is saved and the same command goes on later. Exit code kStoppedExitCode.
+class Stopped : public Error {
  public:
   using Error::Error;
 };

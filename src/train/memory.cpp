@@ -34,6 +34,8 @@ MemoryPlan plan(const config::RunConfig& config, std::size_t ranks, std::size_t 
   plan.activations = model::Transformer<T>::memory_bytes(
       config.model, model::whole_model(config.model),
       {.batch = static_cast<std::size_t>(config.train.micro_batch)}, model::Mode::training);
+  if (config::writes_beside(config.checkpoint))  // of the same elements, master weights always
+    plan.checkpoint = part.optimizer / (keeps_master<T> ? 3 : 2) * 3;
   return plan;
 }
 

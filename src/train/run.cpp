@@ -12,6 +12,7 @@
 #include "core/error.hpp"
 #include "model/cost.hpp"
 #include "record/run_record.hpp"
+#include "train/background_save.hpp"
 #include "train/memory.hpp"
 #include "train/progress.hpp"
 #include "train/ranks.hpp"
@@ -52,6 +53,10 @@ class Run {
   void after_step(const StepResult& result);
   double evaluate_and_record();
   void save();
+  void save_beside();
+  void poll_saving();
+  void finish_saving();
+  void prune();
   void finish();
   void record_failure(const std::string& reason);
   std::vector<record::ProfileRow> profile_rows() const;
@@ -69,7 +74,8 @@ class Run {
   std::filesystem::path path_;
   Progress progress_;
   std::unique_ptr<Trainer> trainer_;
-  std::optional<record::RunRecord> record_;  // root only
+  std::optional<record::RunRecord> record_;     // root only
+  std::unique_ptr<BackgroundSave> background_;  // empty: training waits for every checkpoint
   Clock::time_point begin_ = Clock::now();
   double previous_seconds_ = 0.0;
   std::int64_t step_under_way_ = 0;  // or just done, while it is evaluated
@@ -121,6 +127,8 @@ void Run::start_or_resume() {
   } else if (!options_.branch_from.empty()) {
     branch_snapshot(options_.branch_from, config_, *trainer_, communicator_);
   }
+  if (config::writes_beside(config_.checkpoint))
+    background_ = std::make_unique<BackgroundSave>(path_, config_, *trainer_, communicator_);
   const double predicted = predict_seconds();
   progress_.say(fmt::format("time predicted: {:.0f} s", predicted));
   if (!is_root()) return;
@@ -158,9 +166,32 @@ double Run::evaluate_and_record() {
 }
 
 void Run::save() {
+  finish_saving();
   const Scope scope(trainer_->profile(), Region::checkpoint);
   if (is_root()) record_->flush();
   save_snapshot(path_, config_, *trainer_, communicator_);
+  prune();
+}
+
+void Run::save_beside() {
+  if (!background_) return save();
+  const Scope scope(trainer_->profile(), Region::checkpoint);
+  if (is_root()) record_->flush();
+  background_->start();
+}
+
+void Run::poll_saving() {
+  if (!background_) return;
+  const Scope scope(trainer_->profile(), Region::checkpoint);
+  if (background_->poll()) prune();
+}
+
+void Run::finish_saving() {
+  const Scope scope(trainer_->profile(), Region::checkpoint);
+  if (background_ && background_->finish()) prune();
+}
+
+void Run::prune() {
   if (!is_root()) return;
   try {
     prune_snapshots(path_, config_);
@@ -178,13 +209,14 @@ void Run::after_step(const StepResult& result) {
          static_cast<double>(tokens_done()) * model::flops_per_token_exact(config_.model)});
   }
   progress_.step(config_, result);
+  poll_saving();
   const std::int64_t before = tokens_done() - config_.tokens_per_step();
   const bool last = result.step == config_.steps;
   if (!last && crosses(config_.evaluate.every_tokens, before, tokens_done())) evaluate_and_record();
   const auto& at = config_.checkpoint.at_tokens;
   const bool branch_point = std::find(at.begin(), at.end(), tokens_done()) != at.end();
   if (!last && (branch_point || crosses(config_.checkpoint.every_tokens, before, tokens_done())))
-    save();
+    save_beside();
 }
 
 void Run::finish() {
@@ -194,6 +226,9 @@ void Run::finish() {
   progress_.say(
       fmt::format("finished: {:.1f} s; peak memory {} (predicted {} and the program itself)",
                   seconds(), mebibytes(peak_resident_bytes()), mebibytes(memory.total())));
+  const profile::Counter& saving =
+      trainer_->profile().counters()[static_cast<std::size_t>(Region::checkpoint)];
+  progress_.say(fmt::format("training stood still {:.3f} s for checkpoints", saving.seconds));
   if (!is_root()) return;
   record_->finish({.status = "finished",
                    .final_loss = loss,
@@ -225,6 +260,7 @@ RunEnd Run::train() {
 
 void Run::record_failure(const std::string& reason) {
   progress_.say("failed: " + reason);
+  finish_saving();
   if (!is_root()) return;
   if (record_) {
     record_->event({step_under_way_, seconds(), "failed", reason});

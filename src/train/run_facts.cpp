@@ -28,9 +28,10 @@ std::vector<std::string> describe_run(const config::RunConfig& config,
       model::flops_per_token_exact(config.model) * tokens, ranks, config.parallel.virtual_ranks,
       config.parallel.zero, config::name_of(config.train.precision)));
   lines.push_back(fmt::format(
-      "memory a rank, predicted: {} = weights {} + optimizer {} + gradients {} + activations {}",
+      "memory a rank, predicted: {} = weights {} + optimizer {} + gradients {} + activations {}{}",
       mebibytes(memory.total()), mebibytes(memory.weights), mebibytes(memory.optimizer),
-      mebibytes(memory.gradients), mebibytes(memory.activations)));
+      mebibytes(memory.gradients), mebibytes(memory.activations),
+      memory.checkpoint > 0 ? " + copy for checkpoints " + mebibytes(memory.checkpoint) : ""));
   const double epochs = source.epochs(config.tokens());
   if (epochs > 1.0 + 1e-9)
     lines.push_back(fmt::format(

@@ -8,18 +8,17 @@
 
 #include "checkpoint/directory.hpp"
 #include "checkpoint/load.hpp"
-#include "checkpoint/save.hpp"
 #include "core/error.hpp"
 
 namespace isoflop::train {
 namespace {
 
-checkpoint::State state_of(Trainer& trainer) {
+checkpoint::State state_of(const Trainer& trainer, const std::vector<OwnedState>& values) {
   checkpoint::State state;
   for (const model::Parameter& parameter : trainer.table().parameters()) {
     state.tensors.push_back({parameter.name, parameter.shape, parameter.offset});
   }
-  for (const OwnedState& mine : trainer.owned_state()) {
+  for (const OwnedState& mine : values) {
     const auto [begin, end] = mine.elements;
     state.slices.push_back({"parameters", begin, end, mine.parameters});
     state.slices.push_back({"first_moment", begin, end, mine.first_moment});
@@ -27,6 +26,8 @@ checkpoint::State state_of(Trainer& trainer) {
   }
   return state;
 }
+
+checkpoint::State state_of(Trainer& trainer) { return state_of(trainer, trainer.owned_state()); }
 
 // Tokens up to which a run of this configuration is the same run whatever its length.
 std::int64_t stable_tokens(const config::RunConfig& config) {
@@ -60,8 +61,11 @@ void check_branch(const hdf5::Attributes& scalars, const std::filesystem::path& 
 
 }  // namespace
 
-void save_snapshot(const std::filesystem::path& run_directory, const config::RunConfig& config,
-                   Trainer& trainer, comm::Communicator& communicator) {
+std::unique_ptr<checkpoint::Saving> begin_snapshot(const std::filesystem::path& run_directory,
+                                                   const config::RunConfig& config,
+                                                   const Trainer& trainer,
+                                                   const std::vector<OwnedState>& values,
+                                                   comm::Communicator& communicator) {
   const std::int64_t step = trainer.step_count();
   const hdf5::Attributes scalars = {{"run", config::run_id(config)},
                                     {"trunk", config::trunk_id(config)},
@@ -69,16 +73,27 @@ void save_snapshot(const std::filesystem::path& run_directory, const config::Run
                                     {"tokens", step * config.tokens_per_step()},
                                     {"stable_tokens", stable_tokens(config)},
                                     {"config", config::to_toml(config)}};
-  checkpoint::save(checkpoint::step_directory(run_directory, step), communicator, state_of(trainer),
-                   scalars);
+  return std::make_unique<checkpoint::Saving>(checkpoint::step_directory(run_directory, step),
+                                              communicator, state_of(trainer, values), scalars);
+}
+
+void save_snapshot(const std::filesystem::path& run_directory, const config::RunConfig& config,
+                   Trainer& trainer, comm::Communicator& communicator) {
+  const auto saving =
+      begin_snapshot(run_directory, config, trainer, trainer.owned_state(), communicator);
+  saving->write();
+  saving->publish();
 }
 
 void prune_snapshots(const std::filesystem::path& run_directory, const config::RunConfig& config) {
-  const auto& kept = config.checkpoint.at_tokens;
-  checkpoint::prune(
-      run_directory, static_cast<std::size_t>(config.checkpoint.keep), [&](std::int64_t saved) {
-        return std::ranges::find(kept, saved * config.tokens_per_step()) != kept.end();
-      });
+  const config::CheckpointConfig& rule = config.checkpoint;
+  checkpoint::prune(run_directory, static_cast<std::size_t>(rule.keep), [&](std::int64_t saved) {
+    const std::int64_t tokens = saved * config.tokens_per_step();
+    const bool is_milestone = rule.keep_every_tokens > 0 &&
+                              tokens / rule.keep_every_tokens !=
+                                  (tokens - config.tokens_per_step()) / rule.keep_every_tokens;
+    return is_milestone || std::ranges::find(rule.at_tokens, tokens) != rule.at_tokens.end();
+  });
 }
 
 std::optional<std::filesystem::path> latest_snapshot(const std::filesystem::path& run_directory,

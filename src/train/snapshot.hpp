@@ -2,13 +2,24 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
+#include <vector>
 
+#include "checkpoint/save.hpp"
 #include "comm/communicator.hpp"
 #include "config/run_config.hpp"
 #include "train/trainer.hpp"
 
 namespace isoflop::train {
+
+/// Begins to save `values`, the trainer's state or a copy of it, as RUN_DIR/checkpoint/step-<n>.
+/// Collective.
+std::unique_ptr<checkpoint::Saving> begin_snapshot(const std::filesystem::path& run_directory,
+                                                   const config::RunConfig& config,
+                                                   const Trainer& trainer,
+                                                   const std::vector<OwnedState>& values,
+                                                   comm::Communicator& communicator);
 
 /// Saves the trainer's state as RUN_DIR/checkpoint/step-<n>. Collective.
 void save_snapshot(const std::filesystem::path& run_directory, const config::RunConfig& config,

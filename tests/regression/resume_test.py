@@ -54,16 +54,18 @@ class Resume(CommandLineTest):
     def assert_finished(self, done):
         self.assertEqual(done.returncode, 0, done.stderr)
 
-    def test_sigterm_finishes_the_step_saves_and_goes_on(self):
+    def test_a_signal_finishes_the_step_saves_and_goes_on(self):
         self.assert_finished(self.train("whole", *LONG))
-        process = self.start("stopped", *LONG)
-        self.wait_for_checkpoint("stopped", process)
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 1, errors)
-        self.assertFalse((self.folder / "stopped/finished").exists())
-        self.assert_finished(self.train("stopped", *LONG))
-        self.assert_same("stopped", "whole")
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            out = f"stopped-{number}"
+            process = self.start(out, *LONG)
+            self.wait_for_checkpoint(out, process)
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 75, errors)
+            self.assertFalse((self.folder / out / "finished").exists())
+            self.assert_finished(self.train(out, *LONG))
+            self.assert_same(out, "whole")
 
     def test_kill_at_any_moment_goes_on(self):
         self.assert_finished(self.train("whole", *LONG))
@@ -86,7 +88,7 @@ class Resume(CommandLineTest):
         self.wait_for_checkpoint("moved", process)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 1)
+        self.assertEqual(process.returncode, 75)
         launcher = ("mpirun", "--oversubscribe", "-n", "2")
         self.assert_finished(self.train("moved", *LONG, "--set", "parallel.zero=1", launcher=launcher))
         self.assert_same("moved", "whole")
@@ -107,6 +109,14 @@ class Resume(CommandLineTest):
         late = self.train("late", *wsd, "--set", "train.tokens=24576", "--from", checkpoint)
         self.assertEqual(late.returncode, 2)
         self.assertIn("begins to decay", late.stderr)
+
+    def test_the_last_and_the_milestones_stay(self):
+        keep = ["--set", "train.tokens=20480", "--set", "checkpoint.every_tokens=2048", "--set", "checkpoint.keep_every_tokens=8192"]
+        self.assert_finished(self.train("run", *keep))
+        self.assertEqual({path.name for path in (self.folder / "run/checkpoint").iterdir()}, {"step-32", "step-64", "step-80"})
+        refused = self.train("no", "--set", "checkpoint.every_tokens=2048", "--set", "checkpoint.keep_every_tokens=5000")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("needed a multiple of every_tokens = 2048", refused.stderr)
 
     def test_checkpoint_commands_verify_and_compare_states(self):
         self.assert_finished(self.train("one"))

@@ -257,7 +257,7 @@ class Interruptions(SweepTest):
                 for run in runs.values():
                     self.wait_for(self.under_way(run), "a checkpoint")
                 manager.send_signal(number)
-                self.assertEqual(manager.wait(timeout=100), 1)
+                self.assertEqual(manager.wait(timeout=100), 75)
                 for run in runs.values():
                     self.assertIn("stopped by signal", self.log(run))
                 self.assertEqual(set(self.states().values()), {"stopped"})

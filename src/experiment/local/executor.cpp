@@ -19,7 +19,6 @@
 #include "experiment/local/display.hpp"
 #include "experiment/local/run_board.hpp"
 #include "experiment/progress.hpp"
-#include "record/run_reader.hpp"
 
 namespace isoflop::experiment {
 namespace {
@@ -148,7 +147,7 @@ class Manager {
         board_.leave_to_others(i);
         return;
       }
-      if (end.code == 1 && was_stopped(i)) {
+      if (end.code == kStoppedExitCode) {
         board_.retire(i);
         display_.say(fmt::format("stopped {}: by a signal from elsewhere", label(i)));
         return;
@@ -165,14 +164,6 @@ class Manager {
       mark_failed(board_.path(i), reason);
     } catch (const Error& error) {  // a full disk; the run is failed for this manager at least
       display_.say(error.what());
-    }
-  }
-
-  bool was_stopped(std::size_t i) const {
-    try {
-      return record::read_run(board_.path(i) / "run.h5").outcome.status == "stopped";
-    } catch (const Error&) {
-      return false;
     }
   }
 

@@ -1,0 +1,47 @@
+// Checkpoints that are written while the training goes on: start() copies the state and returns,
+// a thread writes the copy, and a later step makes it a checkpoint. All members but the destructor
+// are collective.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "checkpoint/save.hpp"
+#include "comm/communicator.hpp"
+#include "config/run_config.hpp"
+#include "train/trainer.hpp"
+
+namespace isoflop::train {
+
+class BackgroundSave {
+ public:
+  /// Takes the memory for the copy, 12 bytes an owned parameter. All references must outlive it.
+  BackgroundSave(const std::filesystem::path& run_directory, const config::RunConfig& config,
+                 Trainer& trainer, comm::Communicator& communicator);
+  /// Waits for the thread; a checkpoint that is not published is none.
+  ~BackgroundSave();
+  BackgroundSave(const BackgroundSave&) = delete;
+  BackgroundSave& operator=(const BackgroundSave&) = delete;
+
+  /// Publishes the save before this one first, and waits for it.
+  void start();
+  /// Publishes the save under way once every rank has written; true when it did so now.
+  bool poll();
+  /// Waits for the save under way and publishes it; true when there was one.
+  bool finish();
+
+ private:
+  const std::filesystem::path& run_directory_;
+  const config::RunConfig& config_;
+  Trainer& trainer_;
+  comm::Communicator& communicator_;
+  std::vector<float> copy_;  // parameters, first and second moments
+  std::unique_ptr<checkpoint::Saving> saving_;
+  std::atomic<bool> written_ = false;
+  std::thread writer_;
+};
+
+}  // namespace isoflop::train
