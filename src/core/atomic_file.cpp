@@ -29,15 +29,23 @@ std::filesystem::path path_beside(const std::filesystem::path& path) {
 
 void sync_path(const std::filesystem::path& path) { FileDescriptor(path, O_RDONLY).sync(); }
 
+namespace {
+
+void sync_folder_of(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.parent_path();
+  sync_path(folder.empty() ? "." : folder);
+}
+
+}  // namespace
+
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) throw_system_error(to, "rename", errno);
-  const std::filesystem::path folder = to.parent_path();
-  sync_path(folder.empty() ? "." : folder);
+  sync_folder_of(to);
 }
 
 void exchange_durably(const std::filesystem::path& a, const std::filesystem::path& b) {
   if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) {
-    sync_path(b.parent_path());
+    sync_folder_of(b);
     return;
   }
   if (errno != EINVAL && errno != ENOSYS) throw_system_error(b, "rename", errno);

@@ -41,12 +41,18 @@ void PartialDirectory::publish() {
   fs::remove(lock_path_);
   sync_path(path_);
   const bool replaces = fs::exists(target_) && !fs::is_empty(target_);
-  const fs::path old = path_beside(target_);
-  if (replaces) rename_durably(target_, old);
-  rename_durably(path_, target_);
+  if (!replaces) {
+    rename_durably(path_, target_);
+    ::close(lock_);
+    lock_ = -1;
+    return;
+  }
+  exchange_durably(path_, target_);
+  const fs::path old = path_beside(target_);  // out of the way of the next process that prepares
+  rename_durably(path_, old);
   ::close(lock_);
   lock_ = -1;
-  if (replaces) fs::remove_all(old);
+  fs::remove_all(old);
 }
 
 }  // namespace isoflop::data

@@ -18,7 +18,8 @@ class PartialDirectory {
 
   const std::filesystem::path& path() const { return path_; }
 
-  /// Renames it to the target; a directory that is there is replaced.
+  /// Gives it the target's name; a directory that is there changes places with it in one step and
+  /// is then removed.
   void publish();
 
  private:

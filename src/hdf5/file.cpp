@@ -148,15 +148,21 @@ void File::link_external(const std::string& name, const std::string& file,
                where(name));
 }
 
-void clear_status_flags(const std::filesystem::path& path) {
-  const std::string where = path.string();
-  const PropertiesHandle access = file_access(where);
-  const hbool_t yes = 1;  // no public setter exists: this is what h5clear uses
-  ISOFLOP_HDF5(H5Pset(access.id(), "clear_status_flags", &yes), where);
-  FileHandle file(ISOFLOP_HDF5(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.id()), where));
-  // The killed writer may have grown the file past the end that its superblock knows.
-  ISOFLOP_HDF5(H5Fincrement_filesize(file.id(), 0), where);
-  ISOFLOP_HDF5(file.close(), where);
+std::string File::linked_file(const std::string& name) const {
+  H5L_info_t info;
+  const htri_t exists = H5Lexists(id(), name.c_str(), H5P_DEFAULT);
+  if (exists <= 0) return "";
+  ISOFLOP_HDF5(H5Lget_info(id(), name.c_str(), &info, H5P_DEFAULT), where(name));
+  if (info.type != H5L_TYPE_EXTERNAL) return "";
+  std::vector<char> value(info.u.val_size);
+  ISOFLOP_HDF5(H5Lget_val(id(), name.c_str(), value.data(), value.size(), H5P_DEFAULT),
+               where(name));
+  unsigned flags = 0;
+  const char* file = nullptr;
+  const char* object = nullptr;
+  ISOFLOP_HDF5(H5Lunpack_elink_val(value.data(), value.size(), &flags, &file, &object),
+               where(name));
+  return file;
 }
 
 PropertiesHandle making_groups() {

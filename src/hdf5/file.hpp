@@ -50,6 +50,9 @@ class File {
   /// `name` stands for `object` in another file, given relative to this file's folder.
   void link_external(const std::string& name, const std::string& file, const std::string& object);
 
+  /// The file that the link `name` points to, as it was given; empty: `name` is no such link.
+  std::string linked_file(const std::string& name) const;
+
   hid_t id() const { return handle_.id(); }
   /// For messages: the path, and the object when one is given.
   std::string where(const std::string& object = "") const;
@@ -63,10 +66,6 @@ class File {
   FileHandle handle_;
   std::size_t reserved_ = 0;  // space is there up to this byte
 };
-
-/// Mends a file whose writer was killed, so that every reader can open it again (what h5clear
-/// does). Only when no process writes to it any more.
-void clear_status_flags(const std::filesystem::path& path);
 
 /// Property list of links that makes the groups on the way.
 PropertiesHandle making_groups();

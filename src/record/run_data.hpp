@@ -37,7 +37,6 @@ struct RunFacts {
   std::int64_t seed = 0;
   std::int64_t predicted_memory_bytes = 0;
   double predicted_seconds = 0;
-  hdf5::Attributes more;  // further attributes, for instance of the sweep the run belongs to
 
   template <class Facts, class Field>
   static void fields(Facts& facts, Field&& field) {

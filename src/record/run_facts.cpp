@@ -1,7 +1,5 @@
 #include "record/run_facts.hpp"
 
-#include <set>
-
 #include "core/error.hpp"
 
 namespace isoflop::record {
@@ -21,12 +19,10 @@ struct Write {
 struct Read {
   const hdf5::Attributes& attributes;
   const std::string& where;
-  std::set<std::string> known{"schema"};
 
   template <class T>
-  void operator()(const char* name, T& value, std::size_t = 0) {
+  void operator()(const char* name, T& value, std::size_t = 0) const {
     if (!is_attribute(name)) return;
-    known.insert(name);
     const hdf5::Value* found = hdf5::find(attributes, name);
     require(found != nullptr, "{}: the attribute {} is missing: this is no run record", where,
             name);
@@ -44,7 +40,6 @@ hdf5::Attributes to_attributes(const RunFacts& facts, const RunOutcome& outcome)
   Write write{attributes};
   RunFacts::fields(facts, write);
   RunOutcome::fields(outcome, write);
-  attributes.insert(attributes.end(), facts.more.begin(), facts.more.end());
   return attributes;
 }
 
@@ -54,11 +49,9 @@ void from_attributes(const hdf5::Attributes& attributes, const std::string& wher
   require(schema != nullptr && *schema == hdf5::Value(kSchema),
           "{}: schema {} is needed: the file is no run record, or of another version of isoflop",
           where, kSchema);
-  Read read{attributes, where};
+  const Read read{attributes, where};
   RunFacts::fields(facts, read);
   RunOutcome::fields(outcome, read);
-  for (const auto& attribute : attributes)
-    if (!read.known.contains(attribute.first)) facts.more.push_back(attribute);
 }
 
 }  // namespace isoflop::record

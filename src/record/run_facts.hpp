@@ -8,7 +8,7 @@ namespace isoflop::record {
 hdf5::Attributes to_attributes(const RunFacts& facts, const RunOutcome& outcome);
 
 /// InputError naming `where` for another schema, a missing attribute or one of another type.
-/// Attributes that schema 1 does not know go to facts.more.
+/// Attributes that schema 1 does not know are left alone.
 void from_attributes(const hdf5::Attributes& attributes, const std::string& where, RunFacts& facts,
                      RunOutcome& outcome);
 

@@ -88,12 +88,12 @@ TEST(KilledWriter, FlushedRowsSurviveAndTheRunGoesOn) {
   }
 }
 
-TEST(KilledWriter, StatusFlagsCanBeCleared) {
+TEST(KilledWriter, PlainReadersNeedAMendedFile) {
   const ScratchDirectory scratch;
   const auto path = scratch.path() / "run.h5";
   const std::int64_t flushed = train_and_kill(path, 0, 5ms);
   EXPECT_THROW(hdf5::File::open(path, hdf5::Access::read), Error);
-  hdf5::clear_status_flags(path);
+  mend_run(path);
   hdf5::File::open(path, hdf5::Access::read).close();
   expect_consistent(read_run(path), flushed);
 }

@@ -56,7 +56,6 @@ TEST(RunRecord, EverythingComesBack) {
   EXPECT_EQ(data.facts.seed, -1);
   EXPECT_EQ(data.facts.epochs, 0.25);
   EXPECT_EQ(data.facts.isoflop_commit, commit());
-  EXPECT_EQ(data.facts.more, sample_facts().more);
   EXPECT_EQ(data.outcome.status, "finished");
   EXPECT_EQ(data.outcome.final_loss, 3.25);
   EXPECT_TRUE(std::isnan(data.outcome.final_bits_per_byte));

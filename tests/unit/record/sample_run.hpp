@@ -16,7 +16,6 @@ inline RunFacts sample_facts() {
   facts.precision = "bf16";
   facts.ranks = 2;
   facts.seed = -1;
-  facts.more = {{"trunk", std::string("fedcba9876543210")}};
   return facts;
 }
 
