@@ -39,8 +39,12 @@ laws::Points read_points(const Options& options, const laws::ColumnNames& column
   }
   require(columns.empty(), "--column: {} is a results file, its columns have fixed names",
           options.points);
-  return experiment::points_of(record::read_results(options.points),
-                               laws::counts_embeddings(options.fit.law), options.points);
+  const record::Results results = record::read_results(options.points);
+  const bool counts_embeddings = laws::counts_embeddings(options.fit.law);
+  const experiment::FindRecord find_record = experiment::linked_records_of(options.points);
+  return options.fit.method == "approach1"
+             ? experiment::curves_of(results, counts_embeddings, options.points, find_record)
+             : experiment::points_of(results, counts_embeddings, options.points, find_record);
 }
 
 void run(const Options& options) {
@@ -68,8 +72,12 @@ void add_fit(CLI::App& app) {
   command->add_option(
       "points", options->points,
       "RESULTS.h5 of a sweep, or POINTS.csv with the columns that the law needs (most: params, "
-      "tokens, loss [nats/token]); optional flops, weight, group, name");
-  command->add_option("--law", options->fit.law, "Law, see --list-laws; ensemble: all that fit the points, weighed by rollout");
+      "tokens, loss [nats/token]); optional flops, weight, group, name, status, warmup_tokens, and "
+      "what the numbers mean: params_kind, flops_kind, loss_unit, bytes_per_token, stage "
+      "(docs/tutorials/02-fit-your-own-csv.md)");
+  command->add_option(
+      "--law", options->fit.law,
+      "Law, see --list-laws; ensemble: all that fit the points, weighed by rollout");
   command->add_option("--method", options->fit.method,
                       "chinchilla: approach3 (default), approach2, approach1");
   command->add_option(

@@ -26,8 +26,9 @@ struct Options {
 std::vector<laws::RunSize> read_sizes(const Options& options, const laws::Fit& fit) {
   std::vector<laws::Variable> needed = laws::find_law(fit.law).variables;
   if (!fit.variable.empty()) needed = {laws::variable_from(fit.variable)};
-  const laws::Points points =
-      laws::read_csv(options.points, laws::parse_column_names(options.columns), needed);
+  const laws::Points points = laws::read_csv(
+      options.points, laws::parse_column_names(options.columns), needed, laws::Rows::asked);
+  laws::require_same_kind(points.conventions, fit.conventions, options.points);
   std::vector<laws::RunSize> runs(points.size());
   for (const laws::VariableInfo& variable : laws::all_variables()) {
     const std::vector<double>& column = laws::column(points, variable.variable);

@@ -333,7 +333,9 @@ void move_over(toml::table& below, toml::table&& above) {
     if (under != nullptr && node.is_table()) {
       move_over(*under, std::move(*node.as_table()));
     } else {
-      node.visit([&](auto& value) { below.insert_or_assign(key, std::move(value)); });
+      node.visit([&below, &key = key](auto& value) {  // clang 14 captures no bindings
+        below.insert_or_assign(key, std::move(value));
+      });
     }
   }
 }

@@ -1,6 +1,5 @@
 #include "data/corpus_file.hpp"
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.hpp"
@@ -151,14 +150,10 @@ void write_corpus_file(const std::filesystem::path& directory, const CorpusFile&
   write_file_atomically(directory / kCorpusFileName, to_json(corpus).dump(2) + "\n");
 }
 
-CorpusFile read_corpus_file(const std::filesystem::path& directory) {
-  const std::string path = directory / kCorpusFileName;
-  std::ifstream file(path, std::ios::binary);
-  require(file.good(), "{}: no corpus here; make one with `isoflop data prepare --out {}`", path,
-          directory.string());
+CorpusFile parse_corpus_file(const std::string& text, const std::string& path) {
   CorpusFile corpus;
   try {
-    const Json json = Json::parse(file);
+    const Json json = Json::parse(text);
     const int schema = json.at("schema").get<int>();
     require(schema == kSchema, "{}: schema {}, this program reads {}", path, schema, kSchema);
     corpus = corpus_from(json);
@@ -168,6 +163,14 @@ CorpusFile read_corpus_file(const std::filesystem::path& directory) {
   }
   check(corpus, path);
   return corpus;
+}
+
+CorpusFile read_corpus_file(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / kCorpusFileName;
+  require(std::filesystem::is_regular_file(path),
+          "{}: no corpus here; make one with `isoflop data prepare --out {}`", path.string(),
+          directory.string());
+  return parse_corpus_file(read_file(path), path.string());
 }
 
 }  // namespace isoflop::data

@@ -71,6 +71,9 @@ std::string corpus_fingerprint(const CorpusFile& corpus);
 /// Writes directory/corpus.json and waits until it is on the disk.
 void write_corpus_file(const std::filesystem::path& directory, const CorpusFile& corpus);
 
+/// `text` of a corpus.json, validated; `path` names it in messages. Throws InputError.
+CorpusFile parse_corpus_file(const std::string& text, const std::string& path);
+
 /// Reads and validates directory/corpus.json (not the shards). Throws InputError.
 CorpusFile read_corpus_file(const std::filesystem::path& directory);
 

@@ -68,36 +68,6 @@ void mend_unless_trained(const std::filesystem::path& folder) {
   record::mend_run(folder / "run.h5");
 }
 
-// The evaluations of every run on the way: the training curves of approach 1.
-laws::Points curves_of(const record::Results& results, const laws::Law& law,
-                       const SweepDirectory& directory) {
-  laws::Points points;
-  points.source = directory.results().string();
-  points.notes.push_back("points are the validation losses along every run");
-  for (const record::ResultRow& row : results.rows) {
-    if (row.role != "fit" || row.status != "finished") {
-      points.left_out.push_back(
-          {row.run, row.role != "fit" ? "it is a " + row.role : "its status is " + row.status});
-      continue;
-    }
-    const record::RunData data = record::read_run(directory.run(row.run) / "run.h5");
-    const auto set = data.eval.find("validation");
-    if (set == data.eval.end() || set->second.empty()) {
-      points.left_out.push_back({row.run, "its record has no validation loss"});
-      continue;
-    }
-    for (const record::EvalRow& evaluation : set->second) {
-      points.params.push_back(
-          static_cast<double>(law.counts_embeddings ? row.n_total : row.n_non_embedding));
-      points.tokens.push_back(static_cast<double>(evaluation.tokens));
-      points.loss.push_back(evaluation.loss);
-      points.group.push_back(row.run);
-      points.name.push_back(fmt::format("{} step {}", row.run, evaluation.step));
-    }
-  }
-  return points;
-}
-
 std::string fit_name(const std::string& law, const std::string& method) {
   return method.empty() ? law : law + "-" + method;
 }
@@ -113,13 +83,15 @@ void remove_earlier(const Manifest& manifest, const SweepDirectory& directory) {
 }
 
 void fit_all(const FitRequest& request, const SweepDirectory& directory, Collection& collection) {
+  const std::string source = directory.results().string();
+  const FindRecord find_record = linked_records_of(source);
   for (const auto& [law_name, method] : fits_of(request)) {
     const std::string name = fit_name(law_name, method);
     try {
+      const bool embeddings = laws::counts_embeddings(law_name);
       const laws::Points points =
-          method == "approach1" ? curves_of(collection.results, laws::find_law(law_name), directory)
-                                : points_of(collection.results, laws::counts_embeddings(law_name),
-                                            directory.results().string());
+          method == "approach1" ? curves_of(collection.results, embeddings, source, find_record)
+                                : points_of(collection.results, embeddings, source, find_record);
       laws::FitOptions options;
       options.law = law_name;
       options.method = method;

@@ -1,40 +1,118 @@
 #include "experiment/result_points.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <memory>
 
 #include "core/error.hpp"
+#include "experiment/training_curve.hpp"
+#include "record/run_reader.hpp"
 
 namespace isoflop::experiment {
+namespace {
 
-laws::Points points_of(const record::Results& results, bool counts_embeddings,
-                       const std::string& source) {
+constexpr std::size_t kPointsOfCurve = 200;
+
+double params_of(const record::ResultRow& row, bool counts_embeddings) {
+  return static_cast<double>(counts_embeddings ? row.n_total : row.n_non_embedding);
+}
+
+laws::Points empty_points(bool counts_embeddings, const std::string& source) {
   laws::Points points;
   points.source = source;
   points.notes.push_back(counts_embeddings
                              ? "params counts all parameters (n_total), flops is 6 n_total tokens"
                              : "params counts no embeddings (n_non_embedding), flops is 6 "
                                "n_non_embedding tokens");
+  points.conventions = {counts_embeddings ? "total" : "non-embedding", "6nd", "nats", ""};
+  return points;
+}
+
+/// Calls use(row, record) for every run that a fit may see and names the others in `points`. The
+/// record is empty when it is gone.
+template <class Use>
+void for_usable_runs(const record::Results& results, const FindRecord& find_record,
+                     laws::Points& points, const Use& use) {
+  std::size_t gone = 0;
   for (const record::ResultRow& row : results.rows) {
     if (row.role != "fit") {
       points.left_out.push_back({row.run, "it is a " + row.role + " of the sweep: no fit sees it"});
-    } else if (row.status != "finished") {
-      points.left_out.push_back({row.run, "its status is " + row.status});
-    } else {
-      points.params.push_back(
-          static_cast<double>(counts_embeddings ? row.n_total : row.n_non_embedding));
-      points.tokens.push_back(static_cast<double>(row.tokens));
-      points.loss.push_back(row.loss);
-      points.steps.push_back(static_cast<double>(row.steps));
-      points.batch.push_back(static_cast<double>(row.global_batch * row.context));
-      points.unique_tokens.push_back(static_cast<double>(row.d_unique));
-      points.learning_rate.push_back(row.learning_rate);
-      points.name.push_back(row.run);
+      continue;
     }
+    if (row.status != "finished") {
+      points.left_out.push_back({row.run, "its status is " + row.status});
+      continue;
+    }
+    const std::optional<record::RunData> data = find_record(row.run);
+    gone += !data;
+    const std::string trouble = data ? curve_trouble(data->train) : "";
+    if (trouble.empty())
+      use(row, data);
+    else
+      points.left_out.push_back({row.run, trouble});
   }
+  if (gone > 0)
+    points.notes.push_back(fmt::format(
+        "{} runs have no run.h5 where the results link to: not looked at for loss spikes", gone));
+}
+
+void require_some(const laws::Points& points) {
+  require(points.size() > 0, "{}: no finished run to fit: isoflop sweep status shows why",
+          points.source);
+}
+
+}  // namespace
+
+FindRecord linked_records_of(const std::string& path) {
+  const auto records = record::linked_records(path);
+  return [records](const std::string& run) -> std::optional<record::RunData> {
+    const auto found = records.find(run);
+    if (found == records.end() || !std::filesystem::exists(found->second)) return std::nullopt;
+    return record::read_run(found->second);
+  };
+}
+
+laws::Points points_of(const record::Results& results, bool counts_embeddings,
+                       const std::string& source, const FindRecord& find_record) {
+  laws::Points points = empty_points(counts_embeddings, source);
+  for_usable_runs(results, find_record, points, [&](const record::ResultRow& row, const auto&) {
+    points.params.push_back(params_of(row, counts_embeddings));
+    points.tokens.push_back(static_cast<double>(row.tokens));
+    points.loss.push_back(row.loss);
+    points.steps.push_back(static_cast<double>(row.steps));
+    points.batch.push_back(static_cast<double>(row.global_batch * row.context));
+    points.unique_tokens.push_back(static_cast<double>(row.d_unique));
+    points.learning_rate.push_back(row.learning_rate);
+    points.stage.push_back("final");
+    points.name.push_back(row.run);
+  });
   // what a run does not record (a synthetic text has no unique tokens) is 0 in its row
   for (auto* column : {&points.steps, &points.batch, &points.unique_tokens, &points.learning_rate})
     if (std::ranges::find(*column, 0.0) != column->end()) column->clear();
-  require(points.size() > 0, "{}: no finished run to fit: isoflop sweep status shows why", source);
+  require_some(points);
+  return points;
+}
+
+laws::Points curves_of(const record::Results& results, bool counts_embeddings,
+                       const std::string& source, const FindRecord& find_record) {
+  laws::Points points = empty_points(counts_embeddings, source);
+  points.notes.push_back("points are the training losses along every run, after its warmup");
+  for_usable_runs(
+      results, find_record, points, [&](const record::ResultRow& row, const auto& data) {
+        if (!data || data->train.empty()) {
+          points.left_out.push_back({row.run, "its record has no training loss"});
+          return;
+        }
+        for (const CurvePoint& point : smoothed_curve(data->train, kPointsOfCurve)) {
+          points.params.push_back(params_of(row, counts_embeddings));
+          points.tokens.push_back(point.tokens);
+          points.loss.push_back(point.loss);
+          points.group.push_back(row.run);
+          points.name.push_back(fmt::format("{} at {:.4g} tokens", row.run, point.tokens));
+        }
+      });
+  require_some(points);
   return points;
 }
 

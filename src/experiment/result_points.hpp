@@ -1,17 +1,32 @@
-// The rows of results.h5 as points for a fit.
+// The rows of results.h5, and the curves of the runs that it links to, as points for a fit.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "laws/points.hpp"
 #include "record/results.hpp"
+#include "record/run_data.hpp"
 
 namespace isoflop::experiment {
 
-/// Final losses of the finished runs; params with or without embeddings, flops = 6 N D with that N.
-/// Targets and runs that did not finish are left out with the reason. `source`: the file, for
+/// The record of a run of the results, empty when it is not there any more.
+using FindRecord = std::function<std::optional<record::RunData>(const std::string& run)>;
+
+/// Reads the records that the results file at `path` links to.
+FindRecord linked_records_of(const std::string& path);
+
+/// Final losses of the finished runs; params with or without embeddings, flops = 6 N D with that
+/// N. Left out with the reason: targets, runs that did not finish and, from their records, runs
+/// that were still warming up at their end or ended in a loss spike. `source`: the file, for
 /// messages. Throws InputError when no run is left.
 laws::Points points_of(const record::Results& results, bool counts_embeddings,
-                       const std::string& source);
+                       const std::string& source, const FindRecord& find_record);
+
+/// The training losses along the same runs from the end of their warmup on, for approach 1: at
+/// most 200 points a run, means over equal steps of ln D. A point's group is its run.
+laws::Points curves_of(const record::Results& results, bool counts_embeddings,
+                       const std::string& source, const FindRecord& find_record);
 
 }  // namespace isoflop::experiment

@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "laws/bootstrap.hpp"
 #include "laws/frontier.hpp"
+#include "laws/linear_algebra.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -12,6 +13,8 @@ namespace {
 constexpr std::size_t kComputeValues = 1500;  // as in the paper
 constexpr std::size_t kLossValues = 48;       // of them, for the loss law
 constexpr std::size_t kInnerSizesNeeded = 2;
+constexpr std::size_t kFewestNeighbours = 7;  // that a smoothed loss is made from
+constexpr std::size_t kMostNeighbours = 101;  // bounds the time of long curves
 
 /// One training run: ln C ascending with ln D and ln L.
 struct Curve {
@@ -21,6 +24,33 @@ struct Curve {
   std::vector<double> log_tokens;
   std::vector<double> log_loss;
 };
+
+/// Each ln L becomes the value of a local parabola (tricube weights over a tenth of the curve's
+/// points): the lowest of several noisy curves would lie below the lowest loss. A curve too short
+/// for that stays as it is.
+void smooth(Curve& curve) {
+  const std::size_t size = curve.log_flops.size();
+  const std::size_t window = std::clamp(size / 10, kFewestNeighbours, kMostNeighbours);
+  if (size < window) return;
+  const std::span<const double> x(curve.log_flops);
+  const std::vector<double> loss = curve.log_loss;
+  std::vector<double> weight(window);
+  std::size_t first = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    while (first + window < size && x[first + window] - x[i] < x[i] - x[first]) ++first;
+    const double reach = 1.001 * std::max(x[i] - x[first], x[first + window - 1] - x[i]);
+    for (std::size_t k = 0; k < window; ++k) {
+      const double distance = std::fabs(x[first + k] - x[i]) / reach;
+      weight[k] = std::pow(1 - distance * distance * distance, 3);
+    }
+    const Polynomial parabola = fit_polynomial(
+        x.subspan(first, window), std::span<const double>(loss).subspan(first, window), weight, 2);
+    if (!parabola.ok) continue;
+    const double u = x[i] - parabola.centre;
+    const auto [c0, c1, c2] = parabola.coefficient;
+    curve.log_loss[i] = c0 + u * (c1 + u * c2);
+  }
+}
 
 void leave_out(const Points& points, const std::vector<std::size_t>& rows, Fit& result) {
   result.used -= rows.size();
@@ -51,10 +81,12 @@ std::vector<Curve> read_curves(const Points& points, Fit& result) {
       curve.log_tokens.push_back(std::log(points.tokens[row]));
       curve.log_loss.push_back(std::log(points.loss[row]));
     }
-    if (curve.log_flops.size() >= 2)
+    if (curve.log_flops.size() >= 2) {
+      smooth(curve);
       curves.push_back(std::move(curve));
-    else
+    } else {
       leave_out(points, rows, result);
+    }
   }
   require(
       curves.size() >= 3,

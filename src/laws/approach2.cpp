@@ -5,7 +5,10 @@
 #include "core/error.hpp"
 #include "laws/bootstrap.hpp"
 #include "laws/frontier.hpp"
+#include "laws/law.hpp"
 #include "laws/linear_algebra.hpp"
+#include "laws/report.hpp"
+#include "laws/search.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -14,6 +17,8 @@ constexpr double kNeighbourRatio = 1.2;
 constexpr double kWidestBudget = 1.5;
 constexpr std::size_t kPointsOfBudget = 4;
 constexpr std::size_t kBudgetsNeeded = 3;
+constexpr double kCurvatureErrors = 2;   // a curvature is at least as many standard errors
+constexpr std::size_t kEveryStart = 45;  // of the 4,500: enough for points near an IsoFLOP grid
 
 using Rows = std::vector<std::size_t>;
 
@@ -66,37 +71,81 @@ Profile make_profile(const Points& points, const Rows& rows) {
   return profile;
 }
 
+enum class Edge { none, below, above };
+
 struct Vertex {
   double x = 0;
   double y = 0;
-  std::string rejected;
+  Edge edge = Edge::none;
+  std::string rejected;  // why there is no estimate, the edge apart
 };
 
-Vertex minimum_of_parabola(const std::vector<double>& x, const std::vector<double>& y,
-                           const std::vector<double>& weight) {
-  const Polynomial parabola = fit_polynomial(x, y, weight, 2);
-  if (!parabola.ok) return {0, 0, "fewer than 3 sizes"};
+/// Standard error of the parabola's second coefficient; 0 when it goes through all points.
+double error_of_curvature(const Polynomial& parabola, const std::vector<double>& x,
+                          const std::vector<double>& y, const std::vector<double>& weight) {
+  std::vector<double> square;
+  for (const double value : x)
+    square.push_back((value - parabola.centre) * (value - parabola.centre));
+  const Polynomial line = fit_polynomial(x, square, weight, 1);
   const auto [c0, c1, c2] = parabola.coefficient;
-  if (!(c2 > 0)) return {0, 0, "the parabola opens downwards: no minimum"};
+  double residual = 0;
+  double lever = 0;  // what the square says beyond the line
+  double freedom = -3;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double u = x[i] - parabola.centre;
+    const double miss = y[i] - (c0 + u * (c1 + c2 * u));
+    const double beyond = square[i] - line.coefficient[0] - line.coefficient[1] * u;
+    residual += weight[i] * miss * miss;
+    lever += weight[i] * beyond * beyond;
+    freedom += weight[i] > 0 ? 1 : 0;
+  }
+  return freedom > 0 ? std::sqrt(residual / freedom / lever) : 0;
+}
+
+/// `errors`: how many standard errors of its own the curvature must have.
+Vertex minimum_of_parabola(const std::vector<double>& x, const std::vector<double>& y,
+                           const std::vector<double>& weight, double errors) {
+  const Polynomial parabola = fit_polynomial(x, y, weight, 2);
+  if (!parabola.ok) return {0, 0, Edge::none, "fewer than 3 sizes"};
+  const auto [c0, c1, c2] = parabola.coefficient;
+  if (!(c2 > 0)) return {0, 0, Edge::none, "the parabola opens downwards: no minimum"};
   const double offset = -c1 / (2 * c2);
-  const Vertex vertex{parabola.centre + offset, c0 + offset * (c1 + c2 * offset), ""};
+  Vertex vertex{parabola.centre + offset, c0 + offset * (c1 + c2 * offset), Edge::none, ""};
+  const double error = error_of_curvature(parabola, x, y, weight);
   const auto [low, high] = std::minmax_element(x.begin(), x.end());
-  if (vertex.x <= *low) return {vertex.x, vertex.y, "the minimum lies below the smallest size"};
-  if (vertex.x >= *high) return {vertex.x, vertex.y, "the minimum lies above the largest size"};
+  if (c2 < errors * error)
+    vertex.rejected =
+        fmt::format("too little curvature to place a minimum ({:.3g} +- {:.2g})", c2, error);
+  else if (vertex.x <= *low)
+    vertex.edge = Edge::below;
+  else if (vertex.x >= *high)
+    vertex.edge = Edge::above;
   return vertex;
 }
 
-Budget estimate(const Profile& profile, const std::vector<double>& weight) {
-  Budget budget{profile.flops, profile.rows.size(), 0, 0, 0, ""};
-  const Vertex by_params = minimum_of_parabola(profile.log_params, profile.loss, weight);
-  const Vertex by_tokens = minimum_of_parabola(profile.log_tokens, profile.loss, weight);
-  budget.params = std::exp(by_params.x);
-  budget.tokens = std::exp(by_tokens.x);
-  budget.loss = by_params.y;
-  budget.rejected = by_params.rejected.empty() ? by_tokens.rejected : by_params.rejected;
+/// The minimum of one profile. `edge`: where the best N lies beyond the sizes.
+struct ProfileMinimum {
+  Budget budget;
+  Edge edge = Edge::none;
+};
+
+ProfileMinimum find_minimum(const Profile& profile, const std::vector<double>& weight,
+                            double errors) {
+  const Vertex by_params = minimum_of_parabola(profile.log_params, profile.loss, weight, errors);
+  const Vertex by_tokens = minimum_of_parabola(profile.log_tokens, profile.loss, weight, errors);
+  ProfileMinimum minimum{{profile.flops, profile.rows.size(), std::exp(by_params.x),
+                          std::exp(by_tokens.x), by_params.y, ""}};
+  std::string& rejected = minimum.budget.rejected;
+  rejected = by_params.rejected.empty() ? by_tokens.rejected : by_params.rejected;
   if (profile.rows.size() < kPointsOfBudget)
-    budget.rejected = fmt::format("{} points, needs {}", profile.rows.size(), kPointsOfBudget);
-  return budget;
+    rejected = fmt::format("{} points, needs {}", profile.rows.size(), kPointsOfBudget);
+  if (!rejected.empty()) return minimum;
+  minimum.edge = by_params.edge;
+  if (minimum.edge == Edge::none && by_tokens.edge != Edge::none)  // few tokens are many params
+    minimum.edge = by_tokens.edge == Edge::below ? Edge::above : Edge::below;
+  if (minimum.edge == Edge::below) rejected = "the minimum lies below the smallest size";
+  if (minimum.edge == Edge::above) rejected = "the minimum lies above the largest size";
+  return minimum;
 }
 
 Frontier frontier_of(const std::vector<Budget>& budgets) {
@@ -137,10 +186,94 @@ void bootstrap(const Points& points, const std::vector<Profile>& profiles,
     for (const Profile& profile : profiles) {
       std::vector<double> weight = profile.weight;
       for (std::size_t i = 0; i < weight.size(); ++i) weight[i] *= counts[profile.rows[i]];
-      budgets.push_back(estimate(profile, weight));
+      // Flat parabolas stay: without them the draws would spread too little.
+      budgets.push_back(find_minimum(profile, weight, 0).budget);
     }
     if (auto row = fit_frontier(frontier_of(budgets), &full)) result.draws.rows.push_back(*row);
   }
+}
+
+/// "add sizes above 40M at 1e+19 FLOP and below 2M at 1e+21 FLOP", one size when they agree.
+std::string missing_sizes(const std::vector<Profile>& profiles, const std::vector<Edge>& edges) {
+  std::vector<std::string> sizes;
+  std::vector<std::string> places;
+  for (std::size_t k = 0; k < profiles.size(); ++k) {
+    if (edges[k] == Edge::none) continue;
+    const auto [low, high] =
+        std::minmax_element(profiles[k].log_params.begin(), profiles[k].log_params.end());
+    sizes.push_back(edges[k] == Edge::above ? "above " + short_count(std::exp(*high))
+                                            : "below " + short_count(std::exp(*low)));
+    places.push_back(fmt::format("{} at {:.3g} FLOP", sizes.back(), profiles[k].flops));
+  }
+  const bool agree = std::ranges::all_of(sizes, [&](const auto& size) { return size == sizes[0]; });
+  return "add sizes " + (agree ? sizes[0] : fmt::format("{}", fmt::join(places, ", ")));
+}
+
+void warn_about_edges(const std::vector<Profile>& profiles, const std::vector<Edge>& edges,
+                      Fit& result) {
+  const auto beyond = std::ranges::count_if(edges, [](Edge edge) { return edge != Edge::none; });
+  if (beyond > 0)
+    result.warnings.push_back(
+        fmt::format("the best N sits at the edge of your grid at {} of {} budgets: {}", beyond,
+                    edges.size(), missing_sizes(profiles, edges)));
+}
+
+/// What approach 2 makes of the losses of `surface` (a Chinchilla law) at the sizes of `profiles`.
+std::optional<ParabolaBias> bias_on(const Vector& surface, const Points& points,
+                                    const std::vector<Profile>& profiles) {
+  const Law& law = find_law("chinchilla");
+  const Vector theta = law.coordinates(surface);
+  std::vector<Budget> budgets;
+  for (Profile profile : profiles) {
+    double log_product = 0;
+    for (std::size_t i = 0; i < profile.rows.size(); ++i) {
+      const double x[2] = {profile.log_params[i], profile.log_tokens[i]};
+      profile.loss[i] = std::exp(law.evaluate(x, theta.data(), nullptr, nullptr));
+      log_product += (x[0] + x[1]) / static_cast<double>(profile.rows.size());
+    }
+    profile.flops = 6 * std::exp(log_product);
+    budgets.push_back(find_minimum(profile, profile.weight, 0).budget);
+  }
+  const Frontier frontier = frontier_of(budgets);
+  const FrontierLines lines = fit_lines(frontier);
+  if (!lines.ok || frontier.flops.size() < kBudgetsNeeded) return std::nullopt;
+  const double flops = *std::max_element(points.flops.begin(), points.flops.end());
+  const Allocation truth = *law.optimum(surface, flops);
+  return ParabolaBias{
+      flops,
+      lines.params_scale * std::pow(flops / 6, lines.params_exponent) / truth.params - 1,
+      lines.tokens_scale * std::pow(flops / 6, lines.tokens_exponent) / truth.tokens - 1,
+      lines.params_exponent - law.derived(surface)[0].value,
+      surface[3],
+      surface[4]};
+}
+
+/// The bias on the surface that approach 3 finds through the points of the budgets in use.
+void report_bias(const Points& prepared, const std::vector<Profile>& profiles,
+                 const FitOptions& options, Fit& result) {
+  const Law& law = find_law("chinchilla");
+  std::vector<Profile> used;
+  std::vector<std::size_t> rows;
+  for (std::size_t k = 0; k < profiles.size(); ++k) {
+    if (!result.budgets[k].rejected.empty()) continue;
+    used.push_back(profiles[k]);
+    rows.insert(rows.end(), profiles[k].rows.begin(), profiles[k].rows.end());
+  }
+  if (rows.size() < law.minimum_points()) return;
+  const Points points = select(prepared, rows);
+  const Samples samples = make_samples(law, points, law.variables);
+  const std::vector<Vector> all = law.starts(samples);
+  std::vector<Vector> starts;
+  for (std::size_t i = 0; i < all.size(); i += kEveryStart) starts.push_back(all[i]);
+  const Search found = search(Objective(law, samples, options.huber_delta), starts);
+  result.bias = bias_on(law.values(found.best.theta), points, used);
+  if (result.bias)
+    result.notes.push_back(fmt::format(
+        "bias of the parabolas: on the surface that approach 3 finds here (alpha {:.3g}, beta "
+        "{:.3g}) they miss N* by {:+.2f}%, D* by {:+.2f}% at {:.2g} FLOP and a by {:+.4f}, without "
+        "any noise",
+        result.bias->alpha, result.bias->beta, 100 * result.bias->params, 100 * result.bias->tokens,
+        result.bias->flops, result.bias->exponent));
 }
 
 }  // namespace
@@ -149,26 +282,26 @@ void fit_approach2(const Points& prepared, const FitOptions& options, Fit& resul
   std::vector<Profile> profiles;
   for (const Rows& rows : split_by_budget(prepared))
     profiles.push_back(make_profile(prepared, rows));
-  std::size_t edges = 0;
+  std::vector<Edge> edges;
   for (const Profile& profile : profiles) {
-    result.budgets.push_back(estimate(profile, profile.weight));
-    edges += result.budgets.back().rejected.starts_with("the minimum lies");
+    const ProfileMinimum minimum = find_minimum(profile, profile.weight, kCurvatureErrors);
+    result.budgets.push_back(minimum.budget);
+    edges.push_back(minimum.edge);
   }
+  const auto beyond = std::ranges::count_if(edges, [](Edge edge) { return edge != Edge::none; });
   const Frontier frontier = frontier_of(result.budgets);
-  require(frontier.flops.size() >= kBudgetsNeeded,
-          "{}approach2: {} of {} compute budgets have a minimum inside their sizes; needs {}: add "
-          "sizes around the "
-          "lowest loss, or use --method approach3",
-          prepared.source.empty() ? "" : prepared.source + ": ", frontier.flops.size(),
-          profiles.size(), kBudgetsNeeded);
-  if (edges > 0)
-    result.warnings.push_back(
-        fmt::format("the lowest loss lies at the edge of the sizes at {} of {} budgets: add "
-                    "smaller or larger sizes there",
-                    edges, profiles.size()));
+  require(
+      frontier.flops.size() >= kBudgetsNeeded,
+      "{}approach2: {} of {} compute budgets have a minimum inside their sizes, needs {}: {}, or "
+      "use --method approach3",
+      prepared.source.empty() ? "" : prepared.source + ": ", frontier.flops.size(), profiles.size(),
+      kBudgetsNeeded,
+      beyond > 0 ? missing_sizes(profiles, edges) : "add sizes around the lowest loss");
+  warn_about_edges(profiles, edges, result);
   const std::vector<double> full = *fit_frontier(frontier);
   leave_out_rejected(prepared, profiles, result);
   bootstrap(prepared, profiles, options, full, result);
+  report_bias(prepared, profiles, options, result);
   summarise_frontier(full, result);
 }
 

@@ -7,9 +7,11 @@
 #include <iterator>
 #include <optional>
 #include <sstream>
+#include <unordered_map>
 
 #include "core/error.hpp"
 #include "core/nearest.hpp"
+#include "laws/csv_rows.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -19,80 +21,17 @@ const std::vector<std::string>& known_columns() {
   static const std::vector<std::string> columns = [] {
     std::vector<std::string> names;
     for (const VariableInfo& variable : all_variables()) names.emplace_back(variable.name);
-    names.insert(names.end(), {"weight", "group", "name"});
+    names.insert(names.end(), {"weight", "group", "name", "params_kind", "flops_kind", "loss_unit",
+                               "bytes_per_token", "stage", "status", "warmup_tokens"});
     return names;
   }();
   return columns;
 }
 
-struct Row {
-  std::size_t line;  // where it starts, from 1
-  std::vector<std::string> fields;
-};
-
-/// Splits RFC 4180 text into rows; blank lines are skipped.
-class Splitter {
- public:
-  Splitter(std::string_view text, const std::string& name) : text_(text), name_(name) {
-    if (text_.starts_with("\xEF\xBB\xBF")) text_.remove_prefix(3);
-  }
-
-  bool next(Row& row) {
-    while (position_ < text_.size()) {
-      row = {line_, {}};
-      do row.fields.push_back(field());
-      while (take(','));
-      take('\r');
-      if (position_ < text_.size())
-        require(take('\n'),
-                "{}:{}: saw '{}' behind a closing quote, needed a comma or the end of the line",
-                name_, line_, text_[position_]);
-      ++line_;
-      const bool blank = row.fields.size() == 1 && row.fields.front().empty();
-      if (!blank) return true;
-    }
-    return false;
-  }
-
- private:
-  bool take(char expected) {
-    if (position_ >= text_.size() || text_[position_] != expected) return false;
-    ++position_;
-    return true;
-  }
-
-  std::string field() {
-    if (take('"')) return quoted();
-    const std::size_t end = std::min(text_.find_first_of(",\r\n", position_), text_.size());
-    std::string value(text_.substr(position_, end - position_));
-    position_ = end;
-    const std::size_t first = value.find_first_not_of(" \t");
-    if (first == std::string::npos) return "";
-    return value.substr(first, value.find_last_not_of(" \t") - first + 1);
-  }
-
-  std::string quoted() {
-    const std::size_t opened = line_;
-    std::string value;
-    while (position_ < text_.size()) {
-      const char c = text_[position_++];
-      if (c == '"' && !take('"')) return value;
-      if (c == '\n') ++line_;
-      value += c;
-    }
-    throw InputError(fmt::format("{}:{}: a quote is never closed", name_, opened));
-  }
-
-  std::string_view text_;
-  const std::string& name_;
-  std::size_t position_ = 0;
-  std::size_t line_ = 1;
-};
-
-/// Where each of kColumns sits in the file.
+/// Where each known column sits in the file.
 class Header {
  public:
-  Header(const Row& row, const std::string& name, const ColumnNames& columns) {
+  Header(const CsvRow& row, const std::string& name, const ColumnNames& columns) {
     for (const std::string& column : known_columns()) {
       const auto renamed = columns.find(column);
       const std::string& wanted = renamed == columns.end() ? column : renamed->second;
@@ -134,7 +73,7 @@ bool follows(Variable variable, const Header& header) {
   return present == 2;
 }
 
-void require_columns(const Header& header, const Row& first, const std::string& name,
+void require_columns(const Header& header, const CsvRow& first, const std::string& name,
                      std::span<const Variable> needed) {
   for (const Variable variable : needed) {
     const std::string_view column = to_string(variable);
@@ -154,14 +93,52 @@ void note_computed(const Header& header, Points& points) {
   note(Variable::flops, "flops computed as 6 params tokens");
 }
 
-/// Appends one row of the file to `points`.
+/// The one value that a column of conventions holds in all rows that are used.
+class OneKind {
+ public:
+  OneKind(const char* column, std::vector<std::string> known)
+      : column_(column), known_(std::move(known)) {}
+
+  void add(const std::string& value, const std::string& file, std::size_t line) {
+    require(value.empty() || std::find(known_.begin(), known_.end(), value) != known_.end(),
+            "{}:{}: {}: saw '{}', needed one of {}", file, line, column_, value,
+            fmt::join(known_, ", "));
+    if (line_ == 0) {
+      value_ = value;
+      line_ = line;
+    }
+    require(value == value_,
+            "{}:{}: {}: saw '{}', line {} has '{}': one fit needs one kind; split the file", file,
+            line, column_, value, line_, value_);
+  }
+  const std::string& value() const { return value_; }
+
+ private:
+  const char* column_;
+  std::vector<std::string> known_;
+  std::string value_;
+  std::size_t line_ = 0;  // of the first row; 0: none yet
+};
+
+/// Appends the rows of the file to `points`, or to its `left_out`.
 class RowReader {
  public:
   RowReader(const Header& header, const std::string& name, const ColumnNames& columns,
-            std::span<const Variable> needed, Points& points)
-      : header_(header), name_(name), columns_(columns), needed_(needed), points_(points) {}
+            std::span<const Variable> needed, Rows kind, Points& points)
+      : header_(header),
+        name_(name),
+        columns_(columns),
+        needed_(needed),
+        kind_(kind),
+        points_(points) {}
 
-  void read(const Row& row) {
+  void read(const CsvRow& row) {
+    if (kind_ == Rows::measured) {
+      if (const std::string reason = excluded(row); !reason.empty()) {
+        points_.left_out.push_back({name_of(row), reason});
+        return;
+      }
+    }
     for (const VariableInfo& variable : all_variables()) {
       if (!is_read(variable.variable)) continue;
       if (const auto value = number(row, variable.name)) {
@@ -175,27 +152,103 @@ class RowReader {
               *weight);
       points_.weight.push_back(*weight);
     }
-    if (const auto group = header_.find("group")) points_.group.push_back(row.fields[*group]);
-    const auto own_name = header_.find("name");
-    points_.name.push_back(own_name ? row.fields[*own_name]
-                                    : fmt::format("{}:{}", name_, row.line));
+    if (header_.has("group")) points_.group.push_back(text(row, "group"));
+    points_.name.push_back(name_of(row));
+    convert_loss(row);
+    read_conventions(row);
+  }
+
+  void finish() {
+    points_.conventions = {params_kind_.value(), flops_kind_.value(), loss_unit_.value(), ""};
+    if (!header_.has("flops")) {
+      require(points_.conventions.flops.empty() || points_.conventions.flops == "6nd",
+              "{}: flops_kind: saw '{}' without a column flops: give the FLOP too", name_,
+              points_.conventions.flops);
+      points_.conventions.flops = "6nd";
+    }
+    if (converted_ > 0)
+      points_.notes.push_back(
+          fmt::format("{} losses converted to nats a token (perplexity: its logarithm; bits per "
+                      "byte: times bytes_per_token ln 2)",
+                      converted_));
   }
 
  private:
-  std::string place(const Row& row, std::string_view column) const {
+  /// Why the row is no point; empty: it is one. Rows that did not finish may hold any loss.
+  std::string excluded(const CsvRow& row) {
+    const std::string& status = text(row, "status");
+    if (!status.empty() && status != "finished") return "its status is " + status;
+    if (!header_.has("weight")) {  // with weights, repeated rows are meant to count
+      const std::string whole = fmt::format("{}", fmt::join(row.fields, "\x1f"));
+      const auto [first, is_new] = line_of_.try_emplace(whole, row.line);
+      if (!is_new) return fmt::format("it repeats line {} in every column", first->second);
+    }
+    const auto warmup = number(row, "warmup_tokens");
+    const auto tokens = number(row, "tokens");
+    if (warmup && tokens && *warmup >= *tokens)
+      return fmt::format("its warmup of {:g} tokens is as long as its run", *warmup);
+    return "";
+  }
+
+  /// Nats a token where the row has what that needs.
+  void convert_loss(const CsvRow& row) {
+    if (!header_.has("loss")) return;
+    std::string unit = text(row, "loss_unit");
+    double& loss = points_.loss.back();
+    const auto bytes = number(row, "bytes_per_token");
+    if (unit == "perplexity") {
+      require(loss > 1, "{}: saw a perplexity of {}, needed one above 1", place(row, "loss"), loss);
+      loss = std::log(loss);
+    } else if (unit == "bits_per_byte" && bytes) {
+      require(*bytes > 0, "{}: saw {}, needed a number above 0", place(row, "bytes_per_token"),
+              *bytes);
+      loss *= *bytes * std::log(2.0);
+    } else {
+      loss_unit_.add(unit, name_, row.line);
+      return;
+    }
+    ++converted_;
+    loss_unit_.add("nats", name_, row.line);
+  }
+
+  void read_conventions(const CsvRow& row) {
+    params_kind_.add(text(row, "params_kind"), name_, row.line);
+    flops_kind_.add(text(row, "flops_kind"), name_, row.line);
+    if (!header_.has("stage")) return;
+    const std::string& stage = text(row, "stage");
+    const auto& known = known_stages();
+    require(stage.empty() || std::find(known.begin(), known.end(), stage) != known.end(),
+            "{}: saw '{}', needed one of {}", place(row, "stage"), stage, fmt::join(known, ", "));
+    points_.stage.push_back(stage);
+  }
+
+  std::string place(const CsvRow& row, std::string_view column) const {
     return fmt::format("{}:{}: {}", name_, row.line, column);
   }
 
-  std::optional<double> number(const Row& row, std::string_view column) const {
+  std::string name_of(const CsvRow& row) const {
+    return header_.has("name") ? text(row, "name") : fmt::format("{}:{}", name_, row.line);
+  }
+
+  /// Empty without such a column.
+  const std::string& text(const CsvRow& row, std::string_view column) const {
+    static const std::string none;
+    const auto position = header_.find(column);
+    return position ? row.fields[*position] : none;
+  }
+
+  std::optional<double> number(const CsvRow& row, std::string_view column) const {
     const auto position = header_.find(column);
     if (!position) return std::nullopt;
     const double value = parse_number(row.fields[*position], place(row, column));
-    require(std::isfinite(value), "{}: saw '{}', needed a finite number", place(row, column),
-            row.fields[*position]);
+    require(std::isfinite(value),
+            "{}: saw '{}', needed a finite number: correct the row, or say in a column status that "
+            "the run failed",
+            place(row, column), row.fields[*position]);
     return value;
   }
 
-  void require_in_range(const Row& row, const VariableInfo& variable, double value) const {
+  void require_in_range(const CsvRow& row, const VariableInfo& variable, double value) const {
     if (variable.is_fraction)
       require(value >= 0 && value <= 1,
               "{}: saw {}, needed a fraction from 0 to 1: correct or remove the row",
@@ -228,40 +281,51 @@ class RowReader {
   const std::string& name_;
   const ColumnNames& columns_;
   std::span<const Variable> needed_;
+  Rows kind_;
   Points& points_;
+  OneKind params_kind_{"params_kind", {"total", "non-embedding"}};
+  OneKind flops_kind_{"flops_kind", {"6nd", "exact", "other"}};
+  OneKind loss_unit_{"loss_unit", {"nats", "bits_per_byte", "perplexity"}};
+  std::size_t converted_ = 0;
+  std::unordered_map<std::string, std::size_t> line_of_;  // of the first row with this text
 };
 
 }  // namespace
 
 Points parse_csv(std::string_view text, const std::string& name, const ColumnNames& columns,
-                 std::span<const Variable> needed) {
-  Splitter splitter(text, name);
-  Row first;
-  require(splitter.next(first), "{}: empty, needed a header row and points", name);
+                 std::span<const Variable> needed, Rows kind) {
+  CsvRows rows(text, name);
+  CsvRow first;
+  require(rows.next(first), "{}: empty, needed a header row and points", name);
   const Header header(first, name, columns);
   require_columns(header, first, name, needed);
   Points points;
   points.source = name;
   note_computed(header, points);
-  RowReader reader(header, name, columns, needed, points);
-  Row row;
-  while (splitter.next(row)) {
+  RowReader reader(header, name, columns, needed, kind, points);
+  CsvRow row;
+  while (rows.next(row)) {
     require(row.fields.size() == first.fields.size(), "{}:{}: saw {} fields, the header has {}",
             name, row.line, row.fields.size(), first.fields.size());
     reader.read(row);
   }
+  require(points.size() > 0 || points.left_out.empty(),
+          "{}: every point is left out, the first ({}) because {}", name,
+          points.left_out.empty() ? "" : points.left_out.front().name,
+          points.left_out.empty() ? "" : points.left_out.front().reason);
   require(points.size() > 0, "{}: a header without points", name);
+  reader.finish();
   return points;
 }
 
 Points read_csv(const std::string& path, const ColumnNames& columns,
-                std::span<const Variable> needed) {
+                std::span<const Variable> needed, Rows kind) {
   std::ifstream file(path, std::ios::binary);
   require(file.good(), "{}: cannot be read: check that the file exists", path);
   std::ostringstream text;
   text << file.rdbuf();
   require(file.good() && text.good(), "{}: cannot be read: needed a CSV file", path);
-  return parse_csv(text.str(), path, columns, needed);
+  return parse_csv(text.str(), path, columns, needed, kind);
 }
 
 ColumnNames parse_column_names(const std::vector<std::string>& arguments) {

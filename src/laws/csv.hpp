@@ -1,6 +1,15 @@
-// POINTS.csv: comma-separated, first row the names of the columns; quoted fields ("a, ""b"""), CRLF
-// and a byte-order mark are understood. Columns: the variables
-// of points.hpp, weight, group, name; others are ignored.
+// POINTS.csv: comma-separated, first row the names of the columns (csv_rows.hpp has the grammar).
+//
+// Columns: the variables of points.hpp, weight, group, name, and
+//   params_kind      total, non-embedding
+//   flops_kind       6nd, exact, other
+//   loss_unit        nats (a token), bits_per_byte, perplexity (of a token; becomes nats)
+//   bytes_per_token  with it, bits per byte become nats
+//   stage            final, cooled-down, constant-lr, mid-decay
+//   status           finished; a row with another status is left out, whatever its loss
+//   warmup_tokens    a run whose warmup is as long as itself is left out
+// Kinds and units must be the same in all rows that are used. Without a column weight, rows that
+// repeat an earlier one in every column are left out. Other columns are ignored.
 #pragma once
 
 #include <map>
@@ -16,17 +25,23 @@ using ColumnNames = std::map<std::string, std::string>;
 
 inline constexpr Variable kUsualColumns[] = {Variable::params, Variable::tokens, Variable::loss};
 
+enum class Rows {
+  measured,  // points to fit: rows that did not finish, repeat another or only warmed up are left
+             // out
+  asked      // sizes to predict for: every row counts
+};
+
 /// `name` is the file in messages; the columns in `needed` must be there; params, tokens, flops,
 /// steps, loss, the columns named in `columns`, weight, group and name are read when they are. Of
 /// params, tokens and flops the third is computed from two (C = 6 N D); that is written to `notes`.
 /// Throws InputError "NAME:LINE: COLUMN: saw ..., needed
 /// ...".
 Points parse_csv(std::string_view text, const std::string& name, const ColumnNames& columns = {},
-                 std::span<const Variable> needed = kUsualColumns);
+                 std::span<const Variable> needed = kUsualColumns, Rows kind = Rows::measured);
 
 /// Reads the file, then parse_csv. Throws InputError when it cannot be read.
 Points read_csv(const std::string& path, const ColumnNames& columns = {},
-                std::span<const Variable> needed = kUsualColumns);
+                std::span<const Variable> needed = kUsualColumns, Rows kind = Rows::measured);
 
 /// "params=Model Size" as it comes from the command line. Throws InputError.
 ColumnNames parse_column_names(const std::vector<std::string>& arguments);

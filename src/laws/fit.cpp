@@ -149,6 +149,7 @@ Fit fit(const Points& points, const FitOptions& options) {
   if (options.drop_worst > 0) prepared = drop_worst(prepared, options.drop_worst);
 
   Fit result = describe(prepared, options);
+  result.conventions = conventions_of(points, method == "approach1");
   const std::vector<Contender> contenders = choose_contenders(prepared, options);
   const Contender* leader = &contenders.front();
   result.is_ensemble = ensemble;

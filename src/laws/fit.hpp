@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -111,6 +112,17 @@ struct Budget {
   std::string rejected;  // why the profile has no estimate; empty: it has
 };
 
+/// What approach 2 misses on a noise-free surface at the same sizes, because a parabola is
+/// symmetric and the surface is not: estimate / truth - 1.
+struct ParabolaBias {
+  double flops;     // where: the largest budget
+  double params;    // of N*
+  double tokens;    // of D*
+  double exponent;  // a - its truth
+  double alpha;     // of the surface, from approach 3
+  double beta;
+};
+
 struct Fit {
   bool is_ensemble = false;  // of laws; `law` is then the heaviest
   std::string law;
@@ -127,12 +139,14 @@ struct Fit {
   std::vector<LeftOut> left_out;
   std::vector<std::string> names;  // of the points used, when they have names
   std::string source;
+  Conventions conventions;      // of the points
   Range params, tokens, flops;  // of the points used; NaN where they have no such column
   Range response;               // of what the law predicts
   double residual_rms = 0;      // on the law's scale, corrected for the degrees of freedom
   Rollout rollout;
-  std::vector<Member> members;  // what predicts, largest weight first; empty: is_frontier()
-  std::vector<Budget> budgets;  // approach 2
+  std::vector<Member> members;       // what predicts, largest weight first; empty: is_frontier()
+  std::vector<Budget> budgets;       // approach 2
+  std::optional<ParabolaBias> bias;  // approach 2
   std::vector<std::string> notes;
   std::vector<std::string> warnings;
   Draws draws;

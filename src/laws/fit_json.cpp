@@ -37,6 +37,10 @@ Json points(const Fit& fit) {
       {"flops", range(fit.flops)}, {"response", range(fit.response)}};
 }
 
+Json conventions(const Conventions& c) {
+  return {{"params", c.params}, {"flops", c.flops}, {"loss", c.loss}, {"stage", c.stage}};
+}
+
 Json budgets(const Fit& fit) {
   Json list = Json::array();
   for (const Budget& budget : fit.budgets)
@@ -47,6 +51,13 @@ Json budgets(const Fit& fit) {
                     {"loss", budget.loss},
                     {"rejected", budget.rejected}});
   return list;
+}
+
+Json bias(const std::optional<ParabolaBias>& bias) {
+  if (!bias) return nullptr;
+  return {{"flops", number(bias->flops)},   {"params", number(bias->params)},
+          {"tokens", number(bias->tokens)}, {"exponent", number(bias->exponent)},
+          {"alpha", number(bias->alpha)},   {"beta", number(bias->beta)}};
 }
 
 Json search(const SearchSummary& search) {
@@ -101,6 +112,8 @@ class Reader {
 
   Reader object(const char* key) const { return {member(key), place_of(key)}; }
 
+  bool is_null(const char* key) const { return member(key).is_null(); }
+
   const Json& array(const char* key) const {
     const Json& value = member(key);
     require(value.is_array(), "{}: saw {}, needed a list", place_of(key), value.type_name());
@@ -119,6 +132,13 @@ class Reader {
     require(value.is_number_unsigned(), "{}: saw {}, needed a whole number, 0 or above",
             place_of(key), value.dump());
     return value.get<std::size_t>();
+  }
+
+  int small_count(const char* key) const {
+    constexpr std::size_t kMost = 1'000'000'000;
+    const std::size_t value = count(key);
+    require(value <= kMost, "{}: saw {}, needed at most {}", place_of(key), value, kMost);
+    return static_cast<int>(value);
   }
 
   bool flag(const char* key) const {
@@ -233,6 +253,13 @@ Rollout read_rollout(const Reader& reader) {
   return rollout;
 }
 
+std::optional<ParabolaBias> read_bias(const Reader& fit) {
+  if (fit.is_null("bias")) return std::nullopt;
+  const Reader bias = fit.object("bias");
+  return ParabolaBias{bias.number("flops"),    bias.number("params"), bias.number("tokens"),
+                      bias.number("exponent"), bias.number("alpha"),  bias.number("beta")};
+}
+
 void require_parameters(const Fit& fit, const std::string& name) {
   const Law& law = find_law(fit.law);
   std::vector<std::string> needed;
@@ -300,11 +327,13 @@ std::string to_json(const Fit& fit) {
        {"starts", fit.search.starts},
        {"starts_converged", fit.search.reached_best},
        {"search", search(fit.search)},
+       {"conventions", conventions(fit.conventions)},
        {"points", points(fit)},
        {"residual_rms", fit.residual_rms},
        {"members", members(fit)},
        {"rollout", rollout(fit)},
        {"budgets", budgets(fit)},
+       {"bias", bias(fit.bias)},
        {"notes", fit.notes},
        {"warnings", fit.warnings},
        {"isoflop", {{"version", fit.version}, {"commit", fit.commit}}},
@@ -330,14 +359,17 @@ Fit fit_from_json(std::string_view text, const std::string& name) {
   fit.huber_delta = reader.number("huber_delta");
   fit.seed = reader.count("seed");
   const Reader found = reader.object("search");
-  fit.search = {static_cast<int>(found.count("starts")),
-                static_cast<int>(found.count("starts_converged")),
-                static_cast<int>(found.count("basins")), found.json().value("converged", false),
+  fit.search = {found.small_count("starts"), found.small_count("starts_converged"),
+                found.small_count("basins"), found.flag("converged"),
                 found.number("gradient_norm")};
+  const Reader kinds = reader.object("conventions");
+  fit.conventions = {kinds.text("params"), kinds.text("flops"), kinds.text("loss"),
+                     kinds.text("stage")};
   read_points(reader.object("points"), fit);
   fit.residual_rms = reader.number("residual_rms");
   read_members(reader, fit);
   fit.rollout = read_rollout(reader.object("rollout"));
+  fit.bias = read_bias(reader);
   fit.draws = read_draws(reader.object("draws"), fit.parameters.size());
   const Reader made_by = reader.object("isoflop");
   fit.version = made_by.text("version");

@@ -46,17 +46,18 @@ double frontier_loss(const std::vector<double>& parameters, double flops);
 void summarise_frontier(const std::vector<double>& parameters, Fit& result);
 
 /// Envelope of training curves. Each group of `prepared` is one run of constant N with several
-/// token counts; the loss is interpolated linearly in ln C, ln L. At 1,500 compute values evenly
-/// spaced in ln C the lowest curve wins; values won by the smallest or the largest size of all are
-/// dropped, since a still smaller or larger one could have won. Bootstrap draws whole runs. Throws
-/// InputError when fewer than two inner sizes win.
+/// token counts; the loss is smoothed by local parabolas, then interpolated linearly in ln C, ln L.
+/// At 1,500 compute values evenly spaced in ln C the lowest curve wins; values won by the smallest
+/// or the largest size of all are dropped, since a still smaller or larger one could have won.
+/// Bootstrap draws whole runs. Throws InputError when fewer than two inner sizes win.
 void fit_approach1(const Points& prepared, const FitOptions& options, Fit& result);
 
 /// IsoFLOP profiles. Points within 20% of compute of a neighbour are one budget (spread at
 /// most 1.5x). In each, a parabola of the loss in ln N (and in ln D) gives the minimum; a budget
-/// with fewer than 4 points, a maximum, or a minimum outside its points is left out with the
-/// reason. Needs 3 budgets with a minimum. Known bias: on a surface with alpha != beta the minimum
-/// of the parabola is off even without noise.
+/// with fewer than 4 points, a maximum, a curvature below twice its standard error or a minimum
+/// outside its points is left out with the reason. Needs 3 budgets with a minimum. Known bias: on a
+/// surface with alpha != beta the minimum of the parabola is off even without noise; `result.bias`
+/// has its size on the approach-3 surface through the same points.
 void fit_approach2(const Points& prepared, const FitOptions& options, Fit& result);
 
 }  // namespace isoflop::laws

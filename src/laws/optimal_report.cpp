@@ -38,6 +38,7 @@ std::string describe(const Fit& fit, const Optimum& optimum) {
   text += fmt::format("\n{:.4g} tokens a parameter; {:.3g}x the largest fitted compute\n",
                       optimum.tokens / optimum.params,
                       optimum.prediction.extrapolation.flops.value_or(0));
+  text += fmt::format("counted like the fit: {}\n", describe(fit.conventions));
   for (const std::string& warning : optimum.warnings) text += "warning  " + warning + "\n";
   return text;
 }

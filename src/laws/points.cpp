@@ -31,6 +31,7 @@ void require_lengths(const Points& points) {
     require_length(column(points, variable.variable), variable.name, size);
   require_length(points.weight, "weight", size);
   require_length(points.group, "group", size);
+  require_length(points.stage, "stage", size);
   require_length(points.name, "name", size);
 }
 
@@ -134,6 +135,7 @@ Points select(const Points& points, std::span<const std::size_t> rows) {
     pick(quantity(picked, variable.variable), rows);
   pick(picked.weight, rows);
   pick(picked.group, rows);
+  pick(picked.stage, rows);
   pick(picked.name, rows);
   return picked;
 }

@@ -5,6 +5,7 @@
 //   weight  >= 0, multiplies the point's share of the objective; empty: 1
 //   group   points of one run share a group: the bootstrap draws whole groups; approach 1 and
 //           laws of curves read a group as one training curve
+//   stage   where in its run the loss was taken (conventions.hpp); empty: not stated
 //   name    what the reader calls the point (a run's hash, "points.csv:17")
 #pragma once
 
@@ -13,6 +14,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "laws/conventions.hpp"
 
 namespace isoflop::laws {
 
@@ -103,9 +106,11 @@ struct LeftOut {
 struct Points : Quantities<std::vector<double>> {
   std::vector<double> weight;
   std::vector<std::string> group;
+  std::vector<std::string> stage;
   std::vector<std::string> name;
   std::vector<LeftOut> left_out;   // what the reader already left out (failed runs)
   std::vector<std::string> notes;  // what the reader filled in (flops = 6 params tokens)
+  Conventions conventions;         // of all points; its stage is left to the fit
   std::string source;              // file the points came from; may be empty
 
   /// Length of the longest column.

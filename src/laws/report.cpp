@@ -84,7 +84,9 @@ std::string left_out_lines(const Fit& fit) {
 }
 
 std::string points_lines(const Fit& fit) {
-  return fmt::format("points     {} used ({})\n", fit.used, ranges(fit)) + left_out_lines(fit);
+  return fmt::format("points     {} used ({})\ncounted    {}\n", fit.used, ranges(fit),
+                     describe(fit.conventions)) +
+         left_out_lines(fit);
 }
 
 /// The laws of an ensemble with their weights.
@@ -206,7 +208,7 @@ std::string describe(const Fit& fit, const std::vector<Prediction>& predictions)
     text += describe_interval(*predictions.front().interval, fit);
   else if (!predictions.empty())
     text += "\nno interval: the fit was made with --bootstrap 0\n";
-  return text;
+  return text + fmt::format("counted like the fit: {}\n", describe(fit.conventions));
 }
 
 namespace {

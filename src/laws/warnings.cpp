@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include "laws/law.hpp"
+
 namespace isoflop::laws {
 namespace {
 
@@ -67,6 +69,16 @@ void warn_about_compute(const Points& prepared, Fit& result) {
                     largest));
 }
 
+void warn_about_kind_of_params(Fit& result) {
+  const std::string& kind = result.conventions.params;
+  const std::string needed = find_law(result.law).counts_embeddings ? "total" : "non-embedding";
+  if (!kind.empty() && kind != needed)
+    result.warnings.push_back(
+        fmt::format("params are {}, the published values of law {} are for {} ones: exponents and "
+                    "coefficients do not compare",
+                    kind, result.law, needed));
+}
+
 void warn_about_draws(Fit& result) {
   const Draws& draws = result.draws;
   if (draws.rows.size() < draws.asked)
@@ -85,6 +97,7 @@ void add_data_warnings(const Points& prepared, std::span<const Variable> variabl
   warn_about_mid_run_losses(prepared, result);
   warn_about_grid(prepared, variables, result);
   warn_about_compute(prepared, result);
+  warn_about_kind_of_params(result);
   warn_about_draws(result);
 }
 

@@ -54,4 +54,14 @@ Results read_results(const std::filesystem::path& path) {
           hdf5::read_table<ResultRow>(file, "/runs")};
 }
 
+std::map<std::string, std::filesystem::path> linked_records(const std::filesystem::path& path) {
+  const hdf5::File file = hdf5::File::open(path, hdf5::Access::read);
+  std::map<std::string, std::filesystem::path> records;
+  for (const std::string& run : file.children("/curves")) {
+    const std::string linked = file.linked_file("/curves/" + run);
+    if (!linked.empty()) records[run] = path.parent_path() / linked;
+  }
+  return records;
+}
+
 }  // namespace isoflop::record

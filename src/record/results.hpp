@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -70,5 +71,9 @@ void write_results(const std::filesystem::path& path, const Results& results);
 
 /// InputError for a file that is no results file of schema 1.
 Results read_results(const std::filesystem::path& path);
+
+/// Where the links of the results file at `path` say that the runs' own records are, by run. The
+/// records themselves may be gone.
+std::map<std::string, std::filesystem::path> linked_records(const std::filesystem::path& path);
 
 }  // namespace isoflop::record

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "core/error.hpp"
 
 namespace isoflop::experiment {
@@ -19,14 +21,27 @@ record::ResultRow row(const char* run, const char* role, const char* status) {
   return row;
 }
 
+const FindRecord kNoRecords = [](const std::string&) { return std::nullopt; };
+
+/// Losses D^-0.1 after 10 steps of warmup, 1,000 tokens a step.
+record::RunData run_of(int steps) {
+  record::RunData data;
+  for (int step = 1; step <= steps; ++step) {
+    const double lr = step <= 10 ? 0.1 * step : 1.0 / step;
+    data.train.push_back({step, 1000 * step, std::pow(1000.0 * step, -0.1), lr, 1, 1, 1});
+  }
+  return data;
+}
+
 TEST(ResultPoints, CountsParametersAsTheLawDoes) {
   record::Results results;
   results.rows = {row("one", "fit", "finished")};
-  const laws::Points total = points_of(results, laws::find_law("chinchilla"), "results.h5");
+  const laws::Points total =
+      points_of(results, laws::find_law("chinchilla"), "results.h5", kNoRecords);
   EXPECT_EQ(total.params, std::vector<double>{1000});
   EXPECT_EQ(total.tokens, std::vector<double>{20000});
   EXPECT_EQ(total.loss, std::vector<double>{3.25});
-  EXPECT_EQ(points_of(results, laws::find_law("kaplan-n"), "results.h5").params,
+  EXPECT_EQ(points_of(results, laws::find_law("kaplan-n"), "results.h5", kNoRecords).params,
             std::vector<double>{700});
 }
 
@@ -34,13 +49,55 @@ TEST(ResultPoints, LeavesOutTargetsAndUnfinishedRunsWithReasons) {
   record::Results results;
   results.rows = {row("one", "fit", "finished"), row("two", "fit", "failed"),
                   row("three", "target", "finished")};
-  const laws::Points points = points_of(results, laws::find_law("chinchilla"), "results.h5");
+  const laws::Points points =
+      points_of(results, laws::find_law("chinchilla"), "results.h5", kNoRecords);
   EXPECT_EQ(points.name, std::vector<std::string>{"one"});
   ASSERT_EQ(points.left_out.size(), 2u);
   EXPECT_EQ(points.left_out[0].reason, "its status is failed");
   EXPECT_EQ(points.left_out[1].reason, "it is a target of the sweep: no fit sees it");
   results.rows.erase(results.rows.begin());
-  EXPECT_THROW(points_of(results, laws::find_law("chinchilla"), "results.h5"), InputError);
+  EXPECT_THROW(points_of(results, laws::find_law("chinchilla"), "results.h5", kNoRecords),
+               InputError);
+}
+
+TEST(ResultPoints, LeavesOutRunsThatEndInASpikeOrTheirWarmup) {
+  record::Results results;
+  results.rows = {row("good", "fit", "finished"), row("spiked", "fit", "finished"),
+                  row("warming", "fit", "finished"), row("recovered", "fit", "finished")};
+  const FindRecord find = [](const std::string& run) {
+    record::RunData data = run_of(run == "warming" ? 8 : 400);
+    if (run == "spiked")
+      for (std::size_t i = 370; i < 400; ++i) data.train[i].loss *= 1.3;
+    if (run == "recovered")
+      for (std::size_t i = 170; i < 200; ++i) data.train[i].loss *= 3;
+    return std::optional(data);
+  };
+  const laws::Points points = points_of(results, laws::find_law("chinchilla"), "results.h5", find);
+  EXPECT_EQ(points.name, (std::vector<std::string>{"good", "recovered"}));
+  ASSERT_EQ(points.left_out.size(), 2u);
+  EXPECT_EQ(points.left_out[0].name, "spiked");
+  EXPECT_NE(points.left_out[0].reason.find("29% above its lowest: a loss spike"), std::string::npos)
+      << points.left_out[0].reason;
+  EXPECT_EQ(points.left_out[1].reason, "its warmup of 8 steps is as long as its run");
+}
+
+TEST(ResultPoints, CurvesAreMeansAfterTheWarmup) {
+  record::Results results;
+  results.rows = {row("one", "fit", "finished"), row("gone", "fit", "finished")};
+  const FindRecord find = [](const std::string& run) {
+    return run == "one" ? std::optional(run_of(5000)) : std::nullopt;
+  };
+  const laws::Points points = curves_of(results, laws::find_law("chinchilla"), "results.h5", find);
+  EXPECT_GT(points.size(), 100u);
+  EXPECT_LE(points.size(), 200u);
+  EXPECT_NEAR(points.tokens.front(), 10000, 1e-6);
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    EXPECT_EQ(points.group[i], "one");
+    EXPECT_NEAR(points.loss[i] / std::pow(points.tokens[i], -0.1), 1, 1e-4);
+    EXPECT_GT(points.tokens[i], i > 0 ? points.tokens[i - 1] : 0);
+  }
+  ASSERT_EQ(points.left_out.size(), 1u);
+  EXPECT_EQ(points.left_out[0].reason, "its record has no training loss");
 }
 
 }  // namespace

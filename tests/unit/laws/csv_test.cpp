@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "core/error.hpp"
 
 namespace isoflop::laws {
@@ -51,7 +53,9 @@ TEST(Csv, ErrorsNameLineAndColumn) {
   const std::string header = "params,tokens,loss\n";
   EXPECT_EQ(error_of(header + "1,2,x\n"), "p.csv:2: loss: saw 'x', needed a number");
   EXPECT_EQ(error_of(header + "1,2,3\n1,2,\n"), "p.csv:3: loss: saw '', needed a number");
-  EXPECT_EQ(error_of(header + "1,2,nan\n"), "p.csv:2: loss: saw 'nan', needed a finite number");
+  EXPECT_EQ(error_of(header + "1,2,nan\n"),
+            "p.csv:2: loss: saw 'nan', needed a finite number: correct the row, or say in a column "
+            "status that the run failed");
   EXPECT_NE(error_of(header + "1,2,-3\n").find("p.csv:2: loss: saw -3, needed a number above 0"),
             std::string::npos);
   EXPECT_NE(error_of(header + "0,2,3\n").find("p.csv:2: params: saw 0"), std::string::npos);
@@ -75,6 +79,75 @@ TEST(Csv, ColumnArguments) {
   EXPECT_EQ(parse_column_names({"params=Model Size"}).at("params"), "Model Size");
   EXPECT_THROW(parse_column_names({"params"}), InputError);
   EXPECT_THROW(parse_column_names({"prams=x"}), InputError);
+}
+
+TEST(Csv, RecordsConventions) {
+  const Points points = parse_csv(
+      "params,tokens,flops,loss,params_kind,flops_kind,loss_unit,stage\n"
+      "1,2,12,3,total,exact,nats,final\n"
+      "2,2,24,3,total,exact,nats,cooled-down\n",
+      "p.csv");
+  EXPECT_EQ(points.conventions, (Conventions{"total", "exact", "nats", ""}));
+  EXPECT_EQ(conventions_of(points, false).stage, "final and cooled-down");
+  EXPECT_EQ(conventions_of(points, true).stage, "along the run");
+  const Points plain = parse_csv("params,tokens,loss\n1,2,3\n", "p.csv");
+  EXPECT_EQ(plain.conventions, (Conventions{"", "6nd", "", ""}));
+}
+
+TEST(Csv, RefusesMixedConventionsNamingTheFirstTwoRows) {
+  EXPECT_EQ(
+      error_of("params,tokens,loss,params_kind\n1,2,3,total\n2,2,3,total\n3,2,3,non-embedding\n"),
+      "p.csv:4: params_kind: saw 'non-embedding', line 2 has 'total': one fit needs one "
+      "kind; split the file");
+  EXPECT_EQ(error_of("params,tokens,loss,loss_unit\n1,2,3,nats\n2,2,3,bits_per_byte\n"),
+            "p.csv:3: loss_unit: saw 'bits_per_byte', line 2 has 'nats': one fit needs one kind; "
+            "split the file");
+  EXPECT_EQ(error_of("params,tokens,loss,params_kind\n1,2,3,all\n"),
+            "p.csv:2: params_kind: saw 'all', needed one of total, non-embedding");
+  EXPECT_EQ(error_of("params,tokens,loss,flops_kind\n1,2,3,exact\n"),
+            "p.csv: flops_kind: saw 'exact' without a column flops: give the FLOP too");
+  const Points stages = parse_csv(
+      "params,tokens,loss,stage\n1,2,3,final\n1,3,3,cooled-down\n2,2,4,mid-decay\n", "p.csv");
+  try {
+    conventions_of(stages, false);
+    FAIL() << "mixed stages were accepted";
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(),
+                 "p.csv:4: stage: saw 'mid-decay', p.csv:2 has 'final': losses before the end of "
+                 "a decay lie above the law; keep one stage");
+  }
+}
+
+TEST(Csv, ConvertsLossesToNats) {
+  const Points points = parse_csv(
+      "params,tokens,loss,loss_unit,bytes_per_token\n"
+      "1,2,1.25,bits_per_byte,4\n2,2,20.085536923187668,perplexity,4\n3,2,3,nats,4\n",
+      "p.csv");
+  EXPECT_DOUBLE_EQ(points.loss[0], 1.25 * 4 * std::log(2.0));
+  EXPECT_DOUBLE_EQ(points.loss[1], 3.0);
+  EXPECT_EQ(points.loss[2], 3.0);
+  EXPECT_EQ(points.conventions.loss, "nats");
+  EXPECT_NE(error_of("params,tokens,loss,loss_unit\n1,2,0.9,perplexity\n").find("above 1"),
+            std::string::npos);
+}
+
+TEST(Csv, LeavesOutRunsThatAreNoPointsWithTheReason) {
+  const Points points = parse_csv(
+      "params,tokens,loss,status,warmup_tokens\n"
+      "1,2,3,finished,1\n"
+      "2,2,nan,diverged,1\n"
+      "1,2,3,finished,1\n"
+      "3,2,4,,2\n",
+      "p.csv");
+  EXPECT_EQ(points.size(), 1u);
+  ASSERT_EQ(points.left_out.size(), 3u);
+  EXPECT_EQ(points.left_out[0].name, "p.csv:3");
+  EXPECT_EQ(points.left_out[0].reason, "its status is diverged");
+  EXPECT_EQ(points.left_out[1].reason, "it repeats line 2 in every column");
+  EXPECT_EQ(points.left_out[2].reason, "its warmup of 2 tokens is as long as its run");
+  EXPECT_EQ(parse_csv("params,tokens,loss,weight\n1,2,3,.5\n1,2,3,.5\n", "p.csv").size(), 2u);
+  EXPECT_EQ(error_of("params,tokens,loss,status\n1,2,3,done\n"),
+            "p.csv: every point is left out, the first (p.csv:2) because its status is done");
 }
 
 TEST(Csv, UnreadableFileIsBadInput) {

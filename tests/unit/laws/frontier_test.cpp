@@ -26,17 +26,22 @@ Points profiles(const std::vector<double>& values, double reach, double shift = 
   return points;
 }
 
-double token_bias_percent(double alpha, double beta) {
+/// The published bias of D* at 1e24 FLOP, and the same from the report of the bias.
+void expect_token_bias_percent(double alpha, double beta, double published) {
   const std::vector<double> values = {1.69, 406.4, 410.7, alpha, beta};
   const Fit result = fit(profiles(values, 4), kApproach2);
   const double truth = find_law("chinchilla").optimum(synthetic::to_vector(values), 1e24)->tokens;
-  return 100 * (optimal(result, 1e24).tokens / truth - 1);
+  EXPECT_NEAR(100 * (optimal(result, 1e24).tokens / truth - 1), published, 0.05);
+  ASSERT_TRUE(result.bias.has_value());
+  EXPECT_NEAR(100 * result.bias->tokens, published, 0.05);
+  EXPECT_NEAR(result.bias->exponent, 0, 1e-5);  // the budgets are centred
+  EXPECT_NEAR(result.bias->alpha, alpha, 1e-4);
 }
 
-TEST(Approach2, ReproducesThePublishedBiasOfItsParabola) {
-  EXPECT_NEAR(token_bias_percent(0.34, 0.28), -1.30, 0.05);
-  EXPECT_NEAR(token_bias_percent(0.465, 0.155), -6.50, 0.05);
-  EXPECT_NEAR(token_bias_percent(0.31, 0.31), 0.0, 0.05);
+TEST(Approach2, ReproducesAndReportsThePublishedBiasOfItsParabola) {
+  expect_token_bias_percent(0.34, 0.28, -1.30);
+  expect_token_bias_percent(0.465, 0.155, -6.50);
+  expect_token_bias_percent(0.31, 0.31, 0.0);
 }
 
 TEST(Approach2, ExponentsAreExactOnCentredProfiles) {
@@ -62,12 +67,37 @@ TEST(Approach2, LeavesOutBudgetsWhoseMinimumIsAtTheEdge) {
   EXPECT_EQ(result.used, 60u);
   EXPECT_EQ(result.left_out.size(), 15u);
   ASSERT_FALSE(result.warnings.empty());
-  EXPECT_EQ(result.warnings.front().find("the lowest loss lies at the edge of the sizes at 1 of 5"),
-            0u);
+  EXPECT_EQ(result.warnings.front().find(
+                "the best N sits at the edge of your grid at 1 of 5 budgets: add sizes below "),
+            0u)
+      << result.warnings.front();
 }
 
 TEST(Approach2, RefusesWhenFewBudgetsHaveAMinimum) {
   EXPECT_THROW(fit(profiles(synthetic::kEpoch, 4, 30), kApproach2), InputError);
+}
+
+TEST(Approach2, NamesTheSizesToAddWhereTheBestIsAboveTheGrid) {
+  Points points = profiles(synthetic::kEpoch, 4);
+  for (std::size_t i = 0; i < 30; ++i) {  // the two smallest budgets, the same four sizes
+    points.params[i] = 1e6 * (1 + static_cast<double>(i % 15));
+    const double flops = i < 15 ? 1e17 : 1e18;
+    points.tokens[i] = flops / (6 * points.params[i]);
+    points.loss[i] = synthetic::loss(find_law("chinchilla"), synthetic::kEpoch,
+                                     {points.params[i], points.tokens[i]});
+  }
+  EXPECT_EQ(fit(points, kApproach2).warnings.front(),
+            "the best N sits at the edge of your grid at 2 of 5 budgets: add sizes above 15M");
+}
+
+TEST(Approach2, RejectsParabolasThatNoiseCouldHaveBent) {
+  Points points = profiles(synthetic::kEpoch, 4);
+  for (std::size_t i = 0; i < 15; ++i) points.loss[i] = 4 + 0.01 * static_cast<double>(i * i % 7);
+  const Fit result = fit(points, kApproach2);
+  EXPECT_TRUE(result.budgets.front().rejected.starts_with("too little curvature") ||
+              result.budgets.front().rejected.starts_with("the parabola opens downwards"))
+      << result.budgets.front().rejected;
+  EXPECT_TRUE(result.budgets.back().rejected.empty());
 }
 
 TEST(Approach2, RejectsMaxima) {
@@ -122,6 +152,21 @@ TEST(Approach1, FindsTheExponentsOfTheEnvelope) {
       find_law("chinchilla").optimum(synthetic::to_vector(synthetic::kEpoch), 1e20)->params;
   EXPECT_NEAR(optimal(result, 1e20).params / truth, 1, 0.1);
   EXPECT_GT(result.derived[0].standard_error, 0);
+}
+
+TEST(Approach1, SmoothsNoisyCurves) {
+  const FitOptions options = {.law = "chinchilla", .method = "approach1", .bootstrap = 0};
+  Points points = curves(synthetic::kEpoch);
+  RandomStream stream(5, Purpose::test);
+  for (double& loss : points.loss) loss *= std::exp(0.01 * (stream.next_uniform() - 0.5));
+  const Fit noisy = fit(points, options);
+  const Fit exact = fit(curves(synthetic::kEpoch), options);
+  EXPECT_NEAR(noisy.derived[0].value, exact.derived[0].value, 0.02);
+  // The lowest of many noisy losses lies below the law; of smoothed ones hardly.
+  const double flops = 1e20;
+  EXPECT_NEAR(
+      predict(noisy, RunSize{.flops = flops}).value / predict(exact, RunSize{.flops = flops}).value,
+      1, 1e-3);
 }
 
 TEST(Approach1, SaysWhichRunsMakeNoCurve) {

@@ -65,6 +65,8 @@ TEST(Results, CurvesLinkToTheRuns) {
   const hdf5::File file = hdf5::File::open(scratch.path() / "results.h5", hdf5::Access::read);
   EXPECT_EQ(file.children("/curves/" + row.run),
             (std::vector<std::string>{"eval", "events", "profile", "summary", "train"}));
+  EXPECT_EQ(linked_records(scratch.path() / "results.h5"),
+            (std::map<std::string, std::filesystem::path>{{row.run, run / "run.h5"}}));
 }
 
 TEST(Results, FullDiskKeepsTheOldFile) {
