@@ -1,4 +1,4 @@
-"""isoflop-report SWEEP_DIR [--out FILE]"""
+"""isoflop-report SWEEP_DIR | POINTS.csv [FIT.json...] [--out FILE] [--png DIR]"""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from .figures import Drawn, draw_all
 from .page import build_page
+from .points_file import read_points_study
 from .records import InputError
-from .study import read_study
+from .study import Study, read_study
 
 
 def write_beside(path: Path, text: str) -> None:
@@ -31,21 +33,51 @@ def write_beside(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror}); give another --out") from None
 
 
+def read_input(options) -> tuple[Study, Path]:
+    """The study and where its page goes by default."""
+    path = Path(options.input)
+    if path.is_file():
+        columns = dict(argument.partition("=")[::2] for argument in options.column)
+        prediction = Path(options.prediction) if options.prediction else None
+        return read_points_study(path, [Path(f) for f in options.fits], columns, prediction), path.with_suffix(".html")
+    if options.fits or options.column or options.prediction:
+        raise InputError(f"{path}: is no CSV file; FIT.json, --column and --prediction go with one")
+    return read_study(path), path / "report.html"
+
+
+def write_pngs(folder: Path, drawn: list[Drawn]) -> None:
+    for one in drawn:
+        if one.drawing:
+            one.drawing.figure.savefig(folder / f"{one.name}.png", dpi=120, metadata={"Software": None})
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="isoflop-report",
-        description="Writes one self-contained HTML page about a sweep: prediction against measurement, loss "
-        "curves, IsoFLOP profiles, laws with intervals, residuals, the run table and provenance.",
-        epilog="Exit codes: 0 written, 2 the sweep directory cannot be used (one line says why).",
+        description="Writes one self-contained HTML page about a sweep, or about a CSV of points and its fits: "
+        "prediction against measurement, loss curves, IsoFLOP profiles, laws with intervals, residuals, the run table "
+        "and provenance.",
+        epilog="Exit codes: 0 written, 2 the input cannot be used (one line says why).",
     )
-    parser.add_argument("sweep", metavar="SWEEP_DIR", help="directory with results.h5 (isoflop sweep collect)")
-    parser.add_argument("--out", metavar="FILE", help="default: SWEEP_DIR/report.html")
+    parser.add_argument("input", metavar="SWEEP_DIR|POINTS.csv",
+                        help="directory with results.h5 (isoflop sweep collect), or a CSV as isoflop fit reads it")  # fmt: skip
+    parser.add_argument("fits", metavar="FIT.json", nargs="*", help="with a CSV: what isoflop fit --json wrote")
+    parser.add_argument("--prediction", metavar="FILE", help="with a CSV: what isoflop predict --json wrote for one run")
+    parser.add_argument("--column", metavar="COLUMN=NAME", action="append", default=[],
+                        help="with a CSV: as in isoflop fit, where the file's name differs")  # fmt: skip
+    parser.add_argument("--out", metavar="FILE", help="default: SWEEP_DIR/report.html, or POINTS.html beside the CSV")
+    parser.add_argument("--png", metavar="DIR", help="also write every figure as DIR/<figure>.png")
     options = parser.parse_args(arguments)
-    out = Path(options.out) if options.out else Path(options.sweep) / "report.html"
     try:
-        if not out.parent.is_dir():  # before the work, not after it
-            raise InputError(f"{out.parent}: no such directory; give an existing one")
-        write_beside(out, build_page(read_study(options.sweep)))
+        study, default = read_input(options)
+        out = Path(options.out) if options.out else default
+        for folder in (out.parent, *([Path(options.png)] if options.png else [])):
+            if not folder.is_dir():  # before the work, not after it
+                raise InputError(f"{folder}: no such directory; give an existing one")
+        drawn = draw_all(study)
+        write_beside(out, build_page(study, drawn))
+        if options.png:
+            write_pngs(Path(options.png), drawn)
     except InputError as error:
         print(f"isoflop-report: {error}", file=sys.stderr)
         return 2

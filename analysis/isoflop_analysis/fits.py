@@ -83,13 +83,14 @@ class Prediction:
         return self.low <= self.measured <= self.high
 
 
-def _number(value) -> float | None:
+def number(value) -> float | None:
+    """A finite JSON number, else None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return float(value)
 
 
-def _load(path: Path) -> dict:
+def load_json(path: Path) -> dict:
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -103,9 +104,9 @@ def _estimates(section, path: Path) -> dict[str, Estimate]:
     result = {}
     for name, entry in (section or {}).items():
         fields = entry if isinstance(entry, dict) else {"value": entry}
-        value = _number(fields.get("value"))
+        value = number(fields.get("value"))
         if value is not None:
-            rest = (_number(fields.get(key)) for key in ("stderr", "low", "high"))
+            rest = (number(fields.get(key)) for key in ("stderr", "low", "high"))
             result[name] = Estimate(value, *rest)
     return result
 
@@ -125,7 +126,7 @@ def _left_out(entries) -> tuple[list[str], set[str]]:
 
 
 def read_fit(path: Path) -> Fit:
-    raw = _load(path)
+    raw = load_json(path)
     parameters = _estimates(raw.get("parameters"), path)
     if not isinstance(raw.get("law"), str) or not parameters:
         raise InputError(f"{path}: needs \"law\" and \"parameters\"; write it with `isoflop fit`")
@@ -138,7 +139,7 @@ def read_fit(path: Path) -> Fit:
         method=raw.get("method") or None,
         parameters=parameters,
         derived=_estimates(raw.get("derived"), path),
-        objective=_number(raw.get("objective")),
+        objective=number(raw.get("objective")),
         used=len(used) if isinstance(used, list) else used if isinstance(used, int) else None,
         left_out=texts,
         left_out_runs=runs,
@@ -162,14 +163,14 @@ def read_prediction(directory: Path) -> tuple[Prediction | None, str | None]:
     if not path.is_file():
         return None, None
     try:
-        raw = _load(path)
+        raw = load_json(path)
     except InputError as error:
         return None, str(error)
     target, interval = raw.get("target") or {}, raw.get("interval") or {}
-    n, d, c = (_number(target.get(key)) for key in ("params", "tokens", "flops"))
-    predicted = _number(raw.get("predicted"))
+    n, d, c = (number(target.get(key)) for key in ("params", "tokens", "flops"))
+    predicted = number(raw.get("predicted"))
     if None in (n, d, predicted):
         return None, f"{path}: needs target.params, target.tokens and predicted"
-    low, high, level = (_number(interval.get(key)) for key in ("low", "high", "level"))
-    measured = _number(raw.get("measured"))
+    low, high, level = (number(interval.get(key)) for key in ("low", "high", "level"))
+    measured = number(raw.get("measured"))
     return Prediction(n, d, c or 6 * n * d, predicted, measured, low, high, level), None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from . import style, tables
-from .figures import Drawn, draw_all
+from .figures import Drawn
 from .study import Study, best_exponent
 from .tables import count, escape, flop_text, number
 
@@ -26,7 +26,7 @@ def _prediction_cards(study: Study) -> list[str]:
     cards = [_card("Predicted loss of the target", f"{p.predicted:.4f}", "nats/token", bounds)]
     if p.measured is None:
         target = study.sweep.target
-        state = f"the target run is {escape(target.row['status'])}" if target else "the sweep has no target run"
+        state = f"the target run is {escape(target.row['status'])}" if target else "no run of the target here"
         return [*cards, _card("Measured loss", tables.ABSENT, state)]
     verdict = {True: "inside the interval", False: "outside the interval", None: ""}[p.inside]
     error = f"{p.error_percent:+.2f}%".replace("-", MINUS)
@@ -70,6 +70,16 @@ def _law_line(study: Study) -> str:
     return f'<p class="law">{formula}</p><p class="muted" style="text-align:center">{escape(study.law_origin)}</p>'
 
 
+def _conventions(study: Study) -> str:
+    """What the numbers of the page mean: a sweep's are known, a CSV's as far as its fits state them."""
+    if study.sweep.has_records:
+        return ("Losses in nats/token on the validation split; N total parameters, D training tokens, "
+                "C = 6 N D FLOP unless said otherwise.")  # fmt: skip
+    stated = next((fit.raw["conventions"] for fit in study.fits if isinstance(fit.raw.get("conventions"), dict)), {})
+    words = ", ".join(f"{key} {value}" for key, value in stated.items() if value) or "nothing"
+    return f"Points of {study.sweep.source}; C in the figures is 6 N D. The file states: {words}."
+
+
 def _notes(study: Study) -> str:
     notes = list(study.notes)
     worst = tables.disagreement(study)
@@ -92,8 +102,7 @@ def _figure(drawn: Drawn) -> str:
     )
 
 
-def build_page(study: Study) -> str:
-    drawn = draw_all(study)
+def build_page(study: Study, drawn: list[Drawn]) -> str:
     assets = files(__package__) / "assets"
     sections = [
         ("runs", "Runs", tables.run_table(study)),
@@ -107,8 +116,7 @@ def build_page(study: Study) -> str:
     body = [
         f"<h1>Scaling law of {name}</h1>",
         f'<p class="muted">isoflop {escape(study.sweep.attributes.get("isoflop_version", "?"))}, commit '
-        f"{escape(study.sweep.attributes.get('isoflop_commit', '?'))}. Losses in nats/token on the validation split; "
-        "N total parameters, D training tokens, C = 6 N D FLOP unless said otherwise.</p>",
+        f"{escape(study.sweep.attributes.get('isoflop_commit', '?'))}. {escape(_conventions(study))}</p>",
         f'<div class="cards">{cards}</div>',
         _law_line(study),
         _notes(study),

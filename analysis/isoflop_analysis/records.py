@@ -100,6 +100,12 @@ class Sweep:
     attributes: dict
     runs: list[Run]
     manifest: str | None
+    source: str = "results.h5"  # the file that the runs came from
+
+    @property
+    def has_records(self) -> bool:
+        """A CSV of points has none."""
+        return self.source == "results.h5"
 
     @property
     def fitted(self) -> list[Run]:

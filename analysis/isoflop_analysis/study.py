@@ -99,21 +99,25 @@ def read_study(directory: str | os.PathLike) -> Study:
     fits, notes = read_fits(sweep.directory)
     prediction, trouble = read_prediction(sweep.directory)
     notes += _run_notes(sweep) + ([trouble] if trouble else [])
+    if not fits:
+        notes.append("No fit-*.json: run `isoflop fit` on results.h5 for laws with intervals.")
+    if prediction is None and trouble is None:
+        notes.append("No prediction.json: there is no prediction of the target to show.")
+    return make_study(sweep, fits, prediction, notes)
+
+
+def make_study(sweep: Sweep, fits: list[Fit], prediction: Prediction | None, notes: list[str]) -> Study:
     main = _choose_surface(fits)
     own = _own_refit(sweep.fitted, main)
     if main:
         law, origin = main.chinchilla(), f"{main.title} ({main.path.name})"
     elif own:
         law, origin = own.law, "the report's own re-fit"
-        notes.append("No fit-chinchilla-approach3.json: surfaces and residuals show the report's own re-fit.")
+        notes.append("No fit of law chinchilla, approach 3: surfaces and residuals show the report's own re-fit.")
     else:
         law = None
         origin = f"{_count(len(sweep.fitted), 'finished run')}, {MINIMUM_POINTS} over several N and D are needed"
         notes.append(f"No law yet: {origin}.")
-    if not fits:
-        notes.append("No fit-*.json: run `isoflop fit` on results.h5 for laws with intervals.")
-    if prediction is None and trouble is None:
-        notes.append("No prediction.json: there is no prediction of the target to show.")
     return Study(
         sweep=sweep,
         fits=fits,

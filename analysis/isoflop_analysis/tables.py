@@ -185,7 +185,7 @@ def _provenance_rows(study: Study) -> list[tuple[str, str]]:
     seconds = [r.row["seconds"] for r in runs if math.isfinite(r.row.get("seconds", math.nan))]
     if seconds:
         rows.append(("training time, all runs", duration(sum(seconds))))
-    rows.append(("files", ", ".join(["results.h5", *(f.path.name for f in study.fits)])))
+    rows.append(("files", ", ".join([study.sweep.source, *(f.path.name for f in study.fits)])))
     rows.append(("surface of the figures", study.law_origin))
     packages = ", ".join(f"{name} {version(name)}" for name in ("h5py", "numpy", "matplotlib"))
     rows.append(("report made with", f"Python {sys.version.split()[0]}, {packages}"))

@@ -142,6 +142,8 @@ def write_fits(directory: Path, rows: list[dict]) -> Chinchilla:
             "parameters": {"a": _estimate(0.515, 0.03), "b": _estimate(0.485, 0.03), "G": _estimate(0.11, 0.2)},
         },
     }  # fmt: skip
+    spread = np.random.default_rng(2).standard_normal((40, 5)) * 0.01
+    fits["chinchilla-approach3"]["draws"] = {"rows": (np.array([*law.values().values()]) * np.exp(spread)).tolist()}
     for name, fit in fits.items():
         fit["points"] = {"used": len(rows), "left_out": []}
     fits |= _kaplan_fits(rows)

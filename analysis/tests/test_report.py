@@ -34,7 +34,7 @@ def drawn_names(study):
 
 
 def test_a_finished_sweep_has_every_part_in_one_small_page(page):
-    assert page.count("<figure>") == 10
+    assert page.count("<figure>") == 11
     assert "80% interval" in page and "an example of a warning" in page
     assert "Not complete" not in page and "Not drawn" not in page
     assert len(page) < 5e6
@@ -70,7 +70,7 @@ def test_a_running_target_is_shown_as_far_as_it_is(tmp_path):
     write_sweep(tmp_path, target="running")
     page = report(tmp_path)
     assert "The target run is running" in page
-    assert page.count("<figure>") == 10
+    assert page.count("<figure>") == 11
 
 
 def test_without_a_target_the_laws_are_shown(tmp_path, unrendered):
@@ -188,4 +188,4 @@ def test_results_may_be_open_for_writing(tmp_path, unrendered):
     run = read_study(tmp_path).sweep.runs[0].name
     with h5py.File(tmp_path / "runs" / run / "run.h5", "r+", libver="latest"):
         page = report(tmp_path)
-    assert page.count("<figure>") == 10
+    assert page.count("<figure>") == 11

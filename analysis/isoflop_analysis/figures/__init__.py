@@ -12,6 +12,7 @@ from ..study import NotEnough, Study
 from .base import Drawing
 from .curves import frontier, loss_curves
 from .isoflop import isoflop_profiles, optimal_allocation
+from .parameters import correlation
 from .slices import kaplan_laws, slices
 from .surface import residuals, surface
 from .target import learning_curve, prediction
@@ -27,7 +28,11 @@ _FIGURES: tuple[tuple[str, Callable[[Study], Drawing]], ...] = (
     ("Kaplan's power laws", kaplan_laws),
     ("The fitted surface", surface),
     ("Residuals", residuals),
+    ("How the parameters trade off", correlation),
 )
+
+
+_OF_RECORDS = (learning_curve, loss_curves, frontier)  # need the runs' own records
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,9 @@ class Drawn:
 
 def draw_all(study: Study) -> list[Drawn]:
     drawn = []
+    figures = _FIGURES if study.sweep.has_records else [f for f in _FIGURES if f[1] not in _OF_RECORDS]
     with matplotlib.rc_context(style.PARAMETERS):
-        for heading, function in _FIGURES:
+        for heading, function in figures:
             name = function.__name__.replace("_", "-")
             try:
                 drawn.append(Drawn(heading, name, function(study), None))

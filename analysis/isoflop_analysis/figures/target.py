@@ -15,7 +15,7 @@ def _finding(study: Study) -> str:
     if p is None:
         return "No prediction of a target yet"
     if p.measured is None:
-        return f"Predicted: {p.predicted:.4f} nats/token; the target has not finished"
+        return f"Predicted: {p.predicted:.4f} nats/token; the target is not measured yet"
     where = {True: ", inside its interval", False: ", outside its interval", None: ""}[p.inside]
     return f"Predicted {p.predicted:.4f}, measured {p.measured:.4f}: {percent(p.error_percent)} error{where}"
 

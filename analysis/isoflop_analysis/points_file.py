@@ -1,0 +1,130 @@
+"""A study from POINTS.csv and the fits of it, for those who train elsewhere and have no sweep directory."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+from .fits import Fit, Prediction, load_json, number, read_fit
+from .records import InputError, Run, Sweep
+from .study import Study, make_study
+
+NEIGHBOUR = 1.2  # points within this factor of compute are one IsoFLOP budget, as in approach 2
+WIDEST = 1.5
+
+
+def _positive(text: str, place: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(f"{place}: saw '{text}', needed a number") from None
+    if not math.isfinite(value) or value <= 0:
+        raise InputError(f"{place}: saw '{text}', needed a finite number above 0")
+    return value
+
+
+def _records(path: Path, columns: dict[str, str]) -> list[tuple[int, dict[str, str]]]:
+    """(line, column -> text) of every row; columns by the names that isoflop knows."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header, rows, end = None, [], 0
+            for fields in reader:
+                line, end = end + 1, reader.line_num
+                if not fields:
+                    continue
+                fields = [field.strip(" \t") for field in fields]
+                if header is None:
+                    header = fields
+                elif len(fields) != len(header):
+                    raise InputError(f"{path}:{line}: saw {len(fields)} fields, the header has {len(header)}")
+                else:
+                    rows.append((line, dict(zip(header, fields, strict=True))))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a readable CSV file ({error})") from None
+    known = {**{name: name for name in header or []}, **columns}
+    return [(line, {name: row[theirs] for name, theirs in known.items() if theirs in row}) for line, row in rows]
+
+
+def _loss(row: dict[str, str], place: str) -> float:
+    """In nats a token where the unit allows it."""
+    value = _positive(row.get("loss", ""), f"{place}: loss")
+    unit = row.get("loss_unit", "")
+    if unit == "perplexity":
+        return math.log(value)
+    if unit == "bits_per_byte" and row.get("bytes_per_token"):
+        return value * _positive(row["bytes_per_token"], f"{place}: bytes_per_token") * math.log(2)
+    return value
+
+
+def _run(row: dict[str, str], place: str, name: str, left_out: set[str]) -> Run:
+    if name in left_out:
+        status = {"status": "left out", "loss": math.nan}
+    else:
+        status = {"status": "finished", "loss": _loss(row, place)}
+    sizes = {key: _positive(row[key], f"{place}: {key}") for key in ("params", "tokens", "flops") if row.get(key)}
+    if len(sizes) < 2:
+        raise InputError(f"{place}: needs two of params, tokens, flops; name other columns with --column")
+    n = sizes.get("params") or sizes["flops"] / (6 * sizes["tokens"])
+    d = sizes.get("tokens") or sizes["flops"] / (6 * sizes["params"])
+    return Run(
+        {
+            "run": name,
+            "role": "fit",
+            **status,
+            "n_total": n,
+            "tokens": d,
+            "flops_6nd": 6 * n * d,
+            "budget": sizes.get("flops", 6 * n * d),
+        }
+    )
+
+
+def _mark_budgets(runs: list[Run]) -> None:
+    """The geometric mean of each group of equal compute; 0 where compute has no gaps or few sizes."""
+    ordered = sorted(runs, key=lambda r: r.row["budget"])
+    groups: list[list[Run]] = []
+    for run in ordered:
+        if not groups or run.row["budget"] > NEIGHBOUR * groups[-1][-1].row["budget"]:
+            groups.append([])
+        groups[-1].append(run)
+    for group in groups:
+        values = [r.row["budget"] for r in group]
+        isoflop = values[-1] <= WIDEST * values[0] and len({r.n for r in group}) >= 3
+        mean = math.exp(sum(map(math.log, values)) / len(values)) if isoflop else 0.0
+        for run in group:
+            run.row["budget"] = mean
+
+
+def read_single_prediction(path: Path) -> Prediction:
+    """What `isoflop predict --params N --tokens D --json FILE` writes."""
+    raw = load_json(path)
+    interval = raw.get("interval") or {}
+    n, d, c, loss = (number(raw.get(key)) for key in ("params", "tokens", "flops", "loss"))
+    if None in (n, d, loss):
+        raise InputError(f"{path}: needs params, tokens and loss; write it with `isoflop predict --json`")
+    return Prediction(n, d, c or 6 * n * d, loss, None, *(number(interval.get(k)) for k in ("low", "high", "level")))
+
+
+def read_points_study(points: Path, fits: list[Path], columns: dict[str, str], prediction: Path | None) -> Study:
+    read: list[Fit] = [read_fit(path) for path in fits]
+    left_out = set().union(*(fit.left_out_runs for fit in read)) if read else set()
+    source = next((f.raw.get("points", {}).get("source") for f in read), None) or str(points)
+    runs = []
+    for line, row in _records(points, columns):
+        place = f"{points}:{line}"
+        runs.append(_run(row, place, row.get("name") or f"{source}:{line}", left_out))
+    if not runs:
+        raise InputError(f"{points}: has no points, needed a header and rows")
+    _mark_budgets([r for r in runs if r.finished])
+    made_by = read[0].raw.get("isoflop", {}) if read else {}
+    attributes = {"sweep": points.stem, **{f"isoflop_{key}": made_by[key] for key in made_by}}
+    notes = []
+    if not read:
+        notes.append("No fit: give the file that `isoflop fit --json` wrote for laws with intervals.")
+    out = sum(not r.finished for r in runs)
+    if out:
+        notes.append(f"{out} of {len(runs)} points were left out of the fits and are in no figure; the laws say why.")
+    target = read_single_prediction(prediction) if prediction else None
+    return make_study(Sweep(points.parent, attributes, runs, None, points.name), read, target, notes)
