@@ -32,6 +32,8 @@ nlohmann::json to_json(const train::BenchResult& result) {
           {"peak_rss_bytes", result.peak_rss_bytes},
           {"gflops", result.gflops},
           {"share_of_peak", result.share_of_peak},
+          {"bubble", result.bubble},
+          {"bubble_formula", result.bubble_formula},
           {"shares", shares}};
 }
 
@@ -43,6 +45,9 @@ std::string table(const train::BenchResult& result) {
       "{:.1f} GFLOP/s (exact, causal attention halved), {:.1f}% of the measured peak; peak memory "
       "{} a rank\n",
       result.gflops, 100.0 * result.share_of_peak, train::mebibytes(result.peak_rss_bytes));
+  if (result.bubble_formula > 0.0)
+    text += fmt::format("pipeline bubble {:.1f}% of the step, formula {:.1f}%\n",
+                        100.0 * result.bubble, 100.0 * result.bubble_formula);
   text += fmt::format("\n{:<12} {:>7} {:>9}\n", "region", "share", "GFLOP/s");
   for (const auto& region : result.shares) {
     text += fmt::format("{:<12} {:>6.1f}% {:>9}\n", region.region, 100.0 * region.share,

@@ -140,11 +140,35 @@ optim::ScheduleConfig read_schedule(ConfigTable table) {
   return schedule;
 }
 
-ParallelConfig read_parallel(ConfigTable table, const TrainConfig& train) {
+void read_pipeline(ConfigTable& table, std::size_t layers, ParallelConfig& parallel) {
+  using parallel::ScheduleKind;
+  const auto most = static_cast<std::int64_t>(layers) + 2;  // embedding and head are layers too
+  parallel.pipeline = table.integer("pipeline", 1, kDimension, 1);
+  parallel.schedule = chosen<ScheduleKind, 4>(table, "schedule",
+                                              {{{"gpipe", ScheduleKind::gpipe},
+                                                {"1f1b", ScheduleKind::one_forward_one_backward},
+                                                {"interleaved", ScheduleKind::interleaved},
+                                                {"zero-bubble", ScheduleKind::zero_bubble}}},
+                                              ScheduleKind::one_forward_one_backward);
+  const bool interleaved = parallel.schedule == ScheduleKind::interleaved;
+  parallel.chunks = table.integer("chunks", 1, kDimension, interleaved ? 2 : 1);
+  if (parallel.chunks > 1 && (!interleaved || parallel.pipeline == 1))
+    table.fail("chunks", fmt::format("seen {}, needed 1, or schedule = \"interleaved\" with a "
+                                     "pipeline of at least 2 ranks",
+                                     parallel.chunks));
+  if (parallel.pipeline * parallel.chunks > most)
+    table.fail(
+        "pipeline",
+        fmt::format("seen {} ranks of {} stage(s), but the model has {} blocks, an embedding "
+                    "and a head to deal to them; needed at most {}",
+                    parallel.pipeline, parallel.chunks, layers, most / parallel.chunks));
+}
+
+ParallelConfig read_parallel(ConfigTable table, const TrainConfig& train, std::size_t layers) {
   ParallelConfig parallel;
   parallel.data = table.integer("data", 0, kDimension, 0);
   parallel.tensor = table.integer("tensor", 1, 1, 1);
-  parallel.pipeline = table.integer("pipeline", 1, 1, 1);
+  read_pipeline(table, layers, parallel);
   parallel.zero = table.integer("zero", 0, 3, 0);
   parallel.virtual_ranks = table.integer("virtual_ranks", 0, kDimension, 0);
   const std::int64_t most = train.global_batch / train.micro_batch;
@@ -182,7 +206,7 @@ RunConfig read_run_config(ConfigTable root) {
   config.train = read_train(root.table("train"));
   config.optimizer = read_optimizer(root.table("optimizer"));
   config.schedule = read_schedule(root.table("schedule"));
-  config.parallel = read_parallel(root.table("parallel"), config.train);
+  config.parallel = read_parallel(root.table("parallel"), config.train, config.model.layers);
   config.evaluate.every_tokens = root.table("evaluate").integer("every_tokens", 0, kAny, 0);
   config.checkpoint = read_checkpoint(root.table("checkpoint"));
   return config;

@@ -137,8 +137,10 @@ std::string to_toml(const RunConfig& c) {
       name_of(c.schedule.kind), c.schedule.warmup_tokens, number(c.schedule.decay_fraction),
       number(c.schedule.final_fraction));
   text += fmt::format(
-      "\n[parallel]\ndata = {}\ntensor = {}\npipeline = {}\nzero = {}\nvirtual_ranks = {}\n",
-      c.parallel.data, c.parallel.tensor, c.parallel.pipeline, c.parallel.zero,
+      "\n[parallel]\ndata = {}\ntensor = {}\npipeline = {}\nschedule = \"{}\"\nchunks = {}\nzero = "
+      "{}\nvirtual_ranks = {}\n",
+      c.parallel.data, c.parallel.tensor, c.parallel.pipeline,
+      parallel::name_of(c.parallel.schedule), c.parallel.chunks, c.parallel.zero,
       c.parallel.virtual_ranks);
   text += fmt::format("\n[evaluate]\nevery_tokens = {}\n", c.evaluate.every_tokens);
   text += fmt::format(

@@ -15,6 +15,7 @@
 #include "model/config.hpp"
 #include "optim/config.hpp"
 #include "optim/schedule.hpp"
+#include "parallel/pipeline/schedule.hpp"
 
 namespace isoflop::config {
 
@@ -49,6 +50,8 @@ struct ParallelConfig {
   std::int64_t data = 0;  // ranks; 0: all there are
   std::int64_t tensor = 1;
   std::int64_t pipeline = 1;
+  parallel::ScheduleKind schedule = parallel::ScheduleKind::one_forward_one_backward;
+  std::int64_t chunks = 1;  // stages a rank, interleaved only
   std::int64_t zero = 0;
   std::int64_t virtual_ranks = 0;  // 0: the default of resolve()
 };

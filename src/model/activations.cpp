@@ -52,6 +52,24 @@ typename Activations<T>::MicroBatch lay_out_micro_batch(device::Arena& arena, co
   return micro_batch;
 }
 
+template <class T>
+typename Activations<T>::PutOff lay_out_put_off(device::Arena& arena, const ModelConfig& c,
+                                                const Stage& stage, std::size_t m) {
+  typename Activations<T>::PutOff put_off{};
+  for (std::size_t i = 0; i < stage.blocks.size(); ++i) {
+    typename Activations<T>::Gradients block;
+    block.down = arena.take<T>(m * c.width);
+    block.up = arena.take<T>(m * c.up_width());
+    block.normed_middle = arena.take<T>(m * c.width);
+    block.attention_out = arena.take<T>(m * c.width);
+    block.qkv = arena.take<T>(m * c.qkv_width());
+    block.normed = arena.take<T>(m * c.width);
+    put_off.blocks.push_back(block);
+  }
+  put_off.normed_final = arena.take<T>(stage.head ? m * c.width : 0);
+  return put_off;
+}
+
 }  // namespace
 
 std::size_t head_chunk_rows(const ModelConfig& config, std::size_t tokens) {
@@ -78,20 +96,19 @@ Activations<T> lay_out_activations(device::Arena& arena, const ModelConfig& c, c
   } else {
     act.d_logits = arena.take<T>(chunk * c.vocabulary);
   }
-  act.d_normed = arena.take<T>(m * c.width);
   act.d_inner = arena.take<T>(m * std::max(c.width, c.feed_forward));
   if (stage == whole_model(c)) {
     act.d_stream = arena.take<T>(m * c.width);
     act.head_gradient = arena.take<float>(c.tied ? c.vocabulary * c.width : 0);
   }
-  if (room.put_off == 0)
+  if (room.put_off == 0) {
+    act.d_normed = arena.take<T>(m * c.width);
     act.d_wide = arena.take<T>(m * std::max(c.qkv_width(), up_in_place ? 0 : c.up_width()));
-  for (std::size_t i = 0; i < room.put_off; ++i) {
-    auto& blocks = act.put_off.emplace_back();
-    for (std::size_t block = 0; block < stage.blocks.size(); ++block)
-      blocks.push_back({arena.take<T>(m * c.width), arena.take<T>(m * c.up_width()),
-                        arena.take<T>(m * c.width), arena.take<T>(m * c.qkv_width())});
+    return act;
   }
+  act.unused = arena.take<float>(2 * c.width);
+  for (std::size_t i = 0; i < room.put_off; ++i)
+    act.put_off.push_back(lay_out_put_off<T>(arena, c, stage, m));
   return act;
 }
 

@@ -43,12 +43,18 @@ struct Activations {
     T* normed_final;          // [M, d]
     float* statistics_final;  // [M, 2]
   };
-  // Gradients at the outputs of a block's four products.
+  // Gradients at the outputs of a block's four products and two norms.
   struct Gradients {
     T* down;           // [M, d], the residual stream behind the block
     T* up;             // [M, up_width]
+    T* normed_middle;  // [M, d]
     T* attention_out;  // [M, d], the residual stream after attention
     T* qkv;            // [M, qkv_width]
+    T* normed;         // [M, d]
+  };
+  struct PutOff {
+    std::vector<Gradients> blocks;
+    T* normed_final;  // [M, d], with the head only
   };
   std::vector<MicroBatch> in_flight;
   T* branch;      // [M, d] what is about to join the residual stream
@@ -57,13 +63,15 @@ struct Activations {
 
   // Training only.
   T* d_logits;           // [chunk, V], with the head only; if T is float, logits
-  T* d_normed;           // [M, d]
   T* d_inner;            // [M, max(H * head_width, F)]
-  T* d_wide;             // [M, qkv_width], or [M, up_width] where that is wider and not in d_inner;
-                         // unless weight gradients are put off
   T* d_stream;           // [M, d], with the whole model only
   float* head_gradient;  // [V, d], with the whole model only, when tied
-  std::vector<std::vector<Gradients>> put_off;  // [put off][block]
+  // Unless weight gradients are put off:
+  T* d_normed;  // [M, d]
+  T* d_wide;    // [M, qkv_width], or [M, up_width] where that is wider and not in d_inner
+  // If they are:
+  float* unused;  // [2, d]
+  std::vector<PutOff> put_off;
 };
 
 /// Takes the room from the arena. An arena that only counts gives null pointers.

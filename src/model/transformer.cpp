@@ -180,19 +180,15 @@ double Transformer<T>::evaluate(const Weights<T>& weights, std::size_t slot,
 // sum over rows.
 template <class T>
 double Transformer<T>::head_and_its_gradient(const Weights<T>& weights, std::size_t slot,
-                                             const MicroBatch& batch, T* d_stream,
-                                             const Gradient& gradient) {
-  const auto& kept = act_.in_flight[slot];
+                                             const MicroBatch& batch, T* d_normed,
+                                             float* head_gradient) {
   const std::size_t d = config_.width, vocabulary = config_.vocabulary;
   const std::size_t m = batch.targets.size();
   const std::size_t chunk = head_chunk_rows(config_, m);
-  const T* part = part_of(weights, table_.last_part(), Pass::backward);
   const T* head = head_of(weights);
-  float* part_gradient = part_of(weights, gradient, table_.last_part());
-  float* head_gradient = gradient.head != nullptr ? gradient.head : part_gradient + head_in_part();
   for (std::size_t row = 0; row < m; row += chunk) {
     const std::size_t rows = std::min(chunk, m - row);
-    const T* normed = kept.normed_final + row * d;
+    const T* normed = act_.in_flight[slot].normed_final + row * d;
     project(rows, vocabulary, d, normed, head, act_.logits);
     {
       const Scope scope(profile_, Region::loss);
@@ -201,11 +197,8 @@ double Transformer<T>::head_and_its_gradient(const Weights<T>& weights, std::siz
                                       act_.d_logits);
     }
     project_weights_back(rows, vocabulary, d, act_.d_logits, normed, head_gradient);
-    project_back(rows, vocabulary, d, act_.d_logits, head, act_.d_normed + row * d);
+    project_back(rows, vocabulary, d, act_.d_logits, head, d_normed + row * d);
   }
-  norm_back(part, table_.final_norm(), m, kept.x_final, kept.statistics_final, nullptr, d_stream,
-            part_gradient);
-  complete(weights, table_.last_part());
   return sum_losses(m);
 }
 
@@ -223,15 +216,23 @@ template <class T>
 double Transformer<T>::backward(const Weights<T>& weights, std::size_t slot,
                                 const MicroBatch& batch, T* d_stream, const Gradient& gradient) {
   ISOFLOP_EXPECT(mode_ == Mode::training && room_.put_off == 0);
-  const double loss =
-      stage_.head ? head_and_its_gradient(weights, slot, batch, d_stream, gradient) : 0.0;
-  const bool up_in_place = config_.activation == Activation::gelu;
-  const Gradients shared{d_stream, up_in_place ? act_.d_inner : act_.d_wide, d_stream, act_.d_wide};
-  const auto& blocks = act_.in_flight[slot].blocks;
-  for (std::size_t i = blocks.size(); i-- > 0;) {
+  const auto& kept = act_.in_flight[slot];
+  double loss = 0.0;
+  if (stage_.head) {
+    const T* part = part_of(weights, table_.last_part(), Pass::backward);
+    float* part_gradient = part_of(weights, gradient, table_.last_part());
+    float* head = gradient.head != nullptr ? gradient.head : part_gradient + head_in_part();
+    loss = head_and_its_gradient(weights, slot, batch, act_.d_normed, head);
+    norm_back(part, table_.final_norm(), batch.targets.size(), kept.x_final, kept.statistics_final,
+              act_.d_normed, nullptr, d_stream, part_gradient, WeightGradients::now);
+    complete(weights, table_.last_part());
+  }
+  T* d_up = config_.activation == Activation::gelu ? act_.d_inner : act_.d_wide;
+  const Gradients shared{d_stream, d_up, act_.d_normed, d_stream, act_.d_wide, act_.d_normed};
+  for (std::size_t i = kept.blocks.size(); i-- > 0;) {
     const T* part = part_of(weights, part_of_block(i), Pass::backward);
-    backward_block(part, batch.sequences, blocks[i], shared, d_stream,
-                   part_of(weights, gradient, part_of_block(i)), MatrixGradients::now);
+    backward_block(part, batch.sequences, kept.blocks[i], shared, d_stream,
+                   part_of(weights, gradient, part_of_block(i)), WeightGradients::now);
     complete(weights, part_of_block(i));
   }
   if (stage_.embedding) embedding_gradient(batch, d_stream, part_of(weights, gradient, 0));
@@ -243,16 +244,23 @@ double Transformer<T>::backward_input(const Weights<T>& weights, std::size_t slo
                                       std::size_t later, const MicroBatch& batch, T* d_stream,
                                       const Gradient& gradient) {
   ISOFLOP_EXPECT(mode_ == Mode::training && later < room_.put_off);
-  const double loss =
-      stage_.head ? head_and_its_gradient(weights, slot, batch, d_stream, gradient) : 0.0;
-  const auto& blocks = act_.in_flight[slot].blocks;
-  const auto& kept = act_.put_off[later];
-  if (!blocks.empty())
-    std::copy_n(d_stream, batch.sequences * config_.context * config_.width, kept.back().down);
-  for (std::size_t i = blocks.size(); i-- > 0;)
-    backward_block(part_of(weights, part_of_block(i), Pass::backward), batch.sequences, blocks[i],
-                   kept[i], i == 0 ? d_stream : kept[i - 1].down,
-                   part_of(weights, gradient, part_of_block(i)), MatrixGradients::later);
+  const auto& kept = act_.in_flight[slot];
+  const PutOff& put_off = act_.put_off[later];
+  double loss = 0.0;
+  if (stage_.head) {
+    ISOFLOP_EXPECT(gradient.head != nullptr);
+    loss = head_and_its_gradient(weights, slot, batch, put_off.normed_final, gradient.head);
+    norm_back(part_of(weights, table_.last_part(), Pass::backward), table_.final_norm(),
+              batch.targets.size(), kept.x_final, kept.statistics_final, put_off.normed_final,
+              nullptr, d_stream, nullptr, WeightGradients::later);
+  }
+  if (!kept.blocks.empty())
+    std::copy_n(d_stream, batch.sequences * config_.context * config_.width,
+                put_off.blocks.back().down);
+  for (std::size_t i = kept.blocks.size(); i-- > 0;)
+    backward_block(part_of(weights, part_of_block(i), Pass::backward), batch.sequences,
+                   kept.blocks[i], put_off.blocks[i],
+                   i == 0 ? d_stream : put_off.blocks[i - 1].down, nullptr, WeightGradients::later);
   if (stage_.embedding) embedding_gradient(batch, d_stream, part_of(weights, gradient, 0));
   return loss;
 }
@@ -260,10 +268,20 @@ double Transformer<T>::backward_input(const Weights<T>& weights, std::size_t slo
 template <class T>
 void Transformer<T>::backward_weight(const Weights<T>& weights, std::size_t slot, std::size_t later,
                                      std::size_t sequences, const Gradient& gradient) {
-  const auto& blocks = act_.in_flight[slot].blocks;
-  for (std::size_t i = blocks.size(); i-- > 0;)
-    block_matrix_gradients(sequences, blocks[i], act_.put_off[later][i],
+  const auto& kept = act_.in_flight[slot];
+  const PutOff& put_off = act_.put_off[later];
+  if (stage_.head) {
+    norm_weights_back(part_of(weights, table_.last_part(), Pass::backward), table_.final_norm(),
+                      sequences * config_.context, kept.x_final, kept.statistics_final,
+                      put_off.normed_final, part_of(weights, gradient, table_.last_part()));
+    complete(weights, table_.last_part());
+  }
+  for (std::size_t i = kept.blocks.size(); i-- > 0;) {
+    block_weight_gradients(part_of(weights, part_of_block(i), Pass::backward), sequences,
+                           kept.blocks[i], put_off.blocks[i],
                            part_of(weights, gradient, part_of_block(i)));
+    complete(weights, part_of_block(i));
+  }
 }
 
 template <class T>

@@ -117,8 +117,9 @@ class Transformer {
   double backward(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch, T* d_stream,
                   const Gradient& gradient);
 
-  /// The same without the gradients of the blocks' matrices, which backward_weight() adds. `later`
-  /// < put_off names the micro-batch until then. Embedding, norms and head are not put off.
+  /// The same without gradients of blocks and norms, which backward_weight() adds: the embedding's
+  /// and the head's alone are added, the head's to a buffer of its own. `later` < put_off names the
+  /// micro-batch until then.
   double backward_input(const Weights<T>& weights, std::size_t slot, std::size_t later,
                         const MicroBatch& batch, T* d_stream, const Gradient& gradient);
   void backward_weight(const Weights<T>& weights, std::size_t slot, std::size_t later,
@@ -142,8 +143,10 @@ class Transformer {
   using Block = typename Activations<T>::Block;
   using Gradients = typename Activations<T>::Gradients;
 
-  // When the gradients of a block's matrices are computed.
-  enum class MatrixGradients { now, later };
+  using PutOff = typename Activations<T>::PutOff;
+
+  // When the gradients of weights are computed.
+  enum class WeightGradients { now, later };
 
   using Pass = typename PartStore<T>::Pass;
 
@@ -163,12 +166,12 @@ class Transformer {
   void embed(const Weights<T>& weights, const MicroBatch& batch, T* x);
   void forward_block(const T* weights, std::size_t sequences, const Block& block);
   double head_and_its_gradient(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch,
-                               T* d_stream, const Gradient& gradient);
+                               T* d_normed, float* head_gradient);
   void backward_block(const T* weights, std::size_t sequences, const Block& block,
                       const Gradients& gradients, T* d_input, float* gradient,
-                      MatrixGradients when);
-  void block_matrix_gradients(std::size_t sequences, const Block& block, const Gradients& gradients,
-                              float* gradient);
+                      WeightGradients when);
+  void block_weight_gradients(const T* weights, std::size_t sequences, const Block& block,
+                              const Gradients& gradients, float* gradient);
   void embedding_gradient(const MicroBatch& batch, const T* d_stream, float* gradient);
   double sum_losses(std::size_t count);
 
@@ -176,7 +179,10 @@ class Transformer {
   void add_and_norm(const T* weights, const NormOffsets& offsets, std::size_t m, const T* x,
                     const T* delta, T* sum, T* y, float* statistics);
   void norm_back(const T* weights, const NormOffsets& offsets, std::size_t m, const T* x,
-                 const float* statistics, const T* d_residual, T* dx, float* gradient);
+                 const float* statistics, const T* dy, const T* d_residual, T* dx, float* gradient,
+                 WeightGradients when);
+  void norm_weights_back(const T* weights, const NormOffsets& offsets, std::size_t m, const T* x,
+                         const float* statistics, const T* dy, float* gradient);
   template <class Y>
   void project(std::size_t m, std::size_t outputs, std::size_t inputs, const T* x, const T* w,
                Y* y);

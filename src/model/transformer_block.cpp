@@ -56,15 +56,30 @@ void Transformer<T>::add_and_norm(const T* weights, const NormOffsets& offsets, 
                         biased ? weights + offsets.bias : nullptr, sum, y, statistics);
 }
 
+// Gradients of gain and bias that come later are computed then by the same kernel, for the same
+// bits; here they go where nobody looks.
 template <class T>
 void Transformer<T>::norm_back(const T* weights, const NormOffsets& offsets, std::size_t m,
-                               const T* x, const float* statistics, const T* d_residual, T* dx,
-                               float* gradient) {
+                               const T* x, const float* statistics, const T* dy,
+                               const T* d_residual, T* dx, float* gradient, WeightGradients when) {
   const Scope scope(profile_, Region::norm);
   const bool biased = config_.norm == kernels::NormKind::layer;
+  float* d_gain = act_.unused;
+  float* d_bias = biased ? act_.unused + config_.width : nullptr;
+  if (when == WeightGradients::now) {
+    d_gain = gradient + offsets.gain;
+    if (biased) d_bias = gradient + offsets.bias;
+  }
   kernels::norm_backward(stream_, {m, config_.width, config_.norm}, x, weights + offsets.gain,
-                         statistics, act_.d_normed, d_residual, dx, gradient + offsets.gain,
-                         biased ? gradient + offsets.bias : nullptr);
+                         statistics, dy, d_residual, dx, d_gain, d_bias);
+}
+
+template <class T>
+void Transformer<T>::norm_weights_back(const T* weights, const NormOffsets& offsets, std::size_t m,
+                                       const T* x, const float* statistics, const T* dy,
+                                       float* gradient) {
+  norm_back(weights, offsets, m, x, statistics, dy, nullptr, act_.d_inner, gradient,
+            WeightGradients::now);
 }
 
 // Behind the first norm; leaves what joins the residual stream in branch.
@@ -99,17 +114,17 @@ void Transformer<T>::forward_block(const T* weights, std::size_t sequences, cons
 }
 
 // `g.down` comes in, the rest of `g` is written. The parts of g may share memory, with each other
-// and with d_input, when the matrices' gradients are computed now: then none is needed for long.
+// and with d_input, when weight gradients are computed now: then none is needed for long.
 template <class T>
 void Transformer<T>::backward_block(const T* weights, std::size_t sequences, const Block& block,
                                     const Gradients& g, T* d_input, float* gradient,
-                                    MatrixGradients when) {
+                                    WeightGradients when) {
   const auto& c = config_;
   const BlockOffsets& at = table_.block();
   const std::size_t m = sequences * c.context;
   const auto back = [&](std::size_t outputs, std::size_t inputs, const T* dy, const T* x,
                         std::size_t matrix, T* dx) {
-    if (when == MatrixGradients::now)
+    if (when == WeightGradients::now)
       project_weights_back(m, outputs, inputs, dy, x, gradient + matrix);
     project_back(m, outputs, inputs, dy, weights + matrix, dx);
   };
@@ -122,9 +137,9 @@ void Transformer<T>::backward_block(const T* weights, std::size_t sequences, con
       kernels::swiglu_backward(stream_, m, c.feed_forward, block.up, act_.d_inner, g.up);
     }
   }
-  back(c.up_width(), c.width, g.up, block.normed_middle, at.up, act_.d_normed);
-  norm_back(weights, at.feed_forward_norm, m, block.x_middle, block.statistics_middle, g.down,
-            g.attention_out, gradient);
+  back(c.up_width(), c.width, g.up, block.normed_middle, at.up, g.normed_middle);
+  norm_back(weights, at.feed_forward_norm, m, block.x_middle, block.statistics_middle,
+            g.normed_middle, g.down, g.attention_out, gradient, when);
 
   back(c.width, c.width, g.attention_out, block.attended, at.attention_out, act_.d_inner);
   {
@@ -136,22 +151,26 @@ void Transformer<T>::backward_block(const T* weights, std::size_t sequences, con
     const Scope scope(profile_, Region::rope);
     kernels::rope_backward(stream_, c.attention_shape(sequences), rope_table_, g.qkv);
   }
-  back(c.qkv_width(), c.width, g.qkv, block.normed, at.qkv, act_.d_normed);
-  norm_back(weights, at.attention_norm, m, block.x, block.statistics, g.attention_out, d_input,
-            gradient);
+  back(c.qkv_width(), c.width, g.qkv, block.normed, at.qkv, g.normed);
+  norm_back(weights, at.attention_norm, m, block.x, block.statistics, g.normed, g.attention_out,
+            d_input, gradient, when);
 }
 
 template <class T>
-void Transformer<T>::block_matrix_gradients(std::size_t sequences, const Block& block,
-                                            const Gradients& g, float* gradient) {
+void Transformer<T>::block_weight_gradients(const T* weights, std::size_t sequences,
+                                            const Block& block, const Gradients& g,
+                                            float* gradient) {
   const auto& c = config_;
   const BlockOffsets& at = table_.block();
   const std::size_t m = sequences * c.context;
   project_weights_back(m, c.width, c.feed_forward, g.down, block.active, gradient + at.down);
   project_weights_back(m, c.up_width(), c.width, g.up, block.normed_middle, gradient + at.up);
+  norm_weights_back(weights, at.feed_forward_norm, m, block.x_middle, block.statistics_middle,
+                    g.normed_middle, gradient);
   project_weights_back(m, c.width, c.width, g.attention_out, block.attended,
                        gradient + at.attention_out);
   project_weights_back(m, c.qkv_width(), c.width, g.qkv, block.normed, gradient + at.qkv);
+  norm_weights_back(weights, at.attention_norm, m, block.x, block.statistics, g.normed, gradient);
 }
 
 template class Transformer<float>;

@@ -24,15 +24,16 @@ enum class Region {
   loss,
   zero,
   reduce,
-  wait,  // for other ranks: communication that nothing hides
+  wait,      // for other ranks: communication that nothing hides
+  pipeline,  // for other stages of the pipeline: its bubble
   optimizer,
   evaluate,
   record,
   checkpoint
 };
 inline constexpr std::array kRegionNames = {
-    "data", "embedding", "norm", "matmul",    "attention", "rope",   "activation", "loss",
-    "zero", "reduce",    "wait", "optimizer", "evaluate",  "record", "checkpoint"};
+    "data", "embedding", "norm", "matmul",   "attention", "rope",     "activation", "loss",
+    "zero", "reduce",    "wait", "pipeline", "optimizer", "evaluate", "record",     "checkpoint"};
 
 struct Counter {
   double seconds = 0.0;

@@ -30,10 +30,13 @@ void Batches::load(std::uint64_t first) {
 
 void Batches::load_validation(std::size_t index) {
   const std::size_t first = index * size_;
-  const auto all = static_cast<std::size_t>(source_.validation_sequences());
-  fill(std::min(size_, all - first), [&](std::size_t i, std::span<std::int32_t> row) {
+  fill(validation_sequences(index), [&](std::size_t i, std::span<std::int32_t> row) {
     source_.validation_sequence(static_cast<std::int64_t>(first + i), row);
   });
+}
+
+std::size_t Batches::validation_sequences(std::size_t index) const {
+  return std::min(size_, static_cast<std::size_t>(source_.validation_sequences()) - index * size_);
 }
 
 std::size_t Batches::validation_count() const {

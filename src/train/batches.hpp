@@ -24,6 +24,9 @@ class Batches {
   std::size_t validation_count() const;  // micro-batches
   std::size_t validation_tokens() const;
 
+  /// Sequences of validation micro-batch `index`.
+  std::size_t validation_sequences(std::size_t index) const;
+
   /// [B, T] each, row-major, of what was loaded last.
   std::span<const std::int32_t> tokens() const { return {tokens_.data(), sequences_ * context_}; }
   std::span<const std::int32_t> targets() const { return {targets_.data(), sequences_ * context_}; }

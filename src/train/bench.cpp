@@ -5,6 +5,7 @@
 
 #include "kernels/api/machine_peak.hpp"
 #include "model/cost.hpp"
+#include "train/layout.hpp"
 #include "train/memory.hpp"
 #include "train/ranks.hpp"
 #include "train/source.hpp"
@@ -31,6 +32,15 @@ double peak_gflops(const config::RunConfig& config, int ranks) {
 // The step time of the slowest rank, in whole nanoseconds since ranks agree on integers.
 double slowest(double seconds, comm::Communicator& communicator) {
   return 1e-9 * static_cast<double>(communicator.maximum(static_cast<std::int64_t>(1e9 * seconds)));
+}
+
+// The mean over all ranks.
+double mean(double value, comm::Communicator& communicator) {
+  std::vector<double> all(static_cast<std::size_t>(communicator.size()));
+  communicator.all_gather<double>({&value, 1}, all);
+  double total = 0.0;
+  for (const double one : all) total += one;
+  return total / static_cast<double>(all.size());
 }
 
 std::vector<RegionShare> shares_of(const profile::Profile& profile, double seconds) {
@@ -74,6 +84,10 @@ BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicat
   result.gflops = 1e-9 * result.tokens_per_second * model::flops_per_token_exact(config.model);
   result.share_of_peak = result.gflops / peak_gflops(config, communicator.size());
   result.peak_rss_bytes = peak_resident_bytes();
+  result.bubble = mean(trainer->profile()[profile::Region::pipeline].seconds, communicator) / total;
+  const Layout layout = layout_of(config, static_cast<std::size_t>(communicator.size()),
+                                  static_cast<std::size_t>(communicator.rank()));
+  result.bubble_formula = parallel::bubble_formula(layout.shape, {});
   result.shares = shares_of(trainer->profile(), total);
   return result;
 }

@@ -23,6 +23,8 @@ struct BenchResult {
   double gflops;  // exact model GFLOP/s of all ranks (causal attention halved, no recomputation)
   double share_of_peak;  // of the measured dense peak of the run's format, all threads and ranks
   double first_step_seconds;  // from the call to the end of the first step
+  double bubble;              // share of the step time that ranks wait for their pipeline's others
+  double bubble_formula;      // of equal stages whose messages take no time
   std::vector<RegionShare> shares;
 };
 

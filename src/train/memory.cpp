@@ -5,8 +5,10 @@
 
 #include "core/bf16.hpp"
 #include "core/error.hpp"
-#include "model/transformer.hpp"
+#include "train/layout.hpp"
 #include "train/part.hpp"
+#include "train/pipeline.hpp"
+#include "train/whole_model.hpp"
 
 namespace isoflop::train {
 namespace {
@@ -26,16 +28,19 @@ std::size_t proc_bytes(const char* file, const std::string& key) {
 template <class T>
 MemoryPlan plan(const config::RunConfig& config, std::size_t ranks, std::size_t rank) {
   const model::ParameterTable table(config.model);
-  const PartMemory part = ModelPart<T>::memory(config, table, ranks, rank);
+  const Layout layout = layout_of(config, ranks, rank);
   MemoryPlan plan;
-  plan.weights = part.weights;
-  plan.optimizer = part.optimizer;
-  plan.gradients = part.gradients;
-  plan.activations = model::Transformer<T>::memory_bytes(
-      config.model, model::whole_model(config.model),
-      {.batch = static_cast<std::size_t>(config.train.micro_batch)}, model::Mode::training);
+  for (const parallel::Extent& layers : layout.layers) {
+    const PartMemory part =
+        ModelPart<T>::memory(config, table, layers, layout.mesh.data, layout.at.data);
+    plan.weights += part.weights;
+    plan.optimizer += part.optimizer;
+    plan.gradients += part.gradients;
+  }
+  plan.activations = layout.mesh.pipeline > 1 ? Pipeline<T>::memory_bytes(config, layout)
+                                              : WholeModel<T>::memory_bytes(config);
   if (config::writes_beside(config.checkpoint))  // of the same elements, master weights always
-    plan.checkpoint = part.optimizer / (keeps_master<T> ? 3 : 2) * 3;
+    plan.checkpoint = plan.optimizer / (keeps_master<T> ? 3 : 2) * 3;
   return plan;
 }
 

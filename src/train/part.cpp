@@ -22,8 +22,9 @@ std::size_t state_bytes(const std::vector<Owned>& owned) {
 
 template <class T>
 PartMemory ModelPart<T>::memory(const config::RunConfig& config, const model::ParameterTable& table,
-                                std::size_t replicas, std::size_t replica) {
-  const parallel::GradientPlan plan = plan_gradients(config, table, replicas, replica);
+                                const parallel::Extent& parts, std::size_t replicas,
+                                std::size_t replica) {
+  const parallel::GradientPlan plan = plan_gradients(config, table, parts, replicas, replica);
   return {
       .weights = parallel::Weights<T>::memory_bytes(plan.sharding, kept_weights(config)),
       .optimizer = state_bytes<T>(owned_parts(config, table, plan.sharding, replica)),
@@ -33,12 +34,14 @@ PartMemory ModelPart<T>::memory(const config::RunConfig& config, const model::Pa
 
 template <class T>
 ModelPart<T>::ModelPart(const config::RunConfig& config, const model::ParameterTable& table,
-                        comm::Communicator& replicas, profile::Profile& profile)
+                        const parallel::Extent& parts, comm::Communicator& replicas,
+                        profile::Profile& profile)
     : config_(config),
       table_(table),
+      parts_(parts),
       replicas_(replicas),
       profile_(profile),
-      plan_(plan_gradients(config, table, static_cast<std::size_t>(replicas.size()),
+      plan_(plan_gradients(config, table, parts, static_cast<std::size_t>(replicas.size()),
                            static_cast<std::size_t>(replicas.rank()))),
       owned_(owned_parts(config, table, plan_.sharding, plan_.rank)),
       gradients_(plan_, replicas, profile),
@@ -47,8 +50,7 @@ ModelPart<T>::ModelPart(const config::RunConfig& config, const model::ParameterT
       first_moment_(arena_.take<float>(owned_room(owned_))),
       second_moment_(arena_.take<float>(owned_room(owned_))),
       shard_sums_(plan_.sharding.local_size() / kernels::kSumBlock),
-      all_sums_(shard_sums_.size() * plan_.sharding.ranks()),
-      sums_(all_sums_.size()) {
+      all_sums_(shard_sums_.size() * plan_.sharding.ranks()) {
   if constexpr (keeps_master<T>) master_ = arena_.take<float>(owned_room(owned_));
   kernels::fill(stream_, owned_room(owned_), 0.0f, first_moment_);
   kernels::fill(stream_, owned_room(owned_), 0.0f, second_moment_);
@@ -99,7 +101,8 @@ void ModelPart<T>::weights_from_master() {
 // A rank that waits for weights must not keep others waiting for its gradients: those who wait for
 // them cannot come to the gather.
 template <class T>
-const T* ModelPart<T>::weights(std::size_t part, Pass pass) {
+const T* ModelPart<T>::weights(std::size_t table_part, Pass pass) {
+  const std::size_t part = table_part - parts_.begin;
   gradients_.advance();
   if (!weights_.ready(part)) gradients_.finish();
   const T* values = weights_.full(part);
@@ -110,21 +113,21 @@ const T* ModelPart<T>::weights(std::size_t part, Pass pass) {
 
 template <class T>
 const T* ModelPart<T>::head_weights() {
-  return weights_.full(table_.head_part());
+  return weights_.full(table_.head_part() - parts_.begin);
 }
 
 template <class T>
 float* ModelPart<T>::gradient(std::size_t part) {
   weights_.advance();
   gradients_.advance();
-  return gradients_.gradient(part);
+  return gradients_.gradient(part - parts_.begin);
 }
 
 template <class T>
 void ModelPart<T>::complete(std::size_t part) {
   weights_.advance();
   gradients_.advance();
-  if (last_pass_) gradients_.complete(part);
+  if (last_pass_) gradients_.complete(part - parts_.begin);
 }
 
 template <class T>
@@ -145,21 +148,23 @@ float* ModelPart<T>::summed_gradient(std::size_t part) {
 }
 
 template <class T>
-const std::vector<double>& ModelPart<T>::sums_of_squares() {
+void ModelPart<T>::sums_of_squares(std::span<double> sums) {
   const parallel::PartSharding& s = plan_.sharding;
+  const auto blocks = [](std::size_t elements) {
+    return (elements + kernels::kSumBlock - 1) / kernels::kSumBlock;
+  };
   for (std::size_t part = 0; part < s.parts(); ++part)
     kernels::block_sums_of_squares(stream_, s.shard(part), gradients_.shard(part),
-                                   shard_sums_.data() + s.local_begin(part) / kernels::kSumBlock);
+                                   shard_sums_.data() + blocks(s.local_begin(part)));
   replicas_.all_gather<double>(shard_sums_, all_sums_);
-  auto next = sums_.begin();
   for (std::size_t part = 0; part < s.parts(); ++part) {
     for (std::size_t rank = 0; rank < s.ranks(); ++rank) {
-      const std::size_t from = rank * shard_sums_.size() + s.local_begin(part) / kernels::kSumBlock;
-      next = std::copy_n(all_sums_.begin() + static_cast<std::ptrdiff_t>(from),
-                         s.shard(part) / kernels::kSumBlock, next);
+      const parallel::Extent owned = s.owned(part, rank);
+      const std::size_t from = rank * shard_sums_.size() + blocks(s.local_begin(part));
+      std::copy_n(all_sums_.begin() + static_cast<std::ptrdiff_t>(from), blocks(owned.size()),
+                  sums.begin() + static_cast<std::ptrdiff_t>(blocks(owned.begin)));
     }
   }
-  return sums_;
 }
 
 template <class T>

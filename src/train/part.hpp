@@ -1,11 +1,12 @@
-// What one rank holds of the parameters: weights, the sum of their gradients and the optimizer's
-// state, whole or in shards (ZeRO), shared with the ranks that train the same parameters
-// (replicas).
+// What one rank holds of a range of parts of the parameter table: weights, the sum of their
+// gradients and the optimizer's state, whole or in shards (ZeRO), shared with the ranks that train
+// the same parameters (replicas).
 //
 // "Collective" is over the replicas.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -33,9 +34,10 @@ class ModelPart final : public model::PartStore<T> {
  public:
   using Pass = typename model::PartStore<T>::Pass;
 
-  /// Weights from the seed. References must outlive the object. Collective.
+  /// Parts [begin, end) of the table, as which they are named; weights from the seed. References
+  /// must outlive the object. Collective.
   ModelPart(const config::RunConfig& config, const model::ParameterTable& table,
-            comm::Communicator& replicas, profile::Profile& profile);
+            const parallel::Extent& parts, comm::Communicator& replicas, profile::Profile& profile);
 
   // What passes ask for. Collective with ZeRO 3: the same calls in the same order on all replicas.
   const T* weights(std::size_t part, Pass pass) override;
@@ -55,9 +57,9 @@ class ModelPart final : public model::PartStore<T> {
   /// Collective.
   void reduce_gradients();
 
-  /// Sums of squares of the summed gradient, per block of kernels::kSumBlock elements, in order;
-  /// blocks of padding are zero. Collective.
-  const std::vector<double>& sums_of_squares();
+  /// Writes the sums of squares of the summed gradient, per block of kernels::kSumBlock elements of
+  /// the flat buffer, to the places of the parts' blocks. Collective.
+  void sums_of_squares(std::span<double> sums);
 
   /// The first tensor of the table with a non-finite weight or gradient; the number of tensors if
   /// there is none. Collective.
@@ -74,7 +76,8 @@ class ModelPart final : public model::PartStore<T> {
   void weights_from_master();
 
   static PartMemory memory(const config::RunConfig& config, const model::ParameterTable& table,
-                           std::size_t replicas, std::size_t replica);
+                           const parallel::Extent& parts, std::size_t replicas,
+                           std::size_t replica);
 
  private:
   void initialise(std::size_t part);
@@ -88,6 +91,7 @@ class ModelPart final : public model::PartStore<T> {
 
   const config::RunConfig& config_;
   const model::ParameterTable& table_;
+  parallel::Extent parts_;  // of the table; within this object they are counted from 0
   comm::Communicator& replicas_;
   profile::Profile& profile_;
   device::Stream stream_;
@@ -102,7 +106,6 @@ class ModelPart final : public model::PartStore<T> {
   bool last_pass_ = false;
   std::vector<double> shard_sums_;  // [blocks of this rank's shards]
   std::vector<double> all_sums_;    // [ranks, blocks of a rank's shards]
-  std::vector<double> sums_;        // the same by part
 };
 
 }  // namespace isoflop::train

@@ -13,6 +13,7 @@
 #include "model/cost.hpp"
 #include "record/run_record.hpp"
 #include "train/background_save.hpp"
+#include "train/layout.hpp"
 #include "train/memory.hpp"
 #include "train/progress.hpp"
 #include "train/ranks.hpp"
@@ -110,14 +111,16 @@ record::RunFacts Run::facts(double predicted_seconds) const {
   return facts;
 }
 
-// Times one forward pass over a micro-batch; forward and backward cost three of them.
+// Times one forward pass over a micro-batch on the slowest rank; forward and backward cost three of
+// them, and the pipeline's bubble comes on top.
 double Run::predict_seconds() {
-  const double forward = trainer_->time_forward();
-  const double micro_batches =
-      static_cast<double>(config_.steps - trainer_->step_count()) *
-      static_cast<double>(config_.train.global_batch / config_.train.micro_batch) /
-      static_cast<double>(communicator_.size());
-  return 3.0 * forward * micro_batches;
+  const auto nanoseconds = static_cast<std::int64_t>(1e9 * trainer_->time_forward());
+  const double forward = 1e-9 * static_cast<double>(communicator_.maximum(nanoseconds));
+  const Layout layout = layout_of(config_, static_cast<std::size_t>(communicator_.size()),
+                                  static_cast<std::size_t>(communicator_.rank()));
+  const double steps = static_cast<double>(config_.steps - trainer_->step_count());
+  return steps * 3.0 * forward * static_cast<double>(layout.shape.micro_batches) /
+         (1.0 - parallel::bubble_formula(layout.shape, {}));
 }
 
 void Run::start_or_resume() {
@@ -310,7 +313,7 @@ RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
   const std::filesystem::path directory = directory_of(options, config);
   const bool goes_on = latest_snapshot(directory, communicator).has_value();
   if (!std::filesystem::exists(directory / "finished")) {  // what cannot be trained leaves no trace
-    check_memory(config, options.config.string(), communicator.size());
+    check_memory(config, options.config.string(), communicator);
     if (!goes_on && !options.branch_from.empty()) check_branch(options.branch_from, config);
   }
   return Run(options, std::move(config), *source, communicator).go();

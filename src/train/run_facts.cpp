@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/processor.hpp"
 #include "model/cost.hpp"
+#include "train/layout.hpp"
 #include "train/memory.hpp"
 #include "train/progress.hpp"
 
@@ -27,6 +28,15 @@ std::vector<std::string> describe_run(const config::RunConfig& config,
       model::flops_per_token_6nd(config.model) * tokens,
       model::flops_per_token_exact(config.model) * tokens, ranks, config.parallel.virtual_ranks,
       config.parallel.zero, config::name_of(config.train.precision)));
+  if (config.parallel.pipeline > 1) {
+    const Layout layout = layout_of(config, static_cast<std::size_t>(ranks), 0);
+    lines.push_back(fmt::format(
+        "mesh {} replica(s) x {} pipeline ranks of {} stage(s), {}, {} micro-batches a step: "
+        "bubble "
+        "{:.1f}%",
+        layout.mesh.data, layout.mesh.pipeline, layout.shape.chunks, name_of(layout.shape.kind),
+        layout.shape.micro_batches, 100.0 * parallel::bubble_formula(layout.shape, {})));
+  }
   lines.push_back(fmt::format(
       "memory a rank, predicted: {} = weights {} + optimizer {} + gradients {} + activations {}{}",
       mebibytes(memory.total()), mebibytes(memory.weights), mebibytes(memory.optimizer),
@@ -74,8 +84,11 @@ record::RunFacts facts_of(const config::RunConfig& config, const data::TokenSour
   return facts;
 }
 
-void check_memory(const config::RunConfig& config, const std::string& file, int ranks) {
-  const std::size_t needed = plan_memory(config, static_cast<std::size_t>(ranks), 0).total();
+void check_memory(const config::RunConfig& config, const std::string& file,
+                  const comm::Communicator& world) {
+  const std::size_t needed = plan_memory(config, static_cast<std::size_t>(world.size()),
+                                         static_cast<std::size_t>(world.rank()))
+                                 .total();
   const std::size_t available = available_bytes();
   require(needed < available,
           "{}: the run needs {} a rank, this machine has {} left; lower train.micro_batch or the "

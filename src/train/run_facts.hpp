@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "comm/communicator.hpp"
 #include "config/run_config.hpp"
 #include "data/token_source.hpp"
 #include "record/run_record.hpp"
@@ -19,7 +20,9 @@ std::vector<std::string> describe_run(const config::RunConfig& config,
 record::RunFacts facts_of(const config::RunConfig& config, const data::TokenSource& source,
                           int ranks);
 
-/// Throws InputError, naming `file`, for a run that this machine's free memory does not hold.
-void check_memory(const config::RunConfig& config, const std::string& file, int ranks);
+/// Throws InputError, naming `file`, for a run whose share on this rank the machine's free memory
+/// does not hold.
+void check_memory(const config::RunConfig& config, const std::string& file,
+                  const comm::Communicator& world);
 
 }  // namespace isoflop::train

@@ -31,12 +31,17 @@ std::vector<optim::Segment> decay_segments(const model::ParameterTable& table,
 }  // namespace
 
 parallel::GradientPlan plan_gradients(const config::RunConfig& config,
-                                      const model::ParameterTable& table, std::size_t ranks,
+                                      const model::ParameterTable& table,
+                                      const parallel::Extent& parts, std::size_t ranks,
                                       std::size_t rank) {
+  const auto first = table.parts().begin();
   const auto virtual_ranks = static_cast<std::size_t>(config.parallel.virtual_ranks);
   const auto micro_batches =
       static_cast<std::size_t>(config.train.global_batch / config.train.micro_batch);
-  return {.sharding = {table.parts(), ranks, kernels::kSumBlock},
+  return {.sharding = {{first + static_cast<std::ptrdiff_t>(parts.begin),
+                        first + static_cast<std::ptrdiff_t>(parts.end)},
+                       ranks,
+                       kernels::kSumBlock},
           .dealing = {virtual_ranks, ranks, config.parallel.zero >= 2},
           .rank = rank,
           .keeps_parts = micro_batches > virtual_ranks};

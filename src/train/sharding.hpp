@@ -16,9 +16,11 @@ namespace isoflop::train {
 template <class T>
 inline constexpr bool keeps_master = !std::is_same_v<T, float>;
 
-/// How `config` deals gradients and weights to `ranks`, for rank `rank`. `config` is resolved.
+/// How `config` deals gradients and weights of parts [begin, end) of the table to `ranks`, for rank
+/// `rank`. `config` is resolved.
 parallel::GradientPlan plan_gradients(const config::RunConfig& config,
-                                      const model::ParameterTable& table, std::size_t ranks,
+                                      const model::ParameterTable& table,
+                                      const parallel::Extent& parts, std::size_t ranks,
                                       std::size_t rank);
 parallel::Keep kept_weights(const config::RunConfig& config);
 

@@ -3,19 +3,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <vector>
 
 #include "core/error.hpp"
-#include "model/transformer.hpp"
+#include "kernels/api/optimizer.hpp"
 #include "optim/adamw.hpp"
+#include "optim/schedule.hpp"
 #include "train/batches.hpp"
+#include "train/layout.hpp"
 #include "train/part.hpp"
+#include "train/pipeline.hpp"
+#include "train/whole_model.hpp"
 
 namespace isoflop::train {
 namespace {
 
+using parallel::Axis;
 using profile::Region;
 using profile::Scope;
 
@@ -23,112 +27,109 @@ template <class T>
 class TypedTrainer final : public Trainer {
  public:
   TypedTrainer(const config::RunConfig& config, const data::TokenSource& source,
-               comm::Communicator& communicator);
+               comm::Communicator& world);
 
   StepResult step() override;
   double evaluate() override;
   double time_forward() override;
-  const model::ParameterTable& table() const override { return model_.table(); }
-  std::vector<OwnedState> owned_state() override { return part_.owned_state(); }
+  const model::ParameterTable& table() const override { return table_; }
+  std::vector<OwnedState> owned_state() override;
   void restore(std::int64_t step) override;
 
  private:
-  void accumulate_gradients();
-  void train_virtual_rank(std::size_t v);
-  void follow_virtual_rank();
-  double gather_sum(std::vector<double>& mine, const std::vector<std::size_t>& owner);
+  double gather_sum(comm::Communicator& ranks, std::vector<double>& values,
+                    const std::vector<std::size_t>& owner);
   double gradient_norm();
   void refuse_non_finite(double loss, double norm);
-
-  std::size_t ranks() const { return static_cast<std::size_t>(communicator_.size()); }
-  std::size_t rank() const { return static_cast<std::size_t>(communicator_.rank()); }
+  std::size_t first_anywhere(std::size_t index);
 
   const config::RunConfig& config_;
-  comm::Communicator& communicator_;
-  model::Transformer<T> model_;
-  ModelPart<T> part_;
+  comm::Communicator& world_;
+  Layout layout_;
+  std::vector<comm::Communicator> replicas_;  // [chunk] the ranks with the same stages
+  comm::Communicator line_;                   // the ranks with the other stages of this replica
+  model::ParameterTable table_;
+  std::vector<std::unique_ptr<ModelPart<T>>> parts_;  // [chunk]
   Batches batches_;
-  std::size_t micro_batches_;              // a virtual rank
+  std::unique_ptr<Passes> passes_;
   std::vector<double> losses_;             // [virtual rank x micro-batch]
   std::vector<std::size_t> loss_owner_;    // rank that holds each of them
   std::vector<double> validation_losses_;  // [validation micro-batch]
   std::vector<std::size_t> validation_owner_;
+  std::vector<double> square_sums_;            // [blocks of the flat buffer]
+  std::vector<std::size_t> square_sum_owner_;  // rank of line_
   std::vector<double> gathered_;
 };
 
+// Each chunk's parts talk in an order of their own.
+std::vector<comm::Communicator> make_replicas(const Layout& layout, comm::Communicator& world) {
+  std::vector<comm::Communicator> replicas;
+  for (std::size_t chunk = 0; chunk < layout.layers.size(); ++chunk)
+    replicas.push_back(world.group("data", layout.mesh.color(layout.rank, Axis::data)));
+  return replicas;
+}
+
+template <class T>
+std::vector<std::unique_ptr<ModelPart<T>>> make_parts(const config::RunConfig& config,
+                                                      const Layout& layout,
+                                                      const model::ParameterTable& table,
+                                                      std::vector<comm::Communicator>& replicas,
+                                                      profile::Profile& profile) {
+  std::vector<std::unique_ptr<ModelPart<T>>> parts;
+  for (std::size_t chunk = 0; chunk < layout.layers.size(); ++chunk)
+    parts.push_back(std::make_unique<ModelPart<T>>(config, table, layout.layers[chunk],
+                                                   replicas[chunk], profile));
+  return parts;
+}
+
 template <class T>
 TypedTrainer<T>::TypedTrainer(const config::RunConfig& config, const data::TokenSource& source,
-                              comm::Communicator& communicator)
+                              comm::Communicator& world)
     : config_(config),
-      communicator_(communicator),
-      model_(config.model, model::whole_model(config.model),
-             {.batch = static_cast<std::size_t>(config.train.micro_batch)}, model::Mode::training,
-             profile_),
-      part_(config, model_.table(), communicator, profile_),
+      world_(world),
+      layout_(layout_of(config, static_cast<std::size_t>(world.size()),
+                        static_cast<std::size_t>(world.rank()))),
+      replicas_(make_replicas(layout_, world)),
+      line_(world.group("pipeline", layout_.mesh.color(layout_.rank, Axis::pipeline))),
+      table_(config.model),
+      parts_(make_parts<T>(config, layout_, table_, replicas_, profile_)),
       batches_(source, static_cast<std::size_t>(config.train.micro_batch)) {
-  const auto virtual_ranks = static_cast<std::size_t>(config.parallel.virtual_ranks);
-  micro_batches_ = static_cast<std::size_t>(config.train.global_batch / config.train.micro_batch) /
-                   virtual_ranks;
-  losses_.resize(virtual_ranks * micro_batches_);
-  validation_losses_.resize(batches_.validation_count());
-  for (std::size_t v = 0; v < virtual_ranks; ++v)
-    loss_owner_.insert(loss_owner_.end(), micro_batches_, part_.dealing().owner(v));
-  for (std::size_t rank = 0; rank < ranks(); ++rank)
+  if (layout_.mesh.pipeline > 1) {
+    passes_ = std::make_unique<Pipeline<T>>(config, layout_, world, parts_, batches_, profile_);
+  } else {
+    passes_ = std::make_unique<WholeModel<T>>(config, layout_, *parts_.front(), batches_, profile_);
+  }
+  const parallel::Mesh& mesh = layout_.mesh;
+  const auto head_of = [&](std::size_t replica) {
+    return mesh.rank_of({.data = replica, .pipeline = mesh.pipeline - 1});
+  };
+  for (std::size_t v = 0; v < static_cast<std::size_t>(config.parallel.virtual_ranks); ++v)
+    loss_owner_.insert(loss_owner_.end(), layout_.micro_batches_a_virtual_rank,
+                       head_of(parts_.front()->dealing().owner(v)));
+  const std::size_t validation = batches_.validation_count();
+  for (std::size_t replica = 0; replica < mesh.data; ++replica)
     validation_owner_.insert(validation_owner_.end(),
-                             parallel::share(validation_losses_.size(), ranks(), rank).size(),
-                             rank);
-  gathered_.resize(ranks() * std::max(losses_.size(), validation_losses_.size()));
+                             parallel::share(validation, mesh.data, replica).size(),
+                             head_of(replica));
+  square_sum_owner_ = stage_ranks(config, layout_, table_);
+  losses_.resize(loss_owner_.size());
+  validation_losses_.resize(validation);
+  square_sums_.resize(square_sum_owner_.size());
+  gathered_.resize(std::max(mesh.size() * std::max(losses_.size(), validation),
+                            mesh.pipeline * square_sums_.size()));
+  passes_->weights_changed();
 }
 
-template <class T>
-void TypedTrainer<T>::accumulate_gradients() {
-  const parallel::Dealing& dealing = part_.dealing();
-  for (std::size_t turn = 0; turn < dealing.turns(); ++turn) {
-    part_.begin_turn(turn);
-    if (const auto virtual_rank = dealing.virtual_rank(rank(), turn)) {
-      train_virtual_rank(*virtual_rank);
-    } else if (dealing.in_rounds) {
-      follow_virtual_rank();
-    }
-  }
-  part_.reduce_gradients();
-}
-
-template <class T>
-void TypedTrainer<T>::train_virtual_rank(std::size_t v) {
-  const auto micro_batch = static_cast<std::size_t>(config_.train.micro_batch);
-  const auto first = static_cast<std::uint64_t>(step_ * config_.train.global_batch);
-  for (std::size_t i = v * micro_batches_; i < (v + 1) * micro_batches_; ++i) {
-    {
-      const Scope scope(profile_, Region::data);
-      batches_.load(first + i * micro_batch);
-    }
-    if (i + 1 == (v + 1) * micro_batches_) part_.begin_last_pass();
-    losses_[i] = model_.train_batch(part_, batches_.tokens(), batches_.targets());
-  }
-  model_.close_gradient(part_.gradient(0));
-  part_.complete(0);
-}
-
-// Other ranks train a virtual rank and this one has none: it gives them its shards.
-template <class T>
-void TypedTrainer<T>::follow_virtual_rank() {
-  for (std::size_t i = 0; i < micro_batches_; ++i) {
-    if (i + 1 == micro_batches_) part_.begin_last_pass();
-    model_.follow_batch(part_, model::Mode::training);
-  }
-  part_.complete(0);
-}
-
-// Sums values that ranks hold here and there, in order of their index. Afterwards every rank has
+// Sums values that `ranks` hold here and there, in order of their index. Afterwards every rank has
 // all of them.
 template <class T>
-double TypedTrainer<T>::gather_sum(std::vector<double>& values,
+double TypedTrainer<T>::gather_sum(comm::Communicator& ranks, std::vector<double>& values,
                                    const std::vector<std::size_t>& owner) {
-  if (ranks() > 1) {
+  if (ranks.size() > 1) {
     const Scope scope(profile_, Region::wait);
-    const std::span<double> all(gathered_.data(), ranks() * values.size());
-    communicator_.all_gather<double>(values, all);
+    const std::span<double> all(gathered_.data(),
+                                static_cast<std::size_t>(ranks.size()) * values.size());
+    ranks.all_gather<double>(values, all);
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = all[owner[i] * values.size() + i];
   }
   double total = 0.0;
@@ -139,17 +140,27 @@ double TypedTrainer<T>::gather_sum(std::vector<double>& values,
 // The 2-norm of the summed gradient.
 template <class T>
 double TypedTrainer<T>::gradient_norm() {
-  double total = 0.0;
-  for (const double sum : part_.sums_of_squares()) total += sum;
-  return std::sqrt(total);
+  for (const auto& part : parts_) part->sums_of_squares(square_sums_);
+  return std::sqrt(gather_sum(line_, square_sums_, square_sum_owner_));
+}
+
+// The smallest of all ranks' numbers.
+template <class T>
+std::size_t TypedTrainer<T>::first_anywhere(std::size_t index) {
+  return static_cast<std::size_t>(-world_.maximum(-static_cast<std::int64_t>(index)));
 }
 
 template <class T>
 void TypedTrainer<T>::refuse_non_finite(double loss, double norm) {
   if (std::isfinite(loss) && std::isfinite(norm)) return;
-  const auto& parameters = table().parameters();
-  const std::size_t weight = part_.first_bad_weight();
-  const std::size_t gradient = part_.first_bad_gradient();
+  const auto& parameters = table_.parameters();
+  std::size_t weight = parameters.size(), gradient = parameters.size();
+  for (const auto& part : parts_) {
+    weight = std::min(weight, part->first_bad_weight());
+    gradient = std::min(gradient, part->first_bad_gradient());
+  }
+  weight = first_anywhere(weight);
+  gradient = first_anywhere(gradient);
   const std::string tensor = weight < parameters.size() ? "weight " + parameters[weight].name
                              : gradient < parameters.size()
                                  ? "gradient of " + parameters[gradient].name
@@ -162,10 +173,11 @@ void TypedTrainer<T>::refuse_non_finite(double loss, double norm) {
 
 template <class T>
 StepResult TypedTrainer<T>::step() {
-  communicator_.at_step(step_ + 1);
-  accumulate_gradients();
+  world_.at_step(step_ + 1);
+  passes_->train(step_, losses_);
+  for (const auto& part : parts_) part->reduce_gradients();
   const auto tokens = static_cast<double>(config_.tokens_per_step());
-  const double loss = gather_sum(losses_, loss_owner_) / tokens;
+  const double loss = gather_sum(world_, losses_, loss_owner_) / tokens;
   const double norm = gradient_norm() / tokens;
   refuse_non_finite(loss, norm);
   const double learning_rate =
@@ -173,45 +185,39 @@ StepResult TypedTrainer<T>::step() {
       optim::schedule_factor(config_.schedule, (step_ + 1) * config_.tokens_per_step(),
                              config_.tokens());
   ++step_;
-  part_.update(step_, learning_rate,
-               optim::clip_factor(norm, config_.optimizer.clip_norm) / tokens);
+  const double scale = optim::clip_factor(norm, config_.optimizer.clip_norm) / tokens;
+  for (const auto& part : parts_) part->update(step_, learning_rate, scale);
+  passes_->weights_changed();
   return {step_, loss, learning_rate, norm};
 }
 
 template <class T>
 double TypedTrainer<T>::evaluate() {
-  const std::size_t count = batches_.validation_count();
-  const parallel::Extent mine = parallel::share(count, ranks(), rank());
-  for (std::size_t i = 0; i < parallel::share(count, ranks(), 0).size(); ++i) {
-    if (i >= mine.size()) {
-      model_.follow_batch(part_, model::Mode::evaluation);
-      continue;
-    }
-    batches_.load_validation(mine.begin + i);
-    validation_losses_[mine.begin + i] =
-        model_.evaluate_batch(part_, batches_.tokens(), batches_.targets());
-  }
-  return gather_sum(validation_losses_, validation_owner_) /
+  passes_->evaluate(validation_losses_);
+  return gather_sum(world_, validation_losses_, validation_owner_) /
          static_cast<double>(batches_.validation_tokens());
 }
 
 template <class T>
 double TypedTrainer<T>::time_forward() {
-  batches_.load(0);
-  model_.evaluate_batch(part_, batches_.tokens(),
-                        batches_.targets());  // warms up caches and pages
-  const auto begin = std::chrono::steady_clock::now();
-  model_.evaluate_batch(part_, batches_.tokens(), batches_.targets());
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const double seconds = passes_->time_forward();
   profile_.reset();
   return seconds;
 }
 
 template <class T>
+std::vector<OwnedState> TypedTrainer<T>::owned_state() {
+  std::vector<OwnedState> state;
+  for (const auto& part : parts_)
+    for (const OwnedState& owned : part->owned_state()) state.push_back(owned);
+  return state;
+}
+
+template <class T>
 void TypedTrainer<T>::restore(std::int64_t step) {
   step_ = step;
-  part_.weights_from_master();
+  for (const auto& part : parts_) part->weights_from_master();
+  passes_->weights_changed();
 }
 
 }  // namespace

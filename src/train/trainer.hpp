@@ -49,8 +49,8 @@ class Trainer {
   /// Mean loss (nats/token) over the whole validation split.
   virtual double evaluate() = 0;
 
-  /// Seconds that the forward pass over one micro-batch takes on this rank, for predictions;
-  /// changes nothing.
+  /// Seconds that the forward pass over one micro-batch takes through this rank's layers, for
+  /// predictions; changes nothing.
   virtual double time_forward() = 0;
 
   virtual const model::ParameterTable& table() const = 0;

@@ -28,7 +28,7 @@ ALLOWED = {
     "src/hdf5": {"src/core", "src/comm"},
     "src/checkpoint": {"src/core", "src/hdf5", "src/comm", "src/parallel/layout"},
     "src/record": {"src/core", "src/hdf5", "src/profile"},
-    "src/config": {"src/core", "src/model", "src/optim"},
+    "src/config": {"src/core", "src/model", "src/optim", "src/parallel/pipeline"},
     "src/train": {"src/core", "src/profile", "src/device", "src/comm", "src/parallel", "src/model", "src/optim", "src/data",
                   "src/checkpoint", "src/record", "src/config", "kernels/api"},
     "src/laws": {"src/core"},

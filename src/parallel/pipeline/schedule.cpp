@@ -105,6 +105,26 @@ std::size_t most_waiting_for_weights(const PipelineShape& shape, std::size_t ran
   return std::min(weight_delay(shape, rank) + 1, shape.passes());
 }
 
+std::size_t most_in_flight(const std::vector<Operation>& operations, std::size_t chunk) {
+  std::size_t now = 0, most = 0;
+  for (const Operation& operation : operations) {
+    if (operation.chunk != chunk) continue;
+    if (operation.pass == Pass::forward) most = std::max(most, ++now);
+    if (operation.pass == Pass::backward || operation.pass == Pass::backward_weight) --now;
+  }
+  return most;
+}
+
+std::size_t most_waiting_for_weights(const std::vector<Operation>& operations, std::size_t chunk) {
+  std::size_t now = 0, most = 0;
+  for (const Operation& operation : operations) {
+    if (operation.chunk != chunk) continue;
+    if (operation.pass == Pass::backward_input) most = std::max(most, ++now);
+    if (operation.pass == Pass::backward_weight) --now;
+  }
+  return most;
+}
+
 double bubble_formula(const PipelineShape& shape, const PassTimes& times) {
   double each = times.total() / static_cast<double>(shape.chunks);  // idle time a hop
   if (shape.kind == ScheduleKind::zero_bubble)

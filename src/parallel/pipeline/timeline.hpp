@@ -35,4 +35,9 @@ struct Timeline {
 /// Sending never waits; a pass begins when the rank is free and its message is there.
 Timeline simulate(const Schedule& schedule, const StageTimes& times);
 
+/// With a tied embedding, the last stage sends the head's gradient to the first once a virtual rank
+/// of `micro_batches` micro-batches, and the first adds it when it is done with them. How many such
+/// gradients the last stage must be able to hold so that it never waits for the first.
+std::size_t head_gradients_in_flight(const PipelineShape& shape, std::size_t micro_batches);
+
 }  // namespace isoflop::parallel

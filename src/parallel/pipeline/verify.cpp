@@ -75,6 +75,49 @@ std::string problem_of_rank(const PipelineShape& shape, const std::vector<Operat
   return {};
 }
 
+bool goes_forward(const Operation& operation) { return operation.pass == Pass::forward; }
+bool goes_backward(const Operation& operation) {
+  return operation.pass == Pass::backward || operation.pass == Pass::backward_input;
+}
+
+struct Arrival {
+  std::size_t stage;  // that needs it
+  std::size_t micro_batch;
+
+  bool operator==(const Arrival&) const = default;
+};
+
+// What `rank` sends to a neighbour, or needs from one, in order: activations one way, gradients the
+// other.
+std::vector<Arrival> messages(const Schedule& schedule, std::size_t rank, bool forward, bool sent) {
+  const PipelineShape& shape = schedule.shape;
+  std::vector<Arrival> found;
+  for (const Operation& operation : schedule.operations[rank]) {
+    if (!(forward ? goes_forward(operation) : goes_backward(operation))) continue;
+    const std::size_t stage = shape.stage(rank, operation.chunk);
+    const bool at_start = stage == 0, at_end = stage + 1 == shape.stages();
+    const bool none = sent == forward ? at_end : at_start;
+    if (none) continue;
+    const std::size_t user = !sent ? stage : forward ? stage + 1 : stage - 1;
+    found.push_back({user, operation.micro_batch});
+  }
+  return found;
+}
+
+std::string problem_of_messages(const Schedule& schedule) {
+  const std::size_t ranks = schedule.shape.ranks;
+  for (std::size_t rank = 0; rank < ranks; ++rank) {
+    const std::size_t next = (rank + 1) % ranks;
+    if (messages(schedule, rank, true, true) != messages(schedule, next, true, false))
+      return fmt::format("rank {}: uses activations in another order than rank {} sends them", next,
+                         rank);
+    if (messages(schedule, next, false, true) != messages(schedule, rank, false, false))
+      return fmt::format("rank {}: uses gradients in another order than rank {} sends them", rank,
+                         next);
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string describe(const Operation& operation) {
@@ -99,7 +142,7 @@ std::string problem(const Schedule& schedule) {
       return fmt::format("rank {} waits for ever before {}", rank,
                          describe(schedule.operations[rank][done]));
   }
-  return {};
+  return problem_of_messages(schedule);
 }
 
 }  // namespace isoflop::parallel

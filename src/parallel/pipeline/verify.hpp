@@ -12,6 +12,7 @@ namespace isoflop::parallel {
 ///   forward, then input gradient, then weight gradient;
 ///   within a stage gradients are added in the order of micro-batches (the same bits for all);
 ///   no rank waits for ever, where sending never waits and receiving does;
+///   a rank uses messages in the order in which they are sent;
 ///   activations in flight stay within most_in_flight().
 std::string problem(const Schedule& schedule);
 

@@ -58,8 +58,9 @@ TEST(RunConfig, ResolvedTextReadsBackTheSame) {
 TEST(RunConfig, IdCoversWhatChangesTheNumbersAndNothingElse) {
   const std::string id = run_id(run({}));
   for (const char* same :
-       {"train.threads=2", "parallel.zero=1", "parallel.data=2", "evaluate.every_tokens=10000",
-        "checkpoint.every_tokens=50000", "data.corpus=elsewhere"}) {
+       {"train.threads=2", "parallel.zero=1", "parallel.data=2", "parallel.pipeline=2",
+        "parallel.schedule=gpipe", "evaluate.every_tokens=10000", "checkpoint.every_tokens=50000",
+        "data.corpus=elsewhere"}) {
     EXPECT_EQ(run_id(run({same})), id) << same;
   }
   for (const char* other :
@@ -83,6 +84,9 @@ TEST(RunConfig, RefusesWhatCannotWork) {
   EXPECT_NE(message({"train.global_batch=10"}).find("needed a multiple of micro_batch 4"),
             std::string::npos);
   EXPECT_NE(message({"parallel.virtual_ranks=3"}).find("power of two"), std::string::npos);
+  EXPECT_NE(message({"parallel.pipeline=5"}).find("needed at most 4"), std::string::npos);
+  EXPECT_NE(message({"parallel.pipeline=2", "parallel.chunks=2"}).find("interleaved"),
+            std::string::npos);
   EXPECT_NE(message({"schedule.warmup_tokens=1_000_000"}).find("fewer than the"),
             std::string::npos);
   EXPECT_NE(message({"model.vocabulary=512"}).find("the data has 257 tokens"), std::string::npos);

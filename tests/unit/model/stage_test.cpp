@@ -115,6 +115,10 @@ class Cut {
     }
   }
 
+  void backward_weight(Transformer<T>& stage, std::size_t i) {
+    stage.backward_weight(weights(stage), i, i % put_off_, kBatch, gradient(stage));
+  }
+
   double backward(std::size_t i) {
     std::vector<T> d_stream(stream_size_);
     double loss = 0.0;
@@ -123,11 +127,14 @@ class Cut {
       if (put_off_ == 0) {
         loss +=
             stage.backward(weights(stage), i, whole_.batch(i), d_stream.data(), gradient(stage));
-      } else {
-        loss += stage.backward_input(weights(stage), i, i % put_off_, whole_.batch(i),
-                                     d_stream.data(), gradient(stage));
-        stage.backward_weight(weights(stage), i, i % put_off_, kBatch, gradient(stage));
+        continue;
       }
+      const Gradient early{stage.stage().embedding ? gradient(stage).elements : nullptr,
+                           gradient(stage).head};
+      loss += stage.backward_input(weights(stage), i, i % put_off_, whole_.batch(i),
+                                   d_stream.data(), early);
+      if (i > 0) backward_weight(stage, i - 1);
+      if (i + 1 == kMicroBatches) backward_weight(stage, i);
     }
     return loss;
   }

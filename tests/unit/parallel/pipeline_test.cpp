@@ -108,6 +108,22 @@ TEST(Pipeline, ZeroBubbleIdlesAThirdOf1F1B) {
   EXPECT_NEAR(idle_time(split), 3.0, 1e-12);
 }
 
+TEST(Pipeline, HeadGradientsInFlightAreFewAndEnough) {
+  EXPECT_EQ(head_gradients_in_flight({ScheduleKind::one_forward_one_backward, 4, 8, 1}, 8), 1u);
+  EXPECT_EQ(head_gradients_in_flight({ScheduleKind::one_forward_one_backward, 4, 16, 1}, 8), 2u);
+  EXPECT_EQ(head_gradients_in_flight({ScheduleKind::gpipe, 4, 16, 1}, 1), 4u);
+  for (std::size_t ranks = 1; ranks <= 8; ++ranks) {
+    for (const std::size_t each : {1u, 2u, 3u}) {
+      for (const ScheduleKind kind :
+           {ScheduleKind::gpipe, ScheduleKind::one_forward_one_backward, ScheduleKind::zero_bubble})
+        EXPECT_LE(head_gradients_in_flight({kind, ranks, 6 * each, 1}, each),
+                  (ranks - 1 + each - 1) / each + 1);
+      EXPECT_LE(head_gradients_in_flight({ScheduleKind::interleaved, ranks, 6 * each, 2}, each),
+                6u);
+    }
+  }
+}
+
 TEST(Pipeline, MessagesDelayTheNextStage) {
   const PipelineShape shape{ScheduleKind::gpipe, 3, 1, 1};
   const Timeline timeline = simulate(make_schedule(shape), equal_stages(shape, {}, 0.5));
@@ -175,6 +191,12 @@ TEST_F(BrokenSchedule, TooManyActivations) {
   auto& first = plain_.operations[0];  // F0 F1 F2 B0 F3 ...
   std::swap(first[3], first[4]);
   expect_problem(plain_, "4 activations in flight, needed at most 3");
+}
+
+TEST_F(BrokenSchedule, MessagesOutOfOrder) {
+  Schedule schedule = make_schedule({ScheduleKind::gpipe, 2, 4, 1});
+  std::swap(schedule.operations[1][1], schedule.operations[1][2]);
+  expect_problem(schedule, "rank 1: uses activations in another order than rank 0 sends them");
 }
 
 // The last rank wants micro-batch 1 first, the others bring back micro-batch 0 before they send it.

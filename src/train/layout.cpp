@@ -1,0 +1,74 @@
+#include "train/layout.hpp"
+
+#include <algorithm>
+
+#include "kernels/api/optimizer.hpp"
+#include "parallel/pipeline/stages.hpp"
+#include "parallel/pipeline/timeline.hpp"
+
+namespace isoflop::train {
+namespace {
+
+std::size_t size_of(std::int64_t value) { return static_cast<std::size_t>(value); }
+
+// The layers of all stages of the model, in order.
+std::vector<parallel::Extent> cut(const model::ModelConfig& model, std::size_t stages) {
+  return parallel::even_cuts(model::layer_costs(model), stages);
+}
+
+}  // namespace
+
+Layout layout_of(const config::RunConfig& config, std::size_t ranks, std::size_t rank) {
+  const auto& parallel = config.parallel;
+  const std::size_t depth = size_of(parallel.pipeline);
+  Layout layout{};
+  layout.mesh = {.tensor = 1, .data = ranks / depth, .pipeline = depth};
+  layout.rank = rank;
+  layout.at = layout.mesh.coordinates_of(rank);
+  layout.virtual_ranks =
+      parallel::share(size_of(parallel.virtual_ranks), layout.mesh.data, layout.at.data);
+  layout.micro_batches_a_virtual_rank =
+      size_of(config.train.global_batch / config.train.micro_batch / parallel.virtual_ranks);
+  layout.shape = {
+      .kind = parallel.schedule,
+      .ranks = depth,
+      .micro_batches = layout.virtual_ranks.size() * layout.micro_batches_a_virtual_rank,
+      .chunks = size_of(parallel.chunks)};
+  layout.operations = parallel::operations_of(layout.shape, layout.at.pipeline);
+  const std::vector<parallel::Extent> all = cut(config.model, layout.shape.stages());
+  for (std::size_t chunk = 0; chunk < layout.shape.chunks; ++chunk) {
+    layout.layers.push_back(all[layout.shape.stage(layout.at.pipeline, chunk)]);
+    layout.stages.push_back(model::stage_of(config.model, layout.layers.back()));
+  }
+  return layout;
+}
+
+std::vector<std::size_t> stage_ranks(const config::RunConfig& config, const Layout& layout,
+                                     const model::ParameterTable& table) {
+  std::vector<std::size_t> ranks;
+  const std::vector<parallel::Extent> all = cut(config.model, layout.shape.stages());
+  for (std::size_t stage = 0; stage < all.size(); ++stage) {
+    const std::size_t end = table.parts()[all[stage].end - 1].end;
+    ranks.resize((end + kernels::kSumBlock - 1) / kernels::kSumBlock, stage % layout.shape.ranks);
+  }
+  return ranks;
+}
+
+model::Room room_of(const config::RunConfig& config, const Layout& layout, std::size_t chunk) {
+  return {.batch = size_of(config.train.micro_batch),
+          .in_flight = most_in_flight(layout.operations, chunk),
+          .put_off = most_waiting_for_weights(layout.operations, chunk)};
+}
+
+std::size_t Layout::head_buffers(const model::ModelConfig& model) const {
+  const model::Stage& last = stages.back();
+  if (!last.head) return 0;
+  if (model.tied && !last.embedding)
+    return head_gradients_in_flight(shape, micro_batches_a_virtual_rank);
+  if (!model.tied && shape.kind != parallel::ScheduleKind::zero_bubble) return 0;
+  const std::size_t waiting = most_waiting_for_weights(operations, stages.size() - 1);
+  const std::size_t delay = waiting > 0 ? waiting - 1 : 0;  // micro-batches
+  return 1 + (delay + micro_batches_a_virtual_rank - 1) / micro_batches_a_virtual_rank;
+}
+
+}  // namespace isoflop::train

@@ -1,0 +1,43 @@
+// What a rank does of a run: its place in the mesh, its virtual ranks, its stages. Pure arithmetic.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "config/run_config.hpp"
+#include "model/activations.hpp"
+#include "model/stage.hpp"
+#include "parallel/layout/mesh.hpp"
+#include "parallel/layout/virtual_ranks.hpp"
+#include "parallel/pipeline/schedule.hpp"
+
+namespace isoflop::train {
+
+struct Layout {
+  parallel::Mesh mesh;
+  std::size_t rank;
+  parallel::Coordinates at;
+  parallel::Extent virtual_ranks;  // of this replica
+  std::size_t micro_batches_a_virtual_rank;
+  parallel::PipelineShape shape;                // of one step of this replica
+  std::vector<parallel::Operation> operations;  // of this rank
+  std::vector<parallel::Extent> layers;         // [chunk] of this rank, parts of the table
+  std::vector<model::Stage> stages;             // [chunk] the same
+
+  /// Buffers that the gradient of the output head needs on the rank that has it: one a virtual rank
+  /// whose sum is not complete or not yet added to the rest. 0 where it goes straight to its place.
+  std::size_t head_buffers(const model::ModelConfig& model) const;
+};
+
+/// Rank `rank` of `ranks`, which check_ranks() has accepted. `config` is resolved.
+Layout layout_of(const config::RunConfig& config, std::size_t ranks, std::size_t rank);
+
+/// For each block of kernels::kSumBlock elements of the flat buffer the pipeline rank that holds
+/// it.
+std::vector<std::size_t> stage_ranks(const config::RunConfig& config, const Layout& layout,
+                                     const model::ParameterTable& table);
+
+/// What chunk `chunk` of the rank must be able to keep.
+model::Room room_of(const config::RunConfig& config, const Layout& layout, std::size_t chunk);
+
+}  // namespace isoflop::train

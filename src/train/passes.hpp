@@ -1,0 +1,34 @@
+// The forward and backward passes of a step on one rank, whatever part of the model it holds.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "parallel/layout/virtual_ranks.hpp"
+
+namespace isoflop::train {
+
+/// Collective over the ranks that work together: they call the same functions in the same order.
+class Passes {
+ public:
+  virtual ~Passes() = default;
+
+  /// Adds the gradients of this rank's micro-batches of step `step` (from 0) to its parts and
+  /// completes the parts. A rank with the head writes the sums of its losses (nats) to losses
+  /// [virtual rank x micro-batch].
+  virtual void train(std::int64_t step, std::span<double> losses) = 0;
+
+  /// Forward passes over this rank's validation micro-batches; a rank with the head writes the sums
+  /// of their losses to losses [validation micro-batch].
+  virtual void evaluate(std::span<double> losses) = 0;
+
+  /// The parts' weights have changed.
+  virtual void weights_changed() = 0;
+
+  /// Seconds of the forward pass of one micro-batch through this rank's layers.
+  virtual double time_forward() = 0;
+};
+
+}  // namespace isoflop::train

@@ -1,0 +1,99 @@
+// The passes of a rank that holds stages of the model: runs its schedule, sends and receives what
+// stages pass on.
+//
+// Activations, gradients of activations, a tied head's gradient and its weights travel in four
+// groups, so that each has its own order of messages. A message is received into its place as soon
+// as the place is free; whoever sends has the message's memory until it is used again, which never
+// waits for a pass that comes later. So the order of parallel/pipeline, which is free of deadlock
+// where sending never waits, stays so.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "config/run_config.hpp"
+#include "model/transformer.hpp"
+#include "profile/profile.hpp"
+#include "train/batches.hpp"
+#include "train/layout.hpp"
+#include "train/part.hpp"
+#include "train/passes.hpp"
+
+namespace isoflop::train {
+
+template <class T>
+class Pipeline final : public Passes {
+ public:
+  /// `parts` [chunk] hold the weights and gradients of the layout's stages. References must outlive
+  /// the pipeline.
+  Pipeline(const config::RunConfig& config, const Layout& layout, comm::Communicator& world,
+           std::span<const std::unique_ptr<ModelPart<T>>> parts, Batches& batches,
+           profile::Profile& profile);
+  ~Pipeline() override;
+
+  void train(std::int64_t step, std::span<double> losses) override;
+  void evaluate(std::span<double> losses) override;
+  /// Gives the rank with a tied head the weights of the token embedding.
+  void weights_changed() override;
+  double time_forward() override;
+
+  static std::size_t memory_bytes(const config::RunConfig& config, const Layout& layout);
+
+ private:
+  struct Chunk;
+
+  enum class Data { training, validation };
+  struct Work {
+    Data data;
+    std::uint64_t first;  // sequence, or validation micro-batch, where micro-batch 0 begins
+  };
+
+  void begin(const Work& work, std::span<const parallel::Operation> operations);
+  void end();
+  void forward(const Work& work, const parallel::Operation& operation);
+  void backward(const Work& work, const parallel::Operation& operation, std::span<double> losses);
+  void backward_weight(const Work& work, const parallel::Operation& operation);
+  void release(const Work& work, Chunk& chunk, std::size_t micro_batch);
+  void receive_inputs(const Work& work);
+  void receive_gradients(const Work& work);
+  void receive_head();
+  void open_gradient(Chunk& chunk, std::size_t virtual_rank);
+  void open_head(std::size_t micro_batch);
+  void close_gradient(Chunk& chunk);
+  void wait(comm::Request& request);
+
+  model::MicroBatch load(const Work& work, const model::Stage& stage, std::size_t micro_batch);
+  std::size_t sequences(const Work& work, std::size_t micro_batch) const;
+  std::size_t stream_size(const Work& work, std::size_t micro_batch) const;  // elements
+  std::size_t head_size() const { return config_.model.vocabulary * config_.model.width; }
+  bool ends_virtual_rank(std::size_t micro_batch) const;
+  model::Weights<T> weights(const Chunk& chunk) const;
+  model::Gradient gradient(const Chunk& chunk, std::size_t virtual_rank);
+  void add_head(Chunk& chunk, const float* head);
+  int next_rank() const { return (activations_.rank() + 1) % activations_.size(); }
+  int previous_rank() const {
+    return (activations_.rank() + activations_.size() - 1) % activations_.size();
+  }
+
+  const config::RunConfig& config_;
+  const Layout& layout_;
+  Batches& batches_;
+  profile::Profile& profile_;
+  device::Stream stream_;
+  comm::Communicator activations_, gradients_, heads_;
+  device::Arena arena_;
+  std::vector<float*> head_gradients_;  // [V, d] each; empty: it goes straight to its place
+  float* head_arrival_ = nullptr;       // [V, d] where the head's gradient arrives
+  T* head_weights_ = nullptr;           // [V, d] where the embedding's weights arrive
+  std::vector<std::unique_ptr<Chunk>> chunks_;
+  std::vector<comm::Request> head_sends_;
+  comm::Request head_receive_;
+  std::vector<parallel::Operation> inputs_, returning_;  // whose messages come in, in their order
+  std::size_t next_input_ = 0, next_gradient_ = 0;
+  std::size_t loaded_ = SIZE_MAX;  // micro-batch in batches_
+};
+
+}  // namespace isoflop::train

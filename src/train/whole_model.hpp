@@ -1,0 +1,40 @@
+// The passes of a rank that holds the whole model, or with ZeRO 3 all of it in turn.
+#pragma once
+
+#include "config/run_config.hpp"
+#include "model/transformer.hpp"
+#include "profile/profile.hpp"
+#include "train/batches.hpp"
+#include "train/layout.hpp"
+#include "train/part.hpp"
+#include "train/passes.hpp"
+
+namespace isoflop::train {
+
+template <class T>
+class WholeModel final : public Passes {
+ public:
+  /// `part` holds all parts of the table. References must outlive the object.
+  WholeModel(const config::RunConfig& config, const Layout& layout, ModelPart<T>& part,
+             Batches& batches, profile::Profile& profile);
+
+  void train(std::int64_t step, std::span<double> losses) override;
+  void evaluate(std::span<double> losses) override;
+  void weights_changed() override {}
+  double time_forward() override;
+
+  static std::size_t memory_bytes(const config::RunConfig& config);
+
+ private:
+  void train_virtual_rank(std::int64_t step, std::size_t virtual_rank, std::span<double> losses);
+  void follow_virtual_rank();
+
+  const config::RunConfig& config_;
+  const Layout& layout_;
+  ModelPart<T>& part_;
+  Batches& batches_;
+  profile::Profile& profile_;
+  model::Transformer<T> model_;
+};
+
+}  // namespace isoflop::train
