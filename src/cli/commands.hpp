@@ -16,6 +16,8 @@ void add_sweep(CLI::App& app);
 void add_fit(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_optimal(CLI::App& app);
+void add_suggest(CLI::App& app);
+void add_emergence(CLI::App& app);
 void add_checkpoint(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_cluster(CLI::App& app);

@@ -7,14 +7,12 @@
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
+#include "cli/points.hpp"
 #include "core/error.hpp"
-#include "experiment/result_points.hpp"
 #include "laws/critical_batch.hpp"
-#include "laws/csv.hpp"
 #include "laws/fit_json.hpp"
 #include "laws/law.hpp"
 #include "laws/report.hpp"
-#include "record/results.hpp"
 
 namespace isoflop::cli {
 namespace {
@@ -28,25 +26,6 @@ struct Options {
   bool list_laws = false;
 };
 
-laws::Points read_points(const Options& options, const laws::ColumnNames& columns) {
-  constexpr std::string_view kHdf5 = "\x89HDF\r\n\x1a\n";
-  const std::string text = read_named_file(options.points);  // once: it may be a pipe
-  if (!text.starts_with(kHdf5)) {
-    std::vector<laws::Variable> needed = laws::find_law(options.fit.law).columns();
-    if (!options.fit.variable.empty()) needed.push_back(laws::variable_from(options.fit.variable));
-    if (!options.critical_batch.empty()) needed.push_back(laws::Variable::batch);
-    return laws::parse_csv(text, options.points, columns, needed);
-  }
-  require(columns.empty(), "--column: {} is a results file, its columns have fixed names",
-          options.points);
-  const record::Results results = record::read_results(options.points);
-  const bool counts_embeddings = laws::counts_embeddings(options.fit.law);
-  const experiment::FindRecord find_record = experiment::linked_records_of(options.points);
-  return options.fit.method == "approach1"
-             ? experiment::curves_of(results, counts_embeddings, options.points, find_record)
-             : experiment::points_of(results, counts_embeddings, options.points, find_record);
-}
-
 void run(const Options& options) {
   if (options.list_laws) {
     fmt::print("{}", laws::describe_laws());
@@ -55,8 +34,13 @@ void run(const Options& options) {
   require(!options.points.empty(),
           "fit: no file of points: isoflop fit POINTS.csv --law chinchilla");
   require(!options.fit.law.empty(), "fit: no law: add --law NAME (isoflop fit --list-laws)");
-  const laws::ColumnNames columns = laws::parse_column_names(options.columns);
-  laws::Points points = read_points(options, columns);
+  std::vector<laws::Variable> needed = laws::columns_of(options.fit.law);
+  if (!options.fit.variable.empty()) needed.push_back(laws::variable_from(options.fit.variable));
+  if (!options.critical_batch.empty()) needed.push_back(laws::Variable::batch);
+  const bool curves = options.fit.method == "approach1";
+  laws::Points points =
+      read_points(options.points, options.columns, needed,
+                  curves ? Rows::curves : Rows::final_losses, laws::counts_embeddings(options.fit.law));
   if (!options.critical_batch.empty())
     points = laws::at_limiting_batch(std::move(points),
                                      laws::parse_critical_batch(options.critical_batch));

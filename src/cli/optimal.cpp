@@ -52,6 +52,7 @@ std::string comparison(const laws::Fit& fit, const laws::Goal& goal, const laws:
   if (tokens == 0) return "";
   laws::Goal plain;
   plain.loss = optimum.prediction.value;
+  plain.demand.unique_tokens = goal.demand.unique_tokens;
   const laws::Optimum trained = laws::optimal(fit, plain, 0.8);
   const double total = trained.flops + 2 * trained.params * tokens;
   return fmt::format(
@@ -107,6 +108,8 @@ void add_goal_options(CLI::App& command, Options& options) {
   command.add_option("--inference-tokens", options.goal.demand.inference_tokens,
                      "Tokens that the model will read and write after training; they cost 2 N FLOP "
                      "each and favour a smaller model trained for longer");
+  command.add_option("--unique-tokens", options.goal.demand.unique_tokens,
+                     "Different training tokens there are, for law repeated-data");
   command.add_option("--hours", options.hours,
                      "Instead of a budget: the wall-clock time of training on --gpus");
   command.add_option("--gpus", options.machine.gpus, "Devices")->capture_default_str();

@@ -7,7 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "core/error.hpp"
 #include "laws/bootstrap.hpp"
+#include "laws/law.hpp"
 #include "laws/report.hpp"
 #include "model/parameters.hpp"
 
@@ -25,7 +27,11 @@ std::optional<laws::Interval> interval_of(std::vector<double> values, double lev
                         laws::quantile(values, (1 + level) / 2), kOverOptimum};
 }
 
-Setting by_fit(const laws::Fit& fit, const laws::Optimum& optimum, double level) {
+Setting by_fit(const laws::Fit& fit, laws::Variable wanted, const laws::Optimum& optimum,
+               double level) {
+  const laws::Variable response = laws::find_law(fit.law).response;
+  require(response == wanted, "recipe: a fit of law {} predicts the {}, needed one of the {}",
+          fit.law, to_string(response), to_string(wanted));
   laws::RunSize run;
   run.params = optimum.params;
   run.tokens = optimum.tokens;
@@ -44,14 +50,15 @@ Setting by_step_law(const laws::Optimum& optimum, double level, Law&& law) {
 
 Setting choose_learning_rate(const laws::Optimum& optimum, const RecipeOptions& options,
                              double share_without_embeddings, double level) {
-  if (options.learning_rate) return by_fit(*options.learning_rate, optimum, level);
+  if (options.learning_rate)
+    return by_fit(*options.learning_rate, laws::Variable::learning_rate, optimum, level);
   return by_step_law(optimum, level, [&](double params, double tokens) {
     return step_law::learning_rate(params * share_without_embeddings, tokens);
   });
 }
 
 Setting choose_batch(const laws::Optimum& optimum, const RecipeOptions& options, double level) {
-  if (options.batch) return by_fit(*options.batch, optimum, level);
+  if (options.batch) return by_fit(*options.batch, laws::Variable::batch, optimum, level);
   return by_step_law(optimum, level,
                      [](double, double tokens) { return step_law::batch_tokens(tokens); });
 }

@@ -19,8 +19,10 @@ Vector to_vector(const std::vector<double>& values) {
 /// ln loss as a function of ln N and ln D.
 class Surface {
  public:
-  Surface(const Law& law, const std::vector<double>& values)
-      : law_(law), theta_(law.coordinates(to_vector(values))) {}
+  Surface(const Law& law, const std::vector<double>& values, const Demand& demand)
+      : law_(law),
+        theta_(law.coordinates(to_vector(values))),
+        log_unique_(std::log(demand.unique_tokens.value_or(1))) {}
 
   double operator()(double log_params, double log_tokens) const {
     double x[kMaxVariables] = {};
@@ -32,14 +34,16 @@ class Surface {
  private:
   static constexpr std::size_t kMaxVariables = 8;
 
-  static double log_of(Variable variable, double log_params, double log_tokens) {
+  double log_of(Variable variable, double log_params, double log_tokens) const {
     if (variable == Variable::params) return log_params;
     if (variable == Variable::tokens) return log_tokens;
+    if (variable == Variable::unique_tokens) return log_unique_;
     return std::log(6.0) + log_params + log_tokens;
   }
 
   const Law& law_;
   Vector theta_;
+  double log_unique_;
 };
 
 /// The splits of one T, by ln D.
@@ -77,7 +81,7 @@ std::optional<double> best_log_tokens(const Line& line) {
 
 bool is_known(Variable variable) {
   return variable == Variable::params || variable == Variable::tokens ||
-         variable == Variable::flops;
+         variable == Variable::flops || variable == Variable::unique_tokens;
 }
 
 bool reads(const Law& law, Variable variable) {
@@ -94,6 +98,11 @@ Planner::Planner(const Fit& fit, const Demand& demand)
           "inference-tokens: {} knows the loss on the compute-optimal frontier only; fit with "
           "--method approach3",
           fit.method);
+  const auto unique = demand.unique_tokens;
+  require(!unique || (std::isfinite(*unique) && *unique > 0),
+          "unique-tokens: saw {}, needed a number above 0", unique.value_or(0));
+  require(unique || !reads(*law_, Variable::unique_tokens),
+          "law {} reads how many of the tokens are different: give --unique-tokens", fit.law);
 }
 
 bool Planner::has_trade_off() const {
@@ -107,7 +116,7 @@ std::optional<Split> Planner::best(const std::vector<double>& values, double tot
   if (fit_->is_frontier())
     return Split{frontier_params(values, total_flops), frontier_tokens(values, total_flops),
                  std::log(frontier_loss(values, total_flops))};
-  const Surface surface(*law_, values);
+  const Surface surface(*law_, values, demand_);
   if (demand_.inference_tokens == 0) {
     if (const auto closed = law_->optimum(to_vector(values), total_flops))
       return Split{closed->params, closed->tokens,

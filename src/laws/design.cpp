@@ -12,7 +12,9 @@ namespace {
 const double kGridStep = std::pow(10.0, 0.25);
 constexpr double kStretch = 2;        // of the range of tokens a parameter
 constexpr double kLeastShare = 1e-3;  // a run that gains less of the variance is not worth it
-constexpr double kMostBend = 1;       // a change of the exponent by 1
+constexpr double kBudgetShares[] = {0.999999, 0.5, 0.333333, 0.2, 0.1};  // one run each
+constexpr double kClearlyLower = 0.95;  // else the plan of fewer, larger runs stands
+constexpr double kMostBend = 1;         // a change of the exponent by 1
 
 Vector coordinates_of(const Law& law, const Fit& fit) {
   Vector values{};
@@ -23,7 +25,7 @@ Vector coordinates_of(const Law& law, const Fit& fit) {
 
 /// The variance of ln loss that a normal law of it would need to make the Huber estimate as noisy
 /// as it is: E[psi^2] / E[psi']^2 for residuals N(0, s^2) clipped at delta (Huber 1964).
-double effective_noise(double deviation, double delta) {
+double huber_noise(double deviation, double delta) {
   const double cut = delta / deviation;
   const double inside = std::erf(cut / std::sqrt(2.0));
   if (inside < 1e-6) return deviation * deviation * 1.5707963267948966;  // the median's
@@ -117,10 +119,10 @@ std::vector<Candidate> best_choice(const TargetVariance& now,
                                    const DesignOptions& options) {
   std::vector<Candidate> best;
   double lowest = now.variance();
-  for (const double power : {1.0, 0.75, 0.5, 0.25, 0.0}) {
+  for (const double power : {0.0, 0.25, 0.5, 0.75, 1.0}) {
     const auto chosen = choose(now, candidates, options.budget, options.most_runs, power);
     const double variance = variance_after(now, chosen);
-    if (variance < lowest) {
+    if (variance < kClearlyLower * lowest || (best.empty() && variance < lowest)) {
       lowest = variance;
       best = chosen;
     }
@@ -141,21 +143,30 @@ std::vector<Candidate> candidate_runs(const Points& prepared, const Candidate& t
     low_ratio = std::min(low_ratio, prepared.tokens[i] / prepared.params[i]);
     high_ratio = std::max(high_ratio, prepared.tokens[i] / prepared.params[i]);
   }
+  std::vector<Candidate> runs;
+  const auto add = [&](double params, double tokens) {
+    const Candidate run{params, tokens};
+    const double ratio = tokens / params;
+    if (params <= std::max(target.params, high_params) && tokens >= low_tokens &&
+        tokens <= target.tokens * kStretch && ratio >= low_ratio / kStretch &&
+        ratio <= high_ratio * kStretch && run.flops() <= budget && run.flops() < target.flops())
+      runs.push_back(run);
+  };
   std::vector<double> params = sizes;
   if (params.empty())
     for (double size = low_params; size <= target.params; size *= kGridStep) params.push_back(size);
-  std::vector<Candidate> runs;
   for (const double size : params) {
-    if (size > std::max(target.params, high_params)) continue;
-    for (double tokens = low_tokens; tokens <= target.tokens; tokens *= kGridStep) {
-      const double ratio = tokens / size;
-      const Candidate run{size, tokens};
-      if (ratio >= low_ratio / kStretch && ratio <= high_ratio * kStretch &&
-          run.flops() <= budget && run.flops() < target.flops())
-        runs.push_back(run);
-    }
+    for (double tokens = low_tokens; tokens <= target.tokens; tokens *= kGridStep)
+      add(size, tokens);
+    for (const double share : kBudgetShares) add(size, budget * share / (6 * size));
   }
   return runs;
+}
+
+Interval interval_after(const Design& design, double level, double deviation) {
+  const double half = normal_half_width(level) * std::hypot(deviation, design.noise);
+  return {level, design.now.value * std::exp(-half), design.now.value * std::exp(half),
+          "parameters, bends of the law and the noise of the target's run, linearised"};
 }
 
 Design suggest(const Points& points, const DesignOptions& options) {
@@ -174,11 +185,14 @@ Design plan_runs(const Fit& fit, const Points& prepared, const DesignOptions& op
   design.now = predict(design.fit, options.target.params, options.target.tokens, options.level);
   design.noise = std::max(design.fit.residual_rms, 1e-6);
   const Vector theta = coordinates_of(law, design.fit);
-  const double noise = effective_noise(design.noise, options.fit.huber_delta);
+  design.effective_noise = huber_noise(design.noise, options.fit.huber_delta);
   const auto make = [&](double bend) {
-    return TargetVariance(law, variables, theta, prepared, options.target, noise, bend);
+    return TargetVariance(law, variables, theta, prepared, options.target, design.effective_noise,
+                          bend);
   };
-  design.bend = calibrate_bend(make, variance_of(design.now, design.fit.residual_rms));
+  design.bend = options.bend.value_or(-1);
+  if (!options.bend)
+    design.bend = calibrate_bend(make, variance_of(design.now, design.fit.residual_rms));
   TargetVariance state = make(design.bend);
   design.deviation = std::sqrt(state.variance());
 
@@ -188,19 +202,13 @@ Design plan_runs(const Fit& fit, const Points& prepared, const DesignOptions& op
           "needed at least {:.3g}",
           options.budget,
           6 * std::ranges::min(prepared.params) * std::ranges::min(prepared.tokens));
-  const double width = normal_half_width(options.level);
   double spent = 0;
   for (const Candidate& run : best_choice(state, candidates, options)) {
     state.add(run);
     spent += run.flops();
     const double deviation = std::sqrt(state.variance());
-    const double half = width * std::hypot(deviation, design.noise);
     design.runs.push_back(
-        {run,
-         spent,
-         deviation,
-         {options.level, design.now.value * std::exp(-half), design.now.value * std::exp(half),
-          "parameters, bends and the noise of the target's run, linearised"}});
+        {run, spent, deviation, interval_after(design, options.level, deviation)});
   }
   return design;
 }

@@ -139,6 +139,11 @@ bool counts_embeddings(std::string_view law) {
   return law == kEnsemble || find_law(law).counts_embeddings;
 }
 
+std::vector<Variable> columns_of(std::string_view law) {
+  if (law == kEnsemble) return {Variable::params, Variable::tokens, Variable::loss};
+  return find_law(law).columns();
+}
+
 Fit fit(const Points& points, const FitOptions& options) {
   require_options(options);
   const bool ensemble = options.law == kEnsemble;

@@ -155,6 +155,7 @@ Optimum optimal(const Fit& fit, const Goal& goal, double level) {
   if (!fit.is_frontier()) {
     run.params = split.params;
     run.tokens = split.tokens;
+    run.unique_tokens = goal.demand.unique_tokens;
   }
   optimum.prediction = predict(fit, run, level);
   fill_intervals(planner, goal, fit, level, optimum);

@@ -67,7 +67,7 @@ RunSize complete(const Fit& fit, RunSize run) {
   }
   require(!is_empty, "predict: needs flops, or params and tokens, or what else the law reads");
   if (run.flops && !run.params && !run.tokens && !fit.is_frontier())
-    if (const auto best = Planner(fit, {}).best(fit.values(), *run.flops)) {
+    if (const auto best = Planner(fit, {0, run.unique_tokens}).best(fit.values(), *run.flops)) {
       run.params = best->params;
       run.tokens = best->tokens;
     }

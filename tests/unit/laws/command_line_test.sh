@@ -44,3 +44,24 @@ expect_bad_input "loss: saw 1.5" "$ISOFLOP_BINARY" optimal fit.json --loss 1.5
 expect_bad_input "peak-flops: saw 0" "$ISOFLOP_BINARY" optimal fit.json --hours 3
 expect_bad_input "--hours bounds training alone" "$ISOFLOP_BINARY" optimal fit.json --hours 3 \
   --peak-flops 1e15 --mfu 0.4 --inference-tokens 1e12
+
+plan() { "$ISOFLOP_BINARY" suggest points.csv --law chinchilla --bootstrap 20 --budget 1e20 "$@"; }
+plan --target-params 1e10 --target-tokens 2e11 > table
+grep -q '^    1 ' table && grep -q '^  now ' table || fail "suggest names no run: $(cat table)"
+plan --target-flops 1e22 --runs 2 --json - | grep -q '"bend"' || fail "suggest --target-flops"
+expect_bad_input "suggest: needs a target" plan
+expect_bad_input "target-tokens: saw 0" plan --target-params 1e10 --target-tokens 0
+expect_bad_input "budget: 1 FLOP pay for no run" "$ISOFLOP_BINARY" suggest points.csv --law chinchilla \
+  --bootstrap 20 --budget 1 --target-flops 1e22
+
+awk 'BEGIN { print "task,flops,score,accuracy"
+  for (i = 0; i < 8; ++i) { s = 1.2 * exp(-0.4 * i); c = 10 ^ (19 + i / 2)
+    printf "smooth,%.6g,%.6g,%.6g\n", c, s, exp(-6 * s)
+    printf "inverse,%.6g,%.6g,%.6g\n", c, 1 + i / 10, 0.3 - i / 50 } }' > scores.csv
+"$ISOFLOP_BINARY" emergence scores.csv --items 1000 --at 1e24 > table
+grep -q 'score: improves' table && grep -q 'score: inverse' table || fail "emergence: $(cat table)"
+grep -q 'at flops 1e+24.*accuracy' table || fail "emergence does not extrapolate: $(cat table)"
+grep -q 'not extrapolated to 1e+24: inverse' table || fail "emergence extrapolates: $(cat table)"
+"$ISOFLOP_BINARY" emergence scores.csv --json - | grep -q '"rms_miss"' || fail "emergence --json"
+expect_bad_input "accuracy: the column is missing" "$ISOFLOP_BINARY" emergence points.csv \
+  --column score=loss

@@ -15,7 +15,7 @@ const Fit& epoch() {
 }
 
 Goal with_inference(double flops, double tokens) {
-  return {.flops = flops, .loss = {}, .demand = {.inference_tokens = tokens}};
+  return {.flops = flops, .loss = {}, .demand = {.inference_tokens = tokens, .unique_tokens = {}}};
 }
 
 TEST(Optimal, PublishedOptimaOfGopherCompute) {
@@ -109,6 +109,23 @@ TEST(Optimal, IntervalsHoldTheCentreAndCountDrawsWithoutARun) {
   EXPECT_TRUE(std::isinf(reached.flops_interval->high));
   EXPECT_NE(reached.warnings.at(0).find("20 of 60"), std::string::npos);
   EXPECT_NE(describe(drawn, reached).find("no limit"), std::string::npos);
+}
+
+// With more different tokens than any run reads, repetition plays no part but for the kink of the
+// law at N*(U), where the derivative is good to half a percent only.
+TEST(Optimal, ScarceDataCostsLoss) {
+  const Fit fit =
+      synthetic::fit_of("repeated-data", {1.87, 521, 1488, .353, .353, 15.387756, 5.309743});
+  Goal goal;
+  goal.flops = 1e22;
+  goal.demand.unique_tokens = 1e30;
+  const Optimum plenty = optimal(fit, goal);
+  const double g = std::pow(521.0 / 1488, 1 / 0.706);
+  EXPECT_NEAR(plenty.params / (g * std::sqrt(1e22 / 6)), 1, 5e-3);
+  goal.demand.unique_tokens = 1e10;
+  EXPECT_GT(optimal(fit, goal).prediction.value, plenty.prediction.value);
+  goal.demand.unique_tokens.reset();
+  EXPECT_THROW(optimal(fit, goal), InputError);
 }
 
 TEST(Optimal, HoursAndComputeAreInverse) {

@@ -1,0 +1,26 @@
+#include "cli/points.hpp"
+
+#include "cli/files.hpp"
+#include "core/error.hpp"
+#include "experiment/result_points.hpp"
+#include "laws/csv.hpp"
+#include "record/results.hpp"
+
+namespace isoflop::cli {
+
+laws::Points read_points(const std::string& path, const std::vector<std::string>& columns,
+                         std::span<const laws::Variable> needed, Rows rows,
+                         bool counts_embeddings) {
+  constexpr std::string_view kHdf5 = "\x89HDF\r\n\x1a\n";
+  const laws::ColumnNames names = laws::parse_column_names(columns);
+  const std::string text = read_named_file(path);  // once: it may be a pipe
+  if (!text.starts_with(kHdf5)) return laws::parse_csv(text, path, names, needed);
+  require(names.empty(), "--column: {} is a results file, its columns have fixed names", path);
+  const record::Results results = record::read_results(path);
+  const experiment::FindRecord find_record = experiment::linked_records_of(path);
+  return rows == Rows::curves
+             ? experiment::curves_of(results, counts_embeddings, path, find_record)
+             : experiment::points_of(results, counts_embeddings, path, find_record);
+}
+
+}  // namespace isoflop::cli

@@ -1,0 +1,21 @@
+// Points named on the command line: a sweep's results, or a CSV.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "laws/points.hpp"
+
+namespace isoflop::cli {
+
+/// What is read of a sweep's runs. A CSV has what it has.
+enum class Rows { final_losses, curves };
+
+/// RESULTS.h5 of a sweep, params with or without embeddings, or POINTS.csv with the `needed`
+/// columns and `columns` ("params=Model Size") where its names differ.
+laws::Points read_points(const std::string& path, const std::vector<std::string>& columns,
+                         std::span<const laws::Variable> needed, Rows rows,
+                         bool counts_embeddings);
+
+}  // namespace isoflop::cli
