@@ -38,9 +38,9 @@ void run(const Options& options) {
   if (!options.fit.variable.empty()) needed.push_back(laws::variable_from(options.fit.variable));
   if (!options.critical_batch.empty()) needed.push_back(laws::Variable::batch);
   const bool curves = options.fit.method == "approach1";
-  laws::Points points =
-      read_points(options.points, options.columns, needed,
-                  curves ? Rows::curves : Rows::final_losses, laws::counts_embeddings(options.fit.law));
+  laws::Points points = read_points(options.points, options.columns, needed,
+                                    curves ? Rows::curves : Rows::final_losses,
+                                    laws::counts_embeddings(options.fit.law));
   if (!options.critical_batch.empty())
     points = laws::at_limiting_batch(std::move(points),
                                      laws::parse_critical_batch(options.critical_batch));

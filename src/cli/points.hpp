@@ -15,7 +15,6 @@ enum class Rows { final_losses, curves };
 /// RESULTS.h5 of a sweep, params with or without embeddings, or POINTS.csv with the `needed`
 /// columns and `columns` ("params=Model Size") where its names differ.
 laws::Points read_points(const std::string& path, const std::vector<std::string>& columns,
-                         std::span<const laws::Variable> needed, Rows rows,
-                         bool counts_embeddings);
+                         std::span<const laws::Variable> needed, Rows rows, bool counts_embeddings);
 
 }  // namespace isoflop::cli

@@ -37,7 +37,8 @@ laws::Candidate target_of(const Options& options, const laws::Points& points) {
 
 void run(Options options) {
   const laws::Law& law = laws::find_law(options.design.fit.law);
-  const laws::Points points = read_points(options.points, options.columns, law.columns(), Rows::final_losses, law.counts_embeddings);
+  const laws::Points points = read_points(options.points, options.columns, law.columns(),
+                                          Rows::final_losses, law.counts_embeddings);
   options.design.target = target_of(options, points);
   const laws::Design design = laws::suggest(points, options.design);
   print_result(laws::describe(design, options.design), laws::to_json(design, options.design),

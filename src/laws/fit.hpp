@@ -162,8 +162,8 @@ struct Fit {
 /// all parameters for all of its laws. Throws InputError for an unknown law.
 bool counts_embeddings(std::string_view law);
 
-/// The columns that `law`, a name or kEnsemble, cannot do without; an ensemble's laws that need more
-/// than params, tokens and loss take part where the points have it. Throws InputError.
+/// The columns that `law`, a name or kEnsemble, cannot do without; an ensemble's laws that need
+/// more than params, tokens and loss take part where the points have it. Throws InputError.
 std::vector<Variable> columns_of(std::string_view law);
 
 /// Throws InputError for an unknown law or method, bad options, bad points and too few points (the

@@ -13,8 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   for (const laws::Rows kind : {laws::Rows::measured, laws::Rows::asked}) {
     try {
-      const laws::Points points =
-          laws::parse_csv(text, "fuzz.csv", {}, laws::kUsualColumns, kind);
+      const laws::Points points = laws::parse_csv(text, "fuzz.csv", {}, laws::kUsualColumns, kind);
       if (points.size() == 0 || points.name.size() != points.size()) std::abort();
       conventions_of(points, false);
       laws::prepare(points);
