@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "laws/fit.hpp"
 
 namespace isoflop::experiment {
 namespace {
@@ -37,12 +38,13 @@ TEST(ResultPoints, CountsParametersAsTheLawDoes) {
   record::Results results;
   results.rows = {row("one", "fit", "finished")};
   const laws::Points total =
-      points_of(results, laws::find_law("chinchilla"), "results.h5", kNoRecords);
+      points_of(results, laws::counts_embeddings("chinchilla"), "results.h5", kNoRecords);
   EXPECT_EQ(total.params, std::vector<double>{1000});
   EXPECT_EQ(total.tokens, std::vector<double>{20000});
   EXPECT_EQ(total.loss, std::vector<double>{3.25});
-  EXPECT_EQ(points_of(results, laws::find_law("kaplan-n"), "results.h5", kNoRecords).params,
-            std::vector<double>{700});
+  EXPECT_EQ(
+      points_of(results, laws::counts_embeddings("kaplan-n"), "results.h5", kNoRecords).params,
+      std::vector<double>{700});
 }
 
 TEST(ResultPoints, LeavesOutTargetsAndUnfinishedRunsWithReasons) {
@@ -50,13 +52,13 @@ TEST(ResultPoints, LeavesOutTargetsAndUnfinishedRunsWithReasons) {
   results.rows = {row("one", "fit", "finished"), row("two", "fit", "failed"),
                   row("three", "target", "finished")};
   const laws::Points points =
-      points_of(results, laws::find_law("chinchilla"), "results.h5", kNoRecords);
+      points_of(results, laws::counts_embeddings("chinchilla"), "results.h5", kNoRecords);
   EXPECT_EQ(points.name, std::vector<std::string>{"one"});
   ASSERT_EQ(points.left_out.size(), 2u);
   EXPECT_EQ(points.left_out[0].reason, "its status is failed");
   EXPECT_EQ(points.left_out[1].reason, "it is a target of the sweep: no fit sees it");
   results.rows.erase(results.rows.begin());
-  EXPECT_THROW(points_of(results, laws::find_law("chinchilla"), "results.h5", kNoRecords),
+  EXPECT_THROW(points_of(results, laws::counts_embeddings("chinchilla"), "results.h5", kNoRecords),
                InputError);
 }
 
@@ -72,7 +74,8 @@ TEST(ResultPoints, LeavesOutRunsThatEndInASpikeOrTheirWarmup) {
       for (std::size_t i = 170; i < 200; ++i) data.train[i].loss *= 3;
     return std::optional(data);
   };
-  const laws::Points points = points_of(results, laws::find_law("chinchilla"), "results.h5", find);
+  const laws::Points points =
+      points_of(results, laws::counts_embeddings("chinchilla"), "results.h5", find);
   EXPECT_EQ(points.name, (std::vector<std::string>{"good", "recovered"}));
   ASSERT_EQ(points.left_out.size(), 2u);
   EXPECT_EQ(points.left_out[0].name, "spiked");
@@ -87,7 +90,8 @@ TEST(ResultPoints, CurvesAreMeansAfterTheWarmup) {
   const FindRecord find = [](const std::string& run) {
     return run == "one" ? std::optional(run_of(5000)) : std::nullopt;
   };
-  const laws::Points points = curves_of(results, laws::find_law("chinchilla"), "results.h5", find);
+  const laws::Points points =
+      curves_of(results, laws::counts_embeddings("chinchilla"), "results.h5", find);
   EXPECT_GT(points.size(), 100u);
   EXPECT_LE(points.size(), 200u);
   EXPECT_NEAR(points.tokens.front(), 10000, 1e-6);
