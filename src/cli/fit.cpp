@@ -37,9 +37,10 @@ void run(const Options& options) {
   std::vector<laws::Variable> needed = laws::columns_of(options.fit.law);
   if (!options.fit.variable.empty()) needed.push_back(laws::variable_from(options.fit.variable));
   if (!options.critical_batch.empty()) needed.push_back(laws::Variable::batch);
-  const bool curves = options.fit.method == "approach1";
-  laws::Points points = read_points(options.points, options.columns, needed,
-                                    curves ? Rows::curves : Rows::final_losses,
+  const Rows rows = options.fit.method == "approach1"     ? Rows::curves
+                    : laws::reads_curves(options.fit.law) ? Rows::schedules
+                                                          : Rows::final_losses;
+  laws::Points points = read_points(options.points, options.columns, needed, rows,
                                     laws::counts_embeddings(options.fit.law));
   if (!options.critical_batch.empty())
     points = laws::at_limiting_batch(std::move(points),

@@ -18,6 +18,7 @@ laws::Points read_points(const std::string& path, const std::vector<std::string>
   require(names.empty(), "--column: {} is a results file, its columns have fixed names", path);
   const record::Results results = record::read_results(path);
   const experiment::FindRecord find_record = experiment::linked_records_of(path);
+  if (rows == Rows::schedules) return experiment::schedules_of(results, path, find_record);
   return rows == Rows::curves
              ? experiment::curves_of(results, counts_embeddings, path, find_record)
              : experiment::points_of(results, counts_embeddings, path, find_record);

@@ -10,7 +10,11 @@
 namespace isoflop::cli {
 
 /// What is read of a sweep's runs. A CSV has what it has.
-enum class Rows { final_losses, curves };
+enum class Rows {
+  final_losses,
+  curves,    // losses along the runs, for approach 1
+  schedules  // losses and learning rates of every step, for laws of curves
+};
 
 /// RESULTS.h5 of a sweep, params with or without embeddings, or POINTS.csv with the `needed`
 /// columns and `columns` ("params=Model Size") where its names differ.

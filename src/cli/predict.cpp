@@ -7,6 +7,7 @@
 #include "cli/files.hpp"
 #include "core/error.hpp"
 #include "laws/csv.hpp"
+#include "laws/curves.hpp"
 #include "laws/fit_json.hpp"
 #include "laws/law.hpp"
 #include "laws/report.hpp"
@@ -18,6 +19,7 @@ struct Options {
   std::string fit;
   laws::RunSize run;
   std::string points;
+  std::string schedule;
   std::vector<std::string> columns;
   double level = 0.8;
   std::string json;
@@ -40,6 +42,14 @@ std::vector<laws::RunSize> read_sizes(const Options& options, const laws::Fit& f
 
 void run(const Options& options) {
   const laws::Fit fit = laws::fit_from_json(read_named_file(options.fit), options.fit);
+  if (!options.schedule.empty()) {
+    constexpr laws::Variable kSchedule[] = {laws::Variable::steps, laws::Variable::learning_rate};
+    const laws::Points schedule = laws::read_csv(
+        options.schedule, laws::parse_column_names(options.columns), kSchedule, laws::Rows::asked);
+    const auto curve = laws::predict_curve(fit, schedule, options.level);
+    print_result(laws::describe(fit, curve), laws::to_json(curve), options.json);
+    return;
+  }
   if (options.points.empty()) {
     const laws::Prediction prediction = laws::predict(fit, options.run, options.level);
     print_result(laws::describe(fit, {prediction}), laws::to_json(prediction), options.json);
@@ -74,6 +84,8 @@ void add_predict(CLI::App& app) {
                       "Loss of the right answers, for laws from loss to accuracy");
   command->add_option("--points", options->points,
                       "CSV with a row a run: the columns that the law reads");
+  command->add_option("--schedule", options->schedule,
+                      "CSV with the columns step and lr, for law multi-power: the loss along it");
   command->add_option("--column", options->columns, "COLUMN=NAME where the CSV's name differs");
   command->add_option("--level", options->level, "Level of the interval")->capture_default_str();
   command->add_option("--json", options->json, "Write the prediction to this file, - for stdout");

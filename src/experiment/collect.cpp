@@ -90,8 +90,9 @@ void fit_all(const FitRequest& request, const SweepDirectory& directory, Collect
     try {
       const bool embeddings = laws::counts_embeddings(law_name);
       const laws::Points points =
-          method == "approach1" ? curves_of(collection.results, embeddings, source, find_record)
-                                : points_of(collection.results, embeddings, source, find_record);
+          laws::reads_curves(law_name) ? schedules_of(collection.results, source, find_record)
+          : method == "approach1" ? curves_of(collection.results, embeddings, source, find_record)
+                                  : points_of(collection.results, embeddings, source, find_record);
       laws::FitOptions options;
       options.law = law_name;
       options.method = method;

@@ -116,4 +116,27 @@ laws::Points curves_of(const record::Results& results, bool counts_embeddings,
   return points;
 }
 
+laws::Points schedules_of(const record::Results& results, const std::string& source,
+                          const FindRecord& find_record) {
+  laws::Points points;
+  points.source = source;
+  points.notes.push_back("points are the training losses and learning rates of every step");
+  for_usable_runs(results, find_record, points,
+                  [&](const record::ResultRow& row, const auto& data) {
+                    if (!data || data->train.empty()) {
+                      points.left_out.push_back({row.run, "its record has no training loss"});
+                      return;
+                    }
+                    for (const record::TrainRow& step : data->train) {
+                      points.steps.push_back(static_cast<double>(step.step));
+                      points.learning_rate.push_back(step.lr);
+                      points.loss.push_back(step.loss);
+                      points.group.push_back(row.run);
+                      points.name.push_back(fmt::format("{} step {}", row.run, step.step));
+                    }
+                  });
+  require_some(points);
+  return points;
+}
+
 }  // namespace isoflop::experiment

@@ -29,4 +29,9 @@ laws::Points points_of(const record::Results& results, bool counts_embeddings,
 laws::Points curves_of(const record::Results& results, bool counts_embeddings,
                        const std::string& source, const FindRecord& find_record);
 
+/// The training loss and learning rate of every step of the same runs, for laws of curves. A
+/// point's group is its run.
+laws::Points schedules_of(const record::Results& results, const std::string& source,
+                          const FindRecord& find_record);
+
 }  // namespace isoflop::experiment

@@ -28,6 +28,12 @@ const std::vector<std::string>& known_columns() {
   return columns;
 }
 
+std::string_view alias_of(std::string_view column) {
+  for (const VariableInfo& variable : all_variables())
+    if (variable.name == column && !variable.alias.empty()) return variable.alias;
+  return column;
+}
+
 /// Where each known column sits in the file.
 class Header {
  public:
@@ -35,7 +41,9 @@ class Header {
     for (const std::string& column : known_columns()) {
       const auto renamed = columns.find(column);
       const std::string& wanted = renamed == columns.end() ? column : renamed->second;
-      const auto found = std::find(row.fields.begin(), row.fields.end(), wanted);
+      auto found = std::find(row.fields.begin(), row.fields.end(), wanted);
+      if (found == row.fields.end() && renamed == columns.end())
+        found = std::find(row.fields.begin(), row.fields.end(), alias_of(column));
       if (found != row.fields.end())
         position_[column] = static_cast<std::size_t>(found - row.fields.begin());
       require(found != row.fields.end() || renamed == columns.end(),
@@ -249,13 +257,8 @@ class RowReader {
   }
 
   void require_in_range(const CsvRow& row, const VariableInfo& variable, double value) const {
-    if (variable.is_fraction)
-      require(value >= 0 && value <= 1,
-              "{}: saw {}, needed a fraction from 0 to 1: correct or remove the row",
-              place(row, variable.name), value);
-    else
-      require(value > 0, "{}: saw {}, needed a number above 0: correct or remove the row",
-              place(row, variable.name), value);
+    require(holds(variable.values, value), "{}: saw {}, needed {}: correct or remove the row",
+            place(row, variable.name), value, describe(variable.values));
   }
 
   /// params or tokens of the row just read, from its flops.

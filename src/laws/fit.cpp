@@ -139,6 +139,8 @@ bool counts_embeddings(std::string_view law) {
   return law == kEnsemble || find_law(law).counts_embeddings;
 }
 
+bool reads_curves(std::string_view law) { return law != kEnsemble && find_law(law).reads_curves; }
+
 std::vector<Variable> columns_of(std::string_view law) {
   if (law == kEnsemble) return {Variable::params, Variable::tokens, Variable::loss};
   return find_law(law).columns();

@@ -161,6 +161,8 @@ struct Fit {
 /// Whether points for `law`, a name or kEnsemble, count embeddings among params; an ensemble counts
 /// all parameters for all of its laws. Throws InputError for an unknown law.
 bool counts_embeddings(std::string_view law);
+/// Whether its points are whole training curves (Law::reads_curves).
+bool reads_curves(std::string_view law);
 
 /// The columns that `law`, a name or kEnsemble, cannot do without; an ensemble's laws that need
 /// more than params, tokens and loss take part where the points have it. Throws InputError.

@@ -66,6 +66,8 @@ Samples Law::rows(const Points& prepared, std::span<const Variable> read) const 
   return make_samples(*this, prepared, read);
 }
 
+Samples Law::along(const Points&, std::size_t) const { return {}; }
+
 Points Law::example() const {
   constexpr std::size_t kNodes[] = {64, 9, 7};  // of each axis in 1, 2 or 3 variables
   std::vector<std::vector<double>> axes;
@@ -132,6 +134,9 @@ Samples make_samples(const Law& law, const Points& prepared, std::span<const Var
     for (const Variable variable : variables)
       samples.x.push_back(std::log(column(prepared, variable)[row]));
     samples.x.resize((row + 1) * samples.width, 0.0);
+    require(law.scale != Scale::log || response[row] > 0,
+            "{}: saw a {} of 0, the law is fitted to its logarithm: correct or remove the point",
+            prepared.name.empty() ? "points" : prepared.name[row], to_string(law.response));
     samples.y.push_back(law.to_scale(response[row]));
     samples.point.push_back(row);
   }

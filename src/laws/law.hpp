@@ -79,6 +79,7 @@ class Law {
   std::size_t distinct_values = 3;  // of each variable, at least
   bool counts_embeddings = true;    // params means all parameters; false: those without embeddings
   bool any_variable = false;        // one-variable form that the user may apply to another variable
+  bool reads_curves = false;        // points of one group are one curve (curves.hpp); see along()
   /// Numbers in a row behind the variables; what they mean is the law's own, 0 in a prediction.
   std::size_t extra_columns = 0;
 
@@ -103,6 +104,9 @@ class Law {
   /// The rows of a fit; `variables` in the place of the law's own. The default is make_samples: a
   /// row a point. A law in several steps gives rows for each of them.
   virtual Samples rows(const Points& prepared, std::span<const Variable> variables) const;
+  /// A law of curves: rows to predict along a schedule (columns steps and learning_rate) from its
+  /// largest rate on, at most `most`, the last step included; `point` is the position in it.
+  virtual Samples along(const Points& schedule, std::size_t most) const;
   /// Noise-free points at the example values: a grid over `domain`.
   virtual Points example() const;
 

@@ -39,14 +39,9 @@ void require_values(const Points& points, const VariableInfo& variable) {
   const std::vector<double>& values = column(points, variable.variable);
   for (std::size_t row = 0; row < values.size(); ++row) {
     const double value = values[row];
-    if (variable.is_fraction)
-      require(value >= 0 && value <= 1,
-              "{}: {}: saw {}, a fit needs a fraction from 0 to 1: correct or remove the point",
-              name_of(points, row), variable.name, value);
-    else
-      require(std::isfinite(value) && value > 0,
-              "{}: {}: saw {}, a fit needs a finite number above 0: correct or remove the point",
-              name_of(points, row), variable.name, value);
+    require(holds(variable.values, value),
+            "{}: {}: saw {}, a fit needs {}: correct or remove the point", name_of(points, row),
+            variable.name, value, describe(variable.values));
   }
 }
 
@@ -91,19 +86,36 @@ Points fill_optional_columns(Points points) {
 
 }  // namespace
 
+std::string_view describe(Values values) {
+  switch (values) {
+    case Values::positive:
+      return "a finite number above 0";
+    case Values::not_negative:
+      return "a finite number, 0 or above";
+    case Values::fraction:
+      return "a fraction from 0 to 1";
+  }
+  return "";
+}
+
+bool holds(Values values, double value) {
+  if (!std::isfinite(value) || value < 0) return false;
+  return values == Values::fraction ? value <= 1 : value > 0 || values == Values::not_negative;
+}
+
 std::span<const VariableInfo> all_variables() {
   static constexpr VariableInfo kTable[] = {
-      {Variable::params, "params", "parameters", false},
-      {Variable::tokens, "tokens", "tokens", false},
-      {Variable::flops, "flops", "FLOP", false},
-      {Variable::steps, "steps", "optimizer steps", false},
-      {Variable::unique_tokens, "unique_tokens", "tokens", false},
-      {Variable::batch, "batch", "tokens a step", false},
-      {Variable::learning_rate, "learning_rate", "1", false},
-      {Variable::loss, "loss", "nats/token", false},
-      {Variable::task_loss, "task_loss", "bits/byte", false},
-      {Variable::accuracy, "accuracy", "fraction", true},
-      {Variable::error, "error", "fraction", true},
+      {Variable::params, "params", "", "parameters", Values::positive},
+      {Variable::tokens, "tokens", "", "tokens", Values::positive},
+      {Variable::flops, "flops", "", "FLOP", Values::positive},
+      {Variable::steps, "steps", "step", "optimizer steps", Values::positive},
+      {Variable::unique_tokens, "unique_tokens", "", "tokens", Values::positive},
+      {Variable::batch, "batch", "", "tokens a step", Values::positive},
+      {Variable::learning_rate, "learning_rate", "lr", "1", Values::not_negative},
+      {Variable::loss, "loss", "", "nats/token", Values::positive},
+      {Variable::task_loss, "task_loss", "", "bits/byte", Values::positive},
+      {Variable::accuracy, "accuracy", "", "fraction", Values::fraction},
+      {Variable::error, "error", "", "fraction", Values::fraction},
   };
   return kTable;
 }

@@ -80,11 +80,18 @@ auto& quantity(Q& quantities, Variable variable) {
   return quantities.loss;
 }
 
+/// The values that a quantity may have.
+enum class Values { positive, not_negative, fraction };
+/// "a number above 0" and the like, for messages.
+std::string_view describe(Values values);
+bool holds(Values values, double value);
+
 struct VariableInfo {
   Variable variable;
   std::string_view name;
+  std::string_view alias;  // another name of its column; may be empty
   std::string_view unit;
-  bool is_fraction;  // from 0 to 1, both included; else above 0
+  Values values;
 };
 std::span<const VariableInfo> all_variables();
 const VariableInfo& info(Variable variable);
@@ -124,7 +131,8 @@ inline const std::vector<double>& column(const Points& points, Variable variable
 /// The points as a fit uses them: weights and (from params and tokens) flops filled, points of
 /// weight 0 moved to `left_out`, rows in one canonical order, so that no result depends on the
 /// order of the input. Throws InputError (one line, names the point) for columns of unequal length
-/// and for values that are not finite and positive (fractions: from 0 to 1).
+/// and for values that are not finite and positive (fractions: from 0 to 1; a learning rate may be
+/// 0).
 Points prepare(const Points& points);
 
 /// Moves the `count` highest losses to `left_out`.

@@ -30,6 +30,7 @@ void require_level(double level) {
 
 MixtureTerm term_of(const Member& member, const RunSize& run) {
   const Law& law = find_law(member.law);
+  require(!law.reads_curves, "law {} predicts whole curves: give --schedule", member.law);
   const std::vector<Variable> variables =
       law.any_variable ? std::vector{variable_from(member.variable)} : law.variables;
   std::vector<double> x;

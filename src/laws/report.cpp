@@ -220,10 +220,13 @@ std::string describe_law(const Law& law) {
   std::vector<std::string> reads;
   for (const Variable variable : law.variables)
     reads.push_back(fmt::format("{} [{}]", to_string(variable), info(variable).unit));
-  text += fmt::format("{}reads {}{}; predicts {} [{}]; fitted on {}\n", kIndent,
-                      fmt::join(reads, ", "), law.any_variable ? " or another column" : "",
-                      to_string(law.response), info(law.response).unit,
-                      law.scale == Scale::log ? "its logarithm" : "its own scale");
+  text +=
+      fmt::format("{}reads {}{}; predicts {} [{}]; fitted on {}\n", kIndent, fmt::join(reads, ", "),
+                  law.any_variable   ? " or another column"
+                  : law.reads_curves ? " and the schedule"
+                                     : "",
+                  to_string(law.response), info(law.response).unit,
+                  law.scale == Scale::log ? "its logarithm" : "its own scale");
   for (const ParameterInfo& parameter : law.parameters)
     text += fmt::format("{}  {:<6} {:<48} {} in [{:g}, {:g}]\n", kIndent, parameter.name,
                         parameter.meaning, parameter.coordinate, parameter.lower, parameter.upper);

@@ -178,7 +178,9 @@ Vector refit(const Law& law, const Samples& samples, double huber_delta, const V
 
 std::size_t fit_robust(const Points& prepared, std::span<const Contender> contenders,
                        const FitOptions& options, Fit& result) {
-  const std::vector<double> cuts = compute_cuts(prepared);
+  // the points of a curve are one run: they have no larger ones among them
+  const bool curves = contenders.front().law->reads_curves;
+  const std::vector<double> cuts = curves ? std::vector<double>{} : compute_cuts(prepared);
   std::vector<Search> found;
   std::vector<LawRollout> rollouts;
   for (const Contender& contender : contenders) {

@@ -23,6 +23,7 @@ void warn_about_duplicates(const Points& prepared, Fit& result) {
 
 /// Losses at several token counts of one run are not final losses of a full schedule.
 void warn_about_mid_run_losses(const Points& prepared, Fit& result) {
+  if (find_law(result.law).reads_curves) return;
   if (prepared.group.empty() || prepared.tokens.empty() || result.method == "approach1") return;
   std::map<std::string, std::set<double>> tokens_of;
   for (std::size_t row = 0; row < prepared.size(); ++row)

@@ -104,5 +104,21 @@ TEST(ResultPoints, CurvesAreMeansAfterTheWarmup) {
   EXPECT_EQ(points.left_out[0].reason, "its record has no training loss");
 }
 
+TEST(ResultPoints, SchedulesAreEveryStepOfEveryRun) {
+  record::Results results;
+  results.rows = {row("one", "fit", "finished"), row("two", "fit", "finished"),
+                  row("gone", "fit", "finished")};
+  const FindRecord find = [](const std::string& run) {
+    return run == "gone" ? std::nullopt : std::optional(run_of(400));
+  };
+  const laws::Points points = schedules_of(results, "results.h5", find);
+  ASSERT_EQ(points.size(), 800u);
+  EXPECT_EQ(points.steps[399], 400);
+  EXPECT_EQ(points.learning_rate[399], 1.0 / 400);
+  EXPECT_EQ(points.group[399], "one");
+  EXPECT_EQ(points.group[400], "two");
+  EXPECT_EQ(points.left_out.back().reason, "its record has no training loss");
+}
+
 }  // namespace
 }  // namespace isoflop::experiment

@@ -56,8 +56,9 @@ TEST(Csv, ErrorsNameLineAndColumn) {
   EXPECT_EQ(error_of(header + "1,2,nan\n"),
             "p.csv:2: loss: saw 'nan', needed a finite number: correct the row, or say in a column "
             "status that the run failed");
-  EXPECT_NE(error_of(header + "1,2,-3\n").find("p.csv:2: loss: saw -3, needed a number above 0"),
-            std::string::npos);
+  EXPECT_NE(
+      error_of(header + "1,2,-3\n").find("p.csv:2: loss: saw -3, needed a finite number above 0"),
+      std::string::npos);
   EXPECT_NE(error_of(header + "0,2,3\n").find("p.csv:2: params: saw 0"), std::string::npos);
   EXPECT_EQ(error_of(header + "1,2\n"), "p.csv:2: saw 2 fields, the header has 3");
   EXPECT_NE(error_of(header + "1,\"2,3\n").find("p.csv:2: a quote is never closed"),
