@@ -7,6 +7,7 @@ namespace isoflop::cli {
 void add_bench(CLI::App& app) {
   CLI::App* bench = app.add_subcommand("bench", "Measure this machine and this build");
   bench->require_subcommand(1);
+  add_bench_comm(*bench);
   add_bench_train(*bench);
 }
 

@@ -23,6 +23,7 @@ void add_bench(CLI::App& app);
 void add_cluster(CLI::App& app);
 
 // Subcommands of bench.
+void add_bench_comm(CLI::App& bench_app);
 void add_bench_train(CLI::App& bench_app);
 
 // Subcommands of cluster.

@@ -171,6 +171,18 @@ ParallelConfig read_parallel(ConfigTable table, const TrainConfig& train, std::s
   read_pipeline(table, layers, parallel);
   parallel.zero = table.integer("zero", 0, 3, 0);
   parallel.virtual_ranks = table.integer("virtual_ranks", 0, kDimension, 0);
+  parallel.recompute = chosen<model::Recompute, 3>(table, "recompute",
+                                                   {{{"none", model::Recompute::none},
+                                                     {"attention", model::Recompute::attention},
+                                                     {"full", model::Recompute::full}}},
+                                                   model::Recompute::none);
+  if (parallel.recompute != model::Recompute::none &&
+      parallel.schedule == parallel::ScheduleKind::zero_bubble && parallel.pipeline > 1) {
+    table.fail(
+        "recompute",
+        "cannot be with schedule \"zero-bubble\", which computes weight gradients later, when "
+        "what they need is gone again; needed \"none\" or another schedule");
+  }
   const std::int64_t most = train.global_batch / train.micro_batch;
   const auto v = parallel.virtual_ranks;
   if (v != 0 && (!std::has_single_bit(static_cast<std::uint64_t>(v)) || most % v != 0)) {

@@ -102,6 +102,11 @@ std::string trunk_text(const RunConfig& c) {
 
 const char* name_of(Precision precision) { return precision == Precision::fp32 ? "fp32" : "bf16"; }
 
+const char* name_of(model::Recompute recompute) {
+  if (recompute == model::Recompute::none) return "none";
+  return recompute == model::Recompute::full ? "full" : "attention";
+}
+
 void resolve(RunConfig& c, std::size_t vocabulary, const std::string& data_fingerprint) {
   require(c.model.vocabulary == 0 || c.model.vocabulary == vocabulary,
           "model.vocabulary: seen {}, but the data has {} tokens; leave the key out or prepare the "
@@ -138,10 +143,10 @@ std::string to_toml(const RunConfig& c) {
       number(c.schedule.final_fraction));
   text += fmt::format(
       "\n[parallel]\ndata = {}\ntensor = {}\npipeline = {}\nschedule = \"{}\"\nchunks = {}\nzero = "
-      "{}\nvirtual_ranks = {}\n",
+      "{}\nvirtual_ranks = {}\nrecompute = \"{}\"\n",
       c.parallel.data, c.parallel.tensor, c.parallel.pipeline,
       parallel::name_of(c.parallel.schedule), c.parallel.chunks, c.parallel.zero,
-      c.parallel.virtual_ranks);
+      c.parallel.virtual_ranks, name_of(c.parallel.recompute));
   text += fmt::format("\n[evaluate]\nevery_tokens = {}\n", c.evaluate.every_tokens);
   text += fmt::format(
       "\n[checkpoint]\nevery_tokens = {}\nkeep = {}\nkeep_every_tokens = {}\nasynchronous = {}\n",

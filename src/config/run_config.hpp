@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/config_table.hpp"
+#include "model/activations.hpp"
 #include "model/config.hpp"
 #include "optim/config.hpp"
 #include "optim/schedule.hpp"
@@ -54,6 +55,7 @@ struct ParallelConfig {
   std::int64_t chunks = 1;  // stages a rank, interleaved only
   std::int64_t zero = 0;
   std::int64_t virtual_ranks = 0;  // 0: the default of resolve()
+  model::Recompute recompute = model::Recompute::none;
 };
 
 struct EvaluateConfig {
@@ -117,5 +119,6 @@ std::string run_id(const RunConfig& config);
 std::string trunk_id(const RunConfig& config);
 
 const char* name_of(Precision precision);
+const char* name_of(model::Recompute recompute);
 
 }  // namespace isoflop::config

@@ -14,35 +14,41 @@ constexpr std::size_t kLogitBytes = std::size_t{16} << 20;
 constexpr std::size_t kFewestRows = 256;
 constexpr std::size_t kRowMultiple = 32;  // what the products reduce over at once
 
-template <class T>
+// Takes the arrays of a block that `kept` says; the others are those of `shared`.
+template <class T, class IsKept>
 typename Activations<T>::Block lay_out_block(device::Arena& arena, const ModelConfig& c,
-                                             std::size_t batch) {
+                                             std::size_t batch, IsKept&& kept,
+                                             const typename Activations<T>::Block& shared) {
   const std::size_t m = batch * c.context;
-  typename Activations<T>::Block block;
-  block.x = arena.take<T>(m * c.width);
-  block.normed = arena.take<T>(m * c.width);
-  block.statistics = arena.take<float>(m * 2);
-  block.qkv = arena.take<T>(m * c.qkv_width());
-  block.lse = arena.take<float>(m * c.heads);
-  block.attended = arena.take<T>(m * c.width);
-  block.x_middle = arena.take<T>(m * c.width);
-  block.normed_middle = arena.take<T>(m * c.width);
-  block.statistics_middle = arena.take<float>(m * 2);
-  block.up = arena.take<T>(m * c.up_width());
-  block.active = arena.take<T>(m * c.feed_forward);
-  return block;
+  const auto take = [&]<class Value>(Value* other, Recompute by, std::size_t count) {
+    return kept(by) ? arena.take<Value>(count) : other;
+  };
+  return {
+      .x = take(shared.x, Recompute::none, m * c.width),
+      .normed = take(shared.normed, Recompute::attention, m * c.width),
+      .statistics = take(shared.statistics, Recompute::attention, m * 2),
+      .qkv = take(shared.qkv, Recompute::attention, m * c.qkv_width()),
+      .lse = take(shared.lse, Recompute::attention, m * c.heads),
+      .attended = take(shared.attended, Recompute::attention, m * c.width),
+      .x_middle = take(shared.x_middle, Recompute::full, m * c.width),
+      .normed_middle = take(shared.normed_middle, Recompute::full, m * c.width),
+      .statistics_middle = take(shared.statistics_middle, Recompute::full, m * 2),
+      .up = take(shared.up, Recompute::full, m * c.up_width()),
+      .active = take(shared.active, Recompute::full, m * c.feed_forward),
+  };
 }
 
 template <class T>
-typename Activations<T>::MicroBatch lay_out_micro_batch(device::Arena& arena, const ModelConfig& c,
-                                                        const Stage& stage, std::size_t batch,
-                                                        Mode mode) {
-  const std::size_t m = batch * c.context;
+typename Activations<T>::MicroBatch lay_out_micro_batch(
+    device::Arena& arena, const ModelConfig& c, const Stage& stage, const Room& room, Mode mode,
+    const typename Activations<T>::Block& again) {
+  const std::size_t m = room.batch * c.context;
   typename Activations<T>::MicroBatch micro_batch{};
+  const auto kept = [&](Recompute by) { return by == Recompute::none || by > room.recompute; };
   for (std::size_t i = 0; i < stage.blocks.size(); ++i) {
     const bool shared = mode == Mode::evaluation && i > 0;
     micro_batch.blocks.push_back(shared ? micro_batch.blocks.front()
-                                        : lay_out_block<T>(arena, c, batch));
+                                        : lay_out_block<T>(arena, c, room.batch, kept, again));
   }
   if (stage.head) {
     micro_batch.x_final = arena.take<T>(m * c.width);
@@ -84,8 +90,12 @@ Activations<T> lay_out_activations(device::Arena& arena, const ModelConfig& c, c
   const std::size_t m = room.batch * c.context;
   const std::size_t chunk = stage.head ? head_chunk_rows(c, m) : 0;
   Activations<T> act{};
+  const auto recomputed = [&](Recompute by) {
+    return by != Recompute::none && by <= room.recompute;
+  };
+  act.again = lay_out_block<T>(arena, c, room.batch, recomputed, {});
   for (std::size_t i = 0; i < room.in_flight; ++i)
-    act.in_flight.push_back(lay_out_micro_batch<T>(arena, c, stage, room.batch, mode));
+    act.in_flight.push_back(lay_out_micro_batch<T>(arena, c, stage, room, mode, act.again));
   act.branch = arena.take<T>(m * c.width);
   act.logits = arena.take<float>(chunk * c.vocabulary);
   act.losses = arena.take<float>(stage.head ? m : 0);

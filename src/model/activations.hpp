@@ -13,12 +13,20 @@ namespace isoflop::model {
 /// Evaluation keeps no activations for a backward pass: all blocks share one set.
 enum class Mode { training, evaluation };
 
+/// What a backward pass computes again instead of keeping it; the bits are the same.
+enum class Recompute {
+  none,
+  attention,  // the first norm, the query, key and value product, and attention
+  full,       // the whole block but its last product: only its input is kept
+};
+
 /// How much a stage can keep at a time.
 struct Room {
   std::size_t batch;          // sequences of a micro-batch, at most
   std::size_t in_flight = 1;  // micro-batches between their forward pass and their last one
   std::size_t put_off = 0;    // of those, micro-batches whose weight gradients are put off; 0: they
                               // are computed with the input gradients
+  Recompute recompute = Recompute::none;  // none if anything is put off
 };
 
 /// Where each activation of micro-batches of M = B T tokens lies in the arena.
@@ -56,6 +64,7 @@ struct Activations {
     std::vector<Gradients> blocks;
     T* normed_final;  // [M, d], with the head only
   };
+  Block again;  // what all blocks share because it is recomputed; else null
   std::vector<MicroBatch> in_flight;
   T* branch;      // [M, d] what is about to join the residual stream
   float* logits;  // [chunk, V], with the head only, as losses

@@ -66,6 +66,7 @@ Transformer<T>::Transformer(const ModelConfig& config, const Stage& stage, const
       act_(lay_out_activations<T>(arena_, config, stage, room, mode)),
       rope_table_(lay_out_rope_table(arena_, config)),
       block_sums_((room.batch * config.context + kernels::kSumBlock - 1) / kernels::kSumBlock) {
+  ISOFLOP_EXPECT(room.put_off == 0 || room.recompute == Recompute::none);
   stream_.workspace(workspace_bytes<T>(config, stage, room.batch));
   if (rope_table_ != nullptr)
     kernels::rope_table(stream_, config.context, config.head_width(), rope_table_);
@@ -231,6 +232,7 @@ double Transformer<T>::backward(const Weights<T>& weights, std::size_t slot,
   const Gradients shared{d_stream, d_up, act_.d_normed, d_stream, act_.d_wide, act_.d_normed};
   for (std::size_t i = kept.blocks.size(); i-- > 0;) {
     const T* part = part_of(weights, part_of_block(i), Pass::backward);
+    recompute_block(part, batch.sequences, kept.blocks[i]);
     backward_block(part, batch.sequences, kept.blocks[i], shared, d_stream,
                    part_of(weights, gradient, part_of_block(i)), WeightGradients::now);
     complete(weights, part_of_block(i));

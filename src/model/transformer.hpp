@@ -165,6 +165,9 @@ class Transformer {
 
   void embed(const Weights<T>& weights, const MicroBatch& batch, T* x);
   void forward_block(const T* weights, std::size_t sequences, const Block& block);
+  void forward_attention(const T* weights, std::size_t sequences, const Block& block);
+  void forward_middle(const T* weights, std::size_t sequences, const Block& block);
+  void recompute_block(const T* weights, std::size_t sequences, const Block& block);
   double head_and_its_gradient(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch,
                                T* d_normed, float* head_gradient);
   void backward_block(const T* weights, std::size_t sequences, const Block& block,

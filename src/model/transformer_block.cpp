@@ -85,6 +85,26 @@ void Transformer<T>::norm_weights_back(const T* weights, const NormOffsets& offs
 // Behind the first norm; leaves what joins the residual stream in branch.
 template <class T>
 void Transformer<T>::forward_block(const T* weights, std::size_t sequences, const Block& block) {
+  const std::size_t m = sequences * config_.context;
+  forward_attention(weights, sequences, block);
+  forward_middle(weights, sequences, block);
+  project(m, config_.width, config_.feed_forward, block.active, weights + table_.block().down,
+          act_.branch);
+}
+
+// What the forward pass computed from block.x and did not keep.
+template <class T>
+void Transformer<T>::recompute_block(const T* weights, std::size_t sequences, const Block& block) {
+  if (room_.recompute == Recompute::none) return;
+  add_and_norm(weights, table_.block().attention_norm, sequences * config_.context, block.x,
+               nullptr, nullptr, block.normed, block.statistics);
+  forward_attention(weights, sequences, block);
+  if (room_.recompute == Recompute::full) forward_middle(weights, sequences, block);
+}
+
+template <class T>
+void Transformer<T>::forward_attention(const T* weights, std::size_t sequences,
+                                       const Block& block) {
   const auto& c = config_;
   const BlockOffsets& at = table_.block();
   const std::size_t m = sequences * c.context;
@@ -98,6 +118,14 @@ void Transformer<T>::forward_block(const T* weights, std::size_t sequences, cons
     kernels::attention_forward(stream_, c.attention_shape(sequences), block.qkv, block.attended,
                                block.lse);
   }
+}
+
+// From attention's output to the input of the last product.
+template <class T>
+void Transformer<T>::forward_middle(const T* weights, std::size_t sequences, const Block& block) {
+  const auto& c = config_;
+  const BlockOffsets& at = table_.block();
+  const std::size_t m = sequences * c.context;
   project(m, c.width, c.width, block.attended, weights + at.attention_out, act_.branch);
   add_and_norm(weights, at.feed_forward_norm, m, block.x, act_.branch, block.x_middle,
                block.normed_middle, block.statistics_middle);
@@ -110,7 +138,6 @@ void Transformer<T>::forward_block(const T* weights, std::size_t sequences, cons
       kernels::swiglu_forward(stream_, m, c.feed_forward, block.up, block.active);
     }
   }
-  project(m, c.width, c.feed_forward, block.active, weights + at.down, act_.branch);
 }
 
 // `g.down` comes in, the rest of `g` is written. The parts of g may share memory, with each other

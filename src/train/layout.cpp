@@ -57,7 +57,8 @@ std::vector<std::size_t> stage_ranks(const config::RunConfig& config, const Layo
 model::Room room_of(const config::RunConfig& config, const Layout& layout, std::size_t chunk) {
   return {.batch = size_of(config.train.micro_batch),
           .in_flight = most_in_flight(layout.operations, chunk),
-          .put_off = most_waiting_for_weights(layout.operations, chunk)};
+          .put_off = most_waiting_for_weights(layout.operations, chunk),
+          .recompute = config.parallel.recompute};
 }
 
 std::size_t Layout::head_buffers(const model::ModelConfig& model) const {

@@ -9,7 +9,8 @@ using profile::Region;
 using profile::Scope;
 
 model::Room room(const config::RunConfig& config) {
-  return {.batch = static_cast<std::size_t>(config.train.micro_batch)};
+  return {.batch = static_cast<std::size_t>(config.train.micro_batch),
+          .recompute = config.parallel.recompute};
 }
 
 }  // namespace

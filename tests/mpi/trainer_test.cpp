@@ -1,5 +1,6 @@
 // The promise: losses, gradient norms and weights have the same bits on any number of ranks, with
-// every stage of ZeRO, in pipelines of every schedule.
+// every stage of ZeRO, in pipelines of every schedule, with every kind of recomputation. Few steps
+// here; tests/regression/layouts.py does 50.
 #include "train/trainer.hpp"
 
 #include <gtest/gtest.h>
@@ -99,6 +100,26 @@ INSTANTIATE_TEST_SUITE_P(All, Replicas,
                          ::testing::Combine(::testing::Values("fp32", "bf16"),
                                             ::testing::Values(0, 1, 2, 3),
                                             ::testing::Values(1, 2)));
+
+class Recomputed : public ::testing::TestWithParam<std::tuple<const char*, int, const char*>> {};
+
+TEST_P(Recomputed, GiveTheBitsOfOneRank) {
+  const auto [precision, zero, recompute] = GetParam();
+  int ranks = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  for (const int depth : {1, ranks}) {
+    Twins twins(
+        {key("train.precision", precision)},
+        {key("parallel.recompute", recompute), key("parallel.pipeline", std::to_string(depth)),
+         key("parallel.zero", std::to_string(depth == 1 ? zero : 0))});
+    twins.expect_same_steps(2);
+    twins.expect_same_state();
+  }
+}
+INSTANTIATE_TEST_SUITE_P(All, Recomputed,
+                         ::testing::Combine(::testing::Values("fp32", "bf16"),
+                                            ::testing::Values(0, 3),
+                                            ::testing::Values("attention", "full")));
 
 struct Pipelined {
   const char* schedule;

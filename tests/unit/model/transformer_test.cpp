@@ -109,6 +109,29 @@ TEST_P(Architectures, GradientAccumulatesAndLossIsTheSame) {
   }
 }
 
+TEST_P(Architectures, RecomputingGivesTheSameBitsInLessMemory) {
+  const auto gradient_with = [&](Recompute recompute, std::size_t& bytes) {
+    Transformer<bf16> model(config_, whole_model(config_),
+                            {.batch = kBatch, .recompute = recompute}, Mode::training, profile_);
+    random_.seed(3);
+    const std::vector<float> weights = random_weights(model.table());
+    std::vector<bf16> rounded;
+    for (const float weight : weights) rounded.emplace_back(weight);
+    std::vector<float> gradient(weights.size() + 1, 0.0f);
+    gradient.back() =
+        static_cast<float>(model.train_batch(rounded.data(), tokens_, targets_, gradient.data()));
+    model.close_gradient(gradient.data());
+    bytes = model.memory_bytes();
+    return gradient;
+  };
+  std::size_t all = 0, without_attention = 0, inputs = 0;
+  const std::vector<float> expected = gradient_with(Recompute::none, all);
+  EXPECT_EQ(gradient_with(Recompute::attention, without_attention), expected);
+  EXPECT_EQ(gradient_with(Recompute::full, inputs), expected);
+  EXPECT_LT(without_attention, all);
+  EXPECT_LT(inputs, without_attention);
+}
+
 TEST_P(Architectures, Bf16AgreesWithFp32WithinItsPrecision) {
   Transformer<float> exact(config_, whole_model(config_), {kBatch}, Mode::evaluation, profile_);
   Transformer<bf16> rounded(config_, whole_model(config_), {kBatch}, Mode::evaluation, profile_);
