@@ -17,6 +17,7 @@ void add_fit(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_optimal(CLI::App& app);
 void add_suggest(CLI::App& app);
+void add_compare(CLI::App& app);
 void add_emergence(CLI::App& app);
 void add_checkpoint(CLI::App& app);
 void add_bench(CLI::App& app);

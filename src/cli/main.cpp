@@ -54,6 +54,7 @@ int main(int argc, char** argv) {
   isoflop::cli::add_predict(app);
   isoflop::cli::add_optimal(app);
   isoflop::cli::add_suggest(app);
+  isoflop::cli::add_compare(app);
   isoflop::cli::add_emergence(app);
   isoflop::cli::add_checkpoint(app);
   isoflop::cli::add_bench(app);

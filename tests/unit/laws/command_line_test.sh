@@ -65,3 +65,9 @@ grep -q 'not extrapolated to 1e+24: inverse' table || fail "emergence extrapolat
 "$ISOFLOP_BINARY" emergence scores.csv --json - | grep -q '"rms_miss"' || fail "emergence --json"
 expect_bad_input "accuracy: the column is missing" "$ISOFLOP_BINARY" emergence points.csv \
   --column score=loss
+
+"$ISOFLOP_BINARY" compare points.csv --laws kaplan-nd,chinchilla --bootstrap 100 > table
+grep -q '^  chinchilla .*best$' table || fail "compare: $(cat table)"
+"$ISOFLOP_BINARY" compare points.csv --laws power --json - | grep -q '"within_noise":true' || fail "compare --json"
+expect_bad_input "did you mean 'chinchilla'" "$ISOFLOP_BINARY" compare points.csv --laws chinchila
+expect_bad_input "compare: no law can be fitted" "$ISOFLOP_BINARY" compare <(head -4 points.csv)

@@ -1,0 +1,64 @@
+#include "laws/compare.hpp"
+
+#include <gtest/gtest.h>
+
+#include "core/error.hpp"
+#include "synthetic.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+TEST(Compare, TheLawThatMadeThePointsPredictsBest) {
+  const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5);
+  const Comparison result = compare(points, {.laws = {"kaplan-nd", "power", "chinchilla"}});
+  ASSERT_EQ(result.laws.size(), 3u);
+  EXPECT_EQ(result.laws[0].law, "chinchilla");
+  EXPECT_EQ(result.laws[0].parameters, 5u);
+  EXPECT_EQ(result.laws[0].p_better, 1);
+  EXPECT_NEAR(result.laws[0].in_sample, 0.004, 0.001);
+  EXPECT_LT(result.laws[0].rollout, 0.03);
+  EXPECT_EQ(result.laws[2].law, "power");
+  EXPECT_FALSE(result.laws[2].within_noise);
+  EXPECT_EQ(result.laws[2].variable, "flops");
+  for (std::size_t i = 1; i < result.laws.size(); ++i)
+    EXPECT_GE(result.laws[i].rollout, result.laws[i - 1].rollout);
+  ASSERT_FALSE(result.cuts.empty());
+  EXPECT_EQ(result.cuts.size(), result.held_out.size());
+  EXPECT_EQ(result.laws[0].rms_of_cut.size(), result.cuts.size());
+  EXPECT_NE(describe(result).find("best"), std::string::npos);
+}
+
+TEST(Compare, ALawIsWithinNoiseOfItself) {
+  const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 6);
+  const Comparison result = compare(points, {.laws = {"chinchilla", "chinchilla"}});
+  EXPECT_TRUE(result.laws[1].within_noise);
+  EXPECT_EQ(result.laws[0].rollout, result.laws[1].rollout);
+}
+
+TEST(Compare, DoesNotDependOnTheOrderOfTheRows) {
+  const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5);
+  std::vector<std::size_t> rows;
+  for (std::size_t i = points.size(); i-- > 0;) rows.push_back(i);
+  const CompareOptions options{.laws = {"power-offset", "kaplan-nd"}};
+  EXPECT_EQ(to_json(compare(points, options)), to_json(compare(select(points, rows), options)));
+}
+
+TEST(Compare, SaysWhichLawsItLeavesOutAndWhy) {
+  const Comparison result =
+      compare(synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5), {.laws = {}, .bootstrap = 50});
+  EXPECT_GE(result.laws.size(), 4u);
+  bool steps = false;
+  for (const LeftOut& law : result.left_out) steps |= law.name == "kaplan-ns";
+  EXPECT_TRUE(steps);
+}
+
+TEST(Compare, NamesWhatItNeeds) {
+  const Points points = synthetic::isoflop_grid(synthetic::kEpoch);
+  EXPECT_THROW(compare(points, {.laws = {"chinchila"}}), InputError);
+  EXPECT_THROW(compare(points, {.laws = {"kaplan-ns"}}), InputError);
+  std::vector<std::size_t> few = {0, 1, 2};
+  EXPECT_THROW(compare(select(points, few), {.laws = {}}), InputError);
+}
+
+}  // namespace
+}  // namespace isoflop::laws
