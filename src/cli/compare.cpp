@@ -6,6 +6,7 @@
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "cli/points.hpp"
+#include "laws/law.hpp"
 
 namespace isoflop::cli {
 namespace {
