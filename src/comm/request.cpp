@@ -26,16 +26,19 @@ Request::~Request() { drop(); }
 bool Request::done() { return !pending_ || pending_->done(); }
 
 void Request::wait() {
-  if (const auto pending = std::move(pending_)) pending->wait();
-  if (const auto finish = std::exchange(finish_, nullptr)) finish();
+  const auto pending = std::move(pending_);
+  const auto finish = std::exchange(finish_, nullptr);  // never on what did not arrive
+  if (pending) pending->wait();
+  if (finish) finish();
 }
 
 // A destructor cannot throw, and going on while others read or write the buffers is worse than the
-// end.
+// end. While an error is on its way up, that one is to be told, and it ends all ranks.
 void Request::drop() noexcept {
   try {
     wait();
   } catch (const std::exception& error) {
+    if (std::uncaught_exceptions() > 0) return;
     fmt::print(stderr, "isoflop: a dropped request failed: {}\n", error.what());
     transport_->abort(1);
   }

@@ -5,8 +5,9 @@
 //   ... compute ...              // request.done() now and then moves large messages on
 //   request.wait();
 //
-// A request that is dropped waits; should that fail, all ranks end with the message. It must not
-// outlive its communicator. Ranks wait for the collectives of a communicator in the same order.
+// A request that is dropped waits; should that fail, all ranks end with the message, unless an
+// exception is under way, which then is what they hear. It must not outlive its communicator. Ranks
+// wait for the collectives of a communicator in the same order.
 #pragma once
 
 #include <functional>

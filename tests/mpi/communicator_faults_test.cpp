@@ -95,6 +95,32 @@ TEST_F(Faults, ARankThatDoesNotComeIsNamedAfterTheDeadline) {
   MPI_Barrier(MPI_COMM_WORLD);
 }
 
+// A deadline that has passed is not waited for again, neither by a call nor by a request that goes.
+TEST_F(Faults, AWorldThatFailedFailsAtOnce) {
+  constexpr double kDeadline = 3.0;
+  Communicator world(make_mpi_transport(MPI_COMM_WORLD,
+                                        {.deadline_seconds = kDeadline, .check_arguments = false}));
+  if (!last()) {
+    const auto begin = std::chrono::steady_clock::now();
+    static std::vector<float> first(8), second(8);  // given up, not cancelled: they may be written
+    const std::string text = error_of([&] {
+      const Request dropped = world.start_receive<float>(first, size_ - 1);
+      world.receive<float>(second, size_ - 1);
+    });
+    expect_parts(text, {"receive of group world", "(no answer)"});
+    expect_parts(error_of([&] { world.receive<float>(second, size_ - 1); }), {"not waited for"});
+    EXPECT_LT(std::chrono::steady_clock::now() - begin,
+              std::chrono::duration<double>(3 * kDeadline));  // one, and the 2 s for answers
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+  if (last()) {
+    const std::vector<float> data(8);
+    for (int peer = 0; peer + 1 < size_; ++peer)
+      for (int message = 0; message < 3; ++message) world.send<float>(data, peer);
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
 // Ranks that wait elsewhere are named with the place where they wait.
 TEST_F(Faults, RanksThatWaitInAnotherGroupSayWhere) {
   if (size_ != 4) GTEST_SKIP() << "needs two groups of two";

@@ -14,9 +14,9 @@ SLACK = 20.0    # a busy machine
 
 
 class Hang(CommandLineTest):
-    def start(self):
+    def start(self, zero):
         command = ["mpirun", "--oversubscribe", "-n", "3", BINARY, "train", "run.toml", "--out", "run",
-                   "--set", "train.tokens=100000000", "--set", "train.micro_batch=1"]
+                   "--set", "train.tokens=100000000", "--set", "train.micro_batch=1", "--set", f"parallel.zero={zero}"]
         return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env={**os.environ, "ISOFLOP_DEADLINE": str(DEADLINE)})
 
@@ -35,8 +35,8 @@ class Hang(CommandLineTest):
         self.assertEqual(sorted(ranks), [0, 1, 2])
         return ranks
 
-    def end(self, number):
-        with self.start() as job:
+    def end(self, number, zero=0):
+        with self.start(zero) as job:
             victim = self.ranks_of(job)[1]
             begin = time.monotonic()
             os.kill(victim, number)
@@ -44,13 +44,19 @@ class Hang(CommandLineTest):
             self.assertNotEqual(job.returncode, 0)
             return errors, time.monotonic() - begin
 
-    def test_a_stopped_rank_is_named_after_the_deadline(self):
-        errors, seconds = self.end(signal.SIGSTOP)
+    def stopped_rank_is_named(self, zero):
+        errors, seconds = self.end(signal.SIGSTOP, zero)
         self.assertGreater(seconds, DEADLINE)
         self.assertRegex(errors, r"isoflop: \w+ of group \w+ at \w+/\w+\.cpp:\d+, step \d+, on rank [02]: the deadline")
         # The rank that stopped may have sent its part to one of the others and not to the other, which then waits in an earlier collective.
         self.assertRegex(errors, r"did not arrive: (rank [02] \(waits in [^)]*\), )?rank 1 \(no answer\)")
         self.assertNotRegex(errors, r"rank [02] \(no answer\)")
+
+    def test_a_stopped_rank_is_named_after_the_deadline(self):
+        self.stopped_rank_is_named(zero=0)
+
+    def test_requests_under_way_do_not_hide_the_stopped_rank(self):
+        self.stopped_rank_is_named(zero=3)
 
     def test_a_killed_rank_ends_the_job(self):
         errors, _ = self.end(signal.SIGKILL)

@@ -154,6 +154,8 @@ class MpiTransport final : public Transport {
   void check(std::size_t bytes, const Call& call) override;
 
   std::unique_ptr<Transport> group(const std::string& name, int color) override {
+    if (const auto all_there = start_barrier({"group"}))
+      all_there->wait();  // the split has no deadline
     MPI_Comm part;
     check_mpi(MPI_Comm_split(handle_.get(), color, rank_, &part), "MPI_Comm_split");
     return std::make_unique<MpiTransport>(part, world_, group_.watch, group_.options, name);
@@ -217,12 +219,12 @@ void MpiTransport::check(std::size_t bytes, const Call& call) {
 
 void start_mpi() {
   int provided = 0;
-  check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
-  if (provided < MPI_THREAD_MULTIPLE)
-    throw Error("MPI_Init_thread: this MPI lacks MPI_THREAD_MULTIPLE; use one built with it");
+  check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
+  if (provided < MPI_THREAD_SERIALIZED)
+    throw Error("MPI_Init_thread: this MPI lacks MPI_THREAD_SERIALIZED; use one built with it");
 }
 
-void end_mpi() { MPI_Finalize(); }
+void end_mpi() { check_mpi(MPI_Finalize(), "MPI_Finalize"); }
 
 std::unique_ptr<Transport> make_mpi_transport(MPI_Comm parent, const Options& options) {
   return std::make_unique<MpiTransport>(duplicate(parent), parent,

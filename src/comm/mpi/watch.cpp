@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <string_view>
 
 #include "core/error.hpp"
@@ -58,8 +59,16 @@ Watch::Watch(MPI_Comm world, double deadline_seconds)
 void Watch::wait(std::span<MPI_Request> requests, std::span<MPI_Status> statuses,
                  const Waiting& waiting) {
   const Clock::time_point begin = Clock::now();
+  const bool unwinding = std::uncaught_exceptions() > 0;
+  const double patience =
+      unwinding ? std::min(kGraceSeconds, deadline_seconds_) : deadline_seconds_;
   for (std::uint64_t spins = 1; !all_done(requests, statuses, waiting.call); ++spins) {
-    if (spins % kLook == 0 && (since(begin) > deadline_seconds_ || alarmed())) give_up(waiting);
+    const bool late = spins % kLook == 0 && since(begin) > patience;
+    failed_ = failed_ || (late && unwinding);  // the others hear of the error that unwinds
+    if (failed_)
+      throw Error(fmt::format("{} at {}: not waited for, something failed before", waiting.call,
+                              text_of(waiting.place)));
+    if (late || (spins % kLook == 0 && alarmed())) give_up(waiting);
     if (spins > kSpins) sched_yield();
   }
 }
@@ -109,6 +118,7 @@ std::vector<Watch::State> Watch::gather_states(const State& mine) {
 }
 
 void Watch::give_up(const Waiting& waiting) {
+  failed_ = true;
   const State mine = state_of(waiting);
   const std::vector<State> states = gather_states(mine);
   std::vector<std::string> missing;

@@ -5,7 +5,8 @@
 // One watch serves a world and all its groups. The first rank whose deadline passes sends its state
 // to all ranks over a channel of its own; every rank that is waiting sees that and sends its state
 // as well. Who sends none within a grace period is not waiting: he computes, sleeps or is gone.
-// Afterwards every wait of this world fails.
+// Afterwards every wait of this world fails at once. While an exception unwinds, a wait ends after
+// the grace period: the others may need this rank to go on.
 #pragma once
 
 #include <mpi.h>
@@ -63,6 +64,7 @@ class Watch {
   CommHandle channel_;
   double deadline_seconds_;
   std::int64_t step_ = 0;
+  bool failed_ = false;
   State sent_{};                    // stays valid while it is sent
   std::vector<MPI_Request> sends_;  // to ranks that may never receive
 };

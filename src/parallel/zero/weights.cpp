@@ -51,6 +51,7 @@ Weights<T>::Weights(const PartSharding& sharding, std::size_t rank, Keep keep,
 
 template <class T>
 T* Weights<T>::own(std::size_t part) {
+  requests_[part].wait();
   if (keep_ == Keep::replicas) return buffers_.parts[part];
   if (keep_ == Keep::shards && sharding_.ranks() > 1)
     return buffers_.all + sharding_.local_begin(part);
@@ -67,8 +68,11 @@ void Weights<T>::updated(std::size_t part) {
 template <class T>
 void Weights<T>::start(std::size_t part) {
   if (in_slot(part)) {  // whoever was there is gone
-    for (std::size_t other = 1; other + 1 < sharding_.parts(); ++other)
-      if (slot_of(other) == slot_of(part)) present_[other] = false;
+    for (std::size_t other = 1; other + 1 < sharding_.parts(); ++other) {
+      if (slot_of(other) != slot_of(part)) continue;
+      requests_[other].wait();
+      present_[other] = false;
+    }
   }
   present_[part] = true;
   T* place = in_slot(part) ? buffers_.slots[slot_of(part)] : buffers_.parts[part];

@@ -47,7 +47,7 @@ class Weights {
   void prefetch_after(std::size_t part, Direction direction);
 
   /// What this rank updates of a part: its shard [shard(part)], or with replicas the whole part
-  /// [padded(part)].
+  /// [padded(part)]. Waits for a gather under way, which reads it.
   T* own(std::size_t part);
 
   /// own(part) has changed.
