@@ -121,4 +121,13 @@ T log_sum_exp(const T& x, const T& y) {
   return value_of(x) < value_of(y) ? y + log1p(exp(x - y)) : x + log1p(exp(y - x));
 }
 
+/// 1 / (1 + exp(-x)) without overflow of the value or of a derivative, for doubles and jets.
+template <class T>
+T logistic(const T& x) {
+  using std::exp;
+  if (value_of(x) >= 0) return 1.0 / (1.0 + exp(-x));
+  const T e = exp(x);
+  return e / (1.0 + e);
+}
+
 }  // namespace isoflop::laws

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace isoflop::laws {
 namespace {
@@ -27,6 +28,16 @@ struct Box {
   bool holds(double value, std::size_t i) const { return value <= lower[i] || value >= upper[i]; }
 };
 
+/// Finite down to the last derivative: a NaN in any of them makes the next step meaningless.
+bool is_finite(const Derivatives& d, std::size_t size) {
+  double sum = d.value;
+  for (std::size_t i = 0; i < size; ++i) {
+    sum += d.gradient[i] * 0;
+    for (std::size_t k = 0; k <= i; ++k) sum += at(d.hessian, i, k) * 0;
+  }
+  return std::isfinite(sum);
+}
+
 /// The state of one descent.
 class Descent {
  public:
@@ -41,9 +52,11 @@ class Descent {
   }
 
   Minimum run() {
-    while (evaluations_ < options_.max_evaluations && advance()) {
+    const bool has_slope = is_finite(here_, box_.size);
+    while (has_slope && evaluations_ < options_.max_evaluations && advance()) {
     }
     Minimum minimum{theta_, here_.value, norm(here_), converged_, 0, evaluations_};
+    if (std::isnan(minimum.objective)) minimum.objective = std::numeric_limits<double>::infinity();
     for (std::size_t i = 0; i < box_.size; ++i)
       if (box_.holds(theta_[i], i)) minimum.at_bound |= 1u << i;
     return minimum;
@@ -77,8 +90,10 @@ class Descent {
 
   double norm(const Derivatives& d) const {
     double largest = 0;
-    for (std::size_t k = 0; k < free_count_; ++k)
-      largest = std::max(largest, std::fabs(d.gradient[free_[k]]));
+    for (std::size_t k = 0; k < free_count_; ++k) {
+      const double size = std::fabs(d.gradient[free_[k]]);
+      if (!std::isnan(largest) && !(size <= largest)) largest = size;  // a NaN stays
+    }
     return largest;
   }
 
@@ -175,7 +190,8 @@ class Descent {
     // Below rounding the objective says nothing any more: the gradient decides.
     const bool at_rounding =
         predicted <= 1e-13 * here_.value + kSquaredRounding * objective_.weight();
-    const bool better = at_rounding ? norm(there) < norm(here_) : actual > 1e-4 * predicted;
+    const bool better = is_finite(there, box_.size) &&
+                        (at_rounding ? norm(there) < norm(here_) : actual > 1e-4 * predicted);
     if (!better) {
       if (at_rounding && norm(here_) <= tolerance_) {
         converged_ = true;

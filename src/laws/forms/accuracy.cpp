@@ -15,7 +15,7 @@ template <class T, class Loss>
 T sigmoid(const Loss& loss, const T* theta) {
   using std::exp;
   const T position = exp(theta[kRate]) * (loss - theta[kMiddle]);
-  return theta[kCeiling] + (theta[kFloor] - theta[kCeiling]) / (1.0 + exp(-position));
+  return theta[kCeiling] + (theta[kFloor] - theta[kCeiling]) * logistic<T>(position);
 }
 
 std::vector<ParameterInfo> sigmoid_parameters() {
