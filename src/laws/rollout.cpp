@@ -5,6 +5,7 @@
 
 #include "laws/objective.hpp"
 #include "laws/robust_fit.hpp"
+#include "laws/search.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -34,6 +35,11 @@ void factor_information(Matrix& information, std::size_t n) {
       return;
     }
   }
+}
+
+/// The optimum for `samples` as somebody finds it who has nothing else.
+Vector find_afresh(const Law& law, const Samples& samples, double huber_delta) {
+  return search_quickly(Objective(law, samples, huber_delta), law.starts(samples));
 }
 
 }  // namespace
@@ -94,13 +100,11 @@ LawRollout roll_out(const Contender& contender, const Points& prepared,
   LawRollout rollout{contender, make_samples(law, prepared, contender.variables), {}};
   rollout.stages.resize(cuts.size() + 1);
   rollout.stages.back() = make_stage(law, law.rows(prepared, contender.variables), theta);
-  Vector start = theta;
   for (std::size_t k = cuts.size(); k-- > 0;) {
     const Points small = select(prepared, rows_up_to(prepared, cuts[k]));
     if (!is_enough(small, law, contender.variables)) break;
     const Samples samples = law.rows(small, contender.variables);
-    start = refit(law, samples, huber_delta, start);
-    rollout.stages[k] = make_stage(law, samples, start);
+    rollout.stages[k] = make_stage(law, samples, find_afresh(law, samples, huber_delta));
   }
   return rollout;
 }

@@ -50,7 +50,8 @@ struct LawRollout {
   std::vector<std::optional<Stage>> stages;
 };
 
-/// `theta`: the optimum for all points, where the refits begin.
+/// `theta`: the optimum for all points. The refits do not begin there but at the law's own starts
+/// for the points below their cut, the best few of them: they know nothing of the points above.
 LawRollout roll_out(const Contender& contender, const Points& prepared,
                     std::span<const double> cuts, double huber_delta, const Vector& theta);
 

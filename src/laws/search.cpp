@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace isoflop::laws {
@@ -10,6 +11,8 @@ namespace {
 constexpr double kSameMinimum = 1e-7;
 constexpr std::size_t kDirectStarts = 32;
 constexpr std::size_t kCoarsePoints = 32;
+constexpr std::size_t kQuickStarts = 8;
+constexpr std::size_t kQuickEnds = 2;
 
 bool same_place(const Vector& a, const Vector& b, std::size_t size, double tolerance) {
   for (std::size_t i = 0; i < size; ++i)
@@ -107,6 +110,34 @@ Search search(const Objective& objective, std::span<const Vector> starts) {
   sort_basins(result);
   result.best = result.basins.front();
   return result;
+}
+
+Vector search_quickly(const Objective& objective, const std::vector<Vector>& starts) {
+  const std::size_t size = objective.law().size();
+  const Samples few = thin_out(objective.samples());
+  const Objective coarse(objective.law(), few, objective.delta());
+  const Objective wide = coarse.with_delta(std::max(1.0, objective.delta()));
+  std::vector<std::pair<double, std::size_t>> order;
+  for (std::size_t s = 0; s < starts.size(); ++s) {
+    const double value = wide.value(starts[s]);
+    order.emplace_back(std::isnan(value) ? std::numeric_limits<double>::infinity() : value, s);
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<Minimum> smooth;
+  for (std::size_t k = 0; k < std::min(kQuickStarts, order.size()); ++k) {
+    const Minimum minimum = minimise_smoothed(coarse, starts[order[k].second]);
+    const auto is_same = [&](const Minimum& known) { return same_minimum(known, minimum, size); };
+    if (std::ranges::none_of(smooth, is_same)) smooth.push_back(minimum);
+  }
+  std::ranges::stable_sort(smooth, {}, &Minimum::objective);
+  smooth.resize(std::min(kQuickEnds, smooth.size()));
+  Minimum best;
+  best.objective = std::numeric_limits<double>::infinity();
+  for (const Minimum& minimum : smooth)
+    for (const Minimum& end :
+         {minimise(objective, minimum.theta), minimise_gradually(objective, minimum.theta)})
+      if (end.objective < best.objective) best = end;
+  return best.theta;
 }
 
 }  // namespace isoflop::laws

@@ -1,0 +1,66 @@
+// What fits below a cut know: the points below it, and nothing else.
+#include "laws/rollout.hpp"
+
+#include <gtest/gtest.h>
+
+#include "laws/objective.hpp"
+#include "laws/search.hpp"
+#include "synthetic.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+constexpr double kDelta = 1e-3;
+
+const std::vector<const char*> kLawsOfBoth = {"chinchilla", "kaplan-nd", "over-training",
+                                              "farseer"};
+
+LawRollout rollout_of(const Points& prepared, const Law& law) {
+  return roll_out({&law, law.variables}, prepared, compute_cuts(prepared), kDelta,
+                  law.coordinates(example_values(law)));
+}
+
+Points below(const Points& prepared, double cut) {
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < prepared.size(); ++i)
+    if (prepared.flops[i] <= cut) rows.push_back(i);
+  return select(prepared, rows);
+}
+
+TEST(Rollout, PointsAboveACutChangeNoBitOfItsFit) {
+  const Points points = prepare(synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5));
+  const double cut = compute_cuts(points)[4];
+  Points changed = points;
+  for (std::size_t i = 0; i < points.size(); ++i)
+    if (points.flops[i] > cut) changed.loss[i] *= 1.3;
+  for (const char* name : kLawsOfBoth) {
+    const Law& law = find_law(name);
+    const LawRollout a = rollout_of(points, law);
+    const LawRollout b = rollout_of(changed, law);
+    for (std::size_t k = 0; k <= 4; ++k) {
+      ASSERT_EQ(a.stages[k].has_value(), b.stages[k].has_value()) << name;
+      if (a.stages[k]) {
+        EXPECT_EQ(a.stages[k]->theta, b.stages[k]->theta) << name << " " << k;
+      }
+    }
+  }
+}
+
+TEST(Rollout, FewStartsFindWhatAllOfThemFind) {
+  const Points points = prepare(synthetic::noisy_grid(synthetic::kEpoch, 0.01, 6));
+  const std::vector<double> cuts = compute_cuts(points);
+  for (const char* name : kLawsOfBoth) {
+    const Law& law = find_law(name);
+    const LawRollout rollout = rollout_of(points, law);
+    for (const std::size_t k : {std::size_t{1}, cuts.size() / 2}) {
+      ASSERT_TRUE(rollout.stages[k]);
+      const Samples samples = law.rows(below(points, cuts[k]), law.variables);
+      const Objective objective(law, samples, kDelta);
+      const double all = search(objective, law.starts(samples)).best.objective;
+      EXPECT_LE(objective.value(rollout.stages[k]->theta), all * (1 + 1e-6)) << name << " " << k;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace isoflop::laws
