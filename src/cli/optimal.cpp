@@ -86,7 +86,7 @@ void run(const Options& options) {
   if (!options.batch_fit.empty()) batch = read_fit(options.batch_fit);
   experiment::RecipeOptions how{options.family, learning_rate ? &*learning_rate : nullptr,
                                 batch ? &*batch : nullptr};
-  how.family.count_embeddings = laws::find_law(fit.law).counts_embeddings;
+  how.family.count_embeddings = laws::counts_embeddings(fit);
   std::string text = laws::describe(fit, optimum) + comparison(fit, goal, optimum) + "\n";
   nlohmann::ordered_json json = laws::json_of(optimum);
   add_recipe(optimum, how, options.level, text, json);

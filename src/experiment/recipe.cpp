@@ -11,6 +11,7 @@
 #include "laws/bootstrap.hpp"
 #include "laws/law.hpp"
 #include "laws/report.hpp"
+#include "model/cost.hpp"
 #include "model/parameters.hpp"
 
 namespace isoflop::experiment {
@@ -27,16 +28,40 @@ std::optional<laws::Interval> interval_of(std::vector<double> values, double lev
                         laws::quantile(values, (1 + level) / 2), kOverOptimum};
 }
 
+/// The shape of an optimum, and what its fit counts as parameters.
+struct Shape {
+  const model::ModelConfig& config;
+  bool counts_embeddings;
+  double share_without_embeddings;  // of all parameters
+
+  double params_as(double params, bool with_embeddings) const {
+    if (with_embeddings == counts_embeddings) return params;
+    return with_embeddings ? params / share_without_embeddings : params * share_without_embeddings;
+  }
+};
+
+/// The optimum counted like the points of `fit`.
+laws::RunSize run_for(const laws::Fit& fit, const laws::Optimum& optimum, const Shape& shape) {
+  const bool with_embeddings = laws::counts_embeddings(fit);
+  const bool exact = fit.conventions.flops == "exact";
+  laws::Conventions asked;
+  asked.params = with_embeddings ? "total" : "non-embedding";
+  asked.flops = exact ? "exact" : "6nd";
+  laws::require_same_kind(asked, fit.conventions, fmt::format("recipe: fit of law {}", fit.law));
+  laws::RunSize run;
+  run.params = shape.params_as(optimum.params, with_embeddings);
+  run.tokens = optimum.tokens;
+  run.flops = exact ? model::flops_per_token_exact(shape.config) * optimum.tokens
+                    : 6 * *run.params * optimum.tokens;
+  return run;
+}
+
 Setting by_fit(const laws::Fit& fit, laws::Variable wanted, const laws::Optimum& optimum,
-               double level) {
+               const Shape& shape, double level) {
   const laws::Variable response = laws::find_law(fit.law).response;
   require(response == wanted, "recipe: a fit of law {} predicts the {}, needed one of the {}",
           fit.law, to_string(response), to_string(wanted));
-  laws::RunSize run;
-  run.params = optimum.params;
-  run.tokens = optimum.tokens;
-  run.flops = optimum.flops;
-  const laws::Prediction prediction = laws::predict(fit, run, level);
+  const laws::Prediction prediction = laws::predict(fit, run_for(fit, optimum, shape), level);
   return {prediction.value, prediction.interval,
           fmt::format("{} fitted to {} points", fit.law, fit.used)};
 }
@@ -49,16 +74,17 @@ Setting by_step_law(const laws::Optimum& optimum, double level, Law&& law) {
 }
 
 Setting choose_learning_rate(const laws::Optimum& optimum, const RecipeOptions& options,
-                             double share_without_embeddings, double level) {
+                             const Shape& shape, double level) {
   if (options.learning_rate)
-    return by_fit(*options.learning_rate, laws::Variable::learning_rate, optimum, level);
+    return by_fit(*options.learning_rate, laws::Variable::learning_rate, optimum, shape, level);
   return by_step_law(optimum, level, [&](double params, double tokens) {
-    return step_law::learning_rate(params * share_without_embeddings, tokens);
+    return step_law::learning_rate(shape.params_as(params, false), tokens);
   });
 }
 
-Setting choose_batch(const laws::Optimum& optimum, const RecipeOptions& options, double level) {
-  if (options.batch) return by_fit(*options.batch, laws::Variable::batch, optimum, level);
+Setting choose_batch(const laws::Optimum& optimum, const RecipeOptions& options, const Shape& shape,
+                     double level) {
+  if (options.batch) return by_fit(*options.batch, laws::Variable::batch, optimum, shape, level);
   return by_step_law(optimum, level,
                      [](double, double tokens) { return step_law::batch_tokens(tokens); });
 }
@@ -109,11 +135,11 @@ Recipe make_recipe(const laws::Optimum& optimum, const RecipeOptions& options, d
   const model::ParameterTable table(recipe.shape);
   recipe.n_total = static_cast<std::int64_t>(table.n_total());
   recipe.n_non_embedding = static_cast<std::int64_t>(table.n_non_embedding());
-  const double counted = static_cast<double>(
-      options.family.count_embeddings ? recipe.n_total : recipe.n_non_embedding);
-  recipe.learning_rate = choose_learning_rate(
-      optimum, options, static_cast<double>(recipe.n_non_embedding) / counted, level);
-  recipe.batch = choose_batch(optimum, options, level);
+  const Shape shape{
+      recipe.shape, options.family.count_embeddings,
+      static_cast<double>(recipe.n_non_embedding) / static_cast<double>(recipe.n_total)};
+  recipe.learning_rate = choose_learning_rate(optimum, options, shape, level);
+  recipe.batch = choose_batch(optimum, options, shape, level);
 
   const auto context = static_cast<double>(recipe.shape.context);
   recipe.sequences = whole(recipe.batch.value / context);

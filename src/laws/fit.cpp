@@ -139,6 +139,11 @@ bool counts_embeddings(std::string_view law) {
   return law == kEnsemble || find_law(law).counts_embeddings;
 }
 
+bool counts_embeddings(const Fit& fit) {
+  if (!fit.conventions.params.empty()) return fit.conventions.params == "total";
+  return counts_embeddings(fit.is_ensemble ? kEnsemble : std::string_view(fit.law));
+}
+
 bool reads_curves(std::string_view law) { return law != kEnsemble && find_law(law).reads_curves; }
 
 std::vector<Variable> columns_of(std::string_view law) {

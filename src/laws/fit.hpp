@@ -161,6 +161,8 @@ struct Fit {
 /// Whether points for `law`, a name or kEnsemble, count embeddings among params; an ensemble counts
 /// all parameters for all of its laws. Throws InputError for an unknown law.
 bool counts_embeddings(std::string_view law);
+/// Whether the points of `fit` did: as they state it, else as its law does.
+bool counts_embeddings(const Fit& fit);
 /// Whether its points are whole training curves (Law::reads_curves).
 bool reads_curves(std::string_view law);
 

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "../laws/synthetic.hpp"
+#include "core/error.hpp"
+#include "model/cost.hpp"
+
 namespace isoflop::experiment {
 namespace {
 
@@ -48,6 +52,43 @@ TEST(Recipe, StepLawReadsParametersWithoutEmbeddings) {
   const Recipe few = make_recipe(optimum, options_for(256), 0.8);
   const Recipe many = make_recipe(optimum, options_for(65536), 0.8);
   EXPECT_GT(many.learning_rate.value, few.learning_rate.value);
+}
+
+// The same constants say the same, whether they come as the Step Law or as a fit of it.
+TEST(Recipe, AFitOfTheStepLawReadsParametersWithoutEmbeddings) {
+  const laws::Fit fit = laws::synthetic::fit_of("step-lr", {1.79, 0.713, 0.307});
+  const laws::Optimum optimum = optimum_of(1e8, 2e9);
+  for (const bool count_embeddings : {true, false}) {
+    RecipeOptions options = options_for(50304);
+    options.family.count_embeddings = count_embeddings;
+    const double published = make_recipe(optimum, options, 0.8).learning_rate.value;
+    options.learning_rate = &fit;
+    EXPECT_NEAR(make_recipe(optimum, options, 0.8).learning_rate.value / published, 1, 1e-12);
+  }
+}
+
+TEST(Recipe, AFitReadsWhatItsPointsCounted) {
+  const laws::Optimum optimum = optimum_of(1e8, 2e9);
+  RecipeOptions options = options_for(50304);
+  laws::Fit by_size = laws::synthetic::fit_of("step-lr", {1.79, 0.713, 0.307});
+  by_size.conventions.params = "total";
+  options.learning_rate = &by_size;
+  EXPECT_NEAR(make_recipe(optimum, options, 0.8).learning_rate.value,
+              step_law::learning_rate(1e8, 2e9), 1e-12);
+
+  laws::Fit by_flops = laws::synthetic::fit_of("deepseek-lr", {0.3118, 0.125});
+  options.learning_rate = &by_flops;
+  const auto rate = [](double flops) { return 0.3118 * std::pow(flops, -0.125); };
+  const Recipe sixfold = make_recipe(optimum, options, 0.8);
+  const double share =
+      static_cast<double>(sixfold.n_non_embedding) / static_cast<double>(sixfold.n_total);
+  EXPECT_NEAR(sixfold.learning_rate.value, rate(6 * 1e8 * share * 2e9), 1e-12);
+  by_flops.conventions.flops = "exact";
+  const Recipe exact = make_recipe(optimum, options, 0.8);
+  EXPECT_NEAR(exact.learning_rate.value, rate(model::flops_per_token_exact(exact.shape) * 2e9),
+              1e-12);
+  by_flops.conventions.flops = "other";
+  EXPECT_THROW(make_recipe(optimum, options, 0.8), InputError);
 }
 
 }  // namespace
