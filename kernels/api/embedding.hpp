@@ -9,10 +9,21 @@
 
 namespace isoflop::kernels {
 
+/// Rows of a table that are here, the first of them at its address. Another row counts as zeros and
+/// gets no gradient: it is on another rank.
+struct HeldRows {
+  std::size_t begin = 0;
+  std::size_t count = SIZE_MAX;
+
+  constexpr bool has(std::size_t row) const { return row - begin < count; }
+};
+
 struct EmbeddingShape {
-  std::size_t batch;    // B sequences
-  std::size_t context;  // T tokens
-  std::size_t width;    // d
+  std::size_t batch;      // B sequences
+  std::size_t context;    // T tokens
+  std::size_t width;      // d
+  HeldRows vocabulary{};  // of table, d_table
+  HeldRows positions{};   // of positions, d_positions
 };
 
 /// x [B, T, d] = table[tokens] + positions. tokens [B, T] are below the vocabulary (the caller's

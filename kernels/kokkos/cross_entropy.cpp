@@ -97,6 +97,62 @@ void cross_entropy_backward(std::size_t rows, std::size_t vocabulary, float* log
       });
 }
 
+void cross_entropy_piece(std::size_t rows, std::size_t first, std::size_t count, float* logits,
+                         const std::int32_t* targets, SoftmaxPiece* pieces) {
+  for_each(
+      "isoflop::cross_entropy_piece", rows, KOKKOS_LAMBDA(std::size_t row) {
+        float* values = logits + row * count;
+        const std::size_t target = static_cast<std::size_t>(targets[row]) - first;
+        const float target_logit = target < count ? values[target] : 0.0f;
+        const RowSoftmax found = row_softmax<Keep>(count, values);
+        pieces[row] = {found.maximum, found.sum, target_logit};
+      });
+}
+
+void cross_entropy_join(std::size_t rows, std::size_t count, const SoftmaxPiece* pieces,
+                        SoftmaxPiece* whole, float* losses) {
+  for_each(
+      "isoflop::cross_entropy_join", rows, KOKKOS_LAMBDA(std::size_t row) {
+        float maximum = pieces[row].maximum, target = pieces[row].target;
+        for (std::size_t i = row + rows; i < count * rows; i += rows) {
+          maximum = pieces[i].maximum > maximum ? pieces[i].maximum : maximum;
+          target += pieces[i].target;
+        }
+        double sum = 0.0;  // NaN if any piece's maximum is
+        for (std::size_t i = row; i < count * rows; i += rows)
+          sum += static_cast<double>(pieces[i].sum * fast_exp(pieces[i].maximum - maximum));
+        whole[row] = {maximum, static_cast<float>(sum), target};
+        losses[row] = row_loss({maximum, whole[row].sum}, target);
+      });
+}
+
+template <class T>
+void cross_entropy_piece_gradient(std::size_t rows, std::size_t first, std::size_t count,
+                                  const float* exponentials, const std::int32_t* targets,
+                                  const SoftmaxPiece* piece, const SoftmaxPiece* whole, float scale,
+                                  T* d_logits) {
+  for_each(
+      "isoflop::cross_entropy_piece_gradient", rows, KOKKOS_LAMBDA(std::size_t row) {
+        const float* values = exponentials + row * count;
+        T* gradient = d_logits + row * count;
+        const std::size_t target = static_cast<std::size_t>(targets[row]) - first;
+        const float target_exponential = target < count ? values[target] : 0.0f;
+        const float factor =
+            scale * fast_exp(piece[row].maximum - whole[row].maximum) / whole[row].sum;
+        ISOFLOP_INDEPENDENT
+        for (std::size_t i = 0; i < count; ++i) {
+          gradient[i] = T(values[i] * factor);
+        }
+        if (target < count) gradient[target] = T(target_exponential * factor - scale);
+      });
+}
+
+template void cross_entropy_piece_gradient(std::size_t, std::size_t, std::size_t, const float*,
+                                           const std::int32_t*, const SoftmaxPiece*,
+                                           const SoftmaxPiece*, float, float*);
+template void cross_entropy_piece_gradient(std::size_t, std::size_t, std::size_t, const float*,
+                                           const std::int32_t*, const SoftmaxPiece*,
+                                           const SoftmaxPiece*, float, bf16*);
 template void cross_entropy_backward(std::size_t, std::size_t, float*, const std::int32_t*, float,
                                      float*, float*);
 template void cross_entropy_backward(std::size_t, std::size_t, float*, const std::int32_t*, float,

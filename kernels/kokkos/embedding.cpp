@@ -13,9 +13,17 @@ std::size_t columns_per_thread(std::size_t width) {
   return ((width + threads - 1) / threads + kLanes - 1) / kLanes * kLanes;
 }
 
+/// A row of a table that may be null; null if the row is not here.
+template <class Value>
+KOKKOS_INLINE_FUNCTION Value* held_row(const HeldRows& held, Value* table, std::size_t row,
+                                       std::size_t width) {
+  return table == nullptr || !held.has(row) ? nullptr : table + (row - held.begin) * width;
+}
+
 template <class T>
 KOKKOS_INLINE_FUNCTION void add_to(float* target, const T* values, std::size_t begin,
                                    std::size_t end) {
+  if (target == nullptr) return;
   ISOFLOP_INDEPENDENT
   for (std::size_t i = begin; i < end; ++i) target[i] += static_cast<float>(values[i]);
 }
@@ -26,14 +34,17 @@ template <class T>
 void embedding_forward(const EmbeddingShape& shape, const std::int32_t* tokens, const T* table,
                        const T* positions, T* x) {
   const std::size_t width = shape.width, context = shape.context;
+  const HeldRows held = shape.vocabulary, held_positions = shape.positions;
   for_each(
       "isoflop::embedding_forward", shape.batch * context, KOKKOS_LAMBDA(std::size_t token) {
-        const T* row = table + static_cast<std::size_t>(tokens[token]) * width;
+        const T* row = held_row(held, table, static_cast<std::size_t>(tokens[token]), width);
+        const T* position = held_row(held_positions, positions, token % context, width);
         T* out = x + token * width;
-        if (positions == nullptr) {
-          __builtin_memcpy(out, row, width * sizeof(T));
+        if (row == nullptr && position == nullptr) {
+          __builtin_memset(out, 0, width * sizeof(T));
+        } else if (row == nullptr || position == nullptr) {
+          __builtin_memcpy(out, row == nullptr ? position : row, width * sizeof(T));
         } else {
-          const T* position = positions + token % context * width;
           ISOFLOP_INDEPENDENT
           for (std::size_t i = 0; i < width; ++i) {
             out[i] = T(static_cast<float>(row[i]) + static_cast<float>(position[i]));
@@ -46,6 +57,7 @@ template <class T>
 void embedding_backward(const EmbeddingShape& shape, const std::int32_t* tokens, const T* dx,
                         float* d_table, float* d_positions) {
   const std::size_t width = shape.width, context = shape.context;
+  const HeldRows held = shape.vocabulary, held_positions = shape.positions;
   const std::size_t count = shape.batch * context, columns = columns_per_thread(width);
   for_each(
       "isoflop::embedding_backward", (width + columns - 1) / columns,
@@ -54,10 +66,9 @@ void embedding_backward(const EmbeddingShape& shape, const std::int32_t* tokens,
         const std::size_t end = begin + columns < width ? begin + columns : width;
         for (std::size_t token = 0; token < count; ++token) {
           const T* row = dx + token * width;
-          add_to(d_table + static_cast<std::size_t>(tokens[token]) * width, row, begin, end);
-          if (d_positions != nullptr) {
-            add_to(d_positions + token % context * width, row, begin, end);
-          }
+          const auto index = static_cast<std::size_t>(tokens[token]);
+          add_to(held_row(held, d_table, index, width), row, begin, end);
+          add_to(held_row(held_positions, d_positions, token % context, width), row, begin, end);
         }
       });
 }

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "attention_data.hpp"
@@ -70,6 +71,77 @@ TYPED_TEST(CrossEntropyBackward, MatchesReferenceAndForward) {
         ASSERT_NEAR(static_cast<float>(d_logits[row * vocabulary + i]), expected[i],
                     relative * std::abs(expected[i]) + 0x1p-22 * double{kScale});
       }
+    }
+  }
+}
+
+// Losses and gradients [rows, vocabulary] of a vocabulary that is cut at `cuts` (0 and its size
+// among them).
+template <class T>
+std::pair<std::vector<float>, std::vector<T>> in_pieces(const Batch& batch, std::size_t vocabulary,
+                                                        const std::vector<std::size_t>& cuts) {
+  device::Stream stream;
+  const std::size_t count = cuts.size() - 1;
+  std::vector<std::vector<float>> logits(count);
+  std::vector<SoftmaxPiece> pieces(count * kRows), whole(kRows);
+  for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t row = 0; row < kRows; ++row)
+      logits[i].insert(logits[i].end(), batch.logits.begin() + row * vocabulary + cuts[i],
+                       batch.logits.begin() + row * vocabulary + cuts[i + 1]);
+    cross_entropy_piece(stream, kRows, cuts[i], cuts[i + 1] - cuts[i], logits[i].data(),
+                        batch.targets.data(), pieces.data() + i * kRows);
+  }
+  std::vector<float> losses(kRows);
+  cross_entropy_join(stream, kRows, count, pieces.data(), whole.data(), losses.data());
+  std::vector<T> gradient(batch.logits.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t width = cuts[i + 1] - cuts[i];
+    std::vector<T> own(kRows * width);
+    cross_entropy_piece_gradient(stream, kRows, cuts[i], width, logits[i].data(),
+                                 batch.targets.data(), pieces.data() + i * kRows, whole.data(),
+                                 kScale, own.data());
+    for (std::size_t row = 0; row < kRows; ++row)
+      std::copy_n(own.begin() + row * width, width, gradient.begin() + row * vocabulary + cuts[i]);
+  }
+  return {losses, gradient};
+}
+
+TYPED_TEST(CrossEntropyBackward, PiecesOfTheVocabularyMatchReference) {
+  using T = TypeParam;
+  for (const std::size_t vocabulary : {3u, 17u, 257u, 1025u}) {
+    const Batch batch(vocabulary);
+    const std::vector<double> logits = to_double(batch.logits);
+    const std::vector<std::vector<std::size_t>> all_cuts = {
+        {0, vocabulary}, {0, 1, vocabulary}, {0, vocabulary / 2, vocabulary - 1, vocabulary}};
+    for (const auto& cuts : all_cuts) {
+      const auto [losses, gradient] = in_pieces<T>(batch, vocabulary, cuts);
+      std::vector<double> expected(vocabulary);
+      for (std::size_t row = 0; row < kRows; ++row) {
+        const double loss =
+            reference::cross_entropy(vocabulary, logits.data() + row * vocabulary,
+                                     batch.targets[row], double{kScale}, expected.data());
+        EXPECT_NEAR(losses[row], loss, 2e-6 * (1.0 + loss));
+        for (std::size_t i = 0; i < vocabulary; ++i) {
+          const double relative = unit_roundoff<T>() + 0x1p-19;
+          ASSERT_NEAR(static_cast<float>(gradient[row * vocabulary + i]), expected[i],
+                      relative * std::abs(expected[i]) + 0x1p-22 * double{kScale});
+        }
+      }
+    }
+  }
+}
+
+TEST(CrossEntropy, ANonFiniteLogitInAnyPieceGivesANonFiniteLoss) {
+  constexpr std::size_t kVocabulary = 12;
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const float bad : {infinity, -infinity, std::numeric_limits<float>::quiet_NaN()}) {
+    for (const std::size_t place : {0u, 5u, 11u}) {
+      Batch batch(kVocabulary);
+      batch.logits[kVocabulary + place] = bad;
+      const auto losses = in_pieces<float>(batch, kVocabulary, {0, 4, 8, kVocabulary}).first;
+      EXPECT_TRUE(std::isfinite(losses[0]));
+      EXPECT_FALSE(std::isfinite(losses[1])) << bad << " at " << place;
+      EXPECT_TRUE(std::isfinite(losses[2]));
     }
   }
 }

@@ -74,5 +74,42 @@ TYPED_TEST(Embedding, BackwardAccumulatesInTokenOrder) {
   }
 }
 
+// What each rank has of the tables gives what it has of the sum and of the gradients.
+TYPED_TEST(Embedding, HeldRowsAddUpToTheWhole) {
+  using T = TypeParam;
+  const EmbeddingShape whole{2, 6, 5};
+  const std::size_t width = whole.width, cut = 4, position_cut = 3;
+  const auto tokens = random_tokens(whole.batch * whole.context);
+  const auto table = random_values<T>(kVocabulary * width, 1);
+  const auto positions = random_values<T>(whole.context * width, 2);
+  const auto dx = random_values<T>(tokens.size() * width, 3);
+  std::vector<T> x(tokens.size() * width);
+  std::vector<float> d_table(table.size()), d_positions(positions.size());
+  embedding_forward(this->stream_, whole, tokens.data(), table.data(), positions.data(), x.data());
+  embedding_backward(this->stream_, whole, tokens.data(), dx.data(), d_table.data(),
+                     d_positions.data());
+  std::vector<float> sum(x.size());
+  std::vector<float> d_table_held, d_positions_held;
+  for (const bool first : {true, false}) {
+    EmbeddingShape shape = whole;
+    shape.vocabulary = first ? HeldRows{0, cut} : HeldRows{cut, kVocabulary - cut};
+    shape.positions =
+        first ? HeldRows{0, position_cut} : HeldRows{position_cut, whole.context - position_cut};
+    std::vector<T> part(x.size());
+    embedding_forward(this->stream_, shape, tokens.data(),
+                      table.data() + shape.vocabulary.begin * width,
+                      positions.data() + shape.positions.begin * width, part.data());
+    for (std::size_t i = 0; i < x.size(); ++i) sum[i] += static_cast<float>(part[i]);
+    std::vector<float> own(shape.vocabulary.count * width), own_p(shape.positions.count * width);
+    embedding_backward(this->stream_, shape, tokens.data(), dx.data(), own.data(), own_p.data());
+    d_table_held.insert(d_table_held.end(), own.begin(), own.end());
+    d_positions_held.insert(d_positions_held.end(), own_p.begin(), own_p.end());
+  }
+  for (std::size_t i = 0; i < x.size(); ++i)
+    ASSERT_EQ(static_cast<float>(T(sum[i])), static_cast<float>(x[i]));
+  EXPECT_EQ(d_table_held, d_table);
+  EXPECT_EQ(d_positions_held, d_positions);
+}
+
 }  // namespace
 }  // namespace isoflop::kernels
