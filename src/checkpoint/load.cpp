@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "checkpoint/directory.hpp"
@@ -43,21 +44,33 @@ std::vector<const TensorEntry*> match(const Reader& reader, const State& state) 
   return matched;
 }
 
+/// The slices of each kind that hold something, in order: a rank with pieces of matrices has many.
+std::map<std::string, std::vector<Slice>> in_order(const std::vector<Slice>& slices) {
+  std::map<std::string, std::vector<Slice>> ordered;
+  for (const Slice& slice : slices)
+    if (slice.begin < slice.end) ordered[slice.kind].push_back(slice);
+  for (auto& [kind, list] : ordered) std::ranges::sort(list, {}, &Slice::begin);
+  return ordered;
+}
+
 void fill(Reader& reader, const State& state) {
   const std::vector<const TensorEntry*> entries = match(reader, state);
-  for (const Slice& slice : state.slices)
-    require(reader.has_kind(slice.kind), "{}: there is no group {}, which is needed",
-            reader.where(), slice.kind);
+  std::map<std::string, std::vector<Slice>> ordered = in_order(state.slices);
+  for (const auto& [kind, slices] : ordered)
+    require(reader.has_kind(kind), "{}: there is no group {}, which is needed", reader.where(),
+            kind);
   for (const Block& block : reader.head().blocks) {
     const TensorEntry& tensor = *entries[static_cast<std::size_t>(block.tensor)];
+    const std::vector<Slice>& slices = ordered[block.kind];
+    const std::size_t begin = tensor.offset + static_cast<std::size_t>(block.begin);
     std::span<const float> values;
-    for (const Slice& slice : state.slices) {
-      const Overlap part = overlap(block, tensor, slice);
-      if (part.begin == part.end) continue;
+    for (auto slice = std::ranges::upper_bound(slices, begin, {}, &Slice::end);
+         slice != slices.end(); ++slice) {
+      const Overlap part = overlap(block, tensor, *slice);
+      if (part.begin == part.end) break;
       if (values.empty()) values = reader.read(block);
-      const std::size_t first = tensor.offset + static_cast<std::size_t>(block.begin);
-      std::copy_n(values.data() + (part.begin - first), part.end - part.begin,
-                  slice.data + (part.begin - slice.begin));
+      std::copy_n(values.data() + (part.begin - begin), part.end - part.begin,
+                  slice->data + (part.begin - slice->begin));
     }
   }
 }

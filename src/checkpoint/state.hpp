@@ -33,8 +33,8 @@ struct Slice {
   float* data = nullptr;
 };
 
-/// `tensors` are equal on all ranks. Slices are the rank's own; several ranks may hold the same
-/// elements (then with the same values).
+/// `tensors` are equal on all ranks. Slices are the rank's own, those of a kind do not overlap;
+/// several ranks may hold the same elements (then with the same values).
 struct State {
   std::vector<TensorEntry> tensors;
   std::vector<Slice> slices;
