@@ -167,7 +167,7 @@ void read_pipeline(ConfigTable& table, std::size_t layers, ParallelConfig& paral
 ParallelConfig read_parallel(ConfigTable table, const TrainConfig& train, std::size_t layers) {
   ParallelConfig parallel;
   parallel.data = table.integer("data", 0, kDimension, 0);
-  parallel.tensor = table.integer("tensor", 1, 1, 1);
+  parallel.tensor = table.integer("tensor", 1, kDimension, 1);
   read_pipeline(table, layers, parallel);
   parallel.zero = table.integer("zero", 0, 3, 0);
   parallel.virtual_ranks = table.integer("virtual_ranks", 0, kDimension, 0);

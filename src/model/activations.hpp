@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "device/arena.hpp"
+#include "kernels/api/cross_entropy.hpp"
 #include "model/config.hpp"
+#include "model/split.hpp"
 #include "model/stage.hpp"
 
 namespace isoflop::model {
@@ -29,54 +31,62 @@ struct Room {
   Recompute recompute = Recompute::none;  // none if anything is put off
 };
 
-/// Where each activation of micro-batches of M = B T tokens lies in the arena.
+/// Where each activation of micro-batches of M = B T tokens lies in the arena. Of a model that is
+/// cut across tensor-parallel ranks m = M / ranks are this rank's rows, and V, qkv_width, H,
+/// up_width and F what it has of them; else m = M.
 template <class T>
 struct Activations {
   struct Block {
-    T* x;                      // [M, d] residual stream at the block's entry
-    T* normed;                 // [M, d]
-    float* statistics;         // [M, 2]
+    T* x;                      // [m, d] residual stream at the block's entry
+    T* normed;                 // [m, d]
+    float* statistics;         // [m, 2]
     T* qkv;                    // [M, qkv_width], rotated
     float* lse;                // [B, H, T]
     T* attended;               // [M, H * head_width]
-    T* x_middle;               // [M, d] residual stream after attention
-    T* normed_middle;          // [M, d]
-    float* statistics_middle;  // [M, 2]
+    T* x_middle;               // [m, d] residual stream after attention
+    T* normed_middle;          // [m, d]
+    float* statistics_middle;  // [m, 2]
     T* up;                     // [M, up_width]
     T* active;                 // [M, F]
   };
   struct MicroBatch {
     std::vector<Block> blocks;
-    T* x_final;               // [M, d], as the next two with the head only
-    T* normed_final;          // [M, d]
-    float* statistics_final;  // [M, 2]
+    T* x_final;               // [m, d], as the next two with the head only
+    T* normed_final;          // [m, d]
+    float* statistics_final;  // [m, 2]
   };
   // Gradients at the outputs of a block's four products and two norms.
   struct Gradients {
-    T* down;           // [M, d], the residual stream behind the block
+    T* down;           // [m, d], the residual stream behind the block
     T* up;             // [M, up_width]
-    T* normed_middle;  // [M, d]
-    T* attention_out;  // [M, d], the residual stream after attention
+    T* normed_middle;  // [m, d]
+    T* attention_out;  // [m, d], the residual stream after attention
     T* qkv;            // [M, qkv_width]
-    T* normed;         // [M, d]
+    T* normed;         // [m, d]
   };
   struct PutOff {
     std::vector<Gradients> blocks;
-    T* normed_final;  // [M, d], with the head only
+    T* normed_final;  // [m, d], with the head only
   };
   Block again;  // what all blocks share because it is recomputed; else null
   std::vector<MicroBatch> in_flight;
-  T* branch;      // [M, d] what is about to join the residual stream
+  T* branch;      // [m, d] what is about to join the residual stream
   float* logits;  // [chunk, V], with the head only, as losses
   float* losses;  // [M]
+
+  // Of a model that is cut, else null:
+  T* gathered;  // [M, d] the rows of all ranks
+  T* partial;   // [M, d] partial sums
+  kernels::SoftmaxPiece*
+      softmax;  // [ranks + 2, chunk] of every rank, mine and whole; with the head
 
   // Training only.
   T* d_logits;           // [chunk, V], with the head only; if T is float, logits
   T* d_inner;            // [M, max(H * head_width, F)]
-  T* d_stream;           // [M, d], with the whole model only
+  T* d_stream;           // [m, d], with the whole model only
   float* head_gradient;  // [V, d], with the whole model only, when tied
   // Unless weight gradients are put off:
-  T* d_normed;  // [M, d]
+  T* d_normed;  // [m, d]
   T* d_wide;    // [M, qkv_width], or [M, up_width] where that is wider and not in d_inner
   // If they are:
   float* unused;  // [2, d]
@@ -86,10 +96,11 @@ struct Activations {
 /// Takes the room from the arena. An arena that only counts gives null pointers.
 template <class T>
 Activations<T> lay_out_activations(device::Arena& arena, const ModelConfig& config,
-                                   const Stage& stage, const Room& room, Mode mode);
+                                   const Split& split, const Stage& stage, const Room& room,
+                                   Mode mode);
 
 /// Rows of logits that exist at a time: the head's products run chunk by chunk, so that M x V
-/// logits never exist.
-std::size_t head_chunk_rows(const ModelConfig& config, std::size_t tokens);
+/// logits never exist. `vocabulary` is what the rank has of it.
+std::size_t head_chunk_rows(std::size_t vocabulary, std::size_t tokens);
 
 }  // namespace isoflop::model

@@ -5,7 +5,6 @@
 #include "core/error.hpp"
 #include "kernels/api/attention.hpp"
 #include "kernels/api/cross_entropy.hpp"
-#include "kernels/api/embedding.hpp"
 #include "kernels/api/matmul.hpp"
 #include "kernels/api/norm.hpp"
 #include "kernels/api/optimizer.hpp"
@@ -18,21 +17,26 @@ using profile::Region;
 using profile::Scope;
 
 template <class T>
-std::size_t workspace_bytes(const ModelConfig& c, const Stage& stage, std::size_t batch) {
+std::size_t workspace_bytes(const ModelConfig& c, const Split& split, const Stage& stage,
+                            std::size_t batch) {
+  const HeldSizes held = held_sizes(c, split);
   const std::size_t m = batch * c.context;
+  const kernels::NormShape norm{m / split.ranks, c.width, c.norm};
   std::size_t bytes = 0;
   if (stage.head) {
+    const std::size_t vocabulary = held.vocabulary.size();
     bytes = std::max(
-        {bytes, kernels::matmul_workspace_bytes<T>({head_chunk_rows(c, m), c.vocabulary, c.width}),
-         kernels::norm_workspace_bytes({m, c.width, c.norm})});
+        {bytes,
+         kernels::matmul_workspace_bytes<T>({head_chunk_rows(vocabulary, m), vocabulary, c.width}),
+         kernels::norm_workspace_bytes(norm)});
   }
   if (stage.blocks.size() > 0) {
-    bytes = std::max({bytes, kernels::matmul_workspace_bytes<T>({m, c.qkv_width(), c.width}),
-                      kernels::matmul_workspace_bytes<T>({m, c.width, c.width}),
-                      kernels::matmul_workspace_bytes<T>({m, c.up_width(), c.width}),
-                      kernels::matmul_workspace_bytes<T>({m, c.width, c.feed_forward}),
-                      kernels::attention_workspace_bytes<T>(c.attention_shape(batch)),
-                      kernels::norm_workspace_bytes({m, c.width, c.norm})});
+    bytes = std::max({bytes, kernels::matmul_workspace_bytes<T>({m, held.qkv_width(), c.width}),
+                      kernels::matmul_workspace_bytes<T>({m, c.width, held.attended_width()}),
+                      kernels::matmul_workspace_bytes<T>({m, held.up_width, c.width}),
+                      kernels::matmul_workspace_bytes<T>({m, c.width, held.feed_forward}),
+                      kernels::attention_workspace_bytes<T>(held.attention_shape(batch, c.context)),
+                      kernels::norm_workspace_bytes(norm)});
   }
   return bytes;
 }
@@ -42,36 +46,43 @@ float* lay_out_rope_table(device::Arena& arena, const ModelConfig& c) {
 }
 
 template <class T>
-std::size_t arena_bytes(const ModelConfig& config, const Stage& stage, const Room& room,
-                        Mode mode) {
+std::size_t arena_bytes(const ModelConfig& config, const Split& split, const Stage& stage,
+                        const Room& room, Mode mode) {
   device::Arena counting;
-  lay_out_activations<T>(counting, config, stage, room, mode);
+  lay_out_activations<T>(counting, config, split, stage, room, mode);
   lay_out_rope_table(counting, config);
   return counting.used();
+}
+
+Split split_of(const comm::Communicator* tensor) {
+  if (tensor == nullptr) return {};
+  return {static_cast<std::size_t>(tensor->size()), static_cast<std::size_t>(tensor->rank())};
 }
 
 }  // namespace
 
 template <class T>
 Transformer<T>::Transformer(const ModelConfig& config, const Stage& stage, const Room& room,
-                            Mode mode, profile::Profile& profile)
+                            Mode mode, profile::Profile& profile, comm::Communicator* tensor)
     : config_(config),
-      table_(config),
+      table_(config, split_of(tensor)),
+      held_(held_sizes(config, table_.split())),
       stage_(stage),
       first_element_(elements_of(table_, stage).begin),
       room_(room),
       mode_(mode),
       profile_(profile),
-      arena_(arena_bytes<T>(config, stage, room, mode)),
-      act_(lay_out_activations<T>(arena_, config, stage, room, mode)),
+      arena_(arena_bytes<T>(config, table_.split(), stage, room, mode)),
+      act_(lay_out_activations<T>(arena_, config, table_.split(), stage, room, mode)),
+      rows_(tensor, {act_.gathered, act_.partial}, profile),
       rope_table_(lay_out_rope_table(arena_, config)),
       block_sums_((room.batch * config.context + kernels::kSumBlock - 1) / kernels::kSumBlock) {
   ISOFLOP_EXPECT(room.put_off == 0 || room.recompute == Recompute::none);
-  stream_.workspace(workspace_bytes<T>(config, stage, room.batch));
+  stream_.workspace(workspace_bytes<T>(config, table_.split(), stage, room.batch));
   if (rope_table_ != nullptr)
     kernels::rope_table(stream_, config.context, config.head_width(), rope_table_);
   if (act_.head_gradient != nullptr && config.tied)
-    kernels::fill(stream_, config.vocabulary * config.width, 0.0f, act_.head_gradient);
+    kernels::fill(stream_, held_.vocabulary.size() * config.width, 0.0f, act_.head_gradient);
 }
 
 template <class T>
@@ -81,8 +92,9 @@ std::size_t Transformer<T>::memory_bytes() const {
 
 template <class T>
 std::size_t Transformer<T>::memory_bytes(const ModelConfig& config, const Stage& stage,
-                                         const Room& room, Mode mode) {
-  return arena_bytes<T>(config, stage, room, mode) + workspace_bytes<T>(config, stage, room.batch);
+                                         const Room& room, Mode mode, const Split& split) {
+  return arena_bytes<T>(config, split, stage, room, mode) +
+         workspace_bytes<T>(config, split, stage, room.batch);
 }
 
 template <class T>
@@ -117,11 +129,24 @@ void Transformer<T>::complete(const Weights<T>& weights, std::size_t part) const
 template <class T>
 void Transformer<T>::embed(const Weights<T>& weights, const MicroBatch& batch, T* x) {
   const T* tables = part_of(weights, 0, Pass::forward);
-  const Scope scope(profile_, Region::embedding);
   const bool learned = config_.position == Position::learned;
-  kernels::embedding_forward(stream_, {batch.sequences, config_.context, config_.width},
-                             batch.tokens.data(), tables + table_.token_embedding(),
-                             learned ? tables + table_.position_embedding() : nullptr, x);
+  {
+    const Scope scope(profile_, Region::embedding);
+    kernels::embedding_forward(stream_, embedding_shape(batch.sequences), batch.tokens.data(),
+                               tables + table_.token_embedding(),
+                               learned ? tables + table_.position_embedding() : nullptr,
+                               rows_.partial(x));
+  }
+  rows_.sum(x, stream_of(batch.sequences));
+}
+
+template <class T>
+kernels::EmbeddingShape Transformer<T>::embedding_shape(std::size_t sequences) const {
+  return {.batch = sequences,
+          .context = config_.context,
+          .width = config_.width,
+          .vocabulary = {held_.vocabulary.begin, held_.vocabulary.size()},
+          .positions = {held_.positions.begin, held_.positions.size()}};
 }
 
 template <class T>
@@ -129,7 +154,7 @@ void Transformer<T>::forward(const Weights<T>& weights, std::size_t slot, const 
                              T* output) {
   ISOFLOP_EXPECT(batch.sequences >= 1 && batch.sequences <= room_.batch);
   const auto& kept = act_.in_flight[slot];
-  const std::size_t m = batch.sequences * config_.context;
+  const std::size_t m = rows_of(batch.sequences);
   const bool only_embedding = kept.blocks.empty() && !stage_.head;
   if (stage_.embedding) embed(weights, batch, only_embedding ? output : input(slot));
   for (std::size_t i = 0; i < kept.blocks.size(); ++i) {
@@ -160,19 +185,49 @@ double Transformer<T>::sum_losses(std::size_t count) {
   return total;
 }
 
+// Losses of a chunk of logits, which are lost, and their gradient.
+template <class T>
+void Transformer<T>::lose(std::size_t rows, const std::int32_t* targets, float* losses,
+                          bool with_gradient) {
+  const auto [ranks, rank] = table_.split();
+  const std::size_t first = held_.vocabulary.begin, count = held_.vocabulary.size();
+  if (ranks == 1) {
+    const Scope scope(profile_, Region::loss);
+    if (with_gradient) {
+      kernels::cross_entropy_backward(stream_, rows, count, act_.logits, targets, 1.0f, losses,
+                                      act_.d_logits);
+    } else {
+      kernels::cross_entropy_forward(stream_, rows, count, act_.logits, targets, losses);
+    }
+    return;
+  }
+  const std::span<kernels::SoftmaxPiece> all(act_.softmax, ranks * rows);
+  const std::span<kernels::SoftmaxPiece> mine(all.data() + rank * rows, rows);
+  kernels::SoftmaxPiece* whole = all.data() + all.size();
+  {
+    const Scope scope(profile_, Region::loss);
+    kernels::cross_entropy_piece(stream_, rows, first, count, act_.logits, targets, mine.data());
+  }
+  rows_.template gather_values<kernels::SoftmaxPiece>(mine, all);
+  const Scope scope(profile_, Region::loss);
+  kernels::cross_entropy_join(stream_, rows, ranks, all.data(), whole, losses);
+  if (with_gradient)
+    kernels::cross_entropy_piece_gradient(stream_, rows, first, count, act_.logits, targets,
+                                          mine.data(), whole, 1.0f, act_.d_logits);
+}
+
 template <class T>
 double Transformer<T>::evaluate(const Weights<T>& weights, std::size_t slot,
                                 const MicroBatch& batch) {
+  const std::size_t d = config_.width, vocabulary = held_.vocabulary.size();
   const std::size_t m = batch.targets.size();
-  const std::size_t chunk = head_chunk_rows(config_, m);
+  const std::size_t chunk = head_chunk_rows(vocabulary, m);
   const T* head = head_of(weights);
+  const T* normed = rows_.gather(act_.in_flight[slot].normed_final, stream_of(batch.sequences));
   for (std::size_t row = 0; row < m; row += chunk) {
     const std::size_t rows = std::min(chunk, m - row);
-    project(rows, config_.vocabulary, config_.width,
-            act_.in_flight[slot].normed_final + row * config_.width, head, act_.logits);
-    const Scope scope(profile_, Region::loss);
-    kernels::cross_entropy_forward(stream_, rows, config_.vocabulary, act_.logits,
-                                   batch.targets.data() + row, act_.losses + row);
+    project(rows, vocabulary, d, normed + row * d, head, act_.logits);
+    lose(rows, batch.targets.data() + row, act_.losses + row, false);
   }
   return sum_losses(m);
 }
@@ -183,32 +238,30 @@ template <class T>
 double Transformer<T>::head_and_its_gradient(const Weights<T>& weights, std::size_t slot,
                                              const MicroBatch& batch, T* d_normed,
                                              float* head_gradient) {
-  const std::size_t d = config_.width, vocabulary = config_.vocabulary;
-  const std::size_t m = batch.targets.size();
-  const std::size_t chunk = head_chunk_rows(config_, m);
+  const std::size_t d = config_.width, vocabulary = held_.vocabulary.size();
+  const std::size_t m = batch.targets.size(), stream = stream_of(batch.sequences);
+  const std::size_t chunk = head_chunk_rows(vocabulary, m);
   const T* head = head_of(weights);
+  const T* all_normed = rows_.gather(act_.in_flight[slot].normed_final, stream);
   for (std::size_t row = 0; row < m; row += chunk) {
     const std::size_t rows = std::min(chunk, m - row);
-    const T* normed = act_.in_flight[slot].normed_final + row * d;
+    const T* normed = all_normed + row * d;
     project(rows, vocabulary, d, normed, head, act_.logits);
-    {
-      const Scope scope(profile_, Region::loss);
-      kernels::cross_entropy_backward(stream_, rows, vocabulary, act_.logits,
-                                      batch.targets.data() + row, 1.0f, act_.losses + row,
-                                      act_.d_logits);
-    }
+    lose(rows, batch.targets.data() + row, act_.losses + row, true);
     project_weights_back(rows, vocabulary, d, act_.d_logits, normed, head_gradient);
-    project_back(rows, vocabulary, d, act_.d_logits, head, d_normed + row * d);
+    project_back(rows, vocabulary, d, act_.d_logits, head, rows_.partial(d_normed) + row * d);
   }
+  rows_.sum(d_normed, stream);
   return sum_losses(m);
 }
 
 template <class T>
 void Transformer<T>::embedding_gradient(const MicroBatch& batch, const T* d_stream,
                                         float* gradient) {
+  const T* all = rows_.gather(d_stream, stream_of(batch.sequences));
   const Scope scope(profile_, Region::embedding);
   kernels::embedding_backward(
-      stream_, {batch.sequences, config_.context, config_.width}, batch.tokens.data(), d_stream,
+      stream_, embedding_shape(batch.sequences), batch.tokens.data(), all,
       gradient + table_.token_embedding(),
       config_.position == Position::learned ? gradient + table_.position_embedding() : nullptr);
 }
@@ -224,8 +277,9 @@ double Transformer<T>::backward(const Weights<T>& weights, std::size_t slot,
     float* part_gradient = part_of(weights, gradient, table_.last_part());
     float* head = gradient.head != nullptr ? gradient.head : part_gradient + head_in_part();
     loss = head_and_its_gradient(weights, slot, batch, act_.d_normed, head);
-    norm_back(part, table_.final_norm(), batch.targets.size(), kept.x_final, kept.statistics_final,
-              act_.d_normed, nullptr, d_stream, part_gradient, WeightGradients::now);
+    norm_back(part, table_.final_norm(), rows_of(batch.sequences), kept.x_final,
+              kept.statistics_final, act_.d_normed, nullptr, d_stream, part_gradient,
+              WeightGradients::now);
     complete(weights, table_.last_part());
   }
   T* d_up = config_.activation == Activation::gelu ? act_.d_inner : act_.d_wide;
@@ -253,12 +307,11 @@ double Transformer<T>::backward_input(const Weights<T>& weights, std::size_t slo
     ISOFLOP_EXPECT(gradient.head != nullptr);
     loss = head_and_its_gradient(weights, slot, batch, put_off.normed_final, gradient.head);
     norm_back(part_of(weights, table_.last_part(), Pass::backward), table_.final_norm(),
-              batch.targets.size(), kept.x_final, kept.statistics_final, put_off.normed_final,
+              rows_of(batch.sequences), kept.x_final, kept.statistics_final, put_off.normed_final,
               nullptr, d_stream, nullptr, WeightGradients::later);
   }
   if (!kept.blocks.empty())
-    std::copy_n(d_stream, batch.sequences * config_.context * config_.width,
-                put_off.blocks.back().down);
+    std::copy_n(d_stream, stream_of(batch.sequences), put_off.blocks.back().down);
   for (std::size_t i = kept.blocks.size(); i-- > 0;)
     backward_block(part_of(weights, part_of_block(i), Pass::backward), batch.sequences,
                    kept.blocks[i], put_off.blocks[i],
@@ -274,8 +327,8 @@ void Transformer<T>::backward_weight(const Weights<T>& weights, std::size_t slot
   const PutOff& put_off = act_.put_off[later];
   if (stage_.head) {
     norm_weights_back(part_of(weights, table_.last_part(), Pass::backward), table_.final_norm(),
-                      sequences * config_.context, kept.x_final, kept.statistics_final,
-                      put_off.normed_final, part_of(weights, gradient, table_.last_part()));
+                      rows_of(sequences), kept.x_final, kept.statistics_final, put_off.normed_final,
+                      part_of(weights, gradient, table_.last_part()));
     complete(weights, table_.last_part());
   }
   for (std::size_t i = kept.blocks.size(); i-- > 0;) {
@@ -321,7 +374,7 @@ template <class T>
 void Transformer<T>::close_gradient(float* gradient) {
   if (!config_.tied) return;
   const Scope scope(profile_, Region::reduce);
-  const std::size_t count = config_.vocabulary * config_.width;
+  const std::size_t count = held_.vocabulary.size() * config_.width;
   kernels::add_in_place(stream_, count, act_.head_gradient, gradient + table_.token_embedding());
   kernels::fill(stream_, count, 0.0f, act_.head_gradient);
 }

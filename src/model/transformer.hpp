@@ -11,6 +11,14 @@
 // one arena that is laid out when the object is made: a step allocates nothing. Bits of a
 // micro-batch depend on the micro-batch and the weights alone, wherever the model is cut.
 //
+// Tensor-parallel ranks share one model (model/split.hpp): a rank has its pieces of the weights in
+// the order of its own table, all rows of what is cut (heads, inner features, logits) and its run
+// of rows of the residual stream and of what the norms do. Before each pair of products the rows
+// are gathered, after it partial sums are added and dealt
+// (parallel/tensor_parallel/token_split.hpp). All of these ranks call the same passes with the same
+// batch; losses are the same on all. Gradients of norms are of a rank's rows alone, for the caller
+// to add.
+//
 // A tied embedding has two gradients, one of its use at each end of the model. They are kept apart
 // until a virtual rank's micro-batches are done and added then, so that the ends may lie on
 // different ranks.
@@ -21,11 +29,15 @@
 #include <span>
 #include <vector>
 
+#include "comm/communicator.hpp"
 #include "device/arena.hpp"
 #include "device/stream.hpp"
+#include "kernels/api/embedding.hpp"
 #include "model/activations.hpp"
 #include "model/parameters.hpp"
+#include "model/split.hpp"
 #include "model/stage.hpp"
+#include "parallel/tensor_parallel/token_split.hpp"
 #include "profile/profile.hpp"
 
 namespace isoflop::model {
@@ -76,9 +88,10 @@ struct MicroBatch {
 template <class T>
 class Transformer {
  public:
-  /// `mode` evaluation makes the backward passes unusable and saves memory.
+  /// `mode` evaluation makes the backward passes unusable and saves memory. `tensor`: the
+  /// tensor-parallel ranks, null for a model that is not cut.
   Transformer(const ModelConfig& config, const Stage& stage, const Room& room, Mode mode,
-              profile::Profile& profile);
+              profile::Profile& profile, comm::Communicator* tensor = nullptr);
 
   // The whole model.
 
@@ -106,13 +119,14 @@ class Transformer {
 
   // A stage. `slot` < in_flight names a micro-batch between its passes.
 
-  /// [M, d] residual stream that comes from the stage before: to be filled before forward().
+  /// [m, d] residual stream (m = M, or this rank's rows of it) that comes from the stage before: to
+  /// be filled before forward().
   T* input(std::size_t slot);
 
-  /// output [M, d] is the residual stream for the stage after; not looked at with the head.
+  /// output [m, d] is the residual stream for the stage after; not looked at with the head.
   void forward(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch, T* output);
 
-  /// d_stream [M, d] holds the gradient of the output (with the head: anything) and afterwards that
+  /// d_stream [m, d] holds the gradient of the output (with the head: anything) and afterwards that
   /// of the input. Returns the sum of the losses with the head, else 0.
   double backward(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch, T* d_stream,
                   const Gradient& gradient);
@@ -137,7 +151,7 @@ class Transformer {
 
   /// The same by formula, without making one.
   static std::size_t memory_bytes(const ModelConfig& config, const Stage& stage, const Room& room,
-                                  Mode mode);
+                                  Mode mode, const Split& split = {});
 
  private:
   using Block = typename Activations<T>::Block;
@@ -159,6 +173,13 @@ class Transformer {
   float* part_of(const Weights<T>& weights, const Gradient& gradient, std::size_t part) const;
   const T* head_of(const Weights<T>& weights) const;
   void complete(const Weights<T>& weights, std::size_t part) const;
+  std::size_t tokens_of(std::size_t sequences) const { return sequences * config_.context; }
+  // This rank's rows of the residual stream, and their elements.
+  std::size_t rows_of(std::size_t sequences) const {
+    return tokens_of(sequences) / table_.split().ranks;
+  }
+  std::size_t stream_of(std::size_t sequences) const { return rows_of(sequences) * config_.width; }
+  kernels::EmbeddingShape embedding_shape(std::size_t sequences) const;
   std::size_t part_of_block(std::size_t i) const {
     return ParameterTable::part_of_block(stage_.blocks.begin + i);
   }
@@ -176,6 +197,7 @@ class Transformer {
   void block_weight_gradients(const T* weights, std::size_t sequences, const Block& block,
                               const Gradients& gradients, float* gradient);
   void embedding_gradient(const MicroBatch& batch, const T* d_stream, float* gradient);
+  void lose(std::size_t rows, const std::int32_t* targets, float* losses, bool with_gradient);
   double sum_losses(std::size_t count);
 
   // The kernels that several places need, counted in the profile.
@@ -196,6 +218,7 @@ class Transformer {
 
   ModelConfig config_;
   ParameterTable table_;
+  HeldSizes held_;
   Stage stage_;
   std::size_t first_element_;
   Room room_;
@@ -204,6 +227,7 @@ class Transformer {
   device::Stream stream_;
   device::Arena arena_;
   Activations<T> act_;
+  parallel::TokenSplit<T> rows_;
   float* rope_table_;
   std::vector<double> block_sums_;
 };

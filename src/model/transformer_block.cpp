@@ -12,11 +12,11 @@ namespace {
 using profile::Region;
 using profile::Scope;
 
-// FLOP of attention's products in the forward pass of `batch` sequences; causal pairs only.
-double attention_forward_flops(const ModelConfig& c, std::size_t batch) {
-  const double pairs =
-      static_cast<double>(c.context) * (static_cast<double>(c.context) + 1.0) / 2.0;
-  return static_cast<double>(batch) * 4.0 * static_cast<double>(c.width) * pairs;
+// FLOP of attention's products in the forward pass; causal pairs only.
+double attention_forward_flops(const kernels::AttentionShape& shape) {
+  const auto context = static_cast<double>(shape.context);
+  const double pairs = context * (context + 1.0) / 2.0;
+  return static_cast<double>(shape.batch) * 4.0 * static_cast<double>(shape.out_width()) * pairs;
 }
 
 double product_flops(std::size_t m, std::size_t outputs, std::size_t inputs) {
@@ -85,19 +85,19 @@ void Transformer<T>::norm_weights_back(const T* weights, const NormOffsets& offs
 // Behind the first norm; leaves what joins the residual stream in branch.
 template <class T>
 void Transformer<T>::forward_block(const T* weights, std::size_t sequences, const Block& block) {
-  const std::size_t m = sequences * config_.context;
   forward_attention(weights, sequences, block);
   forward_middle(weights, sequences, block);
-  project(m, config_.width, config_.feed_forward, block.active, weights + table_.block().down,
-          act_.branch);
+  project(tokens_of(sequences), config_.width, held_.feed_forward, block.active,
+          weights + table_.block().down, rows_.partial(act_.branch));
+  rows_.sum(act_.branch, stream_of(sequences));
 }
 
 // What the forward pass computed from block.x and did not keep.
 template <class T>
 void Transformer<T>::recompute_block(const T* weights, std::size_t sequences, const Block& block) {
   if (room_.recompute == Recompute::none) return;
-  add_and_norm(weights, table_.block().attention_norm, sequences * config_.context, block.x,
-               nullptr, nullptr, block.normed, block.statistics);
+  add_and_norm(weights, table_.block().attention_norm, rows_of(sequences), block.x, nullptr,
+               nullptr, block.normed, block.statistics);
   forward_attention(weights, sequences, block);
   if (room_.recompute == Recompute::full) forward_middle(weights, sequences, block);
 }
@@ -105,18 +105,17 @@ void Transformer<T>::recompute_block(const T* weights, std::size_t sequences, co
 template <class T>
 void Transformer<T>::forward_attention(const T* weights, std::size_t sequences,
                                        const Block& block) {
-  const auto& c = config_;
-  const BlockOffsets& at = table_.block();
-  const std::size_t m = sequences * c.context;
-  project(m, c.qkv_width(), c.width, block.normed, weights + at.qkv, block.qkv);
+  const kernels::AttentionShape shape = held_.attention_shape(sequences, config_.context);
+  project(tokens_of(sequences), held_.qkv_width(), config_.width,
+          rows_.gather(block.normed, stream_of(sequences)), weights + table_.block().qkv,
+          block.qkv);
   if (rope_table_ != nullptr) {
     const Scope scope(profile_, Region::rope);
-    kernels::rope_forward(stream_, c.attention_shape(sequences), rope_table_, block.qkv);
+    kernels::rope_forward(stream_, shape, rope_table_, block.qkv);
   }
   {
-    const Scope scope(profile_, Region::attention, attention_forward_flops(c, sequences));
-    kernels::attention_forward(stream_, c.attention_shape(sequences), block.qkv, block.attended,
-                               block.lse);
+    const Scope scope(profile_, Region::attention, attention_forward_flops(shape));
+    kernels::attention_forward(stream_, shape, block.qkv, block.attended, block.lse);
   }
 }
 
@@ -125,17 +124,20 @@ template <class T>
 void Transformer<T>::forward_middle(const T* weights, std::size_t sequences, const Block& block) {
   const auto& c = config_;
   const BlockOffsets& at = table_.block();
-  const std::size_t m = sequences * c.context;
-  project(m, c.width, c.width, block.attended, weights + at.attention_out, act_.branch);
-  add_and_norm(weights, at.feed_forward_norm, m, block.x, act_.branch, block.x_middle,
-               block.normed_middle, block.statistics_middle);
-  project(m, c.up_width(), c.width, block.normed_middle, weights + at.up, block.up);
+  const std::size_t m = tokens_of(sequences), stream = stream_of(sequences);
+  project(m, c.width, held_.attended_width(), block.attended, weights + at.attention_out,
+          rows_.partial(act_.branch));
+  rows_.sum(act_.branch, stream);
+  add_and_norm(weights, at.feed_forward_norm, rows_of(sequences), block.x, act_.branch,
+               block.x_middle, block.normed_middle, block.statistics_middle);
+  project(m, held_.up_width, c.width, rows_.gather(block.normed_middle, stream), weights + at.up,
+          block.up);
   {
     const Scope scope(profile_, Region::activation);
     if (c.activation == Activation::gelu) {
-      kernels::gelu_forward(stream_, m * c.feed_forward, block.up, block.active);
+      kernels::gelu_forward(stream_, m * held_.feed_forward, block.up, block.active);
     } else {
-      kernels::swiglu_forward(stream_, m, c.feed_forward, block.up, block.active);
+      kernels::swiglu_forward(stream_, m, held_.feed_forward, block.up, block.active);
     }
   }
 }
@@ -148,38 +150,51 @@ void Transformer<T>::backward_block(const T* weights, std::size_t sequences, con
                                     WeightGradients when) {
   const auto& c = config_;
   const BlockOffsets& at = table_.block();
-  const std::size_t m = sequences * c.context;
-  const auto back = [&](std::size_t outputs, std::size_t inputs, const T* dy, const T* x,
-                        std::size_t matrix, T* dx) {
+  const std::size_t m = tokens_of(sequences), rows = rows_of(sequences);
+  const std::size_t stream = stream_of(sequences);
+  // Products of qkv and up: tensor-parallel ranks have some of the outputs.
+  const auto back_to_rows = [&](std::size_t outputs, const T* dy, const T* x, std::size_t matrix,
+                                T* dx) {
     if (when == WeightGradients::now)
-      project_weights_back(m, outputs, inputs, dy, x, gradient + matrix);
-    project_back(m, outputs, inputs, dy, weights + matrix, dx);
+      project_weights_back(m, outputs, c.width, dy, rows_.gather(x, stream), gradient + matrix);
+    project_back(m, outputs, c.width, dy, weights + matrix, rows_.partial(dx));
+    rows_.sum(dx, stream);
   };
-  back(c.width, c.feed_forward, g.down, block.active, at.down, act_.d_inner);
+  // Products into the residual stream: they have some of the inputs.
+  const auto back_from_rows = [&](std::size_t inputs, const T* dy, const T* x, std::size_t matrix,
+                                  T* dx) {
+    const T* all = rows_.gather(dy, stream);
+    if (when == WeightGradients::now)
+      project_weights_back(m, c.width, inputs, all, x, gradient + matrix);
+    project_back(m, c.width, inputs, all, weights + matrix, dx);
+  };
+  back_from_rows(held_.feed_forward, g.down, block.active, at.down, act_.d_inner);
   {
     const Scope scope(profile_, Region::activation);
     if (c.activation == Activation::gelu) {
-      kernels::gelu_backward(stream_, m * c.feed_forward, block.up, act_.d_inner, g.up);
+      kernels::gelu_backward(stream_, m * held_.feed_forward, block.up, act_.d_inner, g.up);
     } else {
-      kernels::swiglu_backward(stream_, m, c.feed_forward, block.up, act_.d_inner, g.up);
+      kernels::swiglu_backward(stream_, m, held_.feed_forward, block.up, act_.d_inner, g.up);
     }
   }
-  back(c.up_width(), c.width, g.up, block.normed_middle, at.up, g.normed_middle);
-  norm_back(weights, at.feed_forward_norm, m, block.x_middle, block.statistics_middle,
+  back_to_rows(held_.up_width, g.up, block.normed_middle, at.up, g.normed_middle);
+  norm_back(weights, at.feed_forward_norm, rows, block.x_middle, block.statistics_middle,
             g.normed_middle, g.down, g.attention_out, gradient, when);
 
-  back(c.width, c.width, g.attention_out, block.attended, at.attention_out, act_.d_inner);
+  back_from_rows(held_.attended_width(), g.attention_out, block.attended, at.attention_out,
+                 act_.d_inner);
+  const kernels::AttentionShape shape = held_.attention_shape(sequences, c.context);
   {
-    const Scope scope(profile_, Region::attention, 2.0 * attention_forward_flops(c, sequences));
-    kernels::attention_backward(stream_, c.attention_shape(sequences), block.qkv, block.attended,
-                                block.lse, act_.d_inner, g.qkv);
+    const Scope scope(profile_, Region::attention, 2.0 * attention_forward_flops(shape));
+    kernels::attention_backward(stream_, shape, block.qkv, block.attended, block.lse, act_.d_inner,
+                                g.qkv);
   }
   if (rope_table_ != nullptr) {
     const Scope scope(profile_, Region::rope);
-    kernels::rope_backward(stream_, c.attention_shape(sequences), rope_table_, g.qkv);
+    kernels::rope_backward(stream_, shape, rope_table_, g.qkv);
   }
-  back(c.qkv_width(), c.width, g.qkv, block.normed, at.qkv, g.normed);
-  norm_back(weights, at.attention_norm, m, block.x, block.statistics, g.normed, g.attention_out,
+  back_to_rows(held_.qkv_width(), g.qkv, block.normed, at.qkv, g.normed);
+  norm_back(weights, at.attention_norm, rows, block.x, block.statistics, g.normed, g.attention_out,
             d_input, gradient, when);
 }
 
@@ -187,17 +202,22 @@ template <class T>
 void Transformer<T>::block_weight_gradients(const T* weights, std::size_t sequences,
                                             const Block& block, const Gradients& g,
                                             float* gradient) {
-  const auto& c = config_;
+  const std::size_t d = config_.width;
   const BlockOffsets& at = table_.block();
-  const std::size_t m = sequences * c.context;
-  project_weights_back(m, c.width, c.feed_forward, g.down, block.active, gradient + at.down);
-  project_weights_back(m, c.up_width(), c.width, g.up, block.normed_middle, gradient + at.up);
-  norm_weights_back(weights, at.feed_forward_norm, m, block.x_middle, block.statistics_middle,
+  const std::size_t m = tokens_of(sequences), rows = rows_of(sequences);
+  const std::size_t stream = stream_of(sequences);
+  project_weights_back(m, d, held_.feed_forward, rows_.gather(g.down, stream), block.active,
+                       gradient + at.down);
+  project_weights_back(m, held_.up_width, d, g.up, rows_.gather(block.normed_middle, stream),
+                       gradient + at.up);
+  norm_weights_back(weights, at.feed_forward_norm, rows, block.x_middle, block.statistics_middle,
                     g.normed_middle, gradient);
-  project_weights_back(m, c.width, c.width, g.attention_out, block.attended,
-                       gradient + at.attention_out);
-  project_weights_back(m, c.qkv_width(), c.width, g.qkv, block.normed, gradient + at.qkv);
-  norm_weights_back(weights, at.attention_norm, m, block.x, block.statistics, g.normed, gradient);
+  project_weights_back(m, d, held_.attended_width(), rows_.gather(g.attention_out, stream),
+                       block.attended, gradient + at.attention_out);
+  project_weights_back(m, held_.qkv_width(), d, g.qkv, rows_.gather(block.normed, stream),
+                       gradient + at.qkv);
+  norm_weights_back(weights, at.attention_norm, rows, block.x, block.statistics, g.normed,
+                    gradient);
 }
 
 template class Transformer<float>;

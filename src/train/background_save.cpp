@@ -31,7 +31,7 @@ BackgroundSave::BackgroundSave(const std::filesystem::path& run_directory,
       config_(config),
       trainer_(trainer),
       communicator_(communicator),
-      copy_(kKinds * count_of(trainer.owned_state())) {}
+      copy_(kKinds * count_of(trainer.saved_state())) {}
 
 BackgroundSave::~BackgroundSave() {
   if (writer_.joinable()) writer_.join();
@@ -39,7 +39,7 @@ BackgroundSave::~BackgroundSave() {
 
 void BackgroundSave::start() {
   finish();
-  std::vector<OwnedState> copied = trainer_.owned_state();
+  std::vector<OwnedState> copied = trainer_.saved_state();
   float* to = copy_.data();
   for (OwnedState& state : copied)
     for (float** values : {&state.parameters, &state.first_moment, &state.second_moment})

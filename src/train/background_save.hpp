@@ -19,6 +19,7 @@ namespace isoflop::train {
 class BackgroundSave {
  public:
   /// Takes the memory for the copy, 12 bytes an owned parameter. All references must outlive it.
+  /// Collective.
   BackgroundSave(const std::filesystem::path& run_directory, const config::RunConfig& config,
                  Trainer& trainer, comm::Communicator& communicator);
   /// Waits for the thread; a checkpoint that is not published is none.

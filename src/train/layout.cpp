@@ -22,9 +22,11 @@ Layout layout_of(const config::RunConfig& config, std::size_t ranks, std::size_t
   const auto& parallel = config.parallel;
   const std::size_t depth = size_of(parallel.pipeline);
   Layout layout{};
-  layout.mesh = {.tensor = 1, .data = ranks / depth, .pipeline = depth};
+  const std::size_t tensor = size_of(parallel.tensor);
+  layout.mesh = {.tensor = tensor, .data = ranks / (depth * tensor), .pipeline = depth};
   layout.rank = rank;
   layout.at = layout.mesh.coordinates_of(rank);
+  layout.split = {tensor, layout.at.tensor};
   layout.virtual_ranks =
       parallel::share(size_of(parallel.virtual_ranks), layout.mesh.data, layout.at.data);
   layout.micro_batches_a_virtual_rank =

@@ -6,6 +6,7 @@
 
 #include "config/run_config.hpp"
 #include "model/activations.hpp"
+#include "model/split.hpp"
 #include "model/stage.hpp"
 #include "parallel/layout/mesh.hpp"
 #include "parallel/layout/virtual_ranks.hpp"
@@ -17,6 +18,7 @@ struct Layout {
   parallel::Mesh mesh;
   std::size_t rank;
   parallel::Coordinates at;
+  model::Split split;              // of the model, across the tensor-parallel ranks
   parallel::Extent virtual_ranks;  // of this replica
   std::size_t micro_batches_a_virtual_rank;
   parallel::PipelineShape shape;                // of one step of this replica

@@ -8,6 +8,7 @@
 #include "train/layout.hpp"
 #include "train/part.hpp"
 #include "train/pipeline.hpp"
+#include "train/split_state.hpp"
 #include "train/whole_model.hpp"
 
 namespace isoflop::train {
@@ -25,10 +26,23 @@ std::size_t proc_bytes(const char* file, const std::string& key) {
   throw Error(std::string(file) + ": has no " + key);
 }
 
+// What putting cut matrices together for a checkpoint takes.
+std::size_t whole_rows(const config::RunConfig& config, const model::ParameterTable& table,
+                       const Layout& layout) {
+  std::vector<OwnedState> held;
+  for (const parallel::Extent& layers : layout.layers) {
+    const parallel::PartSharding sharding =
+        plan_gradients(config, table, layers, layout.mesh.data, layout.at.data).sharding;
+    for (const Owned& owned : owned_parts(config, table, sharding, layout.at.data))
+      held.push_back({.elements = owned.elements});
+  }
+  return WholeRows::memory_bytes(table, held);
+}
+
 template <class T>
 MemoryPlan plan(const config::RunConfig& config, std::size_t ranks, std::size_t rank) {
-  const model::ParameterTable table(config.model);
   const Layout layout = layout_of(config, ranks, rank);
+  const model::ParameterTable table(config.model, layout.split);
   MemoryPlan plan;
   for (const parallel::Extent& layers : layout.layers) {
     const PartMemory part =
@@ -38,9 +52,10 @@ MemoryPlan plan(const config::RunConfig& config, std::size_t ranks, std::size_t 
     plan.gradients += part.gradients;
   }
   plan.activations = layout.mesh.pipeline > 1 ? Pipeline<T>::memory_bytes(config, layout)
-                                              : WholeModel<T>::memory_bytes(config);
+                                              : WholeModel<T>::memory_bytes(config, layout);
   if (config::writes_beside(config.checkpoint))  // of the same elements, master weights always
     plan.checkpoint = plan.optimizer / (keeps_master<T> ? 3 : 2) * 3;
+  if (layout.split.ranks > 1) plan.checkpoint += whole_rows(config, table, layout);
   return plan;
 }
 

@@ -14,7 +14,8 @@ struct MemoryPlan {
   std::size_t gradients = 0;    // fp32, log2 buffers
   std::size_t activations = 0;  // of the micro-batches in flight, kernel workspace, a tied head's
                                 // own gradient and copy
-  std::size_t checkpoint = 0;   // copy of the fp32 state, where checkpoints are written beside
+  std::size_t checkpoint = 0;   // copy of the fp32 state, where checkpoints are written beside;
+                                // rows of matrices whose columns are cut
 
   std::size_t total() const { return weights + optimizer + gradients + activations + checkpoint; }
 };

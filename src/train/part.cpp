@@ -35,11 +35,12 @@ PartMemory ModelPart<T>::memory(const config::RunConfig& config, const model::Pa
 template <class T>
 ModelPart<T>::ModelPart(const config::RunConfig& config, const model::ParameterTable& table,
                         const parallel::Extent& parts, comm::Communicator& replicas,
-                        profile::Profile& profile)
+                        comm::Communicator& tensor, profile::Profile& profile)
     : config_(config),
       table_(table),
       parts_(parts),
       replicas_(replicas),
+      tensor_(tensor),
       profile_(profile),
       plan_(plan_gradients(config, table, parts, static_cast<std::size_t>(replicas.size()),
                            static_cast<std::size_t>(replicas.rank()))),
@@ -70,22 +71,21 @@ float* ModelPart<T>::master(std::size_t part) {
 // Every rank makes what it owns; the numbers know no ranks.
 template <class T>
 void ModelPart<T>::initialise(std::size_t part) {
-  const auto& [begin, end] = owned_[part].elements;
+  const parallel::Extent& elements = owned_[part].elements;
   kernels::fill(stream_, owned_[part].room, 0.0f, master(part));
   const auto& parameters = table_.parameters();
   for (std::uint32_t index = 0; index < parameters.size(); ++index) {
     const model::Parameter& parameter = parameters[index];
-    const std::size_t from = std::max(begin, parameter.offset);
-    const std::size_t to = std::min(end, parameter.offset + parameter.count);
-    if (from >= to) continue;
-    float* values = master(part) + (from - begin);
-    if (parameter.role == model::Role::gain) {
-      kernels::fill(stream_, to - from, 1.0f, values);
-    } else if (parameter.role != model::Role::bias) {
-      kernels::fill_normal(stream_, to - from, static_cast<std::uint64_t>(config_.train.seed),
-                           Purpose::weights, index, from - parameter.offset,
-                           model::initial_deviation(parameter, config_.model), values);
-    }
+    parameter.for_each_run(elements, [&](std::size_t at, std::size_t whole, std::size_t count) {
+      float* values = master(part) + (at - elements.begin);
+      if (parameter.role == model::Role::gain) {
+        kernels::fill(stream_, count, 1.0f, values);
+      } else if (parameter.role != model::Role::bias) {
+        kernels::fill_normal(stream_, count, static_cast<std::uint64_t>(config_.train.seed),
+                             Purpose::weights, index, whole,
+                             model::initial_deviation(parameter, config_.model), values);
+      }
+    });
   }
 }
 
@@ -139,7 +139,20 @@ void ModelPart<T>::begin_turn(std::size_t turn) {
 template <class T>
 void ModelPart<T>::reduce_gradients() {
   gradients_.finish();
+  for (std::size_t part = 0; part < owned_.size(); ++part) add_replicated(part);
   if (config_.parallel.zero == 0) gradients_.all_gather();
+}
+
+// Tensor-parallel ranks have the gradients of their own rows of what they hold alike.
+template <class T>
+void ModelPart<T>::add_replicated(std::size_t part) {
+  const parallel::Extent mine = plan_.sharding.owned(part, plan_.rank);
+  const std::size_t begin = std::max(mine.begin, replicated(part).begin);
+  const std::size_t end = std::min(mine.end, replicated(part).end);
+  if (begin >= end) return;
+  const Scope scope(profile_, Region::wait);
+  tensor_.all_reduce(std::span(gradients_.shard(part) + (begin - mine.begin), end - begin),
+                     comm::Combine::sum);
 }
 
 template <class T>
@@ -164,6 +177,9 @@ void ModelPart<T>::sums_of_squares(std::span<double> sums) {
       std::copy_n(all_sums_.begin() + static_cast<std::ptrdiff_t>(from), blocks(owned.size()),
                   sums.begin() + static_cast<std::ptrdiff_t>(blocks(owned.begin)));
     }
+    if (tensor_.rank() > 0)
+      std::fill(sums.begin() + static_cast<std::ptrdiff_t>(blocks(replicated(part).begin)),
+                sums.begin() + static_cast<std::ptrdiff_t>(blocks(replicated(part).end)), 0.0);
   }
 }
 

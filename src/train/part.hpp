@@ -1,8 +1,9 @@
 // What one rank holds of a range of parts of the parameter table: weights, the sum of their
 // gradients and the optimizer's state, whole or in shards (ZeRO), shared with the ranks that train
-// the same parameters (replicas).
+// the same parameters (replicas). Of a model that is cut across tensor-parallel ranks these are
+// the pieces of the rank's own table.
 //
-// "Collective" is over the replicas.
+// "Collective" is over the replicas, with reduce_gradients() over the tensor-parallel ranks too.
 #pragma once
 
 #include <cstdint>
@@ -34,10 +35,11 @@ class ModelPart final : public model::PartStore<T> {
  public:
   using Pass = typename model::PartStore<T>::Pass;
 
-  /// Parts [begin, end) of the table, as which they are named; weights from the seed. References
-  /// must outlive the object. Collective.
+  /// Parts [begin, end) of the table, as which they are named; weights from the seed. `tensor`: the
+  /// ranks with the other pieces. References must outlive the object. Collective.
   ModelPart(const config::RunConfig& config, const model::ParameterTable& table,
-            const parallel::Extent& parts, comm::Communicator& replicas, profile::Profile& profile);
+            const parallel::Extent& parts, comm::Communicator& replicas, comm::Communicator& tensor,
+            profile::Profile& profile);
 
   // What passes ask for. Collective with ZeRO 3: the same calls in the same order on all replicas.
   const T* weights(std::size_t part, Pass pass) override;
@@ -58,7 +60,8 @@ class ModelPart final : public model::PartStore<T> {
   void reduce_gradients();
 
   /// Writes the sums of squares of the summed gradient, per block of kernels::kSumBlock elements of
-  /// the flat buffer, to the places of the parts' blocks. Collective.
+  /// the flat buffer, to the places of the parts' blocks; of what all tensor-parallel ranks hold
+  /// zeros on all but the first. Collective.
   void sums_of_squares(std::span<double> sums);
 
   /// The first tensor of the table with a non-finite weight or gradient; the number of tensors if
@@ -69,7 +72,7 @@ class ModelPart final : public model::PartStore<T> {
   /// One step of the optimizer; the gradient is multiplied by `scale` before. Collective.
   void update(std::int64_t step, double learning_rate, double scale);
 
-  /// By part.
+  /// By part; elements of the table's buffer.
   std::vector<OwnedState> owned_state();
 
   /// After owned_state() was overwritten. Collective.
@@ -81,6 +84,10 @@ class ModelPart final : public model::PartStore<T> {
 
  private:
   void initialise(std::size_t part);
+  void add_replicated(std::size_t part);
+  const parallel::Extent& replicated(std::size_t part) const {
+    return table_.replicated(parts_.begin + part);
+  }
   float* master(std::size_t part);
   float* summed_gradient(std::size_t part);
   template <class Value>
@@ -93,6 +100,7 @@ class ModelPart final : public model::PartStore<T> {
   const model::ParameterTable& table_;
   parallel::Extent parts_;  // of the table; within this object they are counted from 0
   comm::Communicator& replicas_;
+  comm::Communicator& tensor_;
   profile::Profile& profile_;
   device::Stream stream_;
   parallel::GradientPlan plan_;

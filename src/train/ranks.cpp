@@ -1,10 +1,37 @@
 #include "train/ranks.hpp"
 
 #include "core/error.hpp"
+#include "model/split.hpp"
 
 namespace isoflop::train {
 
+namespace {
+
+void check_tensor(const config::RunConfig& config, std::int64_t ranks) {
+  const auto& parallel = config.parallel;
+  if (parallel.tensor == 1) return;
+  const std::string problem =
+      model::problem_of_split(config.model, static_cast<std::size_t>(parallel.tensor));
+  require(problem.empty(), "parallel.tensor: {}", problem);
+  require(parallel.pipeline == 1,
+          "parallel.tensor: seen {} with a pipeline of {} ranks, which do not combine; needed "
+          "parallel.pipeline = 1 or parallel.tensor = 1",
+          parallel.tensor, parallel.pipeline);
+  require(parallel.zero <= 1,
+          "parallel.zero: seen {} with parallel.tensor = {}; needed 0 or 1 there, or "
+          "parallel.tensor = 1",
+          parallel.zero, parallel.tensor);
+  require(ranks % parallel.tensor == 0,
+          "parallel.tensor: seen {}, but {} ranks were started, which is no multiple of it; start "
+          "mpirun -n {}",
+          parallel.tensor, ranks,
+          (ranks + parallel.tensor - 1) / parallel.tensor * parallel.tensor);
+}
+
+}  // namespace
+
 void check_ranks(const config::RunConfig& config, std::int64_t ranks) {
+  check_tensor(config, ranks);
   const auto& parallel = config.parallel;
   const std::int64_t depth = parallel.pipeline;
   require(
@@ -16,15 +43,16 @@ void check_ranks(const config::RunConfig& config, std::int64_t ranks) {
           "parallel.zero: seen {} with a pipeline of {} ranks; needed 0 or 1 there, or "
           "parallel.pipeline = 1",
           parallel.zero, depth);
-  const std::int64_t replicas = ranks / depth;
+  const std::int64_t each = depth * parallel.tensor;  // ranks a replica
+  const std::int64_t replicas = ranks / each;
   require(
       parallel.data == 0 || parallel.data == replicas,
       "parallel.data: seen {}, but {} ranks were started; start mpirun -n {} or leave the key out",
-      parallel.data, ranks, parallel.data * depth);
+      parallel.data, ranks, parallel.data * each);
   require(replicas <= parallel.virtual_ranks,
           "parallel.virtual_ranks: {} ranks were started, but the global batch has {} virtual "
           "ranks; start at most {} or raise train.global_batch",
-          ranks, parallel.virtual_ranks, parallel.virtual_ranks * depth);
+          ranks, parallel.virtual_ranks, parallel.virtual_ranks * each);
 }
 
 }  // namespace isoflop::train

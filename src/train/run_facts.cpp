@@ -28,6 +28,14 @@ std::vector<std::string> describe_run(const config::RunConfig& config,
       model::flops_per_token_6nd(config.model) * tokens,
       model::flops_per_token_exact(config.model) * tokens, ranks, config.parallel.virtual_ranks,
       config.parallel.zero, config::name_of(config.train.precision)));
+  if (config.parallel.tensor > 1) {
+    lines.push_back(fmt::format(
+        "mesh {} replica(s) x {} tensor-parallel ranks, each with {} of {} heads: results are "
+        "equal "
+        "to those of one rank up to rounding",
+        ranks / config.parallel.tensor, config.parallel.tensor,
+        config.model.heads / static_cast<std::size_t>(config.parallel.tensor), config.model.heads));
+  }
   if (config.parallel.pipeline > 1) {
     const Layout layout = layout_of(config, static_cast<std::size_t>(ranks), 0);
     lines.push_back(fmt::format(

@@ -16,7 +16,7 @@ namespace {
 checkpoint::State state_of(const Trainer& trainer, const std::vector<OwnedState>& values) {
   checkpoint::State state;
   for (const model::Parameter& parameter : trainer.table().parameters()) {
-    state.tensors.push_back({parameter.name, parameter.shape, parameter.offset});
+    state.tensors.push_back({parameter.name, parameter.shape, parameter.whole_offset});
   }
   for (const OwnedState& mine : values) {
     const auto [begin, end] = mine.elements;
@@ -80,7 +80,7 @@ std::unique_ptr<checkpoint::Saving> begin_snapshot(const std::filesystem::path& 
 void save_snapshot(const std::filesystem::path& run_directory, const config::RunConfig& config,
                    Trainer& trainer, comm::Communicator& communicator) {
   const auto saving =
-      begin_snapshot(run_directory, config, trainer, trainer.owned_state(), communicator);
+      begin_snapshot(run_directory, config, trainer, trainer.saved_state(), communicator);
   saving->write();
   saving->publish();
 }

@@ -14,6 +14,7 @@
 #include "train/layout.hpp"
 #include "train/part.hpp"
 #include "train/pipeline.hpp"
+#include "train/split_state.hpp"
 #include "train/whole_model.hpp"
 
 namespace isoflop::train {
@@ -34,9 +35,12 @@ class TypedTrainer final : public Trainer {
   double time_forward() override;
   const model::ParameterTable& table() const override { return table_; }
   std::vector<OwnedState> owned_state() override;
+  std::vector<OwnedState> saved_state() override;
   void restore(std::int64_t step) override;
 
  private:
+  bool is_split() const { return layout_.split.ranks > 1; }
+  std::vector<OwnedState> held_state();
   double gather_sum(comm::Communicator& ranks, std::vector<double>& values,
                     const std::vector<std::size_t>& owner);
   double gradient_norm();
@@ -48,6 +52,7 @@ class TypedTrainer final : public Trainer {
   Layout layout_;
   std::vector<comm::Communicator> replicas_;  // [chunk] the ranks with the same stages
   comm::Communicator line_;                   // the ranks with the other stages of this replica
+  comm::Communicator tensor_;                 // the ranks that share this one's stages
   model::ParameterTable table_;
   std::vector<std::unique_ptr<ModelPart<T>>> parts_;  // [chunk]
   Batches batches_;
@@ -59,6 +64,7 @@ class TypedTrainer final : public Trainer {
   std::vector<double> square_sums_;            // [blocks of the flat buffer]
   std::vector<std::size_t> square_sum_owner_;  // rank of line_
   std::vector<double> gathered_;
+  WholeRows whole_rows_;
 };
 
 // Each chunk's parts talk in an order of their own.
@@ -74,11 +80,12 @@ std::vector<std::unique_ptr<ModelPart<T>>> make_parts(const config::RunConfig& c
                                                       const Layout& layout,
                                                       const model::ParameterTable& table,
                                                       std::vector<comm::Communicator>& replicas,
+                                                      comm::Communicator& tensor,
                                                       profile::Profile& profile) {
   std::vector<std::unique_ptr<ModelPart<T>>> parts;
   for (std::size_t chunk = 0; chunk < layout.layers.size(); ++chunk)
     parts.push_back(std::make_unique<ModelPart<T>>(config, table, layout.layers[chunk],
-                                                   replicas[chunk], profile));
+                                                   replicas[chunk], tensor, profile));
   return parts;
 }
 
@@ -91,13 +98,15 @@ TypedTrainer<T>::TypedTrainer(const config::RunConfig& config, const data::Token
                         static_cast<std::size_t>(world.rank()))),
       replicas_(make_replicas(layout_, world)),
       line_(world.group("pipeline", layout_.mesh.color(layout_.rank, Axis::pipeline))),
-      table_(config.model),
-      parts_(make_parts<T>(config, layout_, table_, replicas_, profile_)),
+      tensor_(world.group("tensor", layout_.mesh.color(layout_.rank, Axis::tensor))),
+      table_(config.model, layout_.split),
+      parts_(make_parts<T>(config, layout_, table_, replicas_, tensor_, profile_)),
       batches_(source, static_cast<std::size_t>(config.train.micro_batch)) {
   if (layout_.mesh.pipeline > 1) {
     passes_ = std::make_unique<Pipeline<T>>(config, layout_, world, parts_, batches_, profile_);
   } else {
-    passes_ = std::make_unique<WholeModel<T>>(config, layout_, *parts_.front(), batches_, profile_);
+    passes_ = std::make_unique<WholeModel<T>>(config, layout_, *parts_.front(), batches_, profile_,
+                                              is_split() ? &tensor_ : nullptr);
   }
   const parallel::Mesh& mesh = layout_.mesh;
   const auto head_of = [&](std::size_t replica) {
@@ -141,7 +150,9 @@ double TypedTrainer<T>::gather_sum(comm::Communicator& ranks, std::vector<double
 template <class T>
 double TypedTrainer<T>::gradient_norm() {
   for (const auto& part : parts_) part->sums_of_squares(square_sums_);
-  return std::sqrt(gather_sum(line_, square_sums_, square_sum_owner_));
+  double squares = gather_sum(line_, square_sums_, square_sum_owner_);
+  if (is_split()) tensor_.all_reduce(std::span(&squares, 1), comm::Combine::sum);
+  return std::sqrt(squares);
 }
 
 // The smallest of all ranks' numbers.
@@ -206,11 +217,21 @@ double TypedTrainer<T>::time_forward() {
 }
 
 template <class T>
-std::vector<OwnedState> TypedTrainer<T>::owned_state() {
+std::vector<OwnedState> TypedTrainer<T>::held_state() {
   std::vector<OwnedState> state;
   for (const auto& part : parts_)
     for (const OwnedState& owned : part->owned_state()) state.push_back(owned);
   return state;
+}
+
+template <class T>
+std::vector<OwnedState> TypedTrainer<T>::owned_state() {
+  return is_split() ? in_whole_model(table_, held_state()) : held_state();
+}
+
+template <class T>
+std::vector<OwnedState> TypedTrainer<T>::saved_state() {
+  return is_split() ? whole_rows_.gather(table_, held_state(), tensor_) : held_state();
 }
 
 template <class T>

@@ -30,9 +30,9 @@ struct StepResult {
 /// What a checkpoint holds beside scalars: an fp32 slice of the flat buffer that this rank owns.
 struct OwnedState {
   parallel::Extent elements;
-  float* parameters;
-  float* first_moment;
-  float* second_moment;
+  float* parameters = nullptr;
+  float* first_moment = nullptr;
+  float* second_moment = nullptr;
 };
 
 class Trainer {
@@ -54,7 +54,12 @@ class Trainer {
   virtual double time_forward() = 0;
 
   virtual const model::ParameterTable& table() const = 0;
+  /// By elements of the whole model, also where a rank has pieces of its tensors.
   virtual std::vector<OwnedState> owned_state() = 0;
+
+  /// The same elements over all ranks, dealt in long slices: what checkpoints write. Read-only, and
+  /// gone with the next call or step. Collective.
+  virtual std::vector<OwnedState> saved_state() = 0;
 
   /// After owned_state() was overwritten with the state of step `step`: makes it current.
   /// Collective.

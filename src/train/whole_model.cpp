@@ -16,21 +16,21 @@ model::Room room(const config::RunConfig& config) {
 }  // namespace
 
 template <class T>
-std::size_t WholeModel<T>::memory_bytes(const config::RunConfig& config) {
+std::size_t WholeModel<T>::memory_bytes(const config::RunConfig& config, const Layout& layout) {
   return model::Transformer<T>::memory_bytes(config.model, model::whole_model(config.model),
-                                             room(config), model::Mode::training);
+                                             room(config), model::Mode::training, layout.split);
 }
 
 template <class T>
 WholeModel<T>::WholeModel(const config::RunConfig& config, const Layout& layout, ModelPart<T>& part,
-                          Batches& batches, profile::Profile& profile)
+                          Batches& batches, profile::Profile& profile, comm::Communicator* tensor)
     : config_(config),
       layout_(layout),
       part_(part),
       batches_(batches),
       profile_(profile),
       model_(config.model, model::whole_model(config.model), room(config), model::Mode::training,
-             profile) {}
+             profile, tensor) {}
 
 template <class T>
 void WholeModel<T>::train(std::int64_t step, std::span<double> losses) {

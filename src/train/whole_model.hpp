@@ -1,4 +1,5 @@
-// The passes of a rank that holds the whole model, or with ZeRO 3 all of it in turn.
+// The passes of a rank that holds all layers, whole or its pieces of them, or with ZeRO 3 all in
+// turn.
 #pragma once
 
 #include "config/run_config.hpp"
@@ -14,16 +15,17 @@ namespace isoflop::train {
 template <class T>
 class WholeModel final : public Passes {
  public:
-  /// `part` holds all parts of the table. References must outlive the object.
+  /// `part` holds all parts of the table, `tensor` the ranks with the other pieces of the model,
+  /// null if it is not cut. References must outlive the object.
   WholeModel(const config::RunConfig& config, const Layout& layout, ModelPart<T>& part,
-             Batches& batches, profile::Profile& profile);
+             Batches& batches, profile::Profile& profile, comm::Communicator* tensor);
 
   void train(std::int64_t step, std::span<double> losses) override;
   void evaluate(std::span<double> losses) override;
   void weights_changed() override {}
   double time_forward() override;
 
-  static std::size_t memory_bytes(const config::RunConfig& config);
+  static std::size_t memory_bytes(const config::RunConfig& config, const Layout& layout);
 
  private:
   void train_virtual_rank(std::int64_t step, std::size_t virtual_rank, std::span<double> losses);
