@@ -33,12 +33,12 @@ bool heads_travel(const config::RunConfig& config, const Layout& layout) {
 template <class T>
 Buffers<T> lay_out(device::Arena& arena, const config::RunConfig& config, const Layout& layout) {
   const model::ModelConfig& c = config.model;
-  const std::size_t head = c.vocabulary * c.width;
+  const std::size_t head = layout.split.share(c.vocabulary).size() * c.width;
   Buffers<T> buffers;
   for (std::size_t chunk = 0; chunk < layout.stages.size(); ++chunk) {
     const model::Stage& stage = layout.stages[chunk];
     const model::Room room = room_of(config, layout, chunk);
-    const std::size_t size = room.batch * c.context * c.width;
+    const std::size_t size = room.batch * c.context * c.width / layout.split.ranks;
     auto& outputs = buffers.outputs.emplace_back();
     for (std::size_t i = 0; i < (stage.head ? 0 : room.in_flight); ++i)
       outputs.push_back(arena.take<T>(size));
@@ -84,11 +84,11 @@ struct Pipeline<T>::Chunk {
   };
 
   Chunk(const config::RunConfig& config, const Layout& layout, std::size_t chunk,
-        ModelPart<T>& part, profile::Profile& profile)
+        ModelPart<T>& part, comm::Communicator* tensor, profile::Profile& profile)
       : stage(layout.stages[chunk]),
         part(part),
-        model(config.model, stage, room_of(config, layout, chunk), model::Mode::training, profile) {
-  }
+        model(config.model, stage, room_of(config, layout, chunk), model::Mode::training, profile,
+              tensor) {}
 
   Slot& slot(std::size_t micro_batch) { return slots[micro_batch % slots.size()]; }
   StreamGradient& stream(std::size_t micro_batch) { return streams[micro_batch % streams.size()]; }
@@ -106,7 +106,7 @@ struct Pipeline<T>::Chunk {
 
 template <class T>
 Pipeline<T>::Pipeline(const config::RunConfig& config, const Layout& layout,
-                      comm::Communicator& world,
+                      comm::Communicator& world, comm::Communicator* tensor,
                       std::span<const std::unique_ptr<ModelPart<T>>> parts, Batches& batches,
                       profile::Profile& profile)
     : config_(config),
@@ -122,7 +122,7 @@ Pipeline<T>::Pipeline(const config::RunConfig& config, const Layout& layout,
   const Buffers<T> buffers = lay_out<T>(arena_, config, layout);
   for (std::size_t chunk = 0; chunk < layout.stages.size(); ++chunk) {
     auto& made = *chunks_.emplace_back(
-        std::make_unique<Chunk>(config, layout, chunk, *parts[chunk], profile));
+        std::make_unique<Chunk>(config, layout, chunk, *parts[chunk], tensor, profile));
     const model::Room room = room_of(config, layout, chunk);
     made.put_off = room.put_off;
     made.slots.resize(room.in_flight);
@@ -145,8 +145,9 @@ template <class T>
 std::size_t Pipeline<T>::memory_bytes(const config::RunConfig& config, const Layout& layout) {
   std::size_t bytes = buffer_bytes<T>(config, layout);
   for (std::size_t chunk = 0; chunk < layout.stages.size(); ++chunk)
-    bytes += model::Transformer<T>::memory_bytes(
-        config.model, layout.stages[chunk], room_of(config, layout, chunk), model::Mode::training);
+    bytes += model::Transformer<T>::memory_bytes(config.model, layout.stages[chunk],
+                                                 room_of(config, layout, chunk),
+                                                 model::Mode::training, layout.split);
   return bytes;
 }
 
@@ -164,7 +165,8 @@ std::size_t Pipeline<T>::sequences(const Work& work, std::size_t micro_batch) co
 
 template <class T>
 std::size_t Pipeline<T>::stream_size(const Work& work, std::size_t micro_batch) const {
-  return sequences(work, micro_batch) * config_.model.context * config_.model.width;
+  return sequences(work, micro_batch) * config_.model.context * config_.model.width /
+         layout_.split.ranks;
 }
 
 // Only the ends look at tokens and targets.

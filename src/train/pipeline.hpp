@@ -27,11 +27,11 @@ namespace isoflop::train {
 template <class T>
 class Pipeline final : public Passes {
  public:
-  /// `parts` [chunk] hold the weights and gradients of the layout's stages. References must outlive
-  /// the pipeline.
+  /// `parts` [chunk] hold the weights and gradients of the layout's stages, `tensor` the ranks with
+  /// the other pieces of them, null if they are not cut. References must outlive the pipeline.
   Pipeline(const config::RunConfig& config, const Layout& layout, comm::Communicator& world,
-           std::span<const std::unique_ptr<ModelPart<T>>> parts, Batches& batches,
-           profile::Profile& profile);
+           comm::Communicator* tensor, std::span<const std::unique_ptr<ModelPart<T>>> parts,
+           Batches& batches, profile::Profile& profile);
   ~Pipeline() override;
 
   void train(std::int64_t step, std::span<double> losses) override;
@@ -68,7 +68,9 @@ class Pipeline final : public Passes {
   model::MicroBatch load(const Work& work, const model::Stage& stage, std::size_t micro_batch);
   std::size_t sequences(const Work& work, std::size_t micro_batch) const;
   std::size_t stream_size(const Work& work, std::size_t micro_batch) const;  // elements
-  std::size_t head_size() const { return config_.model.vocabulary * config_.model.width; }
+  std::size_t head_size() const {
+    return layout_.split.share(config_.model.vocabulary).size() * config_.model.width;
+  }
   bool ends_virtual_rank(std::size_t micro_batch) const;
   model::Weights<T> weights(const Chunk& chunk) const;
   model::Gradient gradient(const Chunk& chunk, std::size_t virtual_rank);

@@ -13,10 +13,6 @@ void check_tensor(const config::RunConfig& config, std::int64_t ranks) {
   const std::string problem =
       model::problem_of_split(config.model, static_cast<std::size_t>(parallel.tensor));
   require(problem.empty(), "parallel.tensor: {}", problem);
-  require(parallel.pipeline == 1,
-          "parallel.tensor: seen {} with a pipeline of {} ranks, which do not combine; needed "
-          "parallel.pipeline = 1 or parallel.tensor = 1",
-          parallel.tensor, parallel.pipeline);
   require(parallel.zero <= 1,
           "parallel.zero: seen {} with parallel.tensor = {}; needed 0 or 1 there, or "
           "parallel.tensor = 1",

@@ -33,7 +33,7 @@ std::vector<std::string> describe_run(const config::RunConfig& config,
         "mesh {} replica(s) x {} tensor-parallel ranks, each with {} of {} heads: results are "
         "equal "
         "to those of one rank up to rounding",
-        ranks / config.parallel.tensor, config.parallel.tensor,
+        ranks / (config.parallel.tensor * config.parallel.pipeline), config.parallel.tensor,
         config.model.heads / static_cast<std::size_t>(config.parallel.tensor), config.model.heads));
   }
   if (config.parallel.pipeline > 1) {

@@ -102,11 +102,13 @@ TypedTrainer<T>::TypedTrainer(const config::RunConfig& config, const data::Token
       table_(config.model, layout_.split),
       parts_(make_parts<T>(config, layout_, table_, replicas_, tensor_, profile_)),
       batches_(source, static_cast<std::size_t>(config.train.micro_batch)) {
+  comm::Communicator* tensor = is_split() ? &tensor_ : nullptr;
   if (layout_.mesh.pipeline > 1) {
-    passes_ = std::make_unique<Pipeline<T>>(config, layout_, world, parts_, batches_, profile_);
+    passes_ =
+        std::make_unique<Pipeline<T>>(config, layout_, world, tensor, parts_, batches_, profile_);
   } else {
     passes_ = std::make_unique<WholeModel<T>>(config, layout_, *parts_.front(), batches_, profile_,
-                                              is_split() ? &tensor_ : nullptr);
+                                              tensor);
   }
   const parallel::Mesh& mesh = layout_.mesh;
   const auto head_of = [&](std::size_t replica) {
