@@ -34,6 +34,9 @@ class BadRunConfiguration(CommandLineTest):
         self.change("micro_batch = 4", "micro_batch = 3")
         self.refused("train", "run.toml", says=["train.global_batch", "multiple of micro_batch 3"])
 
+    def test_a_tensor_split_that_does_not_divide_names_one_that_does(self):
+        self.refused("train", "run.toml", "--set", "parallel.tensor=3", says=["parallel.tensor", "seen 3", "model.heads 2", "works is 2"])
+
     def test_vocabulary_that_does_not_match(self):
         self.change("context = 32", "context = 32\nvocabulary = 4096")
         self.refused("train", "run.toml", says=["model.vocabulary", "4096", "257"])
