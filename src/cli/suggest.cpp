@@ -68,6 +68,8 @@ void add_suggest(CLI::App& app) {
       ->delimiter(',');
   command->add_option("--huber-delta", design.fit.huber_delta, "Width of the Huber loss in ln loss")
       ->capture_default_str();
+  command->add_option("--drop-worst", design.fit.drop_worst,
+                      "Leave out this many of the highest losses");
   command->add_option("--bootstrap", design.fit.bootstrap, "Draws for the interval before")
       ->capture_default_str();
   command->add_option("--seed", design.fit.seed, "Seed of the draws")->capture_default_str();

@@ -19,12 +19,12 @@ std::string describe(const Comparison& comparison) {
   std::string text = fmt::format("{} points, {} cuts:", comparison.points, comparison.cuts.size());
   for (std::size_t k = 0; k < comparison.cuts.size(); ++k)
     text += fmt::format(" {:.2g} ({} above)", comparison.cuts[k], comparison.held_out[k]);
-  text += fmt::format("\n\n  {:<18} {:>10} {:>10} {:>10} {:>10}\n", "law", "parameters",
+  text += fmt::format("\n\n  {:<22} {:>10} {:>10} {:>10} {:>10}\n", "law", "parameters",
                       "in sample", "rollout", "bias");
   for (std::size_t i = 0; i < comparison.laws.size(); ++i) {
     const ComparedLaw& law = comparison.laws[i];
     const std::string name = law.variable.empty() ? law.law : law.law + "(" + law.variable + ")";
-    text += fmt::format("  {:<18} {:>10} {:>10} {:>10} {:>10}   {}\n", name, law.parameters,
+    text += fmt::format("  {:<22} {:>10} {:>10} {:>10} {:>10}   {}\n", name, law.parameters,
                         percent(law.in_sample), percent(law.rollout),
                         fmt::format("{:+.3g}%", 100 * law.bias), verdict(law, i == 0));
   }

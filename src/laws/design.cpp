@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "laws/bootstrap.hpp"
+#include "laws/objective.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -32,6 +33,21 @@ double huber_noise(double deviation, double delta) {
   const double density = std::exp(-0.5 * cut * cut) * 0.3989422804014327;
   const double squares = inside - 2 * cut * density + cut * cut * (1 - inside);
   return deviation * deviation * squares / (inside * inside);
+}
+
+/// Standard deviation of ln loss of a run, from the median size of the residuals: outliers, which
+/// the Huber loss ignores, must not count. A narrow loss passes through as many points as there are
+/// parameters; those residuals say nothing.
+double robust_noise(const Law& law, const Samples& samples, const Vector& theta,
+                    double residual_rms) {
+  std::vector<double> sizes;
+  for (const double residual : Objective(law, samples, 1).residuals(theta))
+    sizes.push_back(std::fabs(residual));
+  std::ranges::sort(sizes);
+  const auto vanished = static_cast<long>(std::min(law.size(), sizes.size() - 1));
+  const double middle = quantile({sizes.begin() + vanished, sizes.end()}, 0.5);
+  constexpr double kNormal = 1.4826;
+  return std::max(1e-6, std::min(residual_rms, kNormal * middle));
 }
 
 void require_options(const DesignOptions& options) {
@@ -183,8 +199,9 @@ Design plan_runs(const Fit& fit, const Points& prepared, const DesignOptions& op
   const Law& law = find_law(design.fit.law);
   const std::vector<Variable> variables = variables_of(law, design.fit);
   design.now = predict(design.fit, options.target.params, options.target.tokens, options.level);
-  design.noise = std::max(design.fit.residual_rms, 1e-6);
   const Vector theta = coordinates_of(law, design.fit);
+  design.noise =
+      robust_noise(law, make_samples(law, prepared, variables), theta, design.fit.residual_rms);
   design.effective_noise = huber_noise(design.noise, options.fit.huber_delta);
   const auto make = [&](double bend) {
     return TargetVariance(law, variables, theta, prepared, options.target, design.effective_noise,

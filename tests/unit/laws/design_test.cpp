@@ -163,6 +163,21 @@ TEST(Suggest, LowersTheScatterOfThePredictionAsPredicted) {
   EXPECT_LT(predicted[1], 0.7 * predicted[0]);
 }
 
+// A run that diverged is ignored by a narrow Huber loss: it must not make new runs look useless.
+TEST(Suggest, OutliersDoNotCountAsNoise) {
+  DesignOptions robust = options();
+  robust.fit.huber_delta = 1e-3;
+  const double clean = suggest(small_runs(1), robust).noise;
+  EXPECT_GT(clean, 0.002);
+  EXPECT_LT(clean, 0.01);
+  Points points = small_runs(1);
+  points.loss[5] *= 1.3;
+  points.loss[10] *= 1.2;
+  const Design design = suggest(points, robust);
+  EXPECT_GT(design.fit.residual_rms, 0.05);
+  EXPECT_LT(design.noise, 2 * clean);
+}
+
 TEST(Suggest, NamesWhatItNeeds) {
   DesignOptions poor = options();
   poor.budget = 1e10;
