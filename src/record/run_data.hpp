@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "core/version.hpp"
-#include "hdf5/attributes.hpp"
 
 namespace isoflop::record {
 

@@ -1,6 +1,7 @@
 // RunFacts and RunOutcome as attributes of the root, both ways.
 #pragma once
 
+#include "hdf5/attributes.hpp"
 #include "record/run_data.hpp"
 
 namespace isoflop::record {
