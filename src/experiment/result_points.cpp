@@ -1,8 +1,10 @@
 #include "experiment/result_points.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 
 #include "core/error.hpp"
@@ -16,6 +18,35 @@ constexpr std::size_t kPointsOfCurve = 200;
 
 double params_of(const record::ResultRow& row, bool counts_embeddings) {
   return static_cast<double>(counts_embeddings ? row.n_total : row.n_non_embedding);
+}
+
+/// What runs under the warm-up-stable-decay schedule share until the first of them decays; empty
+/// for another schedule.
+std::string trunk_of(const record::ResultRow& row) {
+  if (row.schedule != "wsd") return "";
+  return fmt::format("{}", fmt::join({row.n_total, row.layers, row.width, row.heads, row.context,
+                                      row.global_batch, row.micro_batch, row.seed},
+                                     " ")) +
+         fmt::format(" {} {} {}", row.learning_rate, row.precision, row.data_fingerprint);
+}
+
+/// Runs of one trunk, trained as its branches or alone, have one history: they are one group. No
+/// groups where no two runs share a trunk.
+void group_by_trunk(const std::vector<std::string>& trunks, laws::Points& points) {
+  std::map<std::string, std::vector<std::size_t>> rows_of;
+  for (std::size_t i = 0; i < trunks.size(); ++i)
+    if (!trunks[i].empty()) rows_of[trunks[i]].push_back(i);
+  std::vector<std::string> groups(trunks.size());
+  std::size_t shared = 0;
+  for (const auto& [trunk, rows] : rows_of) {
+    if (rows.size() < 2) continue;
+    ++shared;
+    for (const std::size_t i : rows) groups[i] = "trunk of " + points.name[rows.front()];
+  }
+  if (shared == 0) return;
+  points.group = std::move(groups);
+  points.notes.push_back(
+      fmt::format("{} trunks are shared by several runs: those are drawn together", shared));
 }
 
 laws::Points empty_points(bool counts_embeddings, const std::string& source) {
@@ -76,7 +107,9 @@ FindRecord linked_records_of(const std::string& path) {
 laws::Points points_of(const record::Results& results, bool counts_embeddings,
                        const std::string& source, const FindRecord& find_record) {
   laws::Points points = empty_points(counts_embeddings, source);
+  std::vector<std::string> trunks;
   for_usable_runs(results, find_record, points, [&](const record::ResultRow& row, const auto&) {
+    trunks.push_back(trunk_of(row));
     points.params.push_back(params_of(row, counts_embeddings));
     points.tokens.push_back(static_cast<double>(row.tokens));
     points.loss.push_back(row.loss);
@@ -91,6 +124,7 @@ laws::Points points_of(const record::Results& results, bool counts_embeddings,
   for (auto* column : {&points.steps, &points.batch, &points.unique_tokens, &points.learning_rate})
     if (std::ranges::find(*column, 0.0) != column->end()) column->clear();
   require_some(points);
+  group_by_trunk(trunks, points);
   return points;
 }
 

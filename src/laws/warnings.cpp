@@ -25,9 +25,11 @@ void warn_about_duplicates(const Points& prepared, Fit& result) {
 void warn_about_mid_run_losses(const Points& prepared, Fit& result) {
   if (find_law(result.law).reads_curves) return;
   if (prepared.group.empty() || prepared.tokens.empty() || result.method == "approach1") return;
+  const std::string& stage = result.conventions.stage;
+  if (stage.starts_with("final") || stage == "cooled-down") return;  // branches of one trunk
   std::map<std::string, std::set<double>> tokens_of;
   for (std::size_t row = 0; row < prepared.size(); ++row)
-    tokens_of[prepared.group[row]].insert(prepared.tokens[row]);
+    if (!prepared.group[row].empty()) tokens_of[prepared.group[row]].insert(prepared.tokens[row]);
   std::size_t mixed = 0;
   for (const auto& [group, tokens] : tokens_of) mixed += tokens.size() > 1;
   if (mixed > 0)

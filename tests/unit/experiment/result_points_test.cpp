@@ -62,6 +62,20 @@ TEST(ResultPoints, LeavesOutTargetsAndUnfinishedRunsWithReasons) {
                InputError);
 }
 
+TEST(ResultPoints, RunsOfOneTrunkAreOneGroup) {
+  record::Results results;
+  for (const char* name : {"a", "b", "other seed", "cosine"})
+    results.rows.push_back(row(name, "fit", "finished"));
+  for (record::ResultRow& one : results.rows) one.schedule = "wsd";
+  results.rows[1].tokens = 40000;
+  results.rows[2].seed = 7;
+  results.rows[3].schedule = "cosine";
+  const laws::Points points = points_of(results, true, "results.h5", kNoRecords);
+  EXPECT_EQ(points.group, (std::vector<std::string>{"trunk of a", "trunk of a", "", ""}));
+  results.rows.erase(results.rows.begin());
+  EXPECT_TRUE(points_of(results, true, "results.h5", kNoRecords).group.empty());
+}
+
 TEST(ResultPoints, LeavesOutRunsThatEndInASpikeOrTheirWarmup) {
   record::Results results;
   results.rows = {row("good", "fit", "finished"), row("spiked", "fit", "finished"),
