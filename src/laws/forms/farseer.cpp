@@ -1,8 +1,10 @@
 // Li et al. 2025 (Farseer, arXiv 2506.10972): Chinchilla whose floor, coefficient and
 // exponent of D depend on N.
+#include <algorithm>
+#include <array>
 #include <cmath>
 
-#include "laws/formula_law.hpp"
+#include "laws/law.hpp"
 
 namespace isoflop::laws::forms {
 namespace {
@@ -13,23 +15,37 @@ constexpr double kReference = 1e8;
 enum { kFloor = 0, kCoefficient = 3, kExponent = 6, kCount = 9 };  // of D^-exp(f)
 enum { kValue, kSlope, kPower };
 
+/// Coefficients of the series of (exp(z) - 1)/z and of its first two derivatives.
+struct Series {
+  static constexpr std::size_t kTerms = 16;  // enough for |z| <= 0.5
+  std::array<double, kTerms> value{}, first{}, second{};
+  constexpr Series() {
+    double factorial = 1;  // of k + 1
+    for (std::size_t k = 0; k < kTerms; ++k) {
+      const auto n = static_cast<double>(k);
+      factorial *= n + 1;
+      value[k] = 1 / factorial;
+      first[k] = (n + 1) / (factorial * (n + 2));
+      second[k] = (n + 1) * (n + 2) / (factorial * (n + 2) * (n + 3));
+    }
+  }
+};
+constexpr Series kSeries;
+
+double horner(const std::array<double, Series::kTerms>& coefficients, double z) {
+  double sum = 0;
+  for (std::size_t k = coefficients.size(); k-- > 0;) sum = sum * z + coefficients[k];
+  return sum;
+}
+
 /// (exp(z) - 1)/z and its first two derivatives; a series near 0.
 struct Growth {
   double value, first, second;
   explicit Growth(double z) {
     if (std::fabs(z) < 0.5) {
-      value = first = second = 0;
-      double term = 1;  // z^k / (k + 1)! and its derivatives, from the highest power down
-      constexpr int kTerms = 18;
-      double factorial[kTerms + 2] = {1};
-      for (int k = 1; k < kTerms + 2; ++k) factorial[k] = factorial[k - 1] * k;
-      for (int k = 0; k < kTerms; ++k, term *= z) {
-        value += term / factorial[k + 1];
-        if (k + 1 < kTerms) first += (k + 1) * term / factorial[k + 2];
-      }
-      term = 1;
-      for (int k = 0; k + 2 < kTerms; ++k, term *= z)
-        second += (k + 2) * (k + 1) * term / factorial[k + 3];
+      value = horner(kSeries.value, z);
+      first = horner(kSeries.first, z);
+      second = horner(kSeries.second, z);
       return;
     }
     const double e = std::exp(z);
@@ -39,14 +55,35 @@ struct Growth {
   }
 };
 
-double growth(double z) { return Growth(z).value; }
-template <std::size_t N, bool Second>
-Jet<N, Second> growth(const Jet<N, Second>& z) {
-  const Growth g(z.value);
-  return z.chain(g.value, g.first, g.second);
-}
+/// One of the three functions at u = ln(N / kReference): its value, the derivatives by its three
+/// coordinates, and the second derivatives that do not vanish.
+struct Part {
+  double value;
+  double gradient[3];
+  double slope_power, power_power;
 
-class Farseer final : public FormulaLaw<Farseer, kCount> {
+  Part(const double* t, double u) {
+    const Growth growth(t[kPower] * u);
+    value = t[kValue] + t[kSlope] * u * growth.value;
+    gradient[kValue] = 1;
+    gradient[kSlope] = u * growth.value;
+    slope_power = u * u * growth.first;
+    gradient[kPower] = t[kSlope] * slope_power;
+    power_power = t[kSlope] * u * u * u * growth.second;
+  }
+
+  /// Adds `factor` times the second derivatives to the block at `first`.
+  void add_curvature(int first, double factor, double* hessian) const {
+    const auto at = [&](int row, int column) -> double& {
+      return hessian[static_cast<std::size_t>(first + row) * kMaxParameters +
+                     static_cast<std::size_t>(first + column)];
+    };
+    at(kPower, kSlope) += factor * slope_power;
+    at(kPower, kPower) += factor * power_power;
+  }
+};
+
+class Farseer final : public Law {
  public:
   Farseer() {
     name = "farseer";
@@ -67,14 +104,42 @@ class Farseer final : public FormulaLaw<Farseer, kCount> {
                   {"a", "of the exponent of D", "a", 0.123, -3, 3}};
   }
 
-  template <class T>
-  static T compute(const double* x, const T* theta) {
-    using std::exp;
+  /// ln(e^A + e^B), A = f_floor, B = f_coefficient - e^f_exponent ln D.
+  double evaluate(const double* x, const double* theta, double* gradient,
+                  double* hessian) const override {
     const double u = x[0] - std::log(kReference);
-    const auto at = [&](int first) -> T {
-      return theta[first + kValue] + theta[first + kSlope] * u * growth(theta[first + kPower] * u);
-    };
-    return log_sum_exp<T>(at(kFloor), at(kCoefficient) - exp(at(kExponent)) * x[1]);
+    const Part floor(theta + kFloor, u);
+    const Part coefficient(theta + kCoefficient, u);
+    const Part exponent(theta + kExponent, u);
+    const double fall = std::exp(exponent.value) * x[1];
+    const double difference = coefficient.value - fall - floor.value;  // B - A
+    const double small = std::exp(-std::fabs(difference));
+    const double value = std::max(floor.value, coefficient.value - fall) + std::log1p(small);
+    if (gradient == nullptr) return value;
+
+    const double share = (difference > 0 ? 1.0 : small) / (1 + small);  // of e^B
+    double direction[kCount];                                           // gradient of B - A
+    for (int i = 0; i < 3; ++i) {
+      direction[kFloor + i] = -floor.gradient[i];
+      direction[kCoefficient + i] = coefficient.gradient[i];
+      direction[kExponent + i] = -fall * exponent.gradient[i];
+      gradient[kFloor + i] = (1 - share) * floor.gradient[i];
+    }
+    for (int i = kCoefficient; i < kCount; ++i) gradient[i] = share * direction[i];
+    if (hessian == nullptr) return value;
+
+    const double both = share * (1 - share);
+    for (std::size_t row = 0; row < kCount; ++row)
+      for (std::size_t column = 0; column <= row; ++column)
+        hessian[row * kMaxParameters + column] = both * direction[row] * direction[column];
+    floor.add_curvature(kFloor, 1 - share, hessian);
+    coefficient.add_curvature(kCoefficient, share, hessian);
+    exponent.add_curvature(kExponent, -share * fall, hessian);
+    for (std::size_t row = 0; row < 3; ++row)
+      for (std::size_t column = 0; column <= row; ++column)
+        hessian[(kExponent + row) * kMaxParameters + kExponent + column] -=
+            share * fall * exponent.gradient[row] * exponent.gradient[column];
+    return value;
   }
 
   std::vector<Vector> starts(const Samples& samples) const override {
