@@ -13,6 +13,7 @@
 #include "laws/fit_json.hpp"
 #include "laws/law.hpp"
 #include "laws/report.hpp"
+#include "laws/weights.hpp"
 
 namespace isoflop::cli {
 namespace {
@@ -22,6 +23,7 @@ struct Options {
   laws::FitOptions fit;
   std::vector<std::string> columns;
   std::string critical_batch;
+  std::string weight_by;
   std::string json;
   bool list_laws = false;
 };
@@ -40,12 +42,20 @@ void run(const Options& options) {
   const Rows rows = options.fit.method == "approach1"     ? Rows::curves
                     : laws::reads_curves(options.fit.law) ? Rows::schedules
                                                           : Rows::final_losses;
-  laws::Points points = read_points(options.points, options.columns, needed, rows,
-                                    laws::counts_embeddings(options.fit.law));
+  std::vector<std::string> columns = options.columns;
+  const bool weight_column = !options.weight_by.empty() && options.weight_by != "compute" &&
+                             options.weight_by != "replicates";
+  if (weight_column) columns.push_back("weight=" + options.weight_by);
+  laws::Points points =
+      read_points(options.points, columns, needed, rows, laws::counts_embeddings(options.fit.law));
   if (!options.critical_batch.empty())
     points = laws::at_limiting_batch(std::move(points),
                                      laws::parse_critical_batch(options.critical_batch));
-  const laws::Fit fit = laws::fit(points, options.fit);
+  if (!options.weight_by.empty() && !weight_column)
+    points = laws::weigh(std::move(points), options.weight_by);
+  laws::FitOptions how = options.fit;
+  how.details = true;
+  const laws::Fit fit = laws::fit(points, how);
   print_result(laws::describe(fit), laws::to_json(fit), options.json);
 }
 
@@ -77,8 +87,18 @@ void add_fit(CLI::App& app) {
   command->add_option("--seed", options->fit.seed, "Seed of the draws")->capture_default_str();
   command->add_option("--level", options->fit.level, "Level of the intervals")
       ->capture_default_str();
+  command
+      ->add_option("--interval", options->fit.interval,
+                   "Draws for the intervals of parameters: pairs (points, or whole groups, drawn "
+                   "again: right for any noise) or residuals (every point stays, what the law "
+                   "misses is drawn: for even noise on few points). Profile likelihoods of E and "
+                   "a stand beside them; intervals of predictions come from rollout")
+      ->capture_default_str();
   command->add_option("--drop-worst", options->fit.drop_worst,
                       "Leave out this many of the highest losses");
+  command->add_option("--weight-by", options->weight_by,
+                      "Weights of the points: compute (C over its mean), replicates (noise between "
+                      "runs of one size), or the name of a column");
   command->add_option(
       "--column", options->columns,
       "COLUMN=NAME where the file's name differs, for example params=\"Model Size\"");

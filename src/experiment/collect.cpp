@@ -100,6 +100,7 @@ void fit_all(const FitRequest& request, const SweepDirectory& directory, Collect
       options.bootstrap = static_cast<std::size_t>(request.bootstrap);
       options.seed = static_cast<std::uint64_t>(request.seed);
       options.level = request.level;
+      options.details = true;
       collection.fits.push_back({name, laws::fit(points, options)});
       write_file_atomically(directory.fit(name), laws::to_json(collection.fits.back().fit));
     } catch (const InputError& error) {

@@ -26,6 +26,8 @@ void require_options(const FitOptions& options) {
   constexpr std::size_t kMostDraws = 1'000'000;
   require(options.bootstrap <= kMostDraws, "bootstrap: saw {}, needed at most {}",
           options.bootstrap, kMostDraws);
+  require(options.interval == "pairs" || options.interval == "residuals",
+          "interval: saw '{}', needed pairs or residuals", options.interval);
 }
 
 std::string choose_method(const Law& law, const std::string& method) {
@@ -166,6 +168,8 @@ Fit fit(const Points& points, const FitOptions& options) {
   const Contender* leader = &contenders.front();
   result.is_ensemble = ensemble;
   result.method = method;
+  require(!result.is_frontier() || options.interval == "pairs",
+          "interval: method {} has no residuals, needed pairs", method);
   if (method == "approach1") {
     fit_approach1(prepared, options, result);
   } else if (method == "approach2") {

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,8 +36,10 @@ struct FitOptions {
   double huber_delta = 1e-3;     // on the law's scale: ln loss, or a fraction
   std::size_t bootstrap = 1000;  // draws; 0: no intervals
   std::uint64_t seed = 1;
-  double level = 0.8;          // of the intervals
-  std::size_t drop_worst = 0;  // leave out this many of the highest losses
+  double level = 0.8;              // of the intervals
+  std::size_t drop_worst = 0;      // leave out this many of the highest losses
+  std::string interval = "pairs";  // how draws are made: pairs, residuals (resample.hpp)
+  bool details = false;            // alternatives and profiles too
 };
 
 /// NaN in `standard_error`, `low` and `high` when there was no bootstrap.
@@ -63,6 +66,33 @@ struct Draws {
   std::vector<std::vector<double>> rows;
   std::size_t asked = 0;
   std::size_t clusters = 0;  // units drawn: points, or groups
+  std::string of = "pairs";  // FitOptions::interval
+};
+
+/// The same law by another loss, or with some of the highest losses left out.
+struct Alternative {
+  std::string loss;  // "huber", "least squares", "least absolute deviations"
+  double huber_delta = 0;
+  std::size_t left_out = 0;  // more points than the fit itself leaves out
+  std::vector<double> parameters;
+  std::vector<double> derived;
+};
+
+/// How much worse the fit gets when one quantity is held elsewhere (profile.hpp).
+struct LikelihoodProfile {
+  std::string name;
+  double level = 0;
+  std::optional<double> low, high;  // empty: the points set no limit on that side
+  std::vector<double> values;       // ascending, the optimum among them
+  std::vector<double> deviance;     // twice the rise of the objective in units of its scale
+};
+
+/// How well the points separate the parameters (precision.hpp).
+struct Precision {
+  /// Largest over smallest eigenvalue of the normal matrix in the fit's coordinates, each scaled to
+  /// unit length; NaN when there is none (frontiers).
+  double condition_number = std::numeric_limits<double>::quiet_NaN();
+  std::vector<std::vector<double>> correlation;  // of the parameters' values
 };
 
 /// A fit on the points up to `flops`, held against those above; misses are ln predicted - ln
@@ -143,6 +173,10 @@ struct Fit {
   Range params, tokens, flops;  // of the points used; NaN where they have no such column
   Range response;               // of what the law predicts
   double residual_rms = 0;      // on the law's scale, corrected for the degrees of freedom
+  Precision precision;
+  std::vector<Alternative> alternatives;  // the fit's own loss first; empty: not asked for
+  std::vector<LikelihoodProfile>
+      profiles;  // of E and a; empty: not asked for, or no such parameter
   Rollout rollout;
   std::vector<Member> members;       // what predicts, largest weight first; empty: is_frontier()
   std::vector<Budget> budgets;       // approach 2

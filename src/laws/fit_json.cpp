@@ -11,7 +11,7 @@
 namespace isoflop::laws {
 namespace {
 
-constexpr int kFormat = 2;
+constexpr int kFormat = 3;
 
 Json estimates(const std::vector<Estimate>& estimates) {
   Json object = Json::object();
@@ -58,6 +58,38 @@ Json bias(const std::optional<ParabolaBias>& bias) {
   return {{"flops", number(bias->flops)},   {"params", number(bias->params)},
           {"tokens", number(bias->tokens)}, {"exponent", number(bias->exponent)},
           {"alpha", number(bias->alpha)},   {"beta", number(bias->beta)}};
+}
+
+Json precision(const Precision& precision) {
+  Json rows = Json::array();
+  for (const std::vector<double>& row : precision.correlation) {
+    rows.push_back(Json::array());
+    for (const double entry : row) rows.back().push_back(number(entry));
+  }
+  return {{"condition_number", number(precision.condition_number)}, {"correlation", rows}};
+}
+
+Json alternatives(const Fit& fit) {
+  Json list = Json::array();
+  for (const Alternative& one : fit.alternatives)
+    list.push_back({{"loss", one.loss},
+                    {"huber_delta", one.huber_delta},
+                    {"left_out", one.left_out},
+                    {"parameters", one.parameters},
+                    {"derived", one.derived}});
+  return list;
+}
+
+Json profiles(const Fit& fit) {
+  Json list = Json::array();
+  for (const LikelihoodProfile& profile : fit.profiles)
+    list.push_back({{"name", profile.name},
+                    {"level", profile.level},
+                    {"low", number(profile.low)},
+                    {"high", number(profile.high)},
+                    {"values", profile.values},
+                    {"deviance", profile.deviance}});
+  return list;
 }
 
 Json search(const SearchSummary& search) {
@@ -188,6 +220,7 @@ std::vector<Estimate> read_estimates(const Reader& reader) {
 Draws read_draws(const Reader& reader, std::size_t width) {
   Draws draws;
   draws.asked = reader.count("asked");
+  draws.of = reader.text("of");
   draws.clusters = reader.count("clusters");
   for (const Json& row : reader.array("rows")) {
     require(row.is_array() && row.size() == width, "{}: needed rows of {} numbers",
@@ -210,6 +243,56 @@ std::vector<double> read_numbers(const Reader& reader, const char* key) {
     numbers.push_back(value.get<double>());
   }
   return numbers;
+}
+
+Precision read_precision(const Reader& reader, std::size_t size) {
+  Precision precision;
+  precision.condition_number = reader.number("condition_number");
+  const std::string place = reader.place_of("correlation");
+  const Json& rows = reader.array("correlation");
+  require(rows.empty() || rows.size() == size, "{}: saw {} rows, needed {}", place, rows.size(),
+          size);
+  for (const Json& row : rows) {
+    require(row.is_array() && row.size() == size, "{}: needed rows of {} numbers", place, size);
+    precision.correlation.emplace_back();
+    for (const Json& entry : row) {
+      require(entry.is_number() || entry.is_null(), "{}: saw {}, needed a number", place,
+              entry.dump());
+      precision.correlation.back().push_back(
+          entry.is_null() ? std::numeric_limits<double>::quiet_NaN() : entry.get<double>());
+    }
+  }
+  return precision;
+}
+
+std::vector<Alternative> read_alternatives(const Reader& reader, const Fit& fit) {
+  std::vector<Alternative> alternatives;
+  const std::string place = reader.place_of("alternatives");
+  for (const Json& entry : reader.array("alternatives")) {
+    const Reader one(entry, place);
+    alternatives.push_back({one.text("loss"), one.number("huber_delta"), one.count("left_out"),
+                            read_numbers(one, "parameters"), read_numbers(one, "derived")});
+    require(alternatives.back().parameters.size() == fit.parameters.size() &&
+                alternatives.back().derived.size() == fit.derived.size(),
+            "{}: needed {} parameters and {} derived values", place, fit.parameters.size(),
+            fit.derived.size());
+  }
+  return alternatives;
+}
+
+std::optional<double> read_optional(const Reader& reader, const char* key) {
+  return reader.is_null(key) ? std::nullopt : std::optional(reader.number(key));
+}
+
+std::vector<LikelihoodProfile> read_profiles(const Reader& reader) {
+  std::vector<LikelihoodProfile> profiles;
+  for (const Json& entry : reader.array("profiles")) {
+    const Reader one(entry, reader.place_of("profiles"));
+    profiles.push_back({one.text("name"), one.number("level"), read_optional(one, "low"),
+                        read_optional(one, "high"), read_numbers(one, "values"),
+                        read_numbers(one, "deviance")});
+  }
+  return profiles;
 }
 
 void read_members(const Reader& reader, Fit& fit) {
@@ -312,33 +395,38 @@ Json json_of(const Prediction& prediction) {
 }  // namespace
 
 std::string to_json(const Fit& fit) {
-  return lines(
-      {{"format", kFormat},
-       {"ensemble", fit.is_ensemble},
-       {"law", fit.law},
-       {"method", fit.method},
-       {"variable", fit.variable},
-       {"parameters", estimates(fit.parameters)},
-       {"derived", estimates(fit.derived)},
-       {"level", fit.level},
-       {"objective", fit.objective},
-       {"huber_delta", fit.huber_delta},
-       {"seed", fit.seed},
-       {"starts", fit.search.starts},
-       {"starts_converged", fit.search.reached_best},
-       {"search", search(fit.search)},
-       {"conventions", conventions(fit.conventions)},
-       {"points", points(fit)},
-       {"residual_rms", fit.residual_rms},
-       {"members", members(fit)},
-       {"rollout", rollout(fit)},
-       {"budgets", budgets(fit)},
-       {"bias", bias(fit.bias)},
-       {"notes", fit.notes},
-       {"warnings", fit.warnings},
-       {"isoflop", {{"version", fit.version}, {"commit", fit.commit}}},
-       {"draws",
-        {{"asked", fit.draws.asked}, {"clusters", fit.draws.clusters}, {"rows", fit.draws.rows}}}});
+  return lines({{"format", kFormat},
+                {"ensemble", fit.is_ensemble},
+                {"law", fit.law},
+                {"method", fit.method},
+                {"variable", fit.variable},
+                {"parameters", estimates(fit.parameters)},
+                {"derived", estimates(fit.derived)},
+                {"level", fit.level},
+                {"objective", fit.objective},
+                {"huber_delta", fit.huber_delta},
+                {"seed", fit.seed},
+                {"starts", fit.search.starts},
+                {"starts_converged", fit.search.reached_best},
+                {"search", search(fit.search)},
+                {"conventions", conventions(fit.conventions)},
+                {"points", points(fit)},
+                {"residual_rms", fit.residual_rms},
+                {"precision", precision(fit.precision)},
+                {"alternatives", alternatives(fit)},
+                {"profiles", profiles(fit)},
+                {"members", members(fit)},
+                {"rollout", rollout(fit)},
+                {"budgets", budgets(fit)},
+                {"bias", bias(fit.bias)},
+                {"notes", fit.notes},
+                {"warnings", fit.warnings},
+                {"isoflop", {{"version", fit.version}, {"commit", fit.commit}}},
+                {"draws",
+                 {{"asked", fit.draws.asked},
+                  {"of", fit.draws.of},
+                  {"clusters", fit.draws.clusters},
+                  {"rows", fit.draws.rows}}}});
 }
 
 Fit fit_from_json(std::string_view text, const std::string& name) {
@@ -367,6 +455,9 @@ Fit fit_from_json(std::string_view text, const std::string& name) {
                      kinds.text("stage")};
   read_points(reader.object("points"), fit);
   fit.residual_rms = reader.number("residual_rms");
+  fit.precision = read_precision(reader.object("precision"), fit.parameters.size());
+  fit.alternatives = read_alternatives(reader, fit);
+  fit.profiles = read_profiles(reader);
   read_members(reader, fit);
   fit.rollout = read_rollout(reader.object("rollout"));
   fit.bias = read_bias(reader);

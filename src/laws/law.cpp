@@ -62,6 +62,8 @@ std::vector<Variable> Law::columns() const {
   return columns;
 }
 
+std::vector<Vector> Law::projected_starts(const Samples&) const { return {}; }
+
 Samples Law::rows(const Points& prepared, std::span<const Variable> read) const {
   return make_samples(*this, prepared, read);
 }

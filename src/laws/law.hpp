@@ -96,6 +96,9 @@ class Law {
                           double* hessian) const = 0;
   /// Starting coordinates for a global search.
   virtual std::vector<Vector> starts(const Samples& samples) const = 0;
+  /// Further starts next to the optimum, by variable projection where the form allows it; else
+  /// none.
+  virtual std::vector<Vector> projected_starts(const Samples& samples) const;
   virtual Vector values(const Vector& theta) const = 0;
   virtual Vector coordinates(const Vector& values) const = 0;
 

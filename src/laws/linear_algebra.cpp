@@ -1,5 +1,6 @@
 #include "laws/linear_algebra.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace isoflop::laws {
@@ -31,6 +32,40 @@ void solve_cholesky(const Matrix& factor, std::size_t n, Vector& x) {
     for (std::size_t k = row + 1; k < n; ++k) x[row] -= at(factor, k, row) * x[k];
     x[row] /= at(factor, row, row);
   }
+}
+
+Vector symmetric_eigenvalues(Matrix matrix, std::size_t n) {
+  constexpr int kSweeps = 60;
+  for (int sweep = 0; sweep < kSweeps; ++sweep) {
+    double largest = 0;
+    for (std::size_t p = 0; p < n; ++p)
+      for (std::size_t q = p + 1; q < n; ++q) {
+        const double off = at(matrix, p, q);
+        largest = std::fmax(largest, std::fabs(off));
+        if (off == 0) continue;
+        const double ratio = (at(matrix, q, q) - at(matrix, p, p)) / (2 * off);
+        const double tangent = std::copysign(1 / (std::fabs(ratio) + std::hypot(1, ratio)), ratio);
+        const double cosine = 1 / std::hypot(1, tangent);
+        const double sine = tangent * cosine;
+        for (std::size_t k = 0; k < n; ++k) {
+          const double left = at(matrix, k, p);
+          const double right = at(matrix, k, q);
+          at(matrix, k, p) = cosine * left - sine * right;
+          at(matrix, k, q) = sine * left + cosine * right;
+        }
+        for (std::size_t k = 0; k < n; ++k) {
+          const double upper = at(matrix, p, k);
+          const double lower = at(matrix, q, k);
+          at(matrix, p, k) = cosine * upper - sine * lower;
+          at(matrix, q, k) = sine * upper + cosine * lower;
+        }
+      }
+    if (largest == 0) break;
+  }
+  Vector eigenvalues{};
+  for (std::size_t i = 0; i < n; ++i) eigenvalues[i] = at(matrix, i, i);
+  std::sort(eigenvalues.begin(), eigenvalues.begin() + static_cast<long>(n));
+  return eigenvalues;
 }
 
 Polynomial fit_polynomial(std::span<const double> x, std::span<const double> y,

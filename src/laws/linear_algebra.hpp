@@ -26,6 +26,10 @@ bool factor_cholesky(Matrix& matrix, std::size_t n);
 /// Overwrites `x` (n) with the solution of (L L^T) y = x.
 void solve_cholesky(const Matrix& factor, std::size_t n, Vector& x);
 
+/// Eigenvalues, ascending, of the symmetric leading n x n block (both triangles filled) by Jacobi
+/// rotations.
+Vector symmetric_eigenvalues(Matrix matrix, std::size_t n);
+
 /// Coefficients c0 + c1 (x - centre) + ... + c_degree (x - centre)^degree of weighted least
 /// squares; degree <= 2. `ok` is false when the x do not determine them.
 struct Polynomial {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "laws/separable.hpp"
 
 namespace isoflop::laws {
 
@@ -71,6 +72,33 @@ double PowerSumLaw::evaluate(const double* x, const double* theta, double* gradi
     gradient[m] = log_sum;
   }
   return outer * log_sum;
+}
+
+std::vector<Vector> PowerSumLaw::projected_starts(const Samples& samples) const {
+  std::vector<int> exponents;  // their positions in theta
+  std::vector<SeparableTerm> terms;
+  for (std::size_t k = 0; k < count_; ++k) {
+    const Term& term = terms_[k];
+    SeparableTerm one{term.exponent == kConstant ? -1 : term.variable,
+                      term.exponent == kUnitExponent ? -2 : -1};
+    if (term.exponent >= 0) {
+      const auto known = std::find(exponents.begin(), exponents.end(), term.exponent);
+      one.exponent = static_cast<int>(known - exponents.begin());
+      if (known == exponents.end()) exponents.push_back(term.exponent);
+    }
+    terms.push_back(one);
+  }
+  std::vector<Vector> starts;
+  if (outer_ >= 0 || exponents.empty() || exponents.size() > 2) return starts;
+  for (const SeparableMinimum& minimum : minimise_separable(terms, exponents.size(), samples)) {
+    Vector theta{};
+    for (std::size_t j = 0; j < exponents.size(); ++j)
+      theta[static_cast<std::size_t>(exponents[j])] = minimum.exponents[j];
+    for (std::size_t k = 0; k < count_; ++k)
+      theta[static_cast<std::size_t>(terms_[k].coefficient)] = minimum.log_coefficients[k];
+    starts.push_back(theta);
+  }
+  return starts;
 }
 
 void PowerSumLaw::balance(const Samples& samples, Vector& theta) const {

@@ -23,6 +23,8 @@ class PowerSumLaw : public Law {
 
   double evaluate(const double* x, const double* theta, double* gradient,
                   double* hessian) const override;
+  /// By separable.hpp, for m = 1.
+  std::vector<Vector> projected_starts(const Samples& samples) const override;
 
  protected:
   static constexpr std::size_t kMaxTerms = 3;

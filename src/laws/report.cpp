@@ -123,8 +123,62 @@ std::string quality(const Fit& fit) {
       "objective  {:.9g} (sum of Huber, delta {:g}); {} of {} starts reached it, {} optima seen\n",
       fit.objective, fit.huber_delta, fit.search.reached_best, fit.search.starts,
       fit.search.basins);
-  text += fmt::format("residuals  {:.3g}% rms of the loss\n", 100 * fit.residual_rms);
+  text += fmt::format("residuals  {:.3g}% rms of the loss; condition number {:.3g}\n",
+                      100 * fit.residual_rms, fit.precision.condition_number);
   return text + rollout_lines(fit);
+}
+
+/// "without the 5 highest losses", "huber 0.01".
+std::string name_of(const Alternative& one) {
+  if (one.left_out > 0) return fmt::format("{} highest left out", one.left_out);
+  return one.loss == "huber" ? fmt::format("huber {:g}", one.huber_delta) : one.loss;
+}
+
+/// The same law by other losses and with fewer points.
+std::string alternatives(const Fit& fit) {
+  if (fit.alternatives.empty()) return "";
+  constexpr std::size_t kMostColumns = 6;
+  const std::size_t columns = std::min(kMostColumns, fit.parameters.size());
+  std::string text = fmt::format("\n  {:<26}", "by another loss");
+  for (std::size_t i = 0; i < columns; ++i) text += fmt::format(" {:>10}", fit.parameters[i].name);
+  if (!fit.derived.empty()) text += fmt::format(" {:>10}", fit.derived.front().name);
+  text += "\n";
+  for (const Alternative& one : fit.alternatives) {
+    text += fmt::format("  {:<26}", name_of(one));
+    for (std::size_t i = 0; i < columns; ++i) text += fmt::format(" {:>10.5g}", one.parameters[i]);
+    if (!one.derived.empty()) text += fmt::format(" {:>10.5g}", one.derived.front());
+    text += "\n";
+  }
+  return text;
+}
+
+std::string correlations(const Fit& fit) {
+  const std::vector<std::vector<double>>& rows = fit.precision.correlation;
+  if (rows.size() < 2) return "";
+  std::string text = fmt::format("\n  {:<11}", "correlation");
+  for (std::size_t k = 0; k + 1 < rows.size(); ++k)
+    text += fmt::format(" {:>8}", fit.parameters[k].name);
+  text += "\n";
+  for (std::size_t row = 1; row < rows.size(); ++row) {
+    text += fmt::format("  {:<11}", fit.parameters[row].name);
+    for (std::size_t k = 0; k < row; ++k)
+      text += fmt::format(" {:>8}",
+                          std::isfinite(rows[row][k]) ? fmt::format("{:+.3f}", rows[row][k]) : "-");
+    text += "\n";
+  }
+  return text;
+}
+
+std::string profiles(const Fit& fit) {
+  if (fit.profiles.empty()) return "";
+  std::vector<std::string> parts;
+  const auto end = [](const std::optional<double>& value) {
+    return value ? fmt::format("{:.6g}", *value) : std::string("no limit");
+  };
+  for (const LikelihoodProfile& profile : fit.profiles)
+    parts.push_back(fmt::format("{} {} to {}", profile.name, end(profile.low), end(profile.high)));
+  return fmt::format("profile    {} likelihood: {}\n", percent(fit.profiles.front().level),
+                     fmt::join(parts, "; "));
 }
 
 std::string budgets(const Fit& fit) {
@@ -179,10 +233,12 @@ std::string describe(const Fit& fit) {
   text += fmt::format("{}  {}", fit.law, find_law(fit.law).formula);
   if (!fit.variable.empty()) text += fmt::format(", X = {}", fit.variable);
   text += fmt::format("   [{}]\n\n", fit.method);
-  text += table(fit) + budgets(fit) + "\n" + points_lines(fit) + quality(fit);
+  text += table(fit) + alternatives(fit) + correlations(fit) + budgets(fit) + "\n" +
+          points_lines(fit) + quality(fit);
   if (fit.draws.asked > 0)
-    text += fmt::format("intervals  {} bootstrap draws of {} units, seed {}\n",
-                        fit.draws.rows.size(), fit.draws.clusters, fit.seed);
+    text += fmt::format("intervals  {} bootstrap draws of {} among {} units, seed {}\n",
+                        fit.draws.rows.size(), fit.draws.of, fit.draws.clusters, fit.seed);
+  text += profiles(fit);
   for (const std::string& note : fit.notes) text += "note       " + note + "\n";
   for (const std::string& warning : fit.warnings) text += "warning    " + warning + "\n";
   return text;

@@ -4,41 +4,19 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "laws/alternatives.hpp"
 #include "laws/bootstrap.hpp"
 #include "laws/calibration.hpp"
+#include "laws/precision.hpp"
+#include "laws/profile.hpp"
+#include "laws/resample.hpp"
 #include "laws/search.hpp"
 
 namespace isoflop::laws {
 namespace {
 
-// Every so many draws descend twice, so that the draws that only continue from the optimum are
-// checked.
-constexpr std::size_t kCheckEvery = 16;
-
 std::vector<double> to_row(const Vector& values, std::size_t size) {
   return {values.begin(), values.begin() + static_cast<long>(size)};
-}
-
-Draws bootstrap(const Points& prepared, const Law& law, const Samples& samples,
-                const FitOptions& options, const Vector& optimum) {
-  const Clusters clusters(prepared.size(), prepared.group);
-  Draws draws;
-  draws.asked = options.bootstrap;
-  draws.clusters = clusters.count();
-  Samples drawn = samples;
-  for (std::size_t d = 0; d < options.bootstrap; ++d) {
-    const std::vector<double> counts = clusters.counts(options.seed, static_cast<std::uint32_t>(d));
-    for (std::size_t i = 0; i < samples.size(); ++i)
-      drawn.weight[i] = samples.weight[i] * counts[samples.point[i]];
-    const Objective objective(law, drawn, options.huber_delta);
-    Minimum minimum = minimise(objective, optimum);
-    if (!minimum.converged || d % kCheckEvery == 0) {
-      const Minimum other = minimise_gradually(objective, optimum);
-      if (other.objective < minimum.objective) minimum = other;
-    }
-    draws.rows.push_back(to_row(law.values(minimum.theta), law.size()));
-  }
-  return draws;
 }
 
 std::vector<double> column_of(const Draws& draws, std::size_t parameter) {
@@ -95,6 +73,15 @@ void warn_about_search(const Law& law, const Search& search, Fit& result) {
                       100 * (search.basins[k].objective / best.objective - 1)));
 }
 
+/// Where the best basins lie.
+std::vector<Vector> best_places(const Search& found) {
+  constexpr std::size_t kMost = 3;
+  std::vector<Vector> places;
+  for (const Minimum& basin : found.basins)
+    if (places.size() < kMost) places.push_back(basin.theta);
+  return places;
+}
+
 void describe_law(const Points& prepared, const LawRollout& rollout, const Search& found,
                   const FitOptions& options, Fit& result) {
   const Law& law = *rollout.contender.law;
@@ -103,9 +90,14 @@ void describe_law(const Points& prepared, const LawRollout& rollout, const Searc
                    found.best.converged, found.best.gradient_norm};
   warn_about_search(law, found, result);
   result.residual_rms = rollout.stages.back()->residual_rms;
+  result.precision = precision_of(law, *rollout.stages.back());
   const Samples samples = law.rows(prepared, rollout.contender.variables);
-  result.draws = bootstrap(prepared, law, samples, options, found.best.theta);
+  result.draws = draw_again(prepared, law, samples, options, found.best.theta);
   summarise_parameters(law, found.best.theta, result);
+  if (!options.details) return;
+  result.alternatives =
+      find_alternatives(rollout.contender, prepared, options.huber_delta, best_places(found));
+  result.profiles = profiles_of(law, samples, options.huber_delta, found.best.theta, options.level);
 }
 
 std::vector<double> lower_triangle(const Matrix& matrix, std::size_t size) {
@@ -186,7 +178,8 @@ std::size_t fit_robust(const Points& prepared, std::span<const Contender> conten
   for (const Contender& contender : contenders) {
     const Samples samples = contender.law->rows(prepared, contender.variables);
     const Objective objective(*contender.law, samples, options.huber_delta);
-    found.push_back(search(objective, contender.law->starts(samples)));
+    found.push_back(search(objective, contenders.size() == 1 ? all_starts(*contender.law, samples)
+                                                             : few_starts(objective)));
     rollouts.push_back(
         roll_out(contender, prepared, cuts, options.huber_delta, found.back().best.theta));
   }

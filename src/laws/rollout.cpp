@@ -39,7 +39,7 @@ void factor_information(Matrix& information, std::size_t n) {
 
 /// The optimum for `samples` as somebody finds it who has nothing else.
 Vector find_afresh(const Law& law, const Samples& samples, double huber_delta) {
-  return search_quickly(Objective(law, samples, huber_delta), law.starts(samples));
+  return search_quickly(Objective(law, samples, huber_delta));
 }
 
 }  // namespace

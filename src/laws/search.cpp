@@ -11,6 +11,9 @@ namespace {
 constexpr double kSameMinimum = 1e-7;
 constexpr std::size_t kDirectStarts = 32;
 constexpr std::size_t kCoarsePoints = 32;
+constexpr std::size_t kMostPoints = 4096;
+constexpr std::size_t kMostEnds = 8;  // that descend again where there are more points
+constexpr std::size_t kFewStarts = 64;
 constexpr std::size_t kQuickStarts = 8;
 constexpr std::size_t kQuickEnds = 2;
 
@@ -28,10 +31,9 @@ bool same_minimum(const Minimum& a, const Minimum& b, std::size_t size) {
          same_place(a.theta, b.theta, size, kSameMinimum);
 }
 
-/// At most kCoarsePoints of the points, evenly spread over their order (the canonical one: by N,
-/// then D).
-Samples thin_out(const Samples& samples) {
-  const std::size_t count = std::min(kCoarsePoints, samples.size());
+/// At most `most` of the points, evenly spread over their order (the canonical one: by N, then D).
+Samples thin_out(const Samples& samples, std::size_t most) {
+  const std::size_t count = std::min(most, samples.size());
   Samples coarse;
   coarse.width = samples.width;
   for (std::size_t k = 0; k < count; ++k) {
@@ -74,20 +76,85 @@ void sort_basins(Search& search) {
   search.reached = std::move(sorted.reached);
 }
 
+/// The objective at every start and the start's position, lowest first; NaN last.
+std::vector<std::pair<double, std::size_t>> by_value(const Objective& objective,
+                                                     std::span<const Vector> starts) {
+  std::vector<std::pair<double, std::size_t>> order;
+  for (std::size_t s = 0; s < starts.size(); ++s) {
+    const double value = objective.value(starts[s]);
+    order.emplace_back(std::isnan(value) ? std::numeric_limits<double>::infinity() : value, s);
+  }
+  std::sort(order.begin(), order.end());
+  return order;
+}
+
+/// Searches an even selection of the points, then descends from its best ends on all of them.
+Search search_selection(const Objective& objective, std::span<const Vector> starts) {
+  const Samples selection = thin_out(objective.samples(), kMostPoints);
+  const Search found = search(Objective(objective.law(), selection, objective.delta()), starts);
+  Search result;
+  result.starts = found.starts;
+  for (std::size_t k = 0; k < std::min(kMostEnds, found.basins.size()); ++k)
+    record(result, minimise_gradually(objective, found.basins[k].theta), found.reached[k],
+           objective.law().size());
+  sort_basins(result);
+  result.best = result.basins.front();
+  return result;
+}
+
+/// Where a few of the law's starts end on the smoothed objective of the few points, lowest first.
+std::vector<Vector> quick_ends(const Objective& objective) {
+  const std::vector<Vector> starts = objective.law().starts(objective.samples());
+  const Samples few = thin_out(objective.samples(), kCoarsePoints);
+  const Objective coarse(objective.law(), few, objective.delta());
+  const Objective wide = coarse.with_delta(std::max(1.0, objective.delta()));
+  std::vector<Minimum> smooth;
+  std::size_t tried = 0;
+  for (const auto& [value, s] : by_value(wide, starts)) {
+    if (tried++ == kQuickStarts) break;
+    const Minimum minimum = minimise_smoothed(coarse, starts[s]);
+    const auto is_same = [&](const Minimum& known) {
+      return same_minimum(known, minimum, objective.law().size());
+    };
+    if (std::ranges::none_of(smooth, is_same)) smooth.push_back(minimum);
+  }
+  std::ranges::stable_sort(smooth, {}, &Minimum::objective);
+  std::vector<Vector> ends;
+  for (const Minimum& minimum : smooth) ends.push_back(minimum.theta);
+  return ends;
+}
+
 }  // namespace
+
+std::vector<Vector> all_starts(const Law& law, const Samples& samples) {
+  std::vector<Vector> starts = law.starts(samples);
+  for (const Vector& start : law.projected_starts(samples)) starts.push_back(start);
+  return starts;
+}
+
+std::vector<Vector> few_starts(const Objective& objective) {
+  const std::vector<Vector> starts = objective.law().starts(objective.samples());
+  const Samples few = thin_out(objective.samples(), kCoarsePoints);
+  const Objective wide(objective.law(), few, std::max(1.0, objective.delta()));
+  std::vector<Vector> chosen;
+  for (const auto& [value, s] : by_value(wide, starts))
+    if (chosen.size() < kFewStarts) chosen.push_back(starts[s]);
+  for (const Vector& start : objective.law().projected_starts(objective.samples()))
+    chosen.push_back(start);
+  return chosen;
+}
 
 Search search(const Objective& objective, std::span<const Vector> starts) {
   const std::size_t size = objective.law().size();
+  if (objective.samples().size() > kMostPoints) return search_selection(objective, starts);
   Search result;
   result.starts = static_cast<int>(starts.size());
 
-  const Samples few = thin_out(objective.samples());
+  const Samples few = thin_out(objective.samples(), kCoarsePoints);
   const Objective coarse(objective.law(), few, objective.delta());
   std::vector<Minimum> smooth;  // distinct minima of the wide loss of the few
   std::vector<std::size_t> leads_to(starts.size());
-  std::vector<std::pair<double, std::size_t>> by_objective;
   for (std::size_t s = 0; s < starts.size(); ++s) {
-    by_objective.emplace_back(objective.value(starts[s]), s);
     const Minimum minimum = minimise_smoothed(coarse, starts[s]);
     std::size_t k = 0;
     while (k < smooth.size() && !same_minimum(smooth[k], minimum, size)) ++k;
@@ -98,7 +165,7 @@ Search search(const Objective& objective, std::span<const Vector> starts) {
   for (const Minimum& minimum : smooth)
     final.push_back(minimise_gradually(objective, minimum.theta));
 
-  std::sort(by_objective.begin(), by_objective.end());
+  const std::vector<std::pair<double, std::size_t>> by_objective = by_value(objective, starts);
   std::vector<Minimum> ends;
   for (const std::size_t k : leads_to) ends.push_back(final[k]);
   for (std::size_t k = 0; k < std::min(kDirectStarts, starts.size()); ++k) {
@@ -112,30 +179,14 @@ Search search(const Objective& objective, std::span<const Vector> starts) {
   return result;
 }
 
-Vector search_quickly(const Objective& objective, const std::vector<Vector>& starts) {
-  const std::size_t size = objective.law().size();
-  const Samples few = thin_out(objective.samples());
-  const Objective coarse(objective.law(), few, objective.delta());
-  const Objective wide = coarse.with_delta(std::max(1.0, objective.delta()));
-  std::vector<std::pair<double, std::size_t>> order;
-  for (std::size_t s = 0; s < starts.size(); ++s) {
-    const double value = wide.value(starts[s]);
-    order.emplace_back(std::isnan(value) ? std::numeric_limits<double>::infinity() : value, s);
-  }
-  std::sort(order.begin(), order.end());
-  std::vector<Minimum> smooth;
-  for (std::size_t k = 0; k < std::min(kQuickStarts, order.size()); ++k) {
-    const Minimum minimum = minimise_smoothed(coarse, starts[order[k].second]);
-    const auto is_same = [&](const Minimum& known) { return same_minimum(known, minimum, size); };
-    if (std::ranges::none_of(smooth, is_same)) smooth.push_back(minimum);
-  }
-  std::ranges::stable_sort(smooth, {}, &Minimum::objective);
-  smooth.resize(std::min(kQuickEnds, smooth.size()));
+Vector search_quickly(const Objective& objective) {
+  std::vector<Vector> ends = objective.law().projected_starts(objective.samples());
+  if (ends.empty()) ends = quick_ends(objective);
+  ends.resize(std::min(kQuickEnds, ends.size()));
   Minimum best;
   best.objective = std::numeric_limits<double>::infinity();
-  for (const Minimum& minimum : smooth)
-    for (const Minimum& end :
-         {minimise(objective, minimum.theta), minimise_gradually(objective, minimum.theta)})
+  for (const Vector& theta : ends)
+    for (const Minimum& end : {minimise(objective, theta), minimise_gradually(objective, theta)})
       if (end.objective < best.objective) best = end;
   return best.theta;
 }

@@ -4,7 +4,8 @@
 // Starts that end there in the same place to 1e-7, or at the same height in a flat valley, continue
 // together, because they would take the same path: down the smoothed objective of all points, then
 // the asked-for one. The 32 best starts also descend the asked-for objective directly, so that
-// smoothing cannot hide a better basin.
+// smoothing cannot hide a better basin. Of more than 4096 points the search sees an even selection
+// of so many; the ends there then descend the objective of all.
 #pragma once
 
 #include "laws/solver.hpp"
@@ -20,8 +21,15 @@ struct Search {
 
 Search search(const Objective& objective, std::span<const Vector> starts);
 
-/// The optimum as a quick look finds it: a few starts of the lowest wide loss descend the smoothed
-/// objective of the few points, and where the best of them end the asked-for one.
-Vector search_quickly(const Objective& objective, const std::vector<Vector>& starts);
+/// The optimum as a quick look finds it: the two best minima of variable projection, or where the
+/// form has none a few starts of the lowest wide loss on the few points, descend the objective.
+Vector search_quickly(const Objective& objective);
+
+/// The 64 starts of the lowest wide loss on a few points, for searches of many laws at once, and
+/// those of variable projection.
+std::vector<Vector> few_starts(const Objective& objective);
+
+/// The law's starts, and those of variable projection where its form allows them.
+std::vector<Vector> all_starts(const Law& law, const Samples& samples);
 
 }  // namespace isoflop::laws

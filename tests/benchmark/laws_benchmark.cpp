@@ -49,6 +49,19 @@ void fit_from_4500_starts(benchmark::State& state) {
 }
 BENCHMARK(fit_from_4500_starts)->Unit(benchmark::kMillisecond);
 
+/// The same optimum by variable projection alone.
+void fit_by_projection(benchmark::State& state) {
+  const Law& law = find_law("chinchilla");
+  const Samples samples = law.rows(noisy_points(), law.variables);
+  const Objective objective(law, samples, 1e-3);
+  const double lowest = search(objective, law.starts(samples)).best.objective;
+  Search found;
+  for (auto _ : state) found = search(objective, law.projected_starts(samples));
+  state.counters["starts"] = found.starts;
+  state.counters["above_best"] = found.best.objective / lowest - 1;
+}
+BENCHMARK(fit_by_projection)->Unit(benchmark::kMillisecond);
+
 /// The whole of `fit`, so that the time without draws is the difference.
 void fit_with_bootstrap(benchmark::State& state) {
   const Points points = noisy_points();
@@ -57,6 +70,21 @@ void fit_with_bootstrap(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(fit(points, options));
 }
 BENCHMARK(fit_with_bootstrap)->Arg(0)->Arg(4000)->Unit(benchmark::kMillisecond);
+
+void fit_ensemble(benchmark::State& state) {
+  const Points points = noisy_points();
+  const FitOptions options = {.law = std::string(kEnsemble), .bootstrap = 0};
+  for (auto _ : state) benchmark::DoNotOptimize(fit(points, options));
+}
+BENCHMARK(fit_ensemble)->Unit(benchmark::kMillisecond);
+
+/// With what stands beside a fit on the command line.
+void fit_with_details(benchmark::State& state) {
+  const Points points = noisy_points();
+  const FitOptions options = {.law = "chinchilla", .bootstrap = 0, .details = true};
+  for (auto _ : state) benchmark::DoNotOptimize(fit(points, options));
+}
+BENCHMARK(fit_with_details)->Unit(benchmark::kMillisecond);
 
 void evaluate_objective(benchmark::State& state) {
   const Law& law = find_law("chinchilla");

@@ -19,6 +19,14 @@ expect_bad_input() {   # text command...
 
 "$ISOFLOP_BINARY" fit points.csv --law chinchilla --bootstrap 20 --json fit.json > table
 grep -q '^  alpha *0.35 ' table || fail "alpha is not 0.35: $(cat table)"
+grep -q '^  least squares  *1.8 ' table || fail "no losses beside each other: $(cat table)"
+grep -q '^  correlation ' table && grep -q '^profile ' table || fail "fit prints no details: $(cat table)"
+awk -F, 'NR == 1 { print $0 ",trust" } NR > 1 { print $0 "," (NR < 9 ? 0 : 1) }' points.csv > trust.csv
+"$ISOFLOP_BINARY" fit trust.csv --law power --bootstrap 9 --interval residuals --weight-by trust > table
+grep -q '7 points: its weight is 0' table || fail "--weight-by COLUMN: $(cat table)"
+"$ISOFLOP_BINARY" fit points.csv --law power --weight-by compute | grep '^note .*compute over its mean' > /dev/null \
+  || fail "--weight-by compute"
+expect_bad_input "weight-by: replicates" "$ISOFLOP_BINARY" fit points.csv --law power --weight-by replicates
 "$ISOFLOP_BINARY" predict fit.json --flops 1e23 --json - | grep '"extrapolation"' > /dev/null || fail predict
 [ "$("$ISOFLOP_BINARY" predict fit.json --points points.csv --json - | grep -c '"loss"')" = \
   "$(($(wc -l < points.csv) - 1))" ] || fail "predict --points does not give a prediction a row"

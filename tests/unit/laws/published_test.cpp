@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <stdexcept>
 
 #include "laws/csv.hpp"
 #include "laws/fit.hpp"
@@ -51,6 +52,35 @@ TEST_F(EpochPoints, AllPoints) {
   const Fit result = fit(points_, {.law = "chinchilla", .bootstrap = 0});
   EXPECT_NEAR(result.parameters[0].value, 1.8913, 1e-3);
   EXPECT_NEAR(result.parameters[4].value, .4530, 1e-3);
+}
+
+const Alternative& find(const Fit& fit, std::string_view loss, double delta, std::size_t left_out) {
+  for (const Alternative& one : fit.alternatives)
+    if (one.loss == loss && (delta == 0 || one.huber_delta == delta) && one.left_out == left_out)
+      return one;
+  throw std::runtime_error("no such alternative");
+}
+
+// alpha, beta and a by three losses, as an independent script found them.
+TEST_F(EpochPoints, OtherLosses) {
+  const Fit result =
+      fit(points_, {.law = "chinchilla", .bootstrap = 0, .drop_worst = 5, .details = true});
+  const auto expect = [&](const Alternative& one, double alpha, double beta, double a) {
+    EXPECT_NEAR(one.parameters[3], alpha, 6e-4) << one.loss;
+    EXPECT_NEAR(one.parameters[4], beta, 6e-4) << one.loss;
+    EXPECT_NEAR(one.derived[0], a, 6e-4) << one.loss;
+  };
+  expect(find(result, "huber", 1e-3, 0), .347, .367, .514);
+  expect(find(result, "huber", 1e-2, 0), .354, .382, .518);
+  expect(find(result, "least squares", 0, 0), .360, .406, .530);
+}
+
+TEST_F(EpochPoints, OutlierCurve) {
+  const Fit result = fit(points_, {.law = "chinchilla", .bootstrap = 0, .details = true});
+  const std::pair<std::size_t, double> curve[] = {{0, .453}, {1, .412},  {3, .382},
+                                                  {5, .367}, {10, .358}, {20, .327}};
+  for (const auto& [left_out, beta] : curve)
+    EXPECT_NEAR(find(result, "huber", 1e-3, left_out).parameters[4], beta, 6e-4) << left_out;
 }
 
 TEST_F(EpochPoints, BootstrapErrors) {
