@@ -1,0 +1,128 @@
+// Families of surfaces with their own faults, to count how often intervals hold.
+//
+// Each gives points of small compute (1e17 to 1e19 FLOP) and larger runs (3 to 100 times as much
+// compute) of the same law and noise. `tuned`: families that the method's constants were looked at
+// with; the others were made afterwards and are only counted.
+#pragma once
+
+#include <cmath>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "laws/fit.hpp"
+#include "synthetic.hpp"
+
+namespace isoflop::laws::synthetic {
+
+struct Family {
+  std::string name;
+  bool tuned = false;
+  std::function<double(double params, double tokens)> loss;
+  std::function<double(double params, double tokens)> noise;  // standard deviation of ln loss
+  double outliers = 0;     // share of points that lie 5% too high
+  double size_offset = 0;  // standard deviation of an error that all runs of one size share
+  int budgets = 5;         // fitted, from 1e17 to 1e19 FLOP
+  int sizes = 7;           // each, within 4 times the optimum
+};
+
+struct Trial {
+  Points fitted;
+  Points held_out;
+};
+
+class Normal {
+ public:
+  Normal(std::uint64_t seed, std::uint32_t number) : stream_(seed, Purpose::test, number) {}
+  double next() {
+    const double radius = std::sqrt(-2 * std::log(1 - stream_.next_uniform()));
+    return radius * std::cos(6.283185307179586 * stream_.next_uniform());
+  }
+  double uniform() { return stream_.next_uniform(); }
+
+ private:
+  RandomStream stream_;
+};
+
+inline Trial make_trial(const Family& family, std::uint64_t seed) {
+  Normal normal(seed, 0);
+  Trial trial;
+  const auto add = [&](double flops, double stretch, double offset, bool fitted) {
+    const double params =
+        0.12 * std::sqrt(flops / 6) * stretch;  // 70 tokens a parameter and around
+    const double tokens = flops / (6 * params);
+    double error = family.noise(params, tokens) * normal.next() + offset;
+    if (fitted && normal.uniform() < family.outliers) error += 0.05;
+    Points& points = fitted ? trial.fitted : trial.held_out;
+    points.params.push_back(params);
+    points.tokens.push_back(tokens);
+    points.loss.push_back(family.loss(params, tokens) * std::exp(error));
+  };
+  for (int b = 0; b < family.budgets; ++b) {
+    const double flops = 1e17 * std::pow(100.0, b / (family.budgets - 1.0));
+    for (int k = 0; k < family.sizes; ++k) {
+      const double stretch = std::pow(4.0, 2.0 * k / (family.sizes - 1) - 1);
+      add(flops, stretch, family.size_offset * normal.next(), true);
+    }
+  }
+  for (const double flops : {3e19, 1e20, 3e20, 1e21})
+    for (const double stretch : {0.5, 1.0, 2.0})
+      add(flops, stretch, family.size_offset * normal.next(), false);
+  return trial;
+}
+
+inline std::vector<Family> families() {
+  const auto law = [](const char* name, std::vector<double> values) {
+    return [form = &find_law(name), values](double params, double tokens) {
+      return synthetic::loss(*form, values, {params, tokens});
+    };
+  };
+  const auto even = [](double sigma) { return [sigma](double, double) { return sigma; }; };
+  const auto hoffmann = law("chinchilla", kHoffmann);
+  const auto epoch = law("chinchilla", kEpoch);
+  std::vector<Family> list;
+  list.push_back({"Hoffmann, 0.5% noise", true, hoffmann, even(0.005)});
+  list.push_back(
+      {"Kaplan, no floor", true, law("kaplan-nd", {6.4e13, 1.8e13, 0.076, 0.103}), even(0.004)});
+  list.push_back({"one outlier in twenty", true, hoffmann, even(0.004), 0.05});
+  list.push_back(
+      {"small models badly tuned", true,
+       [=](double n, double d) { return hoffmann(n, d) * (1 + 0.02 * std::sqrt(1e7 / n)); },
+       even(0.004)});
+  list.push_back({"exponents change slowly", true,
+                  [=](double n, double d) {
+                    return hoffmann(n, d) * std::exp(0.002 * std::pow(std::log(n * d / 1e16), 2));
+                  },
+                  even(0.004)});
+
+  list.push_back({"Epoch, 1% noise", false, epoch, even(0.01)});
+  list.push_back({"Muennighoff, 0.3% noise", false,
+                  law("chinchilla", {1.87, 521, 1488, 0.353, 0.353}), even(0.003)});
+  list.push_back({"Farseer's exponents", false,
+                  [form = &find_law("farseer")](double n, double d) {
+                    const Vector values = example_values(*form);
+                    return synthetic::loss(*form, {values.begin(), values.begin() + 9}, {n, d});
+                  },
+                  even(0.004)});
+  list.push_back({"power of a sum, with a floor", false,
+                  [](double n, double d) {
+                    return 1.6 + std::pow(std::pow(3e9 / n, 0.45) + std::pow(4e11 / d, 0.4), 0.7);
+                  },
+                  even(0.004)});
+  list.push_back({"noise falls with size", false, epoch,
+                  [](double n, double) { return 0.004 * std::pow(1e8 / n, 0.25); }});
+  list.push_back({"every run with its own tuning", false, epoch, even(0.002), 0, 0.006});
+  list.push_back({"eighteen points", false, hoffmann, even(0.005), 0, 0, 3, 6});
+  list.push_back(
+      {"gain that fades above 1e18 FLOP", false,
+       [=](double n, double d) { return epoch(n, d) * (1 + 0.004 * std::log1p(6 * n * d / 1e18)); },
+       even(0.004)});
+  list.push_back({"waves in compute", false,
+                  [=](double n, double d) {
+                    return epoch(n, d) * (1 + 0.006 * std::sin(1.5 * std::log(6 * n * d)));
+                  },
+                  even(0.003)});
+  return list;
+}
+
+}  // namespace isoflop::laws::synthetic
