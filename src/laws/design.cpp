@@ -151,7 +151,8 @@ std::vector<Candidate> best_choice(const TargetVariance& now,
 
 std::vector<Candidate> candidate_runs(const Points& prepared, const Candidate& target,
                                       double budget, const std::vector<double>& sizes) {
-  const auto [low_params, high_params] = std::ranges::minmax(prepared.params);
+  const double low_params = std::ranges::min(prepared.params);
+  const double high_params = std::ranges::max(prepared.params);
   const double low_tokens = std::ranges::min(prepared.tokens);
   double low_ratio = target.tokens / target.params;
   double high_ratio = low_ratio;
