@@ -11,8 +11,8 @@ namespace isoflop::laws {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kSharpness = 4;      // of weights
-constexpr double kPriorCuts = 0.5;    // of equal weights
+constexpr double kSharpness = 3;      // of weights
+constexpr double kPriorCuts = 0.5;    // of equal weights, and of misses as large as claimed
 constexpr double kLargestMiss = 0.3;  // a fit that went astray says no more than that
 constexpr double kSmallestMiss = 1e-6;
 constexpr double kLargestScore = 9;  // of z^2
@@ -181,8 +181,8 @@ Factor Ladder::factor_at(std::size_t k) const {
     double weight, distance, square;
   };
   std::vector<Score> scores;
-  double weighted = 1;  // the prior: one cut with mean 1
-  double weight = 1;
+  double weighted = kPriorCuts;  // with mean 1
+  double weight = kPriorCuts;
   std::size_t used = 0;
   for (std::size_t j = 0; j < k; ++j) {
     std::vector<Score> of_cut;

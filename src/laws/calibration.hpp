@@ -13,12 +13,12 @@
 //
 // makes the mean of z^2 over rollouts one: `scale` is that mean, one number a cut, since the points
 // above one cut share the error of one fit and are not independent; cuts that hold (n_j / n)^2 of
-// the points count so much, against a prior of one cut with mean 1; z^2 counts as 9 at most.
+// the points count so much, against half a cut with mean 1; z^2 counts as 9 at most.
 // `growth` is the slope of z^2 with the distance h, never negative, and `distance` the mean h of
 // rollouts. h also counts N and D beyond the fitted ones where they are further out than C.
 //
 // Weights: of each law the mean over cuts of ln(rms miss / smallest rms miss of a law), shrunk by
-// half a cut towards equality; the weight falls with the 4th power of that ratio. In-sample error
+// half a cut towards equality; the weight falls with the third power of that ratio. In-sample error
 // plays no part.
 //
 // Nested rollouts measure the coverage: at each inner cut K weights and factor come from the points
