@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "core/error.hpp"
+#include "hdf5/attributes.hpp"
 #include "hdf5/file.hpp"
 #include "record/run_reader.hpp"
 #include "sample_run.hpp"
