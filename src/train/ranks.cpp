@@ -1,5 +1,7 @@
 #include "train/ranks.hpp"
 
+#include <fmt/format.h>
+
 #include "core/error.hpp"
 #include "model/split.hpp"
 
@@ -17,11 +19,14 @@ void check_tensor(const config::RunConfig& config, std::int64_t ranks) {
           "parallel.zero: seen {} with parallel.tensor = {}; needed 0 or 1 there, or "
           "parallel.tensor = 1",
           parallel.zero, parallel.tensor);
-  require(ranks % parallel.tensor == 0,
-          "parallel.tensor: seen {}, but {} ranks were started, which is no multiple of it; start "
-          "mpirun -n {}",
-          parallel.tensor, ranks,
-          (ranks + parallel.tensor - 1) / parallel.tensor * parallel.tensor);
+  const std::int64_t each = parallel.tensor * parallel.pipeline;
+  require(
+      ranks % each == 0,
+      "parallel.tensor: seen {}{}, but {} ranks were started, which is no multiple of {}; "
+      "start mpirun -n {}",
+      parallel.tensor,
+      parallel.pipeline > 1 ? fmt::format(" with pipelines of {} ranks", parallel.pipeline) : "",
+      ranks, each, (ranks + each - 1) / each * each);
 }
 
 }  // namespace

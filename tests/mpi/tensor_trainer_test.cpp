@@ -215,8 +215,11 @@ TEST(TensorParallelLayouts, AreRefusedWithOneThatWorks) {
             "parallel.tensor: seen 4, which does not divide model.kv_heads 2; the nearest that "
             "works is 2");
   EXPECT_EQ(refusal({tensor(2)}, 3),
-            "parallel.tensor: seen 2, but 3 ranks were started, which is no multiple of it; start "
+            "parallel.tensor: seen 2, but 3 ranks were started, which is no multiple of 2; start "
             "mpirun -n 4");
+  EXPECT_EQ(refusal({tensor(2), "parallel.pipeline=2"}, 2),
+            "parallel.tensor: seen 2 with pipelines of 2 ranks, but 2 ranks were started, which is "
+            "no multiple of 4; start mpirun -n 4");
   EXPECT_EQ(refusal({tensor(2), "parallel.zero=3"}, 4),
             "parallel.zero: seen 3 with parallel.tensor = 2; needed 0 or 1 there, or "
             "parallel.tensor = 1");
