@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "laws/bootstrap.hpp"
-#include "laws/robust_fit.hpp"
 #include "laws/solver.hpp"
 
 namespace isoflop::laws {
@@ -180,9 +179,13 @@ class Walk {
     Vector phi{};
     const std::unique_ptr<Slice> slice = quantity_.slice(value, theta, phi);
     const Objective sliced(*slice, objective_.samples(), objective_.delta());
-    phi = refit(*slice, objective_.samples(), objective_.delta(), phi);
-    theta = slice->theta(phi.data());
-    return 2 * std::max(0.0, sliced.value(phi) - lowest_) / scale_;
+    Minimum minimum = minimise(sliced, phi);
+    if (!minimum.converged) {
+      const Minimum gradual = minimise_gradually(sliced, phi);
+      if (gradual.objective < minimum.objective) minimum = gradual;
+    }
+    theta = slice->theta(minimum.theta.data());
+    return 2 * std::max(0.0, minimum.objective - lowest_) / scale_;
   }
 
   /// Where the deviance reaches `limit` on one side; empty: nowhere.
