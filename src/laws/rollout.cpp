@@ -11,7 +11,8 @@ namespace isoflop::laws {
 namespace {
 
 constexpr std::size_t kFewestBelow = 5;
-constexpr double kGap = 1.05;  // closer compute values belong to one budget
+constexpr double kGap = 1.05;       // closer compute values belong to one budget
+constexpr double kBudgetWidth = 2;  // compute without a gap over more than that is no budget
 constexpr double kSpacing = 1.3;
 constexpr std::size_t kMostCuts = 12;
 
@@ -84,12 +85,17 @@ std::vector<double> compute_cuts(const Points& prepared) {
   const std::size_t step = std::max<std::size_t>(1, flops.size() / kMostCuts);
   std::vector<double> cuts;
   std::size_t below_last = 0;
-  for (std::size_t below = kFewestBelow; below < flops.size(); ++below) {
+  double first = flops.front();  // behind the last gap
+  for (std::size_t below = 1; below < flops.size(); ++below) {
     const double cut = flops[below - 1];
-    if (flops[below] <= kGap * cut || below - below_last < step) continue;
+    const bool is_gap = flops[below] > kGap * cut;
+    const bool is_continuum = flops[below] > cut && cut > kBudgetWidth * first;
+    if (is_gap) first = flops[below];
+    if (!(is_gap || is_continuum) || below < kFewestBelow || below - below_last < step) continue;
     if (!cuts.empty() && cut <= kSpacing * cuts.back()) continue;
     cuts.push_back(cut);
     below_last = below;
+    first = flops[below];
   }
   return cuts;
 }

@@ -39,8 +39,8 @@ struct Forecast {
 Forecast forecast(const Law& law, const double* x, const Stage& stage);
 
 /// Compute values, ascending, that separate the points into groups large enough to tell something:
-/// each at least 1.3 times the one before, with a twelfth of the points more below it. The largest
-/// leaves points above it.
+/// each at least 1.3 times the one before, with a twelfth of the points more below it, in a gap of
+/// 5% or inside a continuum (no gap over a factor of 2). The largest leaves points above it.
 std::vector<double> compute_cuts(const Points& prepared);
 
 struct LawRollout {

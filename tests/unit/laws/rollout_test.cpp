@@ -27,6 +27,23 @@ Points below(const Points& prepared, double cut) {
   return select(prepared, rows);
 }
 
+TEST(Rollout, CutsBetweenBudgetsAndInsideAContinuum) {
+  Points budgets;
+  Points continuum;
+  for (int i = 0; i < 60; ++i) {
+    budgets.flops.push_back(1e18 * std::pow(10.0, i / 12) * (1 + 0.01 * (i % 12)));
+    continuum.flops.push_back(1e18 * std::pow(1.04, 2 * i));
+    continuum.flops.push_back(1e18 * std::pow(1.04, 2 * i + 1));
+  }
+  const std::vector<double> gaps = compute_cuts(budgets);
+  ASSERT_EQ(gaps.size(), 4u);
+  for (std::size_t k = 0; k < gaps.size(); ++k)
+    EXPECT_NEAR(gaps[k] / (1.11e18 * std::pow(10.0, static_cast<double>(k))), 1, 1e-12);
+  const std::vector<double> dense = compute_cuts(continuum);
+  EXPECT_GE(dense.size(), 4u);
+  EXPECT_LT(dense.back(), continuum.flops.back());
+}
+
 TEST(Rollout, PointsAboveACutChangeNoBitOfItsFit) {
   const Points points = prepare(synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5));
   const double cut = compute_cuts(points)[4];
