@@ -116,6 +116,27 @@ Results<T> all_products(InstructionSet set, MatmulShape s) {
   return r;
 }
 
+// Whatever processor this is: with vectors, tiles or neither.
+template <class T>
+void check_front_end_bits() {
+  device::Stream stream;
+  for (const MatmulShape s : kOddShapes) {
+    SCOPED_TRACE(testing::Message() << s.m << " x " << s.n << " x " << s.k);
+    const auto x = wild_values<T>(s.m * s.k, 1), w = wild_values<T>(s.n * s.k, 2);
+    const auto dy = wild_values<T>(s.m * s.n, 3);
+    Results<T> r{std::vector<T>(s.m * s.n), std::vector<T>(s.m * s.k),
+                 std::vector<float>(s.m * s.n), wild_values<float>(s.n * s.k, 4)};
+    matmul_forward(stream, s, x.data(), w.data(), r.y.data());
+    matmul_forward(stream, s, x.data(), w.data(), r.logits.data());
+    matmul_data_gradient(stream, s, dy.data(), w.data(), r.dx.data());
+    matmul_weight_gradient(stream, s, dy.data(), x.data(), r.dw.data());
+    EXPECT_TRUE(r == all_products<T>(InstructionSet::scalar, s));
+  }
+}
+
+TEST(Matmul, FloatHasTheBitsOfScalarCode) { check_front_end_bits<float>(); }
+TEST(Matmul, Bf16HasTheBitsOfScalarCode) { check_front_end_bits<bf16>(); }
+
 class MatmulBits : public testing::TestWithParam<InstructionSet> {
  protected:
   void SetUp() override {
