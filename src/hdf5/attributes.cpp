@@ -49,17 +49,17 @@ std::string read_text(hid_t attribute, hid_t stored, const std::string& where) {
     H5free_memory(pointer);
     return text;
   }
-  std::string text(H5Tget_size(stored), '\0');
+  std::string text(size_of(stored, where), '\0');
   ISOFLOP_HDF5(H5Aread(attribute, stored, text.data()), where);
   return text.substr(0, text.find('\0'));
 }
 
 Value read_value(hid_t attribute, const std::string& where) {
   const SpaceHandle space(ISOFLOP_HDF5(H5Aget_space(attribute), where));
-  if (H5Sget_simple_extent_npoints(space.id()) != 1)
+  if (ISOFLOP_HDF5(H5Sget_simple_extent_npoints(space.id()), where) != 1)
     throw Error(where + ": the attribute holds an array, one value is needed");
   const TypeHandle stored(ISOFLOP_HDF5(H5Aget_type(attribute), where));
-  const H5T_class_t kind = H5Tget_class(stored.id());
+  const H5T_class_t kind = ISOFLOP_HDF5(H5Tget_class(stored.id()), where);
   if (kind == H5T_STRING) return read_text(attribute, stored.id(), where);
   if (kind == H5T_FLOAT) {
     double number = 0;

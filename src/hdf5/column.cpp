@@ -15,7 +15,8 @@ SpaceHandle line(std::size_t count, const std::string& where) {
 
 std::size_t rows_of(hid_t dataset, const std::string& where) {
   const SpaceHandle space(ISOFLOP_HDF5(H5Dget_space(dataset), where));
-  require(H5Sget_simple_extent_ndims(space.id()) == 1, "{}: one dimension is needed", where);
+  require(ISOFLOP_HDF5(H5Sget_simple_extent_ndims(space.id()), where) == 1,
+          "{}: one dimension is needed", where);
   hsize_t extent = 0;
   ISOFLOP_HDF5(H5Sget_simple_extent_dims(space.id(), &extent, nullptr), where);
   return extent;
@@ -50,8 +51,9 @@ Column Column::open(const File& file, const std::string& name, Type type) {
   DatasetHandle dataset(ISOFLOP_HDF5(H5Dopen2(file.id(), name.c_str(), H5P_DEFAULT), where));
   const TypeHandle stored(ISOFLOP_HDF5(H5Dget_type(dataset.id()), where));
   const TypeHandle needed = file_type(type);
-  require(H5Tget_class(stored.id()) == H5Tget_class(needed.id()) &&
-              H5Tget_size(stored.id()) == type.bytes,
+  require(ISOFLOP_HDF5(H5Tget_class(stored.id()), where) ==
+                  ISOFLOP_HDF5(H5Tget_class(needed.id()), where) &&
+              size_of(stored.id(), where) == type.bytes,
           "{}: the column has another type than schema 1 gives it", where);
   const std::size_t rows = rows_of(dataset.id(), where);
   return Column(std::move(dataset), type, rows, where);

@@ -38,7 +38,8 @@ Contiguous open_contiguous(const File& file, const std::string& name) {
   require(file.contains(name), "{}: the dataset is missing", where);
   const DatasetHandle dataset(ISOFLOP_HDF5(H5Dopen2(file.id(), name.c_str(), H5P_DEFAULT), where));
   const TypeHandle type(ISOFLOP_HDF5(H5Dget_type(dataset.id()), where));
-  require(H5Tequal(type.id(), H5T_IEEE_F32LE) > 0, "{}: float32 is needed", where);
+  require(ISOFLOP_HDF5(H5Tequal(type.id(), H5T_IEEE_F32LE), where) > 0, "{}: float32 is needed",
+          where);
   const SpaceHandle space(ISOFLOP_HDF5(H5Dget_space(dataset.id()), where));
   std::vector<hsize_t> extents(
       static_cast<std::size_t>(ISOFLOP_HDF5(H5Sget_simple_extent_ndims(space.id()), where)));

@@ -37,7 +37,7 @@ void throw_error(const char* call, const std::string& where) {
   if (error != 0)
     throw_system_error(where, cause.substr(0, cause.find_first_of(":,")).c_str(), error);
   const std::string_view text = call;
-  throw Error(fmt::format("{}: {} ({})", where, cause, text.substr(0, text.find('('))));
+  throw Damaged(fmt::format("{}: {} ({})", where, cause, text.substr(0, text.find('('))));
 }
 
 }  // namespace isoflop::hdf5

@@ -24,6 +24,12 @@ TypeHandle file_type(Type type) {
   return text;
 }
 
+std::size_t size_of(hid_t type, const std::string& where) {
+  const std::size_t bytes = H5Tget_size(type);
+  if (bytes == 0) throw_error("H5Tget_size", where);
+  return bytes;
+}
+
 void pack_text(const char* field, const std::string& text, std::size_t bytes,
                std::vector<std::byte>& to) {
   require(text.size() <= bytes, "{}: \"{}\" has {} bytes; at most {} fit, shorten it", field, text,

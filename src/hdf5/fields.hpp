@@ -38,6 +38,9 @@ struct Type {
 /// HDF5's name for it, in the file and in memory alike.
 TypeHandle file_type(Type type);
 
+/// Bytes of a stored type. `where` is for messages.
+std::size_t size_of(hid_t type, const std::string& where);
+
 struct Field {
   std::string name;
   Type type;

@@ -150,8 +150,7 @@ void File::link_external(const std::string& name, const std::string& file,
 
 std::string File::linked_file(const std::string& name) const {
   H5L_info_t info;
-  const htri_t exists = H5Lexists(id(), name.c_str(), H5P_DEFAULT);
-  if (exists <= 0) return "";
+  if (ISOFLOP_HDF5(H5Lexists(id(), name.c_str(), H5P_DEFAULT), where(name)) == 0) return "";
   ISOFLOP_HDF5(H5Lget_info(id(), name.c_str(), &info, H5P_DEFAULT), where(name));
   if (info.type != H5L_TYPE_EXTERNAL) return "";
   std::vector<char> value(info.u.val_size);

@@ -55,7 +55,8 @@ std::vector<std::byte> read_packed_table(const File& file, const std::string& na
   require(file.contains(name), "{}: the table is missing", where);
   const DatasetHandle dataset(ISOFLOP_HDF5(H5Dopen2(file.id(), name.c_str(), H5P_DEFAULT), where));
   const TypeHandle stored(ISOFLOP_HDF5(H5Dget_type(dataset.id()), where));
-  require(H5Tget_class(stored.id()) == H5T_COMPOUND, "{}: a compound table is needed", where);
+  require(ISOFLOP_HDF5(H5Tget_class(stored.id()), where) == H5T_COMPOUND,
+          "{}: a compound table is needed", where);
   for (const Field& field : fields)
     require(H5Tget_member_index(stored.id(), field.name.c_str()) >= 0,
             "{}: the column {} is missing; write the file again with this version", where,

@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 #include "core/version.hpp"
 #include "hdf5/attributes.hpp"
+#include "hdf5/error.hpp"
 #include "hdf5/table.hpp"
 #include "record/run_data.hpp"
 
@@ -35,13 +36,7 @@ std::string text_attribute(const hdf5::Attributes& attributes, const char* name,
   return std::get<std::string>(*value);
 }
 
-}  // namespace
-
-void write_results(const std::filesystem::path& path, const Results& results) {
-  replace_file(path, [&](const std::filesystem::path& beside) { write_file(beside, results); });
-}
-
-Results read_results(const std::filesystem::path& path) {
+Results read_whole(const std::filesystem::path& path) {
   const std::string where = path.string();
   const hdf5::File file = hdf5::File::open(path, hdf5::Access::read);
   const hdf5::Attributes attributes = hdf5::read_attributes(file, "/");
@@ -54,14 +49,38 @@ Results read_results(const std::filesystem::path& path) {
           hdf5::read_table<ResultRow>(file, "/runs")};
 }
 
-std::map<std::string, std::filesystem::path> linked_records(const std::filesystem::path& path) {
-  const hdf5::File file = hdf5::File::open(path, hdf5::Access::read);
-  std::map<std::string, std::filesystem::path> records;
-  for (const std::string& run : file.children("/curves")) {
-    const std::string linked = file.linked_file("/curves/" + run);
-    if (!linked.empty()) records[run] = path.parent_path() / linked;
+// What `read` reads; a damaged file is the user's to replace.
+template <class Read>
+auto unless_damaged(const Read& read) {
+  try {
+    return read();
+  } catch (const hdf5::Damaged& error) {
+    throw InputError(fmt::format(
+        "{}; it is no results file, or was cut off: isoflop sweep collect writes it again",
+        error.what()));
   }
-  return records;
+}
+
+}  // namespace
+
+void write_results(const std::filesystem::path& path, const Results& results) {
+  replace_file(path, [&](const std::filesystem::path& beside) { write_file(beside, results); });
+}
+
+Results read_results(const std::filesystem::path& path) {
+  return unless_damaged([&] { return read_whole(path); });
+}
+
+std::map<std::string, std::filesystem::path> linked_records(const std::filesystem::path& path) {
+  return unless_damaged([&] {
+    const hdf5::File file = hdf5::File::open(path, hdf5::Access::read);
+    std::map<std::string, std::filesystem::path> records;
+    for (const std::string& run : file.children("/curves")) {
+      const std::string linked = file.linked_file("/curves/" + run);
+      if (!linked.empty()) records[run] = path.parent_path() / linked;
+    }
+    return records;
+  });
 }
 
 }  // namespace isoflop::record

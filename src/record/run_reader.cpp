@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "core/error.hpp"
+#include "hdf5/error.hpp"
 #include "record/row_group.hpp"
 #include "record/run_facts.hpp"
 
@@ -40,6 +41,9 @@ auto read_patiently(const std::filesystem::path& path, const Read& read) {
       return read();
     } catch (const InputError&) {
       throw;
+    } catch (const hdf5::Damaged& error) {
+      if (tried == kTries)
+        throw InputError(std::string(error.what()) + "; it is no run record, or was cut off");
     } catch (const Error&) {
       if (tried == kTries || !std::filesystem::exists(path)) throw;
     }

@@ -82,11 +82,20 @@ TEST(Results, FullDiskKeepsTheOldFile) {
   EXPECT_EQ(read_results(path).sweep, "old");
 }
 
+TEST(Results, AFileThatWasCutOffIsBadInput) {
+  const ScratchDirectory scratch;
+  const auto path = scratch.path() / "results.h5";
+  write_results(path, {"s", "f", {sample_row(1)}});
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+  EXPECT_THROW(read_results(path), InputError);
+  EXPECT_THROW(linked_records(path), InputError);
+}
+
 TEST(Results, BadFilesAndRowsAreRefused) {
   const ScratchDirectory scratch;
   const auto path = scratch.path() / "results.h5";
   std::ofstream(path) << "run,loss\n";
-  EXPECT_THROW(read_results(path), Error);
+  EXPECT_THROW(read_results(path), InputError);
   hdf5::File::create(path).close();
   EXPECT_THROW(read_results(path), InputError);
   ResultRow row = sample_row(1);
