@@ -68,6 +68,9 @@ class Prediction:
     low: float | None
     high: float | None
     level: float | None
+    fit: str | None = None  # what predicts: "ensemble", "chinchilla-approach3"
+    fitted: dict[str, float] = field(default_factory=dict)  # run to the loss that the same fit gives it
+    curve: tuple[list[float], list[float]] | None = None  # tokens and loss of the target's size
 
     @property
     def error_percent(self) -> float | None:
@@ -173,4 +176,8 @@ def read_prediction(directory: Path) -> tuple[Prediction | None, str | None]:
         return None, f"{path}: needs target.params, target.tokens and predicted"
     low, high, level = (number(interval.get(key)) for key in ("low", "high", "level"))
     measured = number(raw.get("measured"))
-    return Prediction(n, d, c or 6 * n * d, predicted, measured, low, high, level), None
+    fitted = {name: loss for name, entry in (raw.get("fitted") or {}).items() if (loss := number(entry)) is not None}
+    curve = raw.get("curve") or {}
+    points = [(x, y) for x, y in zip(curve.get("tokens", []), curve.get("loss", []), strict=False) if number(x) and number(y)]
+    lines = tuple(map(list, zip(*points, strict=True))) if len(points) > 1 else None
+    return Prediction(n, d, c or 6 * n * d, predicted, measured, low, high, level, raw.get("fit"), fitted, lines), None

@@ -22,7 +22,7 @@ COLUMNS = np.dtype(
      ("seconds", "f8"), ("budget", "f8"), ("layers", "i8"), ("width", "i8"), ("heads", "i8"),
      ("context", "i8"), ("vocabulary", "i8"), ("global_batch", "i8"), ("micro_batch", "i8"),
      ("steps", "i8"), ("learning_rate", "f8"), ("schedule", "S16"), ("precision", "S8"),
-     ("seed", "i8"), ("peak_memory_bytes", "f8"), ("restarts", "i8"), ("data_fingerprint", "S16")]
+     ("seed", "i8"), ("peak_memory_bytes", "i8"), ("restarts", "i8"), ("data_fingerprint", "S16")]
 )  # fmt: skip
 TOKENS_A_STEP = 8 * 256
 
@@ -49,7 +49,7 @@ def _row(width: int, budget: float, role: str, noise: np.random.Generator, sigma
         "layers": layers, "width": width, "heads": max(1, width // 32), "context": 256, "vocabulary": VOCABULARY,
         "global_batch": 8, "micro_batch": 8, "steps": steps, "learning_rate": 3e-3,
         "schedule": "cosine", "precision": "bf16", "seed": 1,
-        "peak_memory_bytes": 16.0 * total + 2e7, "restarts": 0, "data_fingerprint": "0123456789abcdef",
+        "peak_memory_bytes": 16 * total + 20_000_000, "restarts": 0, "data_fingerprint": "0123456789abcdef",
     }  # fmt: skip
 
 

@@ -73,6 +73,24 @@ def test_a_running_target_is_shown_as_far_as_it_is(tmp_path):
     assert page.count("<figure>") == 11
 
 
+def test_the_dots_and_the_curve_are_of_the_law_that_predicts(tmp_path, unrendered):
+    rows = write_sweep(tmp_path)
+    prediction = json.loads((tmp_path / "prediction.json").read_text())
+    prediction |= {
+        "fit": "ensemble",
+        "fitted": {row["run"]: 7.0 for row in rows if row["role"] == "fit"},
+        "curve": {"tokens": [rows[-1]["tokens"] / 1e4, rows[-1]["tokens"] * 2], "loss": [8.0, 8.0]},
+    }
+    (tmp_path / "prediction.json").write_text(json.dumps(prediction))
+    drawn = {d.name: d.drawing for d in draw_all(read_study(tmp_path))}
+    assert "against the law that predicts (ensemble)" in drawn["prediction"].caption
+    dots = drawn["prediction"].figure.axes[0].collections[0].get_offsets()
+    assert set(dots[:, 1]) == {7.0}
+    lines = {line.get_label(): line.get_ydata() for line in drawn["learning-curve"].figure.axes[0].get_lines()}
+    own = next(values for label, values in lines.items() if str(label).startswith("law that predicts (ensemble) at N"))
+    assert set(own) == {8.0}
+
+
 def test_without_a_target_the_laws_are_shown(tmp_path, unrendered):
     write_sweep(tmp_path, target="absent")
     (tmp_path / "prediction.json").unlink()

@@ -6,12 +6,19 @@
 
 namespace isoflop::kernels {
 
-/// Throws unless head_width is even and in 2..256.
+constexpr std::size_t kWidestHead = 256;
+
+/// The widths that all kernels of attention take.
+constexpr bool is_head_width(std::size_t head_width) {
+  return head_width >= 2 && head_width <= kWidestHead && head_width % 2 == 0;
+}
+
+/// Throws unless is_head_width(head_width).
 inline void require_head_width(std::size_t head_width, const char* primitive) {
-  require(head_width >= 2 && head_width <= 256 && head_width % 2 == 0,
-          "{}: head_width {} asked for, an even number in 2..256 is needed; change model.width or "
+  require(is_head_width(head_width),
+          "{}: head_width {} asked for, an even number in 2..{} is needed; change model.width or "
           "model.heads",
-          primitive, head_width);
+          primitive, head_width, kWidestHead);
 }
 
 /// Throws unless the query heads divide into groups of equal size and head_width is one we have.

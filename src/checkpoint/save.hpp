@@ -22,8 +22,7 @@ void save(const std::filesystem::path& directory, comm::Communicator& communicat
 ///
 ///   Saving saving(directory, communicator, state, scalars);   // collective
 ///   std::thread writer([&] { saving.write(); });              // the state must not change
-///   meanwhile writer.join(); saving.publish();                                         //
-///   collective
+///   writer.join(); saving.publish();                          // collective
 ///
 /// The collective parts throw as save() does. An object that is dropped before publish() leaves a
 /// folder beside, which is no checkpoint and which prune() removes.

@@ -7,6 +7,7 @@
 
 #include "cli/commands.hpp"
 #include "core/error.hpp"
+#include "core/file_lock.hpp"
 #include "core/version.hpp"
 
 namespace {
@@ -28,6 +29,8 @@ int run(CLI::App& app, int argc, char** argv) {
     return app.exit(request);
   } catch (const CLI::ParseError& error) {
     return report(error.what(), kBadInput);
+  } catch (const isoflop::Locked& error) {
+    return report(error.what(), isoflop::kLockedExitCode);
   } catch (const isoflop::InputError& error) {
     return report(error.what(), kBadInput);
   } catch (const isoflop::CheckFailed& error) {
@@ -62,7 +65,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "Show the help of every command");
   app.footer(
-      "Exit codes: 0 done, 2 bad usage or input, 3 a run diverged or a check failed, 75 stopped by "
-      "a signal (the same command goes on), 1 anything else.");
+      "Exit codes: 0 done, 2 bad usage or input, 3 a run diverged or a check failed, 4 another "
+      "process works in that directory, 75 stopped by a signal (the same command goes on), 1 "
+      "anything else.");
   return run(app, argc, argv);
 }

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "core/error.hpp"
+#include "core/file_lock.hpp"
 
 namespace isoflop::cli {
 
@@ -23,6 +24,8 @@ void on_all_ranks(comm::Communicator& communicator, const std::function<void()>&
   };
   try {
     action();
+  } catch (const Locked& error) {
+    end_all(error.what(), kLockedExitCode, true);
   } catch (const InputError& error) {
     end_all(error.what(), 2, true);
   } catch (const CheckFailed& error) {

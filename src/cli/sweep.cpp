@@ -14,6 +14,7 @@
 #include "device/runtime.hpp"
 #include "experiment/costs.hpp"
 #include "experiment/local/child_process.hpp"
+#include "experiment/stored_plan.hpp"
 #include "train/memory.hpp"
 #include "train/source.hpp"
 
@@ -110,7 +111,7 @@ int threads_of(const experiment::Manifest& manifest) {
 
 }  // namespace
 
-Sweep open_sweep(const std::string& study, const std::string& out) {
+Sweep open_sweep(const std::string& study, const std::string& out, Purpose purpose) {
   const bool is_directory = fs::is_directory(study);
   require(!is_directory || out.empty() || fs::equivalent(study, out),
           "--out {}: seen beside the sweep directory {}, needed a manifest with --out, or the "
@@ -121,12 +122,18 @@ Sweep open_sweep(const std::string& study, const std::string& out) {
   const fs::path folder = is_directory  ? fs::path(study)
                           : out.empty() ? fs::path("results") / manifest.name
                                         : fs::path(out);
+  experiment::SweepDirectory directory(folder);
+  if (is_directory && purpose == Purpose::look && fs::exists(directory.plan())) {
+    const std::string path = directory.plan().string();
+    return {std::move(manifest), experiment::plan_from_json(read_file(path), path),
+            std::move(directory)};
+  }
   const device::Runtime runtime(threads_of(manifest));  // kernels size their workspace by it
   experiment::Plan plan = experiment::make_plan(
       manifest, {.data = facts_of, .memory_bytes = [](const config::RunConfig& config) {
-                   return static_cast<std::int64_t>(train::plan_memory(config, 1, 0).total());
+                   return static_cast<std::int64_t>(train::process_bytes(config, 1, 0));
                  }});
-  return {std::move(manifest), std::move(plan), experiment::SweepDirectory(folder)};
+  return {std::move(manifest), std::move(plan), std::move(directory)};
 }
 
 void predict_seconds(Sweep& sweep) {

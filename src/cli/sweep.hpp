@@ -22,9 +22,13 @@ struct Sweep {
   experiment::SweepDirectory directory;
 };
 
+/// What a sweep is opened for. Looking at a sweep's directory needs none of the data: its plan is
+/// the one that was trained last.
+enum class Purpose { train, look };
+
 /// `study` is a manifest or a sweep's directory. `out` is the directory; empty: results/<name of
 /// the study>, or `study` itself if it is one.
-Sweep open_sweep(const std::string& study, const std::string& out);
+Sweep open_sweep(const std::string& study, const std::string& out, Purpose purpose);
 
 /// Measures what calibration.json lacks, and fills in the plan's seconds.
 void predict_seconds(Sweep& sweep);

@@ -120,7 +120,7 @@ void add_sweep_plan(CLI::App& sweep_app) {
   add_sweep_options(*command, *options);
   command->add_option("--jobs", options->jobs, "Processes at once; default one for each core");
   command->callback([options] {
-    Sweep sweep = open_sweep(options->study, options->out);
+    Sweep sweep = open_sweep(options->study, options->out, Purpose::train);
     const std::size_t jobs = jobs_or_cores(options->jobs, sweep.plan);
     require_memory(sweep, jobs);
     predict_seconds(sweep);

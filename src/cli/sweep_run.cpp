@@ -13,6 +13,7 @@
 #include "core/error.hpp"
 #include "experiment/local/child_process.hpp"
 #include "experiment/local/executor.hpp"
+#include "experiment/stored_plan.hpp"
 
 namespace isoflop::cli {
 namespace {
@@ -59,7 +60,7 @@ void tell_of_trunks(const Sweep& sweep) {
 }
 
 void run(const Options& options) {
-  Sweep sweep = open_sweep(options.study, options.out);
+  Sweep sweep = open_sweep(options.study, options.out, Purpose::train);
   const std::size_t jobs = jobs_or_cores(options.jobs, sweep.plan);
   require_memory(sweep, jobs);
   std::filesystem::create_directories(sweep.directory.path());
@@ -71,7 +72,10 @@ void run(const Options& options) {
        .jobs = jobs,
        .retry_failed = options.retry_failed,
        .terminal = options.json != "-" && isatty(STDOUT_FILENO) == 1},
-      [&] { write_file_atomically(sweep.directory.manifest(), sweep.manifest.text); });
+      [&] {
+        write_file_atomically(sweep.directory.manifest(), experiment::stored_text(sweep.manifest));
+        write_file_atomically(sweep.directory.plan(), experiment::plan_json(sweep.plan));
+      });
   print_result(table(end), json_text(end), options.json);
   if (end.complete()) tell_of_trunks(sweep);
   if (!end.failed.empty()) {
@@ -91,7 +95,9 @@ void add_sweep_run(CLI::App& sweep_app) {
   command->add_flag("--retry-failed", options->retry_failed, "Train failed runs again");
   command->footer(
       "The same command goes on after any stop, kill -9 included. SIGINT and SIGTERM let every run "
-      "save and stop. Exit codes: 0 all runs finished, 3 some failed, 75 stopped.");
+      "save and stop. Exit codes: 0 all runs finished, 3 some failed, 4 another manager is at "
+      "work, 75 "
+      "stopped.");
   command->callback([options] { run(*options); });
 }
 

@@ -15,7 +15,7 @@ namespace {
 using experiment::State;
 
 void status(const SweepOptions& options) {
-  const Sweep sweep = open_sweep(options.study, options.out);
+  const Sweep sweep = open_sweep(options.study, options.out, Purpose::look);
   std::string text = fmt::format("{:<32} {:<6} {:<16} {:<9} {:>15} {:>9}\n", "run", "role", "id",
                                  "state", "step", "loss");
   nlohmann::ordered_json runs = nlohmann::ordered_json::array();

@@ -209,7 +209,31 @@ CheckpointConfig read_checkpoint(ConfigTable table) {
   return checkpoint;
 }
 
+// The keys that resolve(), the data or the ranks may find wrong.
+std::map<std::string, std::string> places_of(ConfigTable root) {
+  constexpr std::array<std::pair<const char*, const char*>, 10> kKeys{
+      {{"model", "vocabulary"},
+       {"data", "corpus"},
+       {"data", "weights"},
+       {"schedule", "warmup_tokens"},
+       {"checkpoint", "at_tokens"},
+       {"parallel", "data"},
+       {"parallel", "tensor"},
+       {"parallel", "pipeline"},
+       {"parallel", "zero"},
+       {"parallel", "virtual_ranks"}}};
+  std::map<std::string, std::string> places;
+  for (const auto& [table, key] : kKeys)
+    places[fmt::format("{}.{}", table, key)] = root.table(table).place(key);
+  return places;
+}
+
 }  // namespace
+
+std::string RunConfig::place(const std::string& key) const {
+  const auto found = places.find(key);
+  return found == places.end() ? key : found->second;
+}
 
 RunConfig read_run_config(ConfigTable root) {
   RunConfig config;
@@ -221,6 +245,7 @@ RunConfig read_run_config(ConfigTable root) {
   config.parallel = read_parallel(root.table("parallel"), config.train, config.model.layers);
   config.evaluate.every_tokens = root.table("evaluate").integer("every_tokens", 0, kAny, 0);
   config.checkpoint = read_checkpoint(root.table("checkpoint"));
+  config.places = places_of(root);
   return config;
 }
 

@@ -2,10 +2,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "config/run_config.hpp"
 #include "core/error.hpp"
 #include "core/hash.hpp"
+#include "core/version.hpp"
 
 namespace isoflop::config {
 namespace {
@@ -44,10 +46,22 @@ std::string number(double value) {
 std::string quoted(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) {
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') {
+      quoted += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
+      continue;
+    }
     if (c == '"' || c == '\\') quoted += '\\';
     quoted += c;
   }
   return quoted + '"';
+}
+
+// A TOML key: bare where it can be.
+std::string key(const std::string& name) {
+  const bool bare = !name.empty() && std::ranges::all_of(name, [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-';
+  });
+  return bare ? name : quoted(name);
 }
 
 std::string model_toml(const model::ModelConfig& m) {
@@ -67,7 +81,7 @@ std::string synthetic_toml(const SyntheticConfig& s) {
 std::string weights_toml(const DataConfig& data) {
   std::string text;
   for (const auto& [source, weight] : data.weights) {
-    text += fmt::format("{}{} = {}", text.empty() ? "" : ", ", source, number(weight));
+    text += fmt::format("{}{} = {}", text.empty() ? "" : ", ", key(source), number(weight));
   }
   return text.empty() ? text : fmt::format("weights = {{ {} }}\n", text);
 }
@@ -109,9 +123,8 @@ const char* name_of(model::Recompute recompute) {
 
 void resolve(RunConfig& c, std::size_t vocabulary, const std::string& data_fingerprint) {
   require(c.model.vocabulary == 0 || c.model.vocabulary == vocabulary,
-          "model.vocabulary: seen {}, but the data has {} tokens; leave the key out or prepare the "
-          "corpus again",
-          c.model.vocabulary, vocabulary);
+          "{}: seen {}, but the data has {} tokens; leave the key out or prepare the corpus again",
+          c.place("model.vocabulary"), c.model.vocabulary, vocabulary);
   c.model.vocabulary = vocabulary;
   c.data_fingerprint = data_fingerprint;
   c.steps = (c.train.tokens + c.tokens_per_step() - 1) / c.tokens_per_step();
@@ -119,13 +132,12 @@ void resolve(RunConfig& c, std::size_t vocabulary, const std::string& data_finge
     c.parallel.virtual_ranks = default_virtual_ranks(c.train.global_batch / c.train.micro_batch);
   }
   require(c.schedule.warmup_tokens < c.tokens(),
-          "schedule.warmup_tokens: seen {}, needed fewer than the {} tokens of the run",
-          c.schedule.warmup_tokens, c.tokens());
+          "{}: seen {}, needed fewer than the {} tokens of the run",
+          c.place("schedule.warmup_tokens"), c.schedule.warmup_tokens, c.tokens());
   for (const std::int64_t tokens : c.checkpoint.at_tokens) {
-    require(
-        tokens % c.tokens_per_step() == 0 && tokens <= c.tokens(),
-        "checkpoint.at_tokens: seen {}, needed a multiple of the {} tokens of a step, at most {}",
-        tokens, c.tokens_per_step(), c.tokens());
+    require(tokens % c.tokens_per_step() == 0 && tokens <= c.tokens(),
+            "{}: seen {}, needed a multiple of the {} tokens of a step, at most {}",
+            c.place("checkpoint.at_tokens"), tokens, c.tokens_per_step(), c.tokens());
   }
 }
 
@@ -155,6 +167,10 @@ std::string to_toml(const RunConfig& c) {
   if (!c.checkpoint.at_tokens.empty())
     text += fmt::format("at_tokens = [{}]\n", fmt::join(c.checkpoint.at_tokens, ", "));
   return text;
+}
+
+std::string run_file(const RunConfig& c) {
+  return fmt::format("# of isoflop {} ({})\n{}", version(), commit(), to_toml(c));
 }
 
 std::string trunk_id(const RunConfig& config) { return hex(hash64(trunk_text(config))); }

@@ -89,6 +89,11 @@ struct RunConfig {
   std::string data_fingerprint;
   std::int64_t steps = 0;
 
+  /// Where keys stand whose values may turn out wrong only later: "run.toml:3: train.tokens".
+  std::map<std::string, std::string> places;
+  /// Of "train.tokens"; the key alone for a configuration that was not read.
+  std::string place(const std::string& key) const;
+
   std::int64_t tokens_per_step() const {
     return train.global_batch * static_cast<std::int64_t>(model.context);
   }
@@ -106,7 +111,10 @@ RunConfig read_run_config(ConfigTable root);
 /// ranks. `vocabulary` is the corpus's. Throws InputError if the pieces do not fit each other.
 void resolve(RunConfig& config, std::size_t vocabulary, const std::string& data_fingerprint);
 
-/// run.toml in full: every key, resolved.
+/// The run.toml of a directory: to_toml() below the program's version.
+std::string run_file(const RunConfig& config);
+
+/// Every key, resolved.
 std::string to_toml(const RunConfig& config);
 
 /// 16 hex digits of a hash over everything that changes the numbers; layout, threads and paths do

@@ -1,11 +1,14 @@
 #include "core/atomic_file.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <span>
 
 #include "core/error.hpp"
@@ -65,6 +68,29 @@ void replace_file(const std::filesystem::path& path,
   } catch (...) {
     ::unlink(beside.c_str());
     throw;
+  }
+}
+
+namespace {
+
+// The process that path_beside() named; none for another name.
+std::optional<pid_t> writer_of(const std::filesystem::path& path) {
+  if (path.extension() != ".partial") return std::nullopt;
+  const std::string digits = path.stem().extension().string();
+  pid_t writer = 0;
+  const char* end = digits.data() + digits.size();
+  if (digits.size() < 2) return std::nullopt;
+  const auto read = std::from_chars(digits.data() + 1, end, writer);
+  return read.ec == std::errc() && read.ptr == end ? std::optional(writer) : std::nullopt;
+}
+
+}  // namespace
+
+void remove_partial_files(const std::filesystem::path& folder) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::optional<pid_t> writer = writer_of(entry.path());
+    if (!writer || !entry.is_regular_file()) continue;
+    if (::kill(*writer, 0) != 0 && errno == ESRCH) ::unlink(entry.path().c_str());
   }
 }
 

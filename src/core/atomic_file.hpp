@@ -22,6 +22,10 @@ void replace_file(const std::filesystem::path& path,
 /// The whole file.
 std::string read_file(const std::filesystem::path& path);
 
+/// Removes the files of this folder that processes which are gone were writing beside others. For
+/// who has the folder to himself.
+void remove_partial_files(const std::filesystem::path& folder);
+
 /// A name beside `path` for its next version; one a process.
 std::filesystem::path path_beside(const std::filesystem::path& path);
 

@@ -246,12 +246,6 @@ void ConfigTable::fail(std::string_view key, const std::string& message) const {
 
 std::string ConfigTable::place(std::string_view key) const { return place_of(*state_, key); }
 
-std::string ConfigTable::to_toml() const {
-  std::ostringstream text;
-  if (state_->node != nullptr) text << *state_->node;
-  return text.str();
-}
-
 struct ConfigDocument::Impl {
   std::string name;
   toml::table table;
@@ -367,6 +361,37 @@ std::vector<ConfigDocument> ConfigDocument::take_list(std::string_view key) {
 
 void ConfigDocument::lay_over(ConfigDocument over) {
   move_over(impl_->table, std::move(over.impl_->table));
+}
+
+namespace {
+
+void change_texts_in(toml::node& node, std::string_view key,
+                     const std::function<std::string(const std::string&)>& change) {
+  if (toml::array* array = node.as_array()) {
+    for (toml::node& element : *array) change_texts_in(element, key, change);
+  }
+  toml::table* table = node.as_table();
+  if (table == nullptr) return;
+  for (auto& [name, value] : *table) {
+    toml::value<std::string>* text = value.as_string();
+    if (text != nullptr && name.str() == key)
+      *text = change(text->get());
+    else
+      change_texts_in(value, key, change);
+  }
+}
+
+}  // namespace
+
+void ConfigDocument::change_texts(std::string_view key,
+                                  const std::function<std::string(const std::string&)>& change) {
+  change_texts_in(impl_->table, key, change);
+}
+
+std::string ConfigDocument::to_toml() const {
+  std::ostringstream text;
+  text << impl_->table;
+  return text.str();
 }
 
 void ConfigDocument::erase(std::string_view key) { impl_->table.erase(key); }

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -63,9 +64,6 @@ class ConfigTable {
   /// "file:line: path.key", for messages about what only turns out later.
   std::string place(std::string_view key) const;
 
-  /// This table as TOML text (of what stood in the file and --set).
-  std::string to_toml() const;
-
  private:
   State* state_;
 };
@@ -91,6 +89,13 @@ class ConfigDocument {
 
   /// Lays `over` on top, table by table: its keys win. Before the first root().
   void lay_over(ConfigDocument over);
+
+  /// Puts change(text) in the place of every text under `key`, in whatever table.
+  void change_texts(std::string_view key,
+                    const std::function<std::string(const std::string&)>& change);
+
+  /// The document as TOML text, with all that was set.
+  std::string to_toml() const;
 
   /// Forgets `key` of the root. Before the first root().
   void erase(std::string_view key);

@@ -5,26 +5,54 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 
 namespace isoflop {
+namespace {
+
+// Far longer than anybody looks.
+constexpr int kTries = 20;
+constexpr std::chrono::milliseconds kBetweenTries{10};
+
+// 0, or the system's error.
+int lock(int descriptor) {
+  for (int tried = 1;; ++tried) {
+    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return 0;
+    if (errno != EWOULDBLOCK || tried == kTries) return errno;
+    std::this_thread::sleep_for(kBetweenTries);
+  }
+}
+
+}  // namespace
 
 FileLock::FileLock(const std::filesystem::path& path)
     : descriptor_(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
   if (descriptor_ < 0 && (errno == EACCES || errno == EPERM || errno == EROFS))
     descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor_ < 0) throw_system_error(path, "open", errno);
-  if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
-  const int error = errno;
+  const int error = lock(descriptor_);
+  if (error == 0) return;
   close(descriptor_);
-  require(error != EWOULDBLOCK,
-          "{}: is locked by another process; wait for it or choose another directory",
-          path.string());
+  if (error == EWOULDBLOCK) {
+    throw Locked(path.string() +
+                 ": is locked by another process; wait for it or choose another directory");
+  }
   throw_system_error(path, "flock", error);
 }
 
 FileLock::~FileLock() { close(descriptor_); }
+
+bool FileLock::is_held(const std::filesystem::path& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0 && errno == ENOENT) return false;
+  if (descriptor < 0) throw_system_error(path, "open", errno);
+  const bool held = flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  close(descriptor);
+  return held;
+}
 
 }  // namespace isoflop

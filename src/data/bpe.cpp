@@ -67,7 +67,6 @@ class BpeTokenizer final : public Tokenizer {
     return static_cast<std::int32_t>(model_->text.size());
   }
   std::int32_t boundary() const override { return model_->boundary; }
-  bool needs_utf8() const override { return true; }
   std::string_view model() const override { return model_->file; }
 
   std::string_view bytes_of(std::int32_t token) const override {

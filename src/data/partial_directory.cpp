@@ -1,11 +1,5 @@
 #include "data/partial_directory.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
-
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 
@@ -18,23 +12,16 @@ PartialDirectory::PartialDirectory(fs::path target) : target_(std::move(target))
   std::error_code error;
   fs::create_directories(path_, error);
   require(!error, "{}: cannot be made ({}): choose another --out", path_.string(), error.message());
-  lock_ = ::open(lock_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (lock_ < 0) throw_system_error(lock_path_, "open", errno);
-  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    ::close(lock_);
-    throw InputError(
-        fmt::format("{}: another process is filling it: wait until it is done", path_.string()));
-  }
+  lock_.emplace(lock_path_);
   for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
     if (entry.path() != lock_path_) fs::remove_all(entry.path());
   }
 }
 
 PartialDirectory::~PartialDirectory() {
-  if (lock_ < 0) return;
+  if (!lock_) return;
   std::error_code ignored;
   fs::remove_all(path_, ignored);
-  ::close(lock_);
 }
 
 void PartialDirectory::publish() {
@@ -43,15 +30,13 @@ void PartialDirectory::publish() {
   const bool replaces = fs::exists(target_) && !fs::is_empty(target_);
   if (!replaces) {
     rename_durably(path_, target_);
-    ::close(lock_);
-    lock_ = -1;
+    lock_.reset();
     return;
   }
   exchange_durably(path_, target_);
   const fs::path old = path_beside(target_);  // out of the way of the next process that prepares
   rename_durably(path_, old);
-  ::close(lock_);
-  lock_ = -1;
+  lock_.reset();
   fs::remove_all(old);
 }
 

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+
+#include "core/file_lock.hpp"
 
 namespace isoflop::data {
 
 class PartialDirectory {
  public:
   /// Makes <target>.partial, empty; what an interrupted process left there is removed. Throws
-  /// InputError while another process is filling it.
+  /// Locked while another process is filling it.
   explicit PartialDirectory(std::filesystem::path target);
 
   /// Removes it unless it was published.
@@ -24,7 +27,7 @@ class PartialDirectory {
 
  private:
   std::filesystem::path target_, path_, lock_path_;
-  int lock_ = -1;
+  std::optional<FileLock> lock_;  // empty once published
 };
 
 }  // namespace isoflop::data

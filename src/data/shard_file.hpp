@@ -5,8 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
+
+#include "core/file_descriptor.hpp"
 
 namespace isoflop::data {
 
@@ -14,9 +17,6 @@ class ShardFile {
  public:
   /// InputError unless the file can be opened and has `bytes` bytes.
   ShardFile(std::string path, std::int64_t bytes);
-  ~ShardFile();
-  ShardFile(ShardFile&& other) noexcept;
-  ShardFile& operator=(ShardFile&&) = delete;
 
   const std::string& path() const { return path_; }
   std::int64_t bytes() const { return bytes_; }
@@ -31,7 +31,7 @@ class ShardFile {
  private:
   std::string path_;
   std::int64_t bytes_;
-  int descriptor_;
+  std::unique_ptr<const FileDescriptor> file_;
 };
 
 }  // namespace isoflop::data

@@ -47,6 +47,8 @@ class Synthetic final : public TokenSource {
   /// Every sequence is fresh.
   std::int64_t unique_tokens(std::int64_t tokens) const override { return tokens; }
 
+  std::optional<double> entropy() const override { return ideal_loss(context_); }
+
   double entropy_rate() const { return entropy_rate_; }
   double ideal_loss(std::int64_t context) const;
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -43,6 +44,9 @@ class TokenSource {
 
   /// Distinct training targets among the first `tokens` targets (tokens = sequences * T).
   virtual std::int64_t unique_tokens(std::int64_t tokens) const = 0;
+
+  /// The lowest loss that any model can reach, nats/token; nothing: nobody knows.
+  virtual std::optional<double> entropy() const { return std::nullopt; }
 
   /// Average number of times that a target was seen: tokens / unique_tokens(tokens).
   double epochs(std::int64_t tokens) const {

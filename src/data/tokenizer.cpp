@@ -17,7 +17,6 @@ class ByteTokenizer final : public Tokenizer {
   std::string_view kind() const override { return "bytes"; }
   std::int32_t vocabulary() const override { return kBytes + 1; }
   std::int32_t boundary() const override { return kBytes; }
-  bool needs_utf8() const override { return false; }
   std::string_view model() const override { return {}; }
   std::size_t safe_cut(std::string_view text) const override { return text.size(); }
 

@@ -2,11 +2,10 @@
 // byte for byte.
 //
 //   bytes   token = byte, 256 = document boundary; takes anything
-//   bpe:V   SentencePiece BPE with V pieces in all: unknown, boundary, 256 byte pieces (the
-//   fallback
-//           for rare characters), characters, merges; takes UTF-8. No normalisation, no added or
-//           removed blanks; a piece never reaches from a word into the blanks that follow it
-//           (pieces are " word", "word", "    "), hence words can be encoded one by one.
+//   bpe:V   SentencePiece BPE with V pieces in all: unknown, boundary, 256 byte pieces (for rare
+//           characters), characters, merges; takes UTF-8. No normalisation, no added or removed
+//           blanks; a piece never reaches from a word into the blanks that follow it (pieces are
+//           " word", "word", "    "), hence words can be encoded one by one.
 //
 // The boundary token stands behind every document of a corpus; text never encodes to it.
 #pragma once
@@ -30,7 +29,6 @@ class Tokenizer {
   virtual std::string_view kind() const = 0;
   virtual std::int32_t vocabulary() const = 0;
   virtual std::int32_t boundary() const = 0;
-  virtual bool needs_utf8() const = 0;
 
   /// Appends the tokens of `text` to `tokens`. Not thread safe (it remembers words): one clone a
   /// thread.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -59,10 +60,11 @@ record::ResultRow row_of(const PlannedRun& run, State state, const record::RunDa
 
 // Holds the run's lock meanwhile: a trainer that began to write would lose its rows.
 void mend_unless_trained(const std::filesystem::path& folder) {
+  if (is_locked(folder)) return;
   std::optional<FileLock> lock;
   try {
     lock.emplace(folder / "lock");
-  } catch (const InputError&) {
+  } catch (const Locked&) {
     return;  // it is being trained
   }
   record::mend_run(folder / "run.h5");
@@ -72,19 +74,47 @@ std::string fit_name(const std::string& law, const std::string& method) {
   return method.empty() ? law : law + "-" + method;
 }
 
-// Files of an earlier collection: a fit that cannot be made any more, or a target that is trained
-// again, must not leave its old figures beside the new results. Fits that the manifest does not ask
-// for are the user's own.
-void remove_earlier(const Manifest& manifest, const SweepDirectory& directory) {
-  std::filesystem::remove(directory.prediction());
-  if (!manifest.fit) return;
-  for (const auto& [law, method] : fits_of(*manifest.fit))
-    std::filesystem::remove(directory.fit(fit_name(law, method)));
+// A fit that cannot be made any more, or a target that is trained again, must not leave its old
+// figures beside the new results. Fits that the manifest does not ask for are the user's own.
+void remove_stale(const SweepDirectory& directory, const Collection& collection) {
+  if (!collection.target || !collection.target->measured)
+    std::filesystem::remove(directory.prediction());
+  for (const MissingFit& missing : collection.missing)
+    std::filesystem::remove(directory.fit(missing.name));
+}
+
+// A row for every run that has a record; the others are named in `without_record`.
+record::Results collect_results(const Plan& plan, const SweepDirectory& directory,
+                                std::vector<std::string>& without_record) {
+  record::Results results;
+  results.sweep = plan.study;
+  for (const PlannedRun& run : plan.runs) {
+    const std::filesystem::path folder = directory.run(run.id);
+    if (!std::filesystem::exists(folder / "run.h5")) {
+      without_record.push_back(run.label);
+      continue;
+    }
+    mend_unless_trained(folder);
+    const record::RunData data = record::read_run(folder / "run.h5");
+    results.rows.push_back(row_of(run, state_of(folder).state, data));
+  }
+  require(!results.rows.empty(), "{}: has no run yet, needed some; isoflop sweep run trains them",
+          directory.path().string());
+  results.data_fingerprint = results.rows.front().data_fingerprint;
+  return results;
+}
+
+FindRecord records_in(const SweepDirectory& directory) {
+  return [&directory](const std::string& run) -> std::optional<record::RunData> {
+    const std::filesystem::path file = directory.run(run) / "run.h5";
+    if (!std::filesystem::exists(file)) return std::nullopt;
+    return record::read_run(file);
+  };
 }
 
 void fit_all(const FitRequest& request, const SweepDirectory& directory, Collection& collection) {
   const std::string source = directory.results().string();
-  const FindRecord find_record = linked_records_of(source);
+  const FindRecord find_record = records_in(directory);
   for (const auto& [law_name, method] : fits_of(request)) {
     const std::string name = fit_name(law_name, method);
     try {
@@ -102,7 +132,6 @@ void fit_all(const FitRequest& request, const SweepDirectory& directory, Collect
       options.level = request.level;
       options.details = true;
       collection.fits.push_back({name, laws::fit(points, options)});
-      write_file_atomically(directory.fit(name), laws::to_json(collection.fits.back().fit));
     } catch (const InputError& error) {
       collection.missing.push_back({name, error.what()});
     }
@@ -116,18 +145,62 @@ const PlannedRun* target_of(const Plan& plan) {
   return nullptr;
 }
 
-TargetCheck check_target(const PlannedRun& run, const NamedFit& fit, double level) {
+laws::RunSize size_of(std::int64_t n_total, std::int64_t n_non_embedding, double tokens,
+                      const laws::Fit& fit) {
+  const bool all = fit.is_ensemble || laws::counts_embeddings(fit.law);
+  laws::RunSize size;
+  size.params = static_cast<double>(all ? n_total : n_non_embedding);
+  size.tokens = tokens;
+  return size;
+}
+
+// What a picture of the prediction needs beside it.
+void add_what_the_fit_says(TargetCheck& check, const PlannedRun& target, const laws::Fit& fit,
+                           const record::Results& results) {
+  for (const record::ResultRow& row : results.rows) {
+    if (row.role != name_of(Role::fit) || row.status != name_of(State::finished)) continue;
+    const auto size =
+        size_of(row.n_total, row.n_non_embedding, static_cast<double>(row.tokens), fit);
+    check.fitted.push_back({row.run, laws::predict(fit, size).value});
+  }
+  constexpr double kFirst = 1.0 / 320.0, kLast = 1.7;  // of the target's tokens
+  constexpr int kPoints = 100;
+  for (int i = 0; i < kPoints; ++i) {
+    const double tokens = check.tokens * kFirst * std::pow(kLast / kFirst, i / (kPoints - 1.0));
+    const auto size = size_of(target.n_total, target.n_non_embedding, tokens, fit);
+    check.curve.push_back({tokens, laws::predict(fit, size).value});
+  }
+}
+
+TargetCheck check_target(const PlannedRun& run, const NamedFit& fit, double level,
+                         const record::Results& results) {
   TargetCheck check;
   check.fit = fit.name;
-  const bool all = fit.fit.is_ensemble || laws::counts_embeddings(fit.fit.law);
   check.params = static_cast<double>(run.n_total);
   check.tokens = static_cast<double>(run.config.tokens());
   check.flops = run.flops_6nd();
-  laws::RunSize size;
-  size.params = static_cast<double>(all ? run.n_total : run.n_non_embedding);
-  size.tokens = check.tokens;
-  check.prediction = laws::predict(fit.fit, size, level);
+  check.prediction = laws::predict(
+      fit.fit, size_of(run.n_total, run.n_non_embedding, check.tokens, fit.fit), level);
+  add_what_the_fit_says(check, run, fit.fit, results);
   return check;
+}
+
+// The loss of the target itself; none before it has finished.
+std::optional<double> measured_loss(const PlannedRun& target, const record::Results& results) {
+  for (const record::ResultRow& row : results.rows) {
+    if (row.run == target.id && row.status == "finished") return row.loss;
+  }
+  return std::nullopt;
+}
+
+// Every file at once and what is stale last: a collection that fails leaves the one before.
+void write(const SweepDirectory& directory, const Collection& collection) {
+  record::write_results(directory.results(), collection.results);
+  for (const NamedFit& fit : collection.fits)
+    write_file_atomically(directory.fit(fit.name), laws::to_json(fit.fit));
+  if (collection.target && collection.target->measured)
+    write_file_atomically(directory.prediction(), prediction_json(*collection.target));
+  remove_stale(directory, collection);
 }
 
 // The fit that the manifest names, or the first that can predict.
@@ -136,7 +209,7 @@ std::optional<TargetCheck> predict_target(const FitRequest& request, const Plann
   for (const NamedFit& fit : collection.fits) {
     if (!request.predict.empty() && fit.name != request.predict) continue;
     try {
-      return check_target(run, fit, request.level);
+      return check_target(run, fit, request.level, collection.results);
     } catch (const InputError& error) {  // an envelope gives no loss at any N and D
       if (!request.predict.empty())
         collection.missing.push_back({"target by " + fit.name, error.what()});
@@ -155,42 +228,16 @@ bool TargetCheck::is_inside() const {
   return *measured >= prediction.interval->low && *measured <= prediction.interval->high;
 }
 
-record::Results collect_results(const Plan& plan, const SweepDirectory& directory,
-                                std::vector<std::string>& without_record) {
-  record::Results results;
-  results.sweep = plan.study;
-  for (const PlannedRun& run : plan.runs) {
-    const std::filesystem::path folder = directory.run(run.id);
-    if (!std::filesystem::exists(folder / "run.h5")) {
-      without_record.push_back(run.label);
-      continue;
-    }
-    mend_unless_trained(folder);
-    const record::RunData data = record::read_run(folder / "run.h5");
-    results.rows.push_back(row_of(run, state_of(folder).state, data));
-  }
-  require(!results.rows.empty(), "{}: has no run yet, needed some; isoflop sweep run trains them",
-          directory.path().string());
-  results.data_fingerprint = results.rows.front().data_fingerprint;
-  record::write_results(directory.results(), results);
-  return results;
-}
-
 Collection collect(const Manifest& manifest, const Plan& plan, const SweepDirectory& directory) {
-  remove_earlier(manifest, directory);
   Collection collection;
   collection.results = collect_results(plan, directory, collection.without_record);
-  if (!manifest.fit) return collection;
-  fit_all(*manifest.fit, directory, collection);
-  const PlannedRun* target = target_of(plan);
-  if (target == nullptr) return collection;
-  collection.target = predict_target(*manifest.fit, *target, collection);
-  if (!collection.target) return collection;
-  for (const record::ResultRow& row : collection.results.rows) {
-    if (row.run != target->id || row.status != "finished") continue;
-    collection.target->measured = row.loss;
-    write_file_atomically(directory.prediction(), prediction_json(*collection.target));
+  if (manifest.fit) {
+    fit_all(*manifest.fit, directory, collection);
+    const PlannedRun* target = target_of(plan);
+    if (target != nullptr) collection.target = predict_target(*manifest.fit, *target, collection);
+    if (collection.target) collection.target->measured = measured_loss(*target, collection.results);
   }
+  write(directory, collection);
   return collection;
 }
 
@@ -203,7 +250,15 @@ std::string prediction_json(const TargetCheck& target) {
       {"interval", nullptr},
       {"measured", nullptr},
       {"error_percent", nullptr},
-      {"inside", nullptr}};
+      {"inside", nullptr},
+      {"fitted", nlohmann::ordered_json::object()},
+      {"curve",
+       {{"tokens", nlohmann::ordered_json::array()}, {"loss", nlohmann::ordered_json::array()}}}};
+  for (const FittedRun& run : target.fitted) json["fitted"][run.run] = run.loss;
+  for (const CurvePoint& point : target.curve) {
+    json["curve"]["tokens"].push_back(point.tokens);
+    json["curve"]["loss"].push_back(point.loss);
+  }
   if (const auto& interval = target.prediction.interval) {
     json["interval"] = {
         {"level", interval->level}, {"low", interval->low}, {"high", interval->high}};

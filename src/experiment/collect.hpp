@@ -14,6 +14,7 @@
 #include "experiment/manifest.hpp"
 #include "experiment/plan.hpp"
 #include "experiment/sweep_directory.hpp"
+#include "experiment/training_curve.hpp"
 #include "laws/fit.hpp"
 #include "laws/predict.hpp"
 #include "record/results.hpp"
@@ -30,11 +31,18 @@ struct MissingFit {
   std::string name, reason;
 };
 
+struct FittedRun {
+  std::string run;
+  double loss = 0;
+};
+
 struct TargetCheck {
   std::string fit;  // the name of the fit that predicts
   laws::Prediction prediction;
   double params = 0, tokens = 0, flops = 0;  // of the target: all parameters, D, 6ND
   std::optional<double> measured;            // nats/token, when it has finished
+  std::vector<FittedRun> fitted;             // what the same fit says of the runs that it saw
+  std::vector<CurvePoint> curve;             // and of the target's size at other D
 
   /// 100 (predicted - measured) / measured. Only when measured.
   double error_percent() const;
@@ -50,11 +58,8 @@ struct Collection {
   std::optional<TargetCheck> target;
 };
 
-/// Reads every record and writes results.h5. InputError when there is none to read.
-record::Results collect_results(const Plan& plan, const SweepDirectory& directory,
-                                std::vector<std::string>& without_record);
-
-/// All of it. What an earlier collection wrote goes first: a fit that fails now leaves no file.
+/// All of it. InputError when there is no record to read. Nothing is written before everything is
+/// made; then the files of an earlier collection are replaced, and those that have no successor go.
 Collection collect(const Manifest& manifest, const Plan& plan, const SweepDirectory& directory);
 
 /// prediction.json, as docs/files.md has it.

@@ -12,6 +12,7 @@
 #include "core/config_table.hpp"
 #include "core/error.hpp"
 #include "core/nearest.hpp"
+#include "core/version.hpp"
 #include "experiment/manifest_sizes.hpp"
 #include "laws/fit.hpp"
 
@@ -216,6 +217,14 @@ Manifest read_manifest(const std::string& text, const std::string& path) {
   manifest.fit = read_fit(root);
   root.refuse_unknown_keys();
   return manifest;
+}
+
+std::string stored_text(const Manifest& manifest) {
+  ConfigDocument document = ConfigDocument::from_text(manifest.text, manifest.path);
+  document.change_texts("corpus", [](const std::string& path) {
+    return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
+  });
+  return fmt::format("# of isoflop {} ({})\n{}\n", version(), commit(), document.to_toml());
 }
 
 Manifest read_manifest(const std::string& path) {

@@ -69,13 +69,17 @@ struct FitRequest {
 std::vector<std::pair<std::string, std::string>> fits_of(const FitRequest& request);
 
 struct Manifest {
-  std::string path, text;
+  std::string path, text;  // as it was read
   std::string name;
   std::vector<Size> sizes;
   std::vector<Grid> grids;
   std::optional<Target> target;
   std::optional<FitRequest> fit;
 };
+
+/// The manifest as a sweep's directory keeps it: stamped with the program's version, paths
+/// absolute, so that it means the same in any folder.
+std::string stored_text(const Manifest& manifest);
 
 /// Throws InputError "file:line: key: …".
 Manifest read_manifest(const std::string& path);

@@ -11,6 +11,7 @@
 #include "core/error.hpp"
 #include "model/cost.hpp"
 #include "model/parameters.hpp"
+#include "record/results.hpp"
 
 namespace isoflop::experiment {
 namespace {
@@ -108,6 +109,7 @@ class Planner {
     run.label = fmt::format("{}-{}-s{}", size.label, cell_name(axis, value), seed);
     run.config = size.run;
     run.config.train.seed = seed;
+    check(run, place);
     const DataFacts& data = facts(run.config);
     model::ModelConfig model = run.config.model;
     model.vocabulary = data.vocabulary;
@@ -120,6 +122,21 @@ class Planner {
     set_length(run, axis, value, what);
     complete(run, data, place);
     return run;
+  }
+
+  static void check(const PlannedRun& run, const std::string& place) {
+    require(
+        run.label.size() <= record::kLabelBytes,
+        "{}: the run would be called '{}', needed at most {} bytes; shorten the label of its size",
+        place, run.label, record::kLabelBytes);
+    const config::ParallelConfig& parallel = run.config.parallel;
+    for (const auto& [key, ranks] :
+         {std::pair("parallel.data", parallel.data), std::pair("parallel.tensor", parallel.tensor),
+          std::pair("parallel.pipeline", parallel.pipeline)}) {
+      require(ranks <= 1,
+              "{}: seen {}, needed 1 or no such key: a sweep trains a run in one process",
+              run.config.place(key), ranks);
+    }
   }
 
   // D and the steps of the decay. `what` opens the message if that cannot be.
@@ -159,7 +176,7 @@ class Planner {
     try {
       config::resolve(run.config, data.vocabulary, data.fingerprint);
     } catch (const InputError& error) {
-      throw InputError(fmt::format("{}: {}: {}", place, run.label, error.what()));
+      throw InputError(fmt::format("{} (for run {} of {})", error.what(), run.label, place));
     }
     run.id = config::run_id(run.config);
     run.d_unique = data.unique_tokens(run.config.tokens());

@@ -33,7 +33,7 @@ struct DataFacts {
 /// What the planner asks of others: planning is arithmetic and opens no files.
 struct Surroundings {
   std::function<DataFacts(const config::RunConfig&)> data;
-  std::function<std::int64_t(const config::RunConfig&)> memory_bytes;  // of the run's process
+  std::function<std::int64_t(const config::RunConfig&)> memory_bytes;  // of a run's process
 };
 
 /// What a run is for: a point of the fits, the start of others, or the test of the prediction.

@@ -120,7 +120,7 @@ laws::Points points_of(const record::Results& results, bool counts_embeddings,
     points.stage.push_back("final");
     points.name.push_back(row.run);
   });
-  // what a run does not record (a synthetic text has no unique tokens) is 0 in its row
+  // a column that some run has no value for (0 in its row) is left out for all
   for (auto* column : {&points.steps, &points.batch, &points.unique_tokens, &points.learning_rate})
     if (std::ranges::find(*column, 0.0) != column->end()) column->clear();
   require_some(points);

@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/directory.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/file_lock.hpp"
+#include "core/version.hpp"
 
 namespace isoflop::experiment {
 namespace {
@@ -19,16 +20,6 @@ std::string failure_reason(const std::filesystem::path& mark) {
   if (json.is_object() && json.contains("reason") && json["reason"].is_string())
     return json["reason"];
   return text.substr(0, text.find('\n'));
-}
-
-// n of "step-<n>".
-std::optional<std::int64_t> step_of(const std::string& name) {
-  constexpr std::string_view kPrefix = "step-";
-  if (!name.starts_with(kPrefix)) return std::nullopt;
-  std::int64_t step = 0;
-  const char* end = name.data() + name.size();
-  const auto result = std::from_chars(name.data() + kPrefix.size(), end, step);
-  return result.ec == std::errc() && result.ptr == end ? std::optional(step) : std::nullopt;
 }
 
 }  // namespace
@@ -50,13 +41,7 @@ const char* name_of(State state) {
 }
 
 bool is_locked(const std::filesystem::path& run_directory) {
-  if (!std::filesystem::exists(run_directory / "lock")) return false;
-  try {
-    const FileLock lock(run_directory / "lock");
-    return false;
-  } catch (const InputError&) {
-    return true;
-  }
+  return FileLock::is_held(run_directory / "lock");
 }
 
 RunState state_of(const std::filesystem::path& run_directory) {
@@ -69,9 +54,11 @@ RunState state_of(const std::filesystem::path& run_directory) {
 }
 
 void mark_failed(const std::filesystem::path& run_directory, const std::string& reason) {
-  const nlohmann::json mark{{"reason", reason}};
-  write_file_atomically(run_directory / "failed",
-                        mark.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  const nlohmann::ordered_json mark{{"reason", reason},
+                                    {"isoflop", {{"version", version()}, {"commit", commit()}}}};
+  write_file_atomically(
+      run_directory / "failed",
+      mark.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 void forget_failure(const std::filesystem::path& run_directory) {
@@ -81,12 +68,8 @@ void forget_failure(const std::filesystem::path& run_directory) {
 
 Checkpoint latest_checkpoint(const std::filesystem::path& run_directory, std::int64_t most) {
   Checkpoint latest;
-  const std::filesystem::path folder = run_directory / "checkpoint";
-  if (!std::filesystem::is_directory(folder)) return latest;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const auto step = step_of(entry.path().filename().string());
-    if (!step || *step > most || *step <= latest.steps) continue;
-    if (std::filesystem::exists(entry.path() / "complete")) latest = {*step, entry.path()};
+  for (const std::int64_t step : checkpoint::complete_steps(run_directory)) {
+    if (step <= most) latest = {step, checkpoint::step_directory(run_directory, step)};
   }
   return latest;
 }

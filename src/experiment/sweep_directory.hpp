@@ -1,8 +1,9 @@
 // The files of a sweep, and what they say of its runs. A sweep has no other state: whoever looks
 // (the manager, `sweep status`, `collect`) reads the same marks.
 //
-//   DIR/manifest.toml   copy of the study's manifest      DIR/runs/<id>/     one directory a run
-//   DIR/lock            held by the manager                DIR/calibration.json, results.h5, ...
+//   DIR/manifest.toml   the study's manifest, paths absolute    DIR/runs/<id>/   one directory a
+//   run DIR/plan.json       see stored_plan.hpp                     DIR/lock         held by the
+//   manager DIR/calibration.json, results.h5, ...
 #pragma once
 
 #include <cstdint>
@@ -34,6 +35,7 @@ class SweepDirectory {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path manifest() const { return path_ / "manifest.toml"; }
+  std::filesystem::path plan() const { return path_ / "plan.json"; }
   std::filesystem::path lock() const { return path_ / "lock"; }
   std::filesystem::path calibration() const { return path_ / "calibration.json"; }
   std::filesystem::path results() const { return path_ / "results.h5"; }
@@ -50,7 +52,7 @@ class SweepDirectory {
 /// By the marks and the lock of a run's directory.
 RunState state_of(const std::filesystem::path& run_directory);
 
-/// True while a process trains the run. Looking takes the lock for an instant.
+/// True while a process trains the run.
 bool is_locked(const std::filesystem::path& run_directory);
 
 /// Writes the `failed` mark for a trainer that could not do so itself.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "kernels/api/attention_check.hpp"
+
 namespace isoflop::model {
 
 std::size_t default_feed_forward(Activation activation, std::size_t width) {
@@ -16,9 +18,10 @@ std::string problem(const ModelConfig& c) {
   if (c.kv_heads == 0 || c.heads % c.kv_heads != 0) {
     return fmt::format("kv_heads: seen {}, needed a divisor of heads {}", c.kv_heads, c.heads);
   }
-  if (c.position == Position::rope && c.head_width() % 2 != 0) {
-    return fmt::format("heads: seen {}, which makes heads {} wide; rope needs an even width",
-                       c.heads, c.head_width());
+  if (!kernels::is_head_width(c.head_width())) {
+    return fmt::format(
+        "heads: seen {}, which makes heads {} wide; needed an even width from 2 to {}", c.heads,
+        c.head_width(), kernels::kWidestHead);
   }
   return {};
 }

@@ -2,9 +2,9 @@
 // forward; no recomputation.
 //
 //   flops_6nd     6 N per token, N = all trainable parameters
-//   flops_exact   every matrix product that runs: linear layers, output head, and causal attention
-//   over the pairs that exist,
-//                 (T + 1) / 2 a token; elementwise work is left out
+//   flops_exact   every matrix product that runs: linear layers, output head, and causal
+//                 attention over the pairs that exist, (T + 1) / 2 a token; elementwise work is
+//                 left out
 #pragma once
 
 #include "model/config.hpp"

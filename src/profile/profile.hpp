@@ -48,6 +48,12 @@ class Profile {
     return counters_[static_cast<std::size_t>(region)];
   }
   const std::array<Counter, kRegionNames.size()>& counters() const { return counters_; }
+  /// Of all regions.
+  double flops() const {
+    double sum = 0.0;
+    for (const Counter& counter : counters_) sum += counter.flops;
+    return sum;
+  }
   void reset() { counters_ = {}; }
 
  private:

@@ -10,6 +10,8 @@
 
 namespace isoflop::record {
 
+inline constexpr std::size_t kLabelBytes = 64;
+
 /// A row of /runs. Units as in run.h5; budget: FLOP of the IsoFLOP cell, 0 when there is none.
 struct ResultRow {
   std::string run, label;
@@ -28,7 +30,7 @@ struct ResultRow {
   template <class Row, class Field>
   static void fields(Row& row, Field&& field) {
     field("run", row.run, 16);
-    field("label", row.label, 64);
+    field("label", row.label, kLabelBytes);
     field("role", row.role, 8);
     field("status", row.status, 16);
     field("n_total", row.n_total);
@@ -69,7 +71,7 @@ struct Results {
 /// Replaces the file at once. Links point to runs/<run>/run.h5 beside it.
 void write_results(const std::filesystem::path& path, const Results& results);
 
-/// InputError for a file that is no results file of schema 1.
+/// InputError for a file that is no results file of schema 1, or a damaged one.
 Results read_results(const std::filesystem::path& path);
 
 /// Where the links of the results file at `path` say that the runs' own records are, by run. The

@@ -73,6 +73,7 @@ struct RunRecord::State {
   std::filesystem::path path;
   std::optional<OpenFile> open;  // empty once finished or broken
   Clock::time_point flushed = Clock::now();
+  std::map<std::string, EvalRow> last_evaluation;  // by set
   std::int64_t restarts = 0;
   double previous_seconds = 0;
 
@@ -112,6 +113,9 @@ RunRecord RunRecord::start(const std::filesystem::path& path, const RunData& dat
   write_run(path, data);
   auto state = std::make_unique<State>();
   state->path = path;
+  for (const auto& [set, rows] : data.eval) {
+    if (!rows.empty()) state->last_evaluation[set] = rows.back();
+  }
   state->open.emplace(path, data);
   state->restarts = std::count_if(data.events.begin(), data.events.end(),
                                   [](const EventRow& row) { return row.kind == kResumed; });
@@ -159,7 +163,13 @@ void RunRecord::evaluation(const std::string& set, const EvalRow& row) {
   require(found != sets.end(), "{}: \"{}\" is no evaluation set of this run", state_->path.string(),
           set);
   found->second.add(row);
+  state_->last_evaluation[set] = row;
   flush_when_due();
+}
+
+std::optional<EvalRow> RunRecord::last_evaluation(const std::string& set) const {
+  const auto found = state_->last_evaluation.find(set);
+  return found == state_->last_evaluation.end() ? std::nullopt : std::optional(found->second);
 }
 
 void RunRecord::event(const EventRow& row) {

@@ -13,7 +13,9 @@
 
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +43,8 @@ class RunRecord {
   void train(const TrainRow& row);
   /// InputError for a set that was not named at creation.
   void evaluation(const std::string& set, const EvalRow& row);
+  /// The last evaluation on `set` that the record holds; nothing: there is none.
+  std::optional<EvalRow> last_evaluation(const std::string& set) const;
   /// Kind: at most 32 bytes; a text longer than 256 bytes is cut.
   void event(const EventRow& row);
 

@@ -1,7 +1,11 @@
 #include "train/memory.hpp"
 
+#include <algorithm>
 #include <fstream>
+#include <limits>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/bf16.hpp"
 #include "core/error.hpp"
@@ -39,6 +43,23 @@ std::size_t whole_rows(const config::RunConfig& config, const model::ParameterTa
   return WholeRows::memory_bytes(table, held);
 }
 
+// What the file begins with; nothing for another text ("max") or no file.
+std::optional<std::size_t> first_number(const std::filesystem::path& file) {
+  std::ifstream stream(file);
+  std::size_t number = 0;
+  return stream >> number ? std::optional(number) : std::nullopt;
+}
+
+// Of the pages that files have in memory.
+std::size_t reclaimable_bytes(const std::filesystem::path& group) {
+  std::ifstream stream(group / "memory.stat");
+  std::size_t bytes = 0;
+  for (std::string key; stream >> key >> bytes;) {
+    if (key == "inactive_file") return bytes;
+  }
+  return 0;
+}
+
 template <class T>
 MemoryPlan plan(const config::RunConfig& config, std::size_t ranks, std::size_t rank) {
   const Layout layout = layout_of(config, ranks, rank);
@@ -66,8 +87,44 @@ MemoryPlan plan_memory(const config::RunConfig& config, std::size_t ranks, std::
                                                            : plan<float>(config, ranks, rank);
 }
 
+std::size_t program_bytes() {
+  // Code, tables and buffers that are touched only in training; measured, the same for all sizes.
+  constexpr std::size_t kTouchedLater = std::size_t{13} << 19;
+  static const std::size_t bytes = resident_bytes() + kTouchedLater;
+  return bytes;
+}
+
+std::size_t process_bytes(const config::RunConfig& config, std::size_t ranks, std::size_t rank) {
+  return program_bytes() + plan_memory(config, ranks, rank).total();
+}
+
 std::size_t resident_bytes() { return proc_bytes("/proc/self/status", "VmRSS:"); }
 std::size_t peak_resident_bytes() { return proc_bytes("/proc/self/status", "VmHWM:"); }
-std::size_t available_bytes() { return proc_bytes("/proc/meminfo", "MemAvailable:"); }
+
+std::size_t available_bytes() {
+  const std::size_t free = proc_bytes("/proc/meminfo", "MemAvailable:");
+  const std::filesystem::path root = "/sys/fs/cgroup";
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    constexpr std::string_view kVersion2 = "0::/";
+    if (line.starts_with(kVersion2))
+      return std::min(free, control_group_room(root / line.substr(kVersion2.size()), root));
+  }
+  return free;
+}
+
+std::size_t control_group_room(const std::filesystem::path& group,
+                               const std::filesystem::path& root) {
+  std::size_t room = std::numeric_limits<std::size_t>::max();
+  for (std::filesystem::path folder = group;; folder = folder.parent_path()) {
+    const std::optional<std::size_t> limit = first_number(folder / "memory.max");
+    const std::optional<std::size_t> used = first_number(folder / "memory.current");
+    if (limit && used) {
+      const std::size_t held = *used - std::min(*used, reclaimable_bytes(folder));
+      room = std::min(room, *limit - std::min(*limit, held));
+    }
+    if (folder == root || folder == folder.parent_path()) return room;
+  }
+}
 
 }  // namespace isoflop::train

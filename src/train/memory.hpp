@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 
 #include "config/run_config.hpp"
 
@@ -23,12 +24,26 @@ struct MemoryPlan {
 /// For rank `rank` of `ranks`.
 MemoryPlan plan_memory(const config::RunConfig& config, std::size_t ranks, std::size_t rank);
 
+/// What a process holds beside a plan: the program, its libraries, MPI, the corpus; bytes. Measured
+/// once, in this process, which must not have begun a run.
+std::size_t program_bytes();
+
+/// The plan and the program.
+std::size_t process_bytes(const config::RunConfig& config, std::size_t ranks, std::size_t rank);
+
 /// Resident memory of this process, bytes: now, and the most it ever was. Throws Error if the
 /// system does not tell.
 std::size_t resident_bytes();
 std::size_t peak_resident_bytes();
 
-/// Memory that could still be used on this machine without swapping, bytes.
+/// Memory that could still be used on this machine without swapping and within the limit of this
+/// process's control group, bytes.
 std::size_t available_bytes();
+
+/// What the control groups from `group` (a directory of a cgroup file system, version 2) up to
+/// `root` leave below their limits, bytes; the largest number there is when none has a limit. What
+/// their files could give back at once counts as left.
+std::size_t control_group_room(const std::filesystem::path& group,
+                               const std::filesystem::path& root);
 
 }  // namespace isoflop::train

@@ -52,7 +52,9 @@ class Run {
   double predict_seconds();
   RunEnd train();
   void after_step(const StepResult& result);
+  double evaluate();
   double evaluate_and_record();
+  double final_loss();
   void save();
   void save_beside();
   void poll_saving();
@@ -135,7 +137,7 @@ void Run::start_or_resume() {
   const double predicted = predict_seconds();
   progress_.say(fmt::format("time predicted: {:.0f} s", predicted));
   if (!is_root()) return;
-  directory_->begin(config::to_toml(config_));  // from here on nothing is refused
+  directory_->begin(config::run_file(config_));  // from here on nothing is refused
   if (own) {
     record_ =
         record::RunRecord::resume(directory_->record(), facts(predicted), trainer_->step_count());
@@ -143,6 +145,8 @@ void Run::start_or_resume() {
     progress_.say(fmt::format("goes on after step {}", trainer_->step_count()));
   } else {
     record_ = record::RunRecord::create(directory_->record(), facts(predicted));
+    if (const auto entropy = source_.entropy())
+      record_->event({0, 0.0, "entropy", fmt::format("{} nats/token", *entropy)});
     if (options_.branch_from.empty()) return;
     record_->event(
         {trainer_->step_count(), 0.0, "branched", "from " + options_.branch_from.string()});
@@ -151,9 +155,23 @@ void Run::start_or_resume() {
   }
 }
 
-double Run::evaluate_and_record() {
-  const Scope scope(trainer_->profile(), Region::evaluate);
+// Regions do not nest: what the passes of an evaluation count is the region `evaluate` alone.
+double Run::evaluate() {
+  const profile::Profile before = trainer_->profile();
+  const auto begin = Clock::now();
   const double loss = trainer_->evaluate();
+  profile::Counter evaluation = before[Region::evaluate];
+  evaluation.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
+  evaluation.calls += 1;
+  evaluation.flops += trainer_->profile().flops() - before.flops();
+  trainer_->profile() = before;
+  trainer_->profile()[Region::evaluate] = evaluation;
+  return loss;
+}
+
+double Run::evaluate_and_record() {
+  if (is_root()) record_->flush();  // it may take long
+  const double loss = evaluate();
   if (!std::isfinite(loss)) {
     throw CheckFailed(fmt::format("step {}: validation loss {}, first non-finite tensor: loss",
                                   trainer_->step_count(), loss));
@@ -166,6 +184,16 @@ double Run::evaluate_and_record() {
   progress_.say(fmt::format("step {}: validation loss {:.4f} nats/token, {:.4f} bits/byte",
                             trainer_->step_count(), loss, bits_per_byte(loss, source_)));
   return loss;
+}
+
+// After a kill between the last checkpoint and the mark `finished` the evaluation is there already.
+// On the root alone.
+double Run::final_loss() {
+  std::optional<record::EvalRow> recorded;
+  if (is_root()) recorded = record_->last_evaluation("validation");
+  const bool done = recorded && recorded->step == trainer_->step_count();
+  if (communicator_.maximum(done ? 1 : 0) == 0) return evaluate_and_record();
+  return recorded ? recorded->loss : 0.0;
 }
 
 void Run::save() {
@@ -223,12 +251,12 @@ void Run::after_step(const StepResult& result) {
 }
 
 void Run::finish() {
-  const double loss = evaluate_and_record();
+  const double loss = final_loss();
   save();
-  const MemoryPlan memory = plan_memory(config_, static_cast<std::size_t>(communicator_.size()), 0);
-  progress_.say(
-      fmt::format("finished: {:.1f} s; peak memory {} (predicted {} and the program itself)",
-                  seconds(), mebibytes(peak_resident_bytes()), mebibytes(memory.total())));
+  const std::size_t predicted =
+      process_bytes(config_, static_cast<std::size_t>(communicator_.size()), 0);
+  progress_.say(fmt::format("finished: {:.1f} s; peak memory {} (predicted {})", seconds(),
+                            mebibytes(peak_resident_bytes()), mebibytes(predicted)));
   const profile::Counter& saving =
       trainer_->profile().counters()[static_cast<std::size_t>(Region::checkpoint)];
   progress_.say(fmt::format("training stood still {:.3f} s for checkpoints", saving.seconds));

@@ -5,6 +5,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/version.hpp"
 
 namespace isoflop::train {
 namespace {
@@ -16,7 +17,9 @@ std::filesystem::path made(const std::filesystem::path& path) {
   return path;
 }
 
-std::string line(const nlohmann::ordered_json& json) {
+// A mark: what happened and the program that saw it.
+std::string line(nlohmann::ordered_json json) {
+  json["isoflop"] = {{"version", version()}, {"commit", commit()}};
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
@@ -24,6 +27,7 @@ std::string line(const nlohmann::ordered_json& json) {
 
 RunDirectory::RunDirectory(const std::filesystem::path& path, std::string run_id)
     : path_(made(path)), run_id_(std::move(run_id)), lock_(path_ / "lock") {
+  remove_partial_files(path_);
   if (!std::filesystem::exists(path_ / "run_id")) return;
   const std::string held = read_file(path_ / "run_id");
   require(held == run_id_ + "\n",

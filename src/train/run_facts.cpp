@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <fstream>
+
 #include "core/error.hpp"
+#include "core/hash.hpp"
 #include "core/processor.hpp"
 #include "model/cost.hpp"
 #include "train/layout.hpp"
@@ -10,6 +14,31 @@
 #include "train/progress.hpp"
 
 namespace isoflop::train {
+
+namespace {
+
+// Tells machines apart; containers of one machine share its memory, and this.
+std::uint64_t machine() {
+  std::ifstream stream("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  stream >> id;
+  return hash64(id);
+}
+
+}  // namespace
+
+NodeShare sum_on_node(std::size_t bytes, comm::Communicator& world) {
+  const std::array<std::uint64_t, 2> mine{machine(), bytes};
+  std::vector<std::uint64_t> all(mine.size() * static_cast<std::size_t>(world.size()));
+  world.all_gather<std::uint64_t>(mine, all);
+  NodeShare share;
+  for (std::size_t i = 0; i < all.size(); i += mine.size()) {
+    if (all[i] != mine[0]) continue;
+    share.bytes += all[i + 1];
+    ++share.ranks;
+  }
+  return share;
+}
 
 std::vector<std::string> describe_run(const config::RunConfig& config,
                                       const data::TokenSource& source, int ranks) {
@@ -46,10 +75,15 @@ std::vector<std::string> describe_run(const config::RunConfig& config,
         layout.shape.micro_batches, 100.0 * parallel::bubble_formula(layout.shape, {})));
   }
   lines.push_back(fmt::format(
-      "memory a rank, predicted: {} = weights {} + optimizer {} + gradients {} + activations {}{}",
-      mebibytes(memory.total()), mebibytes(memory.weights), mebibytes(memory.optimizer),
-      mebibytes(memory.gradients), mebibytes(memory.activations),
+      "memory a rank, predicted: {} = program {} + weights {} + optimizer {} + gradients {} + "
+      "activations {}{}",
+      mebibytes(program_bytes() + memory.total()), mebibytes(program_bytes()),
+      mebibytes(memory.weights), mebibytes(memory.optimizer), mebibytes(memory.gradients),
+      mebibytes(memory.activations),
       memory.checkpoint > 0 ? " + copy for checkpoints " + mebibytes(memory.checkpoint) : ""));
+  if (const auto entropy = source.entropy())
+    lines.push_back(fmt::format(
+        "entropy of the data: {:.6f} nats/token, below which no model comes", *entropy));
   const double epochs = source.epochs(config.tokens());
   if (epochs > 1.0 + 1e-9)
     lines.push_back(fmt::format(
@@ -88,20 +122,20 @@ record::RunFacts facts_of(const config::RunConfig& config, const data::TokenSour
   facts.precision = config::name_of(config.train.precision);
   facts.seed = config.train.seed;
   facts.predicted_memory_bytes =
-      static_cast<std::int64_t>(plan_memory(config, static_cast<std::size_t>(ranks), 0).total());
+      static_cast<std::int64_t>(process_bytes(config, static_cast<std::size_t>(ranks), 0));
   return facts;
 }
 
 void check_memory(const config::RunConfig& config, const std::string& file,
-                  const comm::Communicator& world) {
-  const std::size_t needed = plan_memory(config, static_cast<std::size_t>(world.size()),
-                                         static_cast<std::size_t>(world.rank()))
-                                 .total();
+                  comm::Communicator& world) {
+  const std::size_t own = process_bytes(config, static_cast<std::size_t>(world.size()),
+                                        static_cast<std::size_t>(world.rank()));
+  const NodeShare node = sum_on_node(own, world);
   const std::size_t available = available_bytes();
-  require(needed < available,
-          "{}: the run needs {} a rank, this machine has {} left; lower train.micro_batch or the "
-          "model's size",
-          file, mebibytes(needed), mebibytes(available));
+  require(node.bytes < available,
+          "{}: the run needs {} a rank, {} for the {} rank(s) of this machine, which has {} left; "
+          "lower train.micro_batch or the model's size, or start fewer ranks a machine",
+          file, mebibytes(own), mebibytes(node.bytes), node.ranks, mebibytes(available));
 }
 
 }  // namespace isoflop::train

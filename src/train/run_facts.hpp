@@ -20,9 +20,17 @@ std::vector<std::string> describe_run(const config::RunConfig& config,
 record::RunFacts facts_of(const config::RunConfig& config, const data::TokenSource& source,
                           int ranks);
 
-/// Throws InputError, naming `file`, for a run whose share on this rank the machine's free memory
-/// does not hold.
+/// Bytes that the ranks of one machine need together.
+struct NodeShare {
+  std::size_t bytes = 0, ranks = 0;
+};
+
+/// Collective: `bytes` of this rank and of the others on its machine.
+NodeShare sum_on_node(std::size_t bytes, comm::Communicator& world);
+
+/// Collective. Throws InputError, naming `file`, when the processes of this rank's machine need
+/// more memory together than it has left.
 void check_memory(const config::RunConfig& config, const std::string& file,
-                  const comm::Communicator& world);
+                  comm::Communicator& world);
 
 }  // namespace isoflop::train

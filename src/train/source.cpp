@@ -12,11 +12,26 @@
 namespace isoflop::train {
 namespace {
 
+std::vector<std::string> names_of(const data::Corpus& corpus) {
+  std::vector<std::string> names;
+  for (const auto& source : corpus.description().sources) names.push_back(source.name);
+  return names;
+}
+
+// What `action` finds wrong is said of the key that stands at `place`.
+template <class Action>
+void naming(const std::string& place, const Action& action) {
+  try {
+    action();
+  } catch (const InputError& error) {
+    throw InputError(fmt::format("{}: {}", place, error.what()));
+  }
+}
+
 // data.weights in the order of the corpus's sources; one that is not named gets 0.
 std::vector<double> weights_in_order(const config::DataConfig& data, const data::Corpus& corpus) {
   if (data.weights.empty()) return {};
-  std::vector<std::string> names;
-  for (const auto& source : corpus.description().sources) names.push_back(source.name);
+  const std::vector<std::string> names = names_of(corpus);
   std::map<std::string, double> left = data.weights;
   std::vector<double> weights;
   for (const std::string& name : names) {
@@ -25,8 +40,8 @@ std::vector<double> weights_in_order(const config::DataConfig& data, const data:
     left.erase(name);
   }
   for (const auto& [name, weight] : left) {
-    require(false, "data.weights.{}: {} has no such source; the nearest is \"{}\"", name,
-            data.corpus, nearest(name, names));
+    throw InputError(fmt::format("{}: {} has no such source; the nearest is \"{}\"", name,
+                                 data.corpus, nearest(name, names)));
   }
   return weights;
 }
@@ -43,9 +58,18 @@ std::unique_ptr<data::TokenSource> open_source(const config::RunConfig& config) 
                                static_cast<std::uint64_t>(synthetic.seed)},
         context, seed);
   }
-  auto corpus = data::Corpus::open(config.data.corpus);
-  const std::vector<double> weights = weights_in_order(config.data, *corpus);
-  return std::make_unique<data::Mixture>(std::move(corpus), context, seed, weights);
+  std::shared_ptr<const data::Corpus> corpus;
+  naming(config.place("data.corpus"), [&] { corpus = data::Corpus::open(config.data.corpus); });
+  std::vector<double> weights;
+  naming(config.place("data.weights"), [&] {
+    weights = weights_in_order(config.data, *corpus);
+    if (!weights.empty()) data::pattern_counts(weights, names_of(*corpus));
+  });
+  std::unique_ptr<data::TokenSource> source;
+  naming(config.place("data.corpus"), [&] {
+    source = std::make_unique<data::Mixture>(std::move(corpus), context, seed, weights);
+  });
+  return source;
 }
 
 }  // namespace isoflop::train

@@ -33,7 +33,7 @@ ALLOWED = {
     "src/train": {"src/core", "src/profile", "src/device", "src/comm", "src/parallel", "src/model", "src/optim", "src/data",
                   "src/checkpoint", "src/record", "src/config", "kernels/api"},
     "src/laws": {"src/core"},
-    "src/experiment": {"src/core", "src/record", "src/laws", "src/config", "src/model"},
+    "src/experiment": {"src/core", "src/record", "src/checkpoint", "src/laws", "src/config", "src/model"},
     "src/cli": {"src/checkpoint", "src/core", "src/device", "src/comm", "src/config", "src/data", "src/experiment", "src/laws", "src/profile",
                 "src/record", "src/train", "src/parallel/pipeline"},
 }

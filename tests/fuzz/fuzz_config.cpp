@@ -45,7 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     attempt([&] { document.set(text.substr(0, text.find('\n'))); });
     ask_everything(document.root(), 0);
     attempt([&] { document.root().refuse_unknown_keys(); });
-    ConfigDocument::from_text(document.root().to_toml(), "again.toml").root();
+    ConfigDocument::from_text(document.to_toml(), "again.toml").root();
   });
   return 0;
 }

@@ -10,6 +10,7 @@
 
 #include "comm/mpi/mpi.hpp"
 #include "data/synthetic.hpp"
+#include "train/run_facts.hpp"
 #include "train/trainer.hpp"
 
 namespace isoflop::train {
@@ -64,6 +65,14 @@ TEST_P(Memory, IsWithin3PercentOfTheFormula) {
                               .total());
   EXPECT_NEAR(measured / predicted, 1.0, 0.03)
       << measured / 1e6 << " MB, predicted " << predicted / 1e6;
+}
+
+TEST(MemoryOfAMachine, IsThatOfItsRanks) {
+  comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
+  const auto ranks = static_cast<std::size_t>(world.size());
+  const NodeShare share = sum_on_node(static_cast<std::size_t>(world.rank()) + 1, world);
+  EXPECT_EQ(share.ranks, ranks);
+  EXPECT_EQ(share.bytes, ranks * (ranks + 1) / 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -4,6 +4,7 @@ import json
 import resource
 import signal
 import subprocess
+import time
 import unittest
 
 from command_line import BINARY, CommandLineTest, RUN
@@ -30,6 +31,18 @@ class BadRunConfiguration(CommandLineTest):
         self.change("heads = 2", "heads = 5")
         self.refused("train", "run.toml", says=["model.heads", "seen 5", "divisor of width 32"])
 
+    def test_heads_that_no_kernel_takes(self):
+        self.change("width = 32\nheads = 2", "width = 512\nheads = 1")
+        self.refused("train", "run.toml", "--out", "out", says=["run.toml:4", "model.heads", "512 wide", "from 2 to 256"])
+
+    def test_a_warmup_longer_than_the_run(self):
+        self.change("[optimizer]", "[schedule]\nwarmup_tokens = 1_000_000\n[optimizer]")
+        self.refused("train", "run.toml", "--out", "out", says=["run.toml:14: schedule.warmup_tokens: seen 1000000"])
+
+    def test_a_context_longer_than_the_text(self):
+        self.change("context = 32", "context = 100_000")
+        self.refused("train", "run.toml", "--out", "out", says=["run.toml:7: data.corpus: the validation split", "context 100000"])
+
     def test_global_batch_not_divisible(self):
         self.change("micro_batch = 4", "micro_batch = 3")
         self.refused("train", "run.toml", says=["train.global_batch", "multiple of micro_batch 3"])
@@ -39,7 +52,7 @@ class BadRunConfiguration(CommandLineTest):
 
     def test_vocabulary_that_does_not_match(self):
         self.change("context = 32", "context = 32\nvocabulary = 4096")
-        self.refused("train", "run.toml", says=["model.vocabulary", "4096", "257"])
+        self.refused("train", "run.toml", says=["run.toml:6: model.vocabulary", "4096", "257"])
 
     def test_more_memory_than_the_machine_has(self):
         self.refused("train", "run.toml", "--out", "out", "--set", "model.width=65536", "--set", "model.heads=1024",
@@ -67,7 +80,7 @@ class BadRanks(CommandLineTest):
                 done = subprocess.run(["mpirun", "--oversubscribe", "-n", "2", BINARY, *command, "run.toml", "--set",
                                        "parallel.virtual_ranks=1"], cwd=self.folder, capture_output=True, text=True, timeout=100)
                 self.assertEqual(done.returncode, 2, done.stderr)
-                self.assertEqual(done.stderr.count("isoflop: parallel.virtual_ranks: 2 ranks were started"), 1, done.stderr)
+                self.assertEqual(done.stderr.count("parallel.virtual_ranks: 2 ranks were started"), 1, done.stderr)
 
 
 class BadCorpus(CommandLineTest):
@@ -133,7 +146,7 @@ class BadRunDirectory(CommandLineTest):
         (self.folder / "out").mkdir()
         with open(self.folder / "out/lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self.refused("train", "run.toml", "--out", "out", says=["out/lock", "another process"])
+            self.refused("train", "run.toml", "--out", "out", says=["out/lock", "another process"], code=4)
 
     def test_holds_another_run(self):
         self.assertEqual(self.run_here("train", "run.toml", "--out", "out").returncode, 0)
@@ -173,16 +186,30 @@ class BadRunDirectory(CommandLineTest):
         self.assertIn("step-half", done.stdout)
 
     def test_disk_full_while_saving_leaves_the_checkpoint_before_valid(self):
-        start = ["train", "run.toml", "--out", "out", "--set", "checkpoint.every_tokens=4096"]
+        largest = 1_500_000  # bytes: more than run.h5, less than state.h5
+        start = ["train", "run.toml", "--out", "out", "--set", "checkpoint.every_tokens=2048", "--set", "model.width=128",
+                 "--set", "train.tokens=131072"]
+        checkpoints = lambda: sorted((self.folder / "out/checkpoint").glob("*/complete"))  # noqa: E731
 
         def smaller_files():
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
+        first = subprocess.Popen([BINARY, *start], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while first.poll() is None and not checkpoints():
+            time.sleep(0.002)
+        first.terminate()
+        self.assertEqual(first.wait(timeout=100), 75)
+        before = checkpoints()
+        self.assertGreater((before[-1].parent / "state.h5").stat().st_size, largest)
         done = self.run_here(*start, preexec_fn=smaller_files)
         self.assertEqual(done.returncode, 2, (done.stdout, done.stderr))
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-        self.assertEqual(list((self.folder / "out/checkpoint").glob("*/complete")), [])
+        self.assertIn("checkpoint", done.stderr)
+        self.assertIn("goes on after step", done.stdout)
+        self.assertEqual(checkpoints(), before)
+        verified = self.run_here("checkpoint", "verify", before[-1].parent)
+        self.assertEqual(verified.returncode, 0, verified.stderr)
         done = self.run_here(*start)
         self.assertEqual(done.returncode, 0, done.stderr)
 
@@ -221,6 +248,14 @@ class BadManifest(CommandLineTest):
     def test_misspelt_key(self):
         self.plan(self.MANIFEST.replace("FLOPS", "1e10").replace("global_batch", "global_bacth"),
                   says=["manifest.toml:8", "global_bacth", "global_batch"])
+
+    def test_runs_of_several_ranks(self):
+        self.plan(self.MANIFEST.replace("FLOPS", "1e10") + "[base.parallel]\npipeline = 2\n",
+                  says=["manifest.toml:15: parallel.pipeline", "seen 2", "one process"])
+
+    def test_heads_that_no_kernel_takes(self):
+        self.plan(self.MANIFEST.replace("FLOPS", "1e10").replace("width = 32", "width = 512, heads = 1"),
+                  says=["manifest.toml:11", "model.heads", "from 2 to 256"])
 
     def test_budget_that_no_run_can_meet(self):
         self.plan(self.MANIFEST.replace("FLOPS", "1e3"), says=["manifest.toml", "1000"])

@@ -35,6 +35,19 @@ def write_text(folder, documents=40):
         (folder / f"{i}.txt").write_text("\n".join(lines) + "\n")
 
 
+def ranks_of(mpirun):
+    """Process ids of the isoflop processes below this mpirun."""
+    found = []
+    for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, rest = status.read_text().rsplit(")", 1)
+        except OSError:  # it has just ended
+            continue
+        if name.endswith("(isoflop") and int(rest.split()[1]) == mpirun.pid:
+            found.append(int(status.parent.name))
+    return found
+
+
 class CommandLineTest(unittest.TestCase):
     """Each test works in a folder of its own that holds text/ and, made once, corpus/ (bytes)."""
 
@@ -68,11 +81,11 @@ class CommandLineTest(unittest.TestCase):
     def run_here(self, *arguments, **options):
         return self.isoflop(*arguments, cwd=self.folder, **options)
 
-    def refused(self, *arguments, says, **options):
-        """The command must end with 2, one line that holds every text of `says`, and the folder as it was."""
+    def refused(self, *arguments, says, code=2, **options):
+        """The command must end with `code`, one line that holds every text of `says`, and the folder as it was."""
         before = self.files()
         done = self.run_here(*arguments, **options)
-        self.assertEqual(done.returncode, 2, (arguments, done.stdout, done.stderr))
+        self.assertEqual(done.returncode, code, (arguments, done.stdout, done.stderr))
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         for text in says:
             self.assertIn(text, done.stderr)

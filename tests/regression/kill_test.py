@@ -5,7 +5,6 @@ nobody touched.
     ISOFLOP_KILLS=200 ISOFLOP_BINARY=build/release/bin/isoflop python3 tests/regression/kill_test.py     the full form; 6 kills in CI
 """
 import os
-import pathlib
 import random
 import signal
 import subprocess
@@ -13,25 +12,12 @@ import time
 import unittest
 
 import h5py
-from command_line import BINARY, CommandLineTest
+from command_line import BINARY, CommandLineTest, ranks_of
 
 KILLS = int(os.environ.get("ISOFLOP_KILLS", "6"))
 DEADLINE = 30  # seconds, for a job to end after it lost a rank
 BUSY = ["--set", "train.tokens=98304", "--set", "checkpoint.every_tokens=2048", "--set", "evaluate.every_tokens=2048",
         "--set", "train.micro_batch=2", "--set", "parallel.virtual_ranks=4"]
-
-
-def ranks_of(mpirun):
-    """Process ids of the isoflop processes below this mpirun."""
-    found = []
-    for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, rest = status.read_text().rsplit(")", 1)
-        except OSError:  # it has just ended
-            continue
-        if name.endswith("(isoflop") and int(rest.split()[1]) == mpirun.pid:
-            found.append(int(status.parent.name))
-    return found
 
 
 class Kill(CommandLineTest):

@@ -1,6 +1,8 @@
 """Stopping and going on must equal never stopping, to the bit: after SIGTERM, after kill -9, on another number of ranks, and for a
 branch that starts from a trunk's checkpoint."""
+import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -8,7 +10,7 @@ import unittest
 
 import h5py
 import numpy as np
-from command_line import BINARY, CommandLineTest
+from command_line import BINARY, CommandLineTest, ranks_of
 
 LONG = ["--set", "train.tokens=98304", "--set", "checkpoint.every_tokens=8192", "--set", "evaluate.every_tokens=16384"]
 
@@ -66,6 +68,44 @@ class Resume(CommandLineTest):
             self.assertFalse((self.folder / out / "finished").exists())
             self.assert_finished(self.train(out, *LONG))
             self.assert_same(out, "whole")
+
+    def test_a_signal_to_one_of_several_ranks_stops_all(self):
+        self.assert_finished(self.train("whole", *LONG))
+        command = ["mpirun", "--oversubscribe", "-n", "2", BINARY, "train", "run.toml", "--out", "stopped", *LONG]
+        job = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.wait_for_checkpoint("stopped", job)
+        os.kill(ranks_of(job)[-1], signal.SIGTERM)
+        output, errors = job.communicate(timeout=60)
+        self.assertEqual(job.returncode, 75, (output, errors))
+        self.assertIn(f"stopped by signal {signal.SIGTERM.value} after step", output)
+        self.assert_finished(self.train("stopped", *LONG))
+        self.assert_same("stopped", "whole")
+
+    def test_killed_between_the_last_checkpoint_and_the_mark_goes_on(self):
+        self.assert_finished(self.train("whole", *LONG))
+        shutil.copytree(self.folder / "whole", self.folder / "killed")
+        (self.folder / "killed/finished").unlink()
+        done = self.train("killed", *LONG)
+        self.assert_finished(done)
+        self.assertNotIn("validation loss", done.stdout)
+        self.assert_same("killed", "whole")
+        marks = [json.loads((self.folder / out / "finished").read_text()) for out in ("killed", "whole")]
+        self.assertEqual(*marks)
+        self.assertIn("version", marks[0]["isoflop"])
+
+    def test_the_process_takes_the_memory_that_was_predicted(self):
+        self.assert_finished(self.train("run", "--set", "model.width=512", "--set", "model.heads=8", "--set", "train.tokens=256"))
+        with h5py.File(self.folder / "run/run.h5") as file:
+            predicted, peak = (int(file.attrs[name]) for name in ("predicted_memory_bytes", "peak_memory_bytes"))
+        self.assertAlmostEqual(peak / predicted, 1.0, delta=0.02)
+
+    def test_the_profile_counts_every_second_once(self):
+        self.assert_finished(self.train("run", "--set", "evaluate.every_tokens=256"))
+        with h5py.File(self.folder / "run/run.h5") as file:
+            profile = {name.decode(): i for i, name in enumerate(file["profile/region"])}
+            self.assertEqual(file["profile/calls"][profile["evaluate"]], len(file["eval/validation/step"]))
+            self.assertGreater(file["profile/flops"][profile["evaluate"]], file["profile/flops"][profile["matmul"]])
+            self.assertLess(file["profile/seconds"][()].sum(), file.attrs["wall_seconds"])
 
     def test_kill_at_any_moment_goes_on(self):
         self.assert_finished(self.train("whole", *LONG))

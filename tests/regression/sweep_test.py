@@ -6,11 +6,17 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
 
-from command_line import BINARY, CommandLineTest
+import h5py
+from command_line import BINARY, CommandLineTest, write_text
+
+ANALYSIS = pathlib.Path(__file__).parents[2] / "analysis"
+sys.path.insert(0, str(ANALYSIS / "tests"))
+from synthetic import COLUMNS  # noqa: E402
 
 BASE = """\
 [study]
@@ -99,6 +105,14 @@ class SweepTest(unittest.TestCase):
             except BlockingIOError:
                 return True
 
+    def children(self, manager):
+        """Command line and environment of every trainer at work."""
+        for child in pathlib.Path(f"/proc/{manager.pid}/task/{manager.pid}/children").read_text().split():
+            try:
+                yield [pathlib.Path(f"/proc/{child}/{name}").read_text().split("\0") for name in ("cmdline", "environ")]
+            except OSError:  # it has just ended
+                continue
+
     def under_way(self, run):
         return lambda: any((self.directory(run) / "checkpoint").glob("step-*/complete"))
 
@@ -127,10 +141,41 @@ class Training(SweepTest):
         self.assertIn("bench train, which measures the speed, failed: it needs", trained.stderr)
 
     def test_runs_are_single_threaded_and_labelled(self):
-        self.study(SHORT)
+        self.study(LONG)
+        runs = self.runs()
+        manager = self.start()
+        for run in runs.values():
+            self.wait_for(self.under_way(run), "a checkpoint")
+        trainers = [environment for line, environment in self.children(manager) if "train" in line]
+        manager.send_signal(signal.SIGINT)
+        manager.wait(timeout=100)
+        self.assertGreater(len(trainers), 0)
+        for environment in trainers:
+            self.assertIn("OMP_NUM_THREADS=1", environment)
+        for label, run in runs.items():
+            with h5py.File(self.directory(run) / "run.h5", swmr=True) as record:
+                self.assertEqual((record.attrs["label"], record.attrs["threads"]), (label, 1))
+                self.assertEqual(record["events/kind"].asstr()[0], "entropy")
+            self.assertRegex(self.log(run), r"entropy of the data: \d\.\d+ nats/token")
+
+    def test_a_sweep_directory_means_the_same_in_any_folder(self):
+        write_text(self.folder / "text")
+        self.isoflop("data", "prepare", "--source", "text=text/*.txt", "--tokenizer", "bytes", "--validation", "0.1", "--out", "corpus")
+        (self.folder / "study.toml").write_text(BASE.replace('kind = "markov"\nsymbols = 16', 'corpus = "corpus"') + SHORT)
         self.train()
-        self.assertEqual(set(self.states().values()), {"finished"})
-        self.assertEqual((self.sweep / "manifest.toml").read_text(), (self.folder / "study.toml").read_text())
+        stored = (self.sweep / "manifest.toml").read_text()
+        self.assertRegex(stored, r"\A# of isoflop \d+\.\d+\.\d+ \([0-9a-f]+\+?|unknown\)\n")
+        self.assertIn(str(self.folder / "corpus"), stored)
+        runs = self.states()
+        (self.folder / "corpus").rename(self.folder / "moved")  # what was trained needs it no more
+        for folder in (pathlib.Path("/"), self.folder):
+            status = subprocess.run([BINARY, "sweep", "status", self.sweep, "--json", "-"], cwd=folder, capture_output=True,
+                                    text=True, timeout=100)
+            self.assertEqual(status.returncode, 0, status.stderr)
+            self.assertEqual({run["label"]: run["state"] for run in json.loads(status.stdout)["runs"]}, runs)
+        self.assertEqual(set(runs.values()), {"finished"})
+        self.isoflop("sweep", "collect", "sweep")
+        self.assertIn("corpus", self.isoflop("sweep", "run", "sweep", code=2).stderr)
 
     def test_branches_give_the_losses_of_plain_runs(self):
         self.study(BRANCHES)
@@ -267,7 +312,7 @@ class Interruptions(SweepTest):
         runs = self.runs()
         manager = self.start()
         self.wait_for(self.under_way(runs["a-D1.5e6-s1"]), "a checkpoint")
-        self.assertIn("locked by another process", self.train(code=2).stderr)
+        self.assertIn("locked by another process", self.train(code=4).stderr)
         manager.send_signal(signal.SIGINT)
         manager.wait(timeout=100)
 
@@ -306,6 +351,20 @@ class Collection(SweepTest):
         self.assertIn("it is a trunk", reasons)
         self.assertIn("it is a target", reasons)
 
+    def test_the_report_reads_what_the_program_writes(self):
+        self.study(self.STUDY)
+        self.train()
+        self.isoflop("sweep", "collect", "sweep")
+        with h5py.File(self.sweep / "results.h5") as results:
+            stored = results["runs"].dtype
+        self.assertEqual([(name, stored[name].kind, stored[name].itemsize) for name in stored.names],
+                         [(name, COLUMNS[name].kind, COLUMNS[name].itemsize) for name in COLUMNS.names])
+        done = subprocess.run([sys.executable, "-m", "isoflop_analysis", self.sweep], capture_output=True, text=True, timeout=200)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = (self.sweep / "report.html").read_text()
+        for text in ("Chinchilla, approach 3", "the law that predicts (chinchilla-approach3)"):
+            self.assertIn(text, report)
+
     def test_only_finished_runs_are_fitted(self):
         self.study(self.STUDY)
         self.train()
@@ -330,6 +389,18 @@ class Collection(SweepTest):
         self.isoflop("sweep", "collect", "sweep", code=2)
         self.assertEqual(list(self.sweep.glob("fit-*.json")), [own])
         self.assertFalse((self.sweep / "prediction.json").exists())
+
+    def test_a_collection_that_fails_leaves_the_one_before(self):
+        self.study(self.STUDY)
+        self.train()
+        self.isoflop("sweep", "collect", "sweep")
+        names = ("results.h5", "prediction.json", "fit-chinchilla-approach3.json")
+        before = {name: (self.sweep / name).read_bytes() for name in names}
+        record = self.directory(self.runs()["b-C2e8-s1"]) / "run.h5"
+        whole = record.read_bytes()
+        record.write_bytes(whole[:len(whole) // 2])
+        self.assertIn(str(record.relative_to(self.folder)), self.isoflop("sweep", "collect", "sweep", code=2).stderr)
+        self.assertEqual({name: (self.sweep / name).read_bytes() for name in names}, before)
 
     def test_too_few_points_is_said_after_the_rest_is_written(self):
         self.study("[[grid]]\nsizes = ['a']\nbudgets = [2e8]\n[fit]\nlaws = ['chinchilla']\n")

@@ -22,12 +22,11 @@ def _finding(study: Study) -> str:
 
 def prediction(study: Study) -> Drawing:
     runs = fitted_runs(study)
-    law = study.surface()
     p = study.prediction
+    fitted, origin = _fitted(study, runs)
     palette = sizes(study, runs)
     fig = style.figure(4.0)
     left, right = fig.subplots(1, 2, width_ratios=(1, 1.1))
-    fitted = law.loss([r.n for r in runs], [r.d for r in runs])
     loss = np.array([r.loss for r in runs])
     dots = {"c": [palette[r.n] for r in runs], "s": 34, "edgecolors": "white", "linewidths": 0.6, "zorder": 4}
     left.scatter(loss, fitted, **dots)
@@ -48,11 +47,20 @@ def prediction(study: Study) -> Drawing:
     right.set(xlabel=C_LABEL, ylabel="predicted / measured \N{MINUS SIGN} 1 (%)")
     fig.suptitle(_finding(study), x=0.01, ha="left", fontsize=11, fontweight="bold")
     palette.explain(fig, [left, right], "N of fit runs", style.count, handles)
-    caption = f"Dots: runs the fit saw, against {study.law_origin}. "
+    caption = f"Dots: runs the fit saw, against {origin}. "
     if p:
         bounds = f" with its {p.level:.0%} interval" if p.level and p.low is not None else ""
         caption += f"Star: prediction.json{bounds} for the target, which no fit saw. "
     return Drawing(fig, caption + CONVENTION, "Predicted against measured loss of all runs and the target.")
+
+
+def _fitted(study: Study, runs) -> tuple[np.ndarray, str]:
+    """Losses of the runs by the law that predicts, where prediction.json has them; by the surface otherwise."""
+    p = study.prediction
+    if p and runs and all(r.name in p.fitted for r in runs):
+        return np.array([p.fitted[r.name] for r in runs]), f"the law that predicts ({p.fit})"
+    law = study.surface()
+    return law.loss([r.n for r in runs], [r.d for r in runs]), study.law_origin
 
 
 def _draw_target(left, right, p) -> list:
@@ -109,9 +117,9 @@ def _draw_curve(ax, study: Study, law, low: float, high: float) -> list:
         handles += ax.plot(6 * target.n * target.curve.validation_tokens, target.curve.validation_loss, "o",
                            color=style.TARGET, mec="white", mew=0.6, ms=5.5, zorder=4, label="target, validation")  # fmt: skip
     grid = np.geomspace(low, high, 200)
-    best, own = law.optimal(grid)[2], law.loss(target.n, grid / (6 * target.n))
-    handles += ax.plot(grid, best, color=style.LAW, ls=(0, (5, 2)), label="fitted frontier L*(C)")
-    handles += ax.plot(grid, own, color=style.SECOND, lw=1.4, label=f"law at N = {style.count(target.n)}")
+    best, (own, name) = law.optimal(grid)[2], _own_losses(study, law, grid / (6 * target.n))
+    handles += ax.plot(grid, best, color=style.LAW, ls=(0, (5, 2)), label="Chinchilla frontier L*(C)")
+    handles += ax.plot(grid, own, color=style.SECOND, lw=1.4, label=f"{name} at N = {style.count(target.n)}")
     seen = max((r.c for r in study.fitted), default=0)
     if seen > low:
         ax.axvspan(low, min(seen, high), color="#f0f1f4", zorder=0, lw=0)
@@ -124,6 +132,15 @@ def _draw_curve(ax, study: Study, law, low: float, high: float) -> list:
     top = max(*ends, *(own[grid >= compute[inside][0]] if inside.any() else own)) if inside.any() else own.max()
     ax.set(xlabel=C_LABEL.replace("training", "target's"), xlim=(low, high), ylim=(min(ends) * 0.985, top * 1.03))
     return handles
+
+
+def _own_losses(study: Study, law, tokens) -> tuple[np.ndarray, str]:
+    """Of the target's size: by the law that predicts, where prediction.json has its curve."""
+    p = study.prediction
+    if p is None or p.curve is None:
+        return law.loss(study.sweep.target.n, tokens), "law"
+    known, loss = p.curve
+    return np.interp(np.log(tokens), np.log(known), loss), f"law that predicts ({p.fit})"
 
 
 def _mark_end(ax, study: Study, target) -> list:

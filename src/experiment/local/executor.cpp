@@ -96,7 +96,7 @@ class Manager {
     const PlannedRun& run = plan_.runs[i];
     std::filesystem::create_directories(board_.path(i));
     const std::filesystem::path config = board_.path(i) / "run.toml";
-    write_file_atomically(config, config::to_toml(run.config));
+    write_file_atomically(config, config::run_file(run.config));
     std::vector<std::string> arguments{options_.program, "train",   config,   "--out",
                                        board_.path(i),   "--label", run.label};
     if (run.trunk) {
@@ -143,7 +143,7 @@ class Manager {
     if (board_[i].state != State::failed) {
       if (stop_signals > 0) return;  // as asked
       const std::string said = last_line(board_.path(i) / "log");
-      if (end.code == 2 && said.find("is locked by another process") != std::string::npos) {
+      if (end.code == kLockedExitCode) {
         board_.leave_to_others(i);
         return;
       }
@@ -255,6 +255,7 @@ class Manager {
 SweepEnd run_sweep(const Plan& plan, const SweepDirectory& directory,
                    const ExecutorOptions& options, const std::function<void()>& prepare) {
   const FileLock lock(directory.lock());
+  remove_partial_files(directory.path());
   prepare();
   return Manager(plan, directory, options).run();
 }

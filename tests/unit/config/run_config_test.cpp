@@ -55,6 +55,20 @@ TEST(RunConfig, ResolvedTextReadsBackTheSame) {
   EXPECT_EQ(run_id(again), run_id(config));
 }
 
+// Names of sources are any text, and so is the path of a corpus.
+TEST(RunConfig, ResolvedTextQuotesNames) {
+  RunConfig config = run({"data.weights.plain=1.0"});
+  const std::string id = run_id(config);
+  EXPECT_NE(to_toml(config).find("{ plain = 1.0 }"), std::string::npos);
+  config.data.weights = {{"books.en", 2.0}, {"a \"b\"\n", 1.0}, {"", 3.0}};
+  config.data.corpus = "C:\\text\t\x7f";
+  ConfigDocument document = ConfigDocument::from_text(to_toml(config), "again.toml");
+  const RunConfig again = read_run_config(document.root());
+  EXPECT_EQ(again.data.weights, config.data.weights);
+  EXPECT_EQ(again.data.corpus, config.data.corpus);
+  EXPECT_NE(run_id(config), id);
+}
+
 TEST(RunConfig, IdCoversWhatChangesTheNumbersAndNothingElse) {
   const std::string id = run_id(run({}));
   for (const char* same :
@@ -89,11 +103,32 @@ TEST(RunConfig, RefusesWhatCannotWork) {
             std::string::npos);
   EXPECT_NE(message({"schedule.warmup_tokens=1_000_000"}).find("fewer than the"),
             std::string::npos);
+  EXPECT_EQ(message({"model.heads=64", "model.position=learned"}),
+            "--set model.heads=64: model.heads: seen 64, which makes heads 1 wide; needed an even "
+            "width from 2 to 256");
+  EXPECT_NE(message({"model.width=512", "model.heads=1"}).find("from 2 to 256"), std::string::npos);
   EXPECT_NE(message({"model.vocabulary=512"}).find("the data has 257 tokens"), std::string::npos);
   EXPECT_NE(message({"train.precison=fp32"}).find("nearest is \"precision\""), std::string::npos);
   EXPECT_NE(message({"data.kind=markov"}).find("remove one"), std::string::npos);
   EXPECT_NE(message({"checkpoint.at_tokens=[1000]"}).find("multiple of the 2048 tokens"),
             std::string::npos);
+}
+
+// What only the data or the ranks show to be wrong has a place in the file too.
+TEST(RunConfig, LateRefusalsNameThePlaceInTheFile) {
+  ConfigDocument document = ConfigDocument::from_text(
+      std::string(kRun) + "[checkpoint]\nat_tokens = [1000]\n", "run.toml");
+  RunConfig config = read_run_config(document.root());
+  try {
+    resolve(config, 257, "00ff");
+    FAIL() << "accepted";
+  } catch (const InputError& error) {
+    EXPECT_TRUE(
+        std::string(error.what()).starts_with("run.toml:16: checkpoint.at_tokens: seen 1000"))
+        << error.what();
+  }
+  EXPECT_EQ(config.place("data.corpus"), "run.toml:7: data.corpus");
+  EXPECT_EQ(config.place("parallel.pipeline"), "run.toml: parallel.pipeline");
 }
 
 // The first thing that is wrong is named, not the keys behind it that were not read yet.

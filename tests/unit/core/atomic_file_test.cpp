@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -43,6 +45,23 @@ TEST(AtomicFile, FullDiskKeepsTheOldContent) {
   }
   EXPECT_EQ(read_file(path), "old");
   EXPECT_EQ(entries(scratch.path()), 1u);
+}
+
+TEST(AtomicFile, WhatADeadProcessWasWritingIsRemoved) {
+  const test::ScratchDirectory scratch;
+  const pid_t gone = fork();
+  if (gone == 0) _exit(0);
+  ASSERT_EQ(waitpid(gone, nullptr, 0), gone);
+  const auto of = [&](const char* name, pid_t process) {
+    return scratch.path() / fmt::format("{}.{}.partial", name, process);
+  };
+  for (const auto& path : {of("run.toml", gone), of("log", getpid()),
+                           scratch.path() / "data.partial", scratch.path() / "run.toml"})
+    write_file_atomically(path, "x");
+  remove_partial_files(scratch.path());
+  EXPECT_FALSE(std::filesystem::exists(of("run.toml", gone)));
+  EXPECT_TRUE(std::filesystem::exists(of("log", getpid())));
+  EXPECT_EQ(entries(scratch.path()), 3u);
 }
 
 TEST(AtomicFile, ExchangeSwapsNames) {

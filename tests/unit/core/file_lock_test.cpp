@@ -1,10 +1,13 @@
 #include "core/file_lock.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <optional>
+#include <thread>
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
@@ -34,9 +37,35 @@ class AsAnotherUser {
 TEST(FileLock, HoldsOneAtATime) {
   const test::ScratchDirectory scratch;
   std::optional<FileLock> lock(scratch.path() / "lock");
-  EXPECT_THROW(FileLock(scratch.path() / "lock"), InputError);
+  EXPECT_THROW(FileLock(scratch.path() / "lock"), Locked);
   lock.reset();
   EXPECT_NO_THROW(FileLock(scratch.path() / "lock"));
+}
+
+TEST(FileLock, LookingTellsWhetherItIsHeld) {
+  const test::ScratchDirectory scratch;
+  const auto path = scratch.path() / "lock";
+  EXPECT_FALSE(FileLock::is_held(path));
+  EXPECT_FALSE(std::filesystem::exists(path));
+  std::optional<FileLock> lock(path);
+  EXPECT_TRUE(FileLock::is_held(path));
+  lock.reset();
+  EXPECT_FALSE(FileLock::is_held(path));
+}
+
+// Somebody looks for ever so short: who looks too and who locks do not mind.
+TEST(FileLock, LookingKeepsNobodyOut) {
+  const test::ScratchDirectory scratch;
+  const auto path = scratch.path() / "lock";
+  const int looking = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  ASSERT_EQ(flock(looking, LOCK_SH), 0);
+  EXPECT_FALSE(FileLock::is_held(path));
+  std::thread end([looking] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(15));
+    close(looking);
+  });
+  EXPECT_NO_THROW(FileLock{path});
+  end.join();
 }
 
 TEST(FileLock, AFileThatMayOnlyBeReadIsLocked) {
@@ -48,7 +77,7 @@ TEST(FileLock, AFileThatMayOnlyBeReadIsLocked) {
   fs::permissions(path, fs::perms(0444));
   const AsAnotherUser user;
   std::optional<FileLock> lock(path);
-  EXPECT_THROW(FileLock{path}, InputError);
+  EXPECT_THROW(FileLock{path}, Locked);
   lock.reset();
   EXPECT_NO_THROW(FileLock{path});
 }

@@ -55,6 +55,7 @@ TEST(Synthetic, IdealLossIsTheEntropyOfAllSequencesByEnumeration) {
   for (const double p : first) single -= p * std::log(p);
   EXPECT_NEAR(chain.ideal_loss(context), (joint - single) / context, 1e-12);
   EXPECT_GT(chain.ideal_loss(context), chain.entropy_rate());
+  EXPECT_EQ(chain.entropy(), chain.ideal_loss(chain.context()));
 }
 
 TEST(Synthetic, SamplesFollowTheProcess) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/error.hpp"
+#include "experiment/stored_plan.hpp"
 #include "tests/unit/experiment/studies.hpp"
 
 namespace isoflop::experiment {
@@ -158,6 +159,50 @@ TEST(Plan, RefusesWhatCannotWork) {
                       "model.width = 64\noptimizer.learning_rate = 0.002\ntokens = 10_000\n"),
       "study.toml:33: tokens: is the same run as b-D10000-s1 of a grid, needed one that no "
       "fit sees");
+}
+
+// A sweep starts no mpirun.
+TEST(Plan, RunsOfSeveralRanksAreRefused) {
+  const std::string grid = "[[grid]]\ntokens = [20_480]\n";
+  for (const char* key : {"pipeline", "data"}) {
+    EXPECT_EQ(trouble(kBase + "parallel." + key + " = 2\n" + grid),
+              fmt::format("study.toml:26: parallel.{}: seen 2, needed 1 or no such key: a sweep "
+                          "trains a run in one process",
+                          key));
+  }
+  EXPECT_EQ(trouble(kBase + "parallel.data = 1\n" + grid), "accepted");
+}
+
+TEST(Plan, ALabelThatNoTableHoldsIsRefused) {
+  std::string base = kBase;
+  base.replace(base.find("label = \"a\""), 11, "label = \"" + std::string(32, 'a') + "\"");
+  const std::string grid = "[[grid]]\nsizes = ['" + std::string(32, 'a') + "']\nbudgets = [";
+  EXPECT_EQ(trouble(base + grid + "3e10]\nseeds = [9223372036854775807]\n"), "accepted");
+  const std::string said =
+      trouble(base + grid + "1.2345678901234e10]\nseeds = [9223372036854775807]\n");
+  EXPECT_NE(said.find("study.toml:28: grid[0].budgets: the run would be called"), std::string::npos)
+      << said;
+  EXPECT_NE(said.find("at most 64 bytes"), std::string::npos) << said;
+}
+
+TEST(Plan, IsReadBackFromItsFile) {
+  const Plan plan = plan_of(kBase +
+                            "[[grid]]\nsizes = ['a']\ntokens = [20_480, 51_200]\nbranch = true\n"
+                            "[[grid]]\nsizes = ['b']\nbudgets = [1e11]\n"
+                            "[target]\nmodel.layers = 2\nmodel.width = 64\nflops = 3e11\n");
+  const std::string text = plan_json(plan);
+  const Plan read = plan_from_json(text, "plan.json");
+  EXPECT_EQ(plan_json(read), text);
+  ASSERT_EQ(read.runs.size(), plan.runs.size());
+  for (std::size_t i = 0; i < plan.runs.size(); ++i) {
+    EXPECT_EQ(read.runs[i].config.steps, plan.runs[i].config.steps);
+    EXPECT_EQ(read.runs[i].trunk, plan.runs[i].trunk);
+    EXPECT_EQ(read.runs[i].role, plan.runs[i].role);
+  }
+  for (const std::string& damaged :
+       {std::string("{}"), text.substr(0, text.size() / 2), text + "x",
+        std::string(text).replace(text.find("width = 32"), 10, "width = 64")})
+    EXPECT_THROW(plan_from_json(damaged, "plan.json"), InputError);
 }
 
 }  // namespace
