@@ -1,7 +1,10 @@
 // Softmax and cross-entropy in one pass over the logits, forward and backward.
 //
-//   loss_i = log sum_v exp(logits_iv) - logits_i,target      (nats);      d_logits = scale
-//   (softmax(logits) - onehot(target))
+//   loss_i = log sum_v exp(logits_iv) - logits_i,target                (nats)
+//   d_logits = scale (softmax(logits) - onehot(target))
+//
+// Tolerance against the double reference: losses 2e-6 (1 + loss); d_logits relative 2^-20 and one
+// rounding to T (2^-24 float, 2^-8 bf16), and 2^-22 scale.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,6 @@
 // Token (and learned position) embedding.
+//
+// Exact but for one rounding to T of the sum with a position; the gradient adds in fp32.
 #pragma once
 
 #include <cstddef>

@@ -10,7 +10,7 @@
 // s0) + s1) + ...), s_i the sum over 32 consecutive indices of the reduction as the processor's
 // tile unit forms it (an even and an odd chain of fused multiply-adds, then even + odd), on every
 // processor, with or without such a unit. For fp32 it is one chain of fused multiply-adds in the
-// order of the reduction (on processors with AVX2). So the weight gradient over two halves of the
+// order of the reduction. So the weight gradient over two halves of the
 // tokens (each a multiple of 32) is that over the whole.
 //
 // Tolerance against the double reference: relative to sum |a b|, 2^-7 for bf16 results, 1e-5 for

@@ -1,4 +1,7 @@
 // Flat passes over parameters and gradients: AdamW, squared norm, sums, conversion, random fill.
+//
+// Tolerance against the double reference: a step of AdamW 1e-6 (1 + |weight|), moments 1e-7;
+// conversion is one rounding to T; block sums relative 1e-13.
 #pragma once
 
 #include <cstddef>

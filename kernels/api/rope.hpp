@@ -1,8 +1,11 @@
 // Rotary position embedding (Su et al. 2021), two-halves layout: element i of a head is paired with
 // i + head_width / 2.
 //
-//   (a, b) -> (a cos t_i - b sin t_i, a sin t_i + b cos t_i),   t_i = position * base^(-2 i /
-//   head_width), base 10000
+//   (a, b) -> (a cos t_i - b sin t_i, a sin t_i + b cos t_i)
+//   t_i = position * base^(-2 i / head_width), base 10000
+//
+// Tolerance against the double reference, relative to sqrt(a^2 + b^2): one rounding to T (2^-24
+// float, 2^-8 bf16) and 2^-22.
 #pragma once
 
 #include <cstddef>

@@ -145,10 +145,6 @@ inline Lanes operator*(const Lanes& a, const Lanes& b) {
   return each([](NativeFloats x, NativeFloats y) { return x * y; }, a, b);
 }
 
-inline Lanes reciprocal(const Lanes& a) {
-  return each([](NativeFloats x) { return 1.0f / x; }, a);
-}
-
 /// value where lane >= first, else otherwise.
 inline Lanes from_lane(std::int32_t first, const Lanes& value, const Lanes& otherwise) {
   Lanes result;
