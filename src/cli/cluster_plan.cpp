@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::size_t kMostRanks = 1024;
 constexpr std::size_t kMostMicroBatches = 4096;
-constexpr std::size_t kMostChunks = 26;       // the picture's letters
-constexpr std::size_t kWidestTerminal = 240;  // columns
+constexpr std::size_t kMostChunks = 26;  // the picture's letters
+constexpr double kWidestTerminal = 240;  // columns
 
 struct Options {
   parallel::PipelineShape shape{.ranks = 4, .micro_batches = 8};
@@ -64,8 +64,7 @@ std::string table(const parallel::PipelineShape& shape, const Options& options,
                       timeline.makespan());
   text += fmt::format("activations in flight a rank, in micro-batches of one stage: {}\n\n",
                       fmt::join(in_flight(shape), " "));
-  const std::string picture = draw_text(shape, timeline);
-  if (picture.find('\n') <= kWidestTerminal) return text + picture;
+  if (text_width(shape, timeline) <= kWidestTerminal) return text + draw_text(shape, timeline);
   return text + "(too wide for a terminal: see --draw FILE.svg)\n";
 }
 

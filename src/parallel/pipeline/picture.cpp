@@ -113,6 +113,15 @@ void draw_row(const PipelineShape& shape, const Timeline& timeline, std::size_t 
   picture.words({.x = kLeft + width + 10.0, .y = base, .text = figures});
 }
 
+/// Of draw_text: time in units of the shortest pass, and characters of a pass.
+double columns_of(const Timeline& timeline) {
+  return std::ceil(timeline.makespan() / shortest_pass(timeline) - 1e-9);
+}
+
+std::size_t cell_width(const PipelineShape& shape) {
+  return 1 + fmt::formatted_size("{}", shape.micro_batches - 1) + (shape.chunks > 1 ? 1 : 0);
+}
+
 }  // namespace
 
 std::string draw_svg(const PipelineShape& shape, const Timeline& timeline) {
@@ -128,11 +137,15 @@ std::string draw_svg(const PipelineShape& shape, const Timeline& timeline) {
   return picture.text();
 }
 
+double text_width(const PipelineShape& shape, const Timeline& timeline) {
+  const auto rank_digits = static_cast<double>(fmt::formatted_size("{}", shape.ranks - 1));
+  return 7 + rank_digits + columns_of(timeline) * static_cast<double>(1 + cell_width(shape));
+}
+
 std::string draw_text(const PipelineShape& shape, const Timeline& timeline) {
   const double unit = shortest_pass(timeline);
-  const auto columns = static_cast<std::size_t>(std::ceil(timeline.makespan() / unit - 1e-9));
-  const std::size_t digits = fmt::formatted_size("{}", shape.micro_batches - 1);
-  const std::size_t cell = 1 + digits + (shape.chunks > 1 ? 1 : 0);
+  const auto columns = static_cast<std::size_t>(columns_of(timeline));
+  const std::size_t cell = cell_width(shape);
   const std::size_t rank_digits = fmt::formatted_size("{}", shape.ranks - 1);
   std::string text;
   for (std::size_t rank = 0; rank < shape.ranks; ++rank) {

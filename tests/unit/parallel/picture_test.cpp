@@ -48,5 +48,15 @@ TEST(Picture, SvgOfALongScheduleStaysWithinAPage) {
   EXPECT_LT(width, 3000.0);
 }
 
+TEST(Picture, TheWidthOfATextIsKnownWithoutDrawing) {
+  const PipelineShape shape{ScheduleKind::one_forward_one_backward, 2, 3, 1};
+  EXPECT_EQ(text_width(shape, timeline_of(shape)),
+            static_cast<double>(draw_text(shape, timeline_of(shape)).find('\n')));
+  const PipelineShape split{ScheduleKind::zero_bubble, 4, 8, 1};
+  const PassTimes times{.forward = 1, .backward_input = 1, .backward_weight = 1e-12};
+  const Timeline fine = simulate(make_schedule(split), equal_stages(split, times, 0));
+  EXPECT_GT(text_width(split, fine), 1e12);
+}
+
 }  // namespace
 }  // namespace isoflop::parallel
