@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "core/error.hpp"
+#include "laws/bootstrap.hpp"
 #include "laws/report.hpp"
 
 namespace isoflop::laws {
@@ -183,8 +184,34 @@ void judge_noise(const std::vector<ScorePoint>& points, std::vector<std::string>
                                  percent(kDeviations * std::sqrt(2.0) * largest)));
 }
 
+/// Standard deviation of the accuracy that the link gives at `score`: its own misses, and those of
+/// k, by linearisation.
+double link_deviation(const std::vector<ScorePoint>& points, const Link& link,
+                      const EmergenceOptions& options, double score) {
+  const auto slope = [&](double at) {  // by k
+    return (options.ceiling - options.chance) * at * std::exp(-link.k * at);
+  };
+  double squares = 0;
+  for (const ScorePoint& point : points) squares += slope(point.score) * slope(point.score);
+  return link.rms_miss * std::sqrt(1 + slope(score) * slope(score) / squares);
+}
+
+/// The interval of the score through the link, widened by what the link itself may miss.
+Interval through_link(const std::vector<ScorePoint>& points, const Link& link,
+                      const EmergenceOptions& options, const Prediction& prediction) {
+  const double centre = linked(options, link.k, prediction.value);
+  const double half =
+      normal_half_width(options.level) * link_deviation(points, link, options, prediction.value);
+  const double below = centre - linked(options, link.k, prediction.interval->high);
+  const double above = linked(options, link.k, prediction.interval->low) - centre;
+  return {options.level, std::max(0.0, centre - std::hypot(below, half)),
+          std::min(1.0, centre + std::hypot(above, half)),
+          "the interval of the score, through the link, and the misses of the link"};
+}
+
 Extrapolated extrapolate(const std::vector<ScorePoint>& points, const Link& link,
-                         const TrendTest& accuracy, const EmergenceOptions& options) {
+                         const TrendTest& accuracy, const EmergenceOptions& options,
+                         std::vector<std::string>& verdicts) {
   Points scores;
   for (const ScorePoint& point : points) {
     require(point.score > 0,
@@ -197,11 +224,14 @@ Extrapolated extrapolate(const std::vector<ScorePoint>& points, const Link& link
   how.law = "power-offset";
   how.variable = "flops";
   how.huber_delta = 1e-2;
-  how.bootstrap = 400;
+  how.bootstrap = 0;  // the interval is that of predict(), from rollouts
   how.seed = options.seed;
   RunSize run;
   run.flops = *options.at;
-  const Prediction prediction = predict(fit(scores, how), run, options.level);
+  const Fit fitted = fit(scores, how);
+  for (const std::string& warning : fitted.warnings)
+    verdicts.push_back("of the extrapolation: " + warning);
+  const Prediction prediction = predict(fitted, run, options.level);
   Extrapolated result{
       *options.at, *options.at / points.back().size, prediction.value, prediction.interval, {}, {}};
   const bool turned = accuracy.trend == Trend::inverse || accuracy.trend == Trend::u_shaped ||
@@ -209,10 +239,7 @@ Extrapolated extrapolate(const std::vector<ScorePoint>& points, const Link& link
   if (turned || !holds(link)) return result;
   result.accuracy = linked(options, link.k, prediction.value);
   if (prediction.interval)
-    result.accuracy_interval =
-        Interval{options.level, linked(options, link.k, prediction.interval->high),
-                 linked(options, link.k, prediction.interval->low),
-                 "the interval of the score, through the link"};
+    result.accuracy_interval = through_link(points, link, options, prediction);
   return result;
 }
 
@@ -246,7 +273,8 @@ Emergence examine(const TaskScores& scores, const EmergenceOptions& options) {
   require(std::isfinite(*options.at) && *options.at > 0, "at: saw {}, needed a size above 0",
           *options.at);
   if (result.score.trend == Trend::improves)
-    result.extrapolated = extrapolate(result.points, result.link, result.accuracy, options);
+    result.extrapolated =
+        extrapolate(result.points, result.link, result.accuracy, options, result.verdicts);
   else
     result.verdicts.push_back(
         fmt::format("not extrapolated to {:.3g}: {}", *options.at, to_string(result.score.trend)));

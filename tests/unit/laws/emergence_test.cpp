@@ -144,5 +144,28 @@ TEST(Emergence, ReadsTasksAndNamesWhatIsWrong) {
   EXPECT_THROW(examine(task_of(smooth, 8, 10), upside_down), InputError);
 }
 
+TEST(Emergence, TheIntervalOfTheAccuracyHoldsTheMissesOfTheLink) {
+  EmergenceOptions options;
+  options.at = 1e25;
+  const Emergence report = examine(task_of(smooth, 8, 100), options);
+  ASSERT_TRUE(report.extrapolated && report.extrapolated->accuracy_interval);
+  const Interval& score = *report.extrapolated->score_interval;
+  const Interval& accuracy = *report.extrapolated->accuracy_interval;
+  const auto linked = [&](double at) { return std::exp(-report.link.k * at); };
+  const double least = 1.28 * report.link.rms_miss;
+  EXPECT_LT(accuracy.low, std::min(linked(score.high), *report.extrapolated->accuracy - least));
+  EXPECT_GT(accuracy.high,
+            std::min(0.999, std::max(linked(score.low), *report.extrapolated->accuracy + least)));
+}
+
+TEST(Emergence, PassesOnTheWarningsOfItsFit) {
+  EmergenceOptions options;
+  options.at = 1e20;
+  TaskScores close = task_of(smooth, 8, 4000);
+  for (std::size_t i = 0; i < close.size.size(); ++i)
+    close.size[i] = 1e19 * (1 + 0.1 * static_cast<double>(i));
+  EXPECT_TRUE(says(examine(close, options), "of the extrapolation: flops span only"));
+}
+
 }  // namespace
 }  // namespace isoflop::laws
