@@ -40,21 +40,29 @@ Samples loss_samples(const Frontier& frontier) {
   return samples;
 }
 
-/// {E, K, gamma}
-std::array<double, 3> fit_loss(const Frontier& frontier, const std::vector<double>* start) {
-  const bool floor = frontier.flops.size() >= kBudgetsForFloor;
+/// {E, K, gamma}. With `start` the law is that of the start: draws of one fit are of one law. Empty
+/// when such a law is not determined or its descent does not converge.
+std::optional<std::array<double, 3>> fit_loss(const Frontier& frontier,
+                                              const std::vector<double>* start) {
+  const bool enough = frontier.flops.size() >= kBudgetsForFloor;
+  const bool floor = start != nullptr ? (*start)[kFloor] > 0 : enough;
+  if (floor && !enough) return std::nullopt;
   const Law& law = find_law(floor ? "power-offset" : "power");
   const Samples samples = loss_samples(frontier);
   const Objective objective(law, samples, kFrontierDelta);
-  Vector theta{};
-  if (floor && start != nullptr && (*start)[kFloor] > 0)
-    theta = minimise(objective, law.coordinates({(*start)[kFloor], (*start)[kK], (*start)[kGamma]}))
-                .theta;
-  else
-    theta = search(objective, law.starts(samples)).best.theta;
-  const Vector values = law.values(theta);
-  if (floor) return {values[0], values[1], values[2]};
-  return {0, values[0], values[1]};
+  Minimum minimum;
+  if (start != nullptr) {
+    const Vector from = floor ? Vector{(*start)[kFloor], (*start)[kK], (*start)[kGamma]}
+                              : Vector{(*start)[kK], (*start)[kGamma]};
+    minimum = minimise(objective, law.coordinates(from));
+    if (!minimum.converged) minimum = minimise_gradually(objective, law.coordinates(from));
+    if (!minimum.converged) return std::nullopt;
+  } else {
+    minimum = search(objective, law.starts(samples)).best;
+  }
+  const Vector values = law.values(minimum.theta);
+  if (floor) return std::array{values[0], values[1], values[2]};
+  return std::array{0.0, values[0], values[1]};
 }
 
 }  // namespace
@@ -70,7 +78,9 @@ std::optional<std::vector<double>> fit_frontier(const Frontier& frontier,
                                                 const std::vector<double>* start) {
   const FrontierLines lines = fit_lines(frontier);
   if (!lines.ok) return std::nullopt;
-  const auto [floor, scale, gamma] = fit_loss(frontier, start);
+  const auto loss = fit_loss(frontier, start);
+  if (!loss) return std::nullopt;
+  const auto [floor, scale, gamma] = *loss;
   return std::vector<double>{lines.params_scale,
                              lines.params_exponent,
                              lines.tokens_scale,

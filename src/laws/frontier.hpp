@@ -34,7 +34,8 @@ struct FrontierLines {
 FrontierLines fit_lines(const Frontier& frontier);
 
 /// The power laws through `frontier`; empty when it does not determine them. `start`: a fit of
-/// similar data, from which the loss law is refined instead of searched for.
+/// similar data, from which the loss law is refined instead of searched for: a floor where that fit
+/// has one, empty when fewer than four budgets are left for it or its descent does not converge.
 std::optional<std::vector<double>> fit_frontier(const Frontier& frontier,
                                                 const std::vector<double>* start = nullptr);
 
