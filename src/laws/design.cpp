@@ -61,6 +61,10 @@ void require_options(const DesignOptions& options) {
 }
 
 std::vector<Variable> variables_of(const Law& law, const Fit& fit) {
+  require(law.response == Variable::loss && law.scale == Scale::log,
+          "suggest: law {} predicts the {}, but runs are planned for a loss: choose a law of the "
+          "loss",
+          law.name, to_string(law.response));
   const std::vector<Variable> variables =
       law.any_variable ? std::vector{variable_from(fit.variable)} : law.variables;
   for (const Variable variable : variables)

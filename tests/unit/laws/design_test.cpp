@@ -190,5 +190,10 @@ TEST(Suggest, NamesWhatItNeeds) {
   EXPECT_THROW(suggest(small_runs(1), frontier), InputError);
 }
 
+TEST(Suggest, PlansForALossOnly) {
+  const Fit rate = synthetic::fit_of("step-lr", {1.79, 0.713, 0.307});
+  EXPECT_THROW(plan_runs(rate, prepare(small_runs(1)), options()), InputError);
+}
+
 }  // namespace
 }  // namespace isoflop::laws
