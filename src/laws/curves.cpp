@@ -64,6 +64,14 @@ std::vector<Curve> split_curves(const Points& points) {
   return curves;
 }
 
+std::vector<std::string> curve_names(const Points& points) {
+  std::vector<std::string> names(points.size());
+  const std::vector<Curve> curves = split_curves(points);
+  for (std::size_t k = 0; k < curves.size(); ++k)
+    for (const std::size_t i : curves[k]) names[i] = fmt::format("curve {}", k + 1);
+  return names;
+}
+
 std::vector<CurvePoint> predict_curve(const Fit& fit, const Points& schedule, double level) {
   const Law& law = find_law(fit.law);
   require(law.reads_curves, "schedule: law {} does not predict curves; fit multi-power", fit.law);

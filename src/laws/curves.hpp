@@ -20,6 +20,9 @@ using Curve = std::vector<std::size_t>;
 /// Curves in the order of their first points. Throws InputError for a step that a curve has twice.
 std::vector<Curve> split_curves(const Points& points);
 
+/// The curve that each point belongs to, as a name: never empty, unlike a group.
+std::vector<std::string> curve_names(const Points& points);
+
 struct CurvePoint {
   double step = 0;
   double learning_rate = 0;

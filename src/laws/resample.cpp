@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "core/random.hpp"
 #include "laws/bootstrap.hpp"
+#include "laws/curves.hpp"
 #include "laws/solver.hpp"
 
 namespace isoflop::laws {
@@ -20,7 +21,9 @@ class Resampler {
  public:
   Resampler(const Points& prepared, const Law& law, const Samples& samples,
             const FitOptions& options, const Vector& optimum)
-      : samples_(samples), seed_(options.seed), clusters_(prepared.size(), prepared.group) {
+      : samples_(samples),
+        seed_(options.seed),
+        clusters_(prepared.size(), law.reads_curves ? curve_names(prepared) : prepared.group) {
     if (options.interval == "pairs") return;
     require(clusters_.count() == prepared.size(),
             "interval: residuals of {} points in {} groups are not independent: needed pairs",
@@ -66,8 +69,9 @@ Draws draw_again(const Points& prepared, const Law& law, const Samples& samples,
   const Resampler resampler(prepared, law, samples, options, optimum);
   Draws draws;
   draws.of = options.interval;
-  draws.asked = options.bootstrap;
   draws.clusters = resampler.units();
+  if (law.reads_curves && draws.clusters < 2) return draws;  // every draw would be the same
+  draws.asked = options.bootstrap;
   Samples drawn = samples;
   for (std::size_t d = 0; d < options.bootstrap; ++d) {
     resampler.draw(static_cast<std::uint32_t>(d), drawn);

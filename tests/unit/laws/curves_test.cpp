@@ -114,5 +114,21 @@ TEST(Curves, RefuseWhatTheyCannotRead) {
   EXPECT_THROW(predict(fit_of_paper(), RunSize{.steps = 100}), InputError);
 }
 
+TEST(Curves, OneCurveAloneHasNoInterval) {
+  Points points = find_law("multi-power").example();
+  const Fit two = fit(points, {.law = "multi-power", .bootstrap = 4});
+  EXPECT_EQ(two.draws.clusters, 2u);
+  EXPECT_EQ(two.draws.rows.size(), 4u);
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < points.size(); ++i)
+    if (points.group[i] == points.group[0]) rows.push_back(i);
+  Points one = select(points, rows);
+  one.group.clear();
+  const Fit alone = fit(one, {.law = "multi-power", .bootstrap = 4});
+  EXPECT_TRUE(alone.draws.rows.empty());
+  EXPECT_TRUE(std::isnan(alone.parameters[0].low));
+  EXPECT_FALSE(predict_curve(alone, schedule_of(cosine(400))).back().interval);
+}
+
 }  // namespace
 }  // namespace isoflop::laws
