@@ -53,7 +53,13 @@ std::string comparison(const laws::Fit& fit, const laws::Goal& goal, const laws:
   laws::Goal plain;
   plain.loss = optimum.prediction.value;
   plain.demand.unique_tokens = goal.demand.unique_tokens;
-  const laws::Optimum trained = laws::optimal(fit, plain, 0.8);
+  laws::Optimum trained;
+  try {
+    trained = laws::optimal(fit, plain, 0.8);
+  } catch (const InputError& error) {  // the result above stands
+    return fmt::format("\nthe same loss, compute-optimal for training alone: none ({})\n",
+                       error.what());
+  }
   const double total = trained.flops + 2 * trained.params * tokens;
   return fmt::format(
       "\nthe same loss, compute-optimal for training alone: {} params, {} tokens, {:.4g} FLOP with "

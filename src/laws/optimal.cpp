@@ -63,6 +63,12 @@ Split require_split(const Fit& fit, const Goal& goal, const Planner& planner) {
       *goal.flops));
 }
 
+/// 6 N D. The N* and D* of a frontier are two lines of their own, whose product is only about the
+/// budget: a budget that is given stands.
+double training_flops(const Fit& fit, const Goal& goal, const Split& split) {
+  return fit.is_frontier() && goal.flops ? *goal.flops : 6 * split.params * split.tokens;
+}
+
 void fill_intervals(const Planner& planner, const Goal& goal, const Fit& fit, double level,
                     Optimum& optimum) {
   std::vector<double> params, tokens, flops;
@@ -71,7 +77,7 @@ void fill_intervals(const Planner& planner, const Goal& goal, const Fit& fit, do
     if (split) optimum.draws.push_back(*split);
     params.push_back(split ? split->params : kInfinity);
     tokens.push_back(split ? split->tokens : kInfinity);
-    flops.push_back(split ? 6 * split->params * split->tokens : kInfinity);
+    flops.push_back(split ? training_flops(fit, goal, *split) : kInfinity);
   }
   const std::size_t without = fit.draws.rows.size() - optimum.draws.size();
   if (without > 0)
@@ -148,7 +154,7 @@ Optimum optimal(const Fit& fit, const Goal& goal, double level) {
   Optimum optimum;
   optimum.params = split.params;
   optimum.tokens = split.tokens;
-  optimum.flops = fit.is_frontier() && goal.flops ? *goal.flops : 6 * split.params * split.tokens;
+  optimum.flops = training_flops(fit, goal, split);
   optimum.inference_flops = 2 * split.params * goal.demand.inference_tokens;
   RunSize run;
   run.flops = optimum.flops;

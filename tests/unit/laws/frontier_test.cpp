@@ -203,5 +203,15 @@ TEST(Frontier, PredictsComputeOnly) {
   EXPECT_THROW(predict(result, 1e9, 1e10), InputError);
 }
 
+TEST(Frontier, TheBudgetIsTheFlopOfItsOptimum) {
+  FitOptions options = kApproach2;
+  options.bootstrap = 50;
+  const Fit result = fit(synthetic::noisy_grid(synthetic::kEpoch, 0.002, 3), options);
+  const Optimum fixed = optimal(result, 1e22);
+  EXPECT_EQ(fixed.flops, 1e22);
+  EXPECT_EQ(fixed.flops_interval->low, 1e22);
+  EXPECT_EQ(fixed.flops_interval->high, 1e22);
+}
+
 }  // namespace
 }  // namespace isoflop::laws
