@@ -68,8 +68,8 @@ void add_bench_comm(CLI::App& bench_app) {
       ->check(CLI::Range(std::size_t{4}, std::size_t{1} << 32));
   command->add_option("--repetitions", options->repetitions, "Timed calls of each size")
       ->check(CLI::PositiveNumber);
-  command->add_option("--json", options->json,
-                      "Write the figures as JSON to this file, or to standard output with -");
+  add_output(*command, "--json", options->json,
+             "Write the figures as JSON to this file, or to standard output with -");
   command->callback([options] { bench(*options); });
 }
 

@@ -100,7 +100,7 @@ void add_diff(CLI::App& app) {
   command->add_option("first", options->first, "Run directory (its last checkpoint) or checkpoint")
       ->required();
   command->add_option("second", options->second, "The same")->required();
-  command->add_option("--json", options->json, "Write the differences to this file, - for stdout");
+  add_output(*command, "--json", options->json, "Write the differences to this file, - for stdout");
   command->callback([options] { diff(options->first, options->second, options->json); });
 }
 

@@ -8,7 +8,6 @@
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
-#include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "parallel/pipeline/picture.hpp"
 #include "parallel/pipeline/timeline.hpp"
@@ -75,7 +74,7 @@ void plan(const Options& options) {
   require(trouble.empty(), "cluster plan: {}", trouble);
   const parallel::Timeline timeline =
       simulate(make_schedule(shape), equal_stages(shape, options.times, options.message));
-  if (!options.draw.empty()) write_file_atomically(options.draw, draw_svg(shape, timeline));
+  if (!options.draw.empty()) write_output(options.draw, draw_svg(shape, timeline));
   print_result(table(shape, options, timeline), to_json(shape, options, timeline).dump(2) + "\n",
                options.json);
 }
@@ -112,9 +111,9 @@ void add_cluster_plan(CLI::App& cluster_app) {
   add_time("--backward-weight", options->times.backward_weight,
            "Time of its backward pass, gradients of the weights", true);
   add_time("--message", options->message, "Time of a message from rank to rank", false);
-  command->add_option("--draw", options->draw, "Draw the schedule in this SVG file");
-  command->add_option("--json", options->json,
-                      "Write the figures as JSON to this file, or to standard output with -");
+  add_output(*command, "--draw", options->draw, "Draw the schedule in this SVG file");
+  add_output(*command, "--json", options->json,
+             "Write the figures as JSON to this file, or to standard output with -");
   command->callback([options] { plan(*options); });
 }
 

@@ -51,7 +51,7 @@ void add_compare(CLI::App& app) {
   command->add_option(
       "--column", options->columns,
       "COLUMN=NAME where the file's name differs, for example params=\"Model Size\"");
-  command->add_option("--json", options->json, "Write the comparison to this file, - for stdout");
+  add_output(*command, "--json", options->json, "Write the comparison to this file, - for stdout");
   command->footer(
       "The rollout error is what counts: more parameters always fit the points at hand better, and "
       "often\npredict worse. A difference within noise is no reason to prefer a law.");

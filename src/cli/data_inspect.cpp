@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/data.hpp"
+#include "cli/files.hpp"
 #include "core/atomic_file.hpp"
 #include "data/corpus.hpp"
 
@@ -84,7 +85,7 @@ void inspect(const Options& options) {
   if (options.json == "-") {
     fmt::print("{}", content);
   } else {
-    write_file_atomically(options.json, content);
+    write_output(options.json, content);
   }
 }
 
@@ -95,8 +96,8 @@ void add_data_inspect(CLI::App& data) {
   CLI::App* app = data.add_subcommand(
       "inspect", "Verify a corpus and show what is in it: sources, sizes, samples of its text");
   app->add_option("DIR", options->directory, "corpus directory")->required();
-  app->add_option("--json", options->json,
-                  "write the figures (those of corpus.json) to a file, or - for stdout");
+  add_output(*app, "--json", options->json,
+             "write the figures (those of corpus.json) to a file, or - for stdout");
   app->callback([options] { inspect(*options); });
 }
 

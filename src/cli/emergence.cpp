@@ -76,7 +76,7 @@ void add_emergence(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--seed", options->how.seed, "Seed of the tests")->capture_default_str();
   command->add_option("--column", options->columns, "COLUMN=NAME where the file's name differs");
-  command->add_option("--json", options->json, "Write the report to this file, - for stdout");
+  add_output(*command, "--json", options->json, "Write the report to this file, - for stdout");
   command->footer(
       "Exact match over k tokens is about p^k: it jumps where the probability p of a token grows "
       "smoothly.\nSo look at the continuous score first, and extrapolate that.");

@@ -1,11 +1,17 @@
 #include "cli/files.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <system_error>
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
@@ -13,6 +19,33 @@
 
 namespace isoflop::cli {
 namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kStandardOutput = "-";
+
+bool same_file(const std::string& a, const fs::path& b) {
+  std::error_code error;
+  return fs::equivalent(a, b, error) && !error;
+}
+
+bool is_named_elsewhere(const CLI::App& command, const CLI::Option& output, const fs::path& path) {
+  return std::ranges::any_of(command.get_options(), [&](const CLI::Option* option) {
+    return option != &output && std::ranges::any_of(option->results(), [&](const auto& argument) {
+             return same_file(argument, path);
+           });
+  });
+}
+
+// A file is replaced by renaming, which needs the folder; anything else is opened.
+const char* why_not_writable(const fs::path& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) return "is a directory";
+  const fs::path folder = path.parent_path().empty() ? "." : path.parent_path();
+  const bool in_place = fs::exists(path, error) && !fs::is_regular_file(path, error);
+  if (::access((in_place ? path : folder).c_str(), W_OK) == 0) return nullptr;
+  return std::strerror(errno);
+}
 
 // The object `json` with the program that wrote it as its first key.
 std::string stamped(const std::string& json) {
@@ -25,19 +58,45 @@ std::string stamped(const std::string& json) {
 
 std::string read_named_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  require(file.good(), "{}: cannot be read: check that the file exists", path);
+  require(file.good(), "{}: cannot be read: {}", path, std::strerror(errno));
   std::ostringstream text;
   text << file.rdbuf();
   require(file.good() && text.good(), "{}: cannot be read: needed a file with content", path);
   return text.str();
 }
 
+CLI::Option* add_output(CLI::App& command, const std::string& name, std::string& path,
+                        const std::string& description) {
+  CLI::Option* option = command.add_option(name, path, description);
+  option->check([&command, option](const std::string& seen) -> std::string {
+    if (seen == kStandardOutput) return "";
+    if (const char* reason = why_not_writable(seen))
+      return fmt::format("{}: cannot be written: {}; name another file", seen, reason);
+    if (is_named_elsewhere(command, *option, seen))
+      return seen + ": is read or written by this command already; name another file";
+    return "";
+  });
+  return option;
+}
+
+void write_output(const std::string& path, const std::string& text) {
+  std::error_code error;
+  const fs::path target = fs::weakly_canonical(path, error);  // a link stays one
+  if (error || (fs::exists(path) && !fs::is_regular_file(path))) {
+    std::ofstream file(path, std::ios::binary);
+    file << text << std::flush;
+    require(file.good(), "{}: cannot be written: {}", path, std::strerror(errno));
+    return;
+  }
+  write_file_atomically(target, text);
+}
+
 void print_result(const std::string& table, const std::string& json, const std::string& json_path) {
-  if (json_path == "-") {
+  if (json_path == kStandardOutput) {
     fmt::print("{}", stamped(json));
     return;
   }
-  if (!json_path.empty()) write_file_atomically(json_path, stamped(json));
+  if (!json_path.empty()) write_output(json_path, stamped(json));
   fmt::print("{}", table);
 }
 

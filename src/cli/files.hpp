@@ -1,12 +1,22 @@
 // Files named on the command line.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <string>
 
 namespace isoflop::cli {
 
 /// The whole file; InputError when it cannot be read, because the user named it.
 std::string read_named_file(const std::string& path);
+
+/// An option that names a file to write. A place that cannot be written, and a file that another
+/// argument of the command names too, is refused before the work begins.
+CLI::Option* add_output(CLI::App& command, const std::string& name, std::string& path,
+                        const std::string& description);
+
+/// `text` in the file at `path`: replaced in one step where it is a file, written into where it is
+/// a device or a pipe.
+void write_output(const std::string& path, const std::string& text);
 
 /// What a command prints: `table` on stdout, and `json`, an object, in the file that --json names,
 /// stamped with the program's version. "-" puts the

@@ -105,7 +105,7 @@ void add_fit(CLI::App& app) {
   command->add_option("--critical-batch", options->critical_batch,
                       "B*,aB (Kaplan: 2.1e8,0.21): replace steps by Smin and flops by Cmin, with "
                       "Bcrit = B*/L^(1/aB) and the columns batch [tokens a step] and loss");
-  command->add_option("--json", options->json, "Write the fit to this file, - for stdout");
+  add_output(*command, "--json", options->json, "Write the fit to this file, - for stdout");
   command->add_flag("--list-laws", options->list_laws, "Print the laws and stop");
   command->callback([options] { run(*options); });
 }

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <iostream>
 #include <new>
 
 #include "cli/commands.hpp"
@@ -21,12 +24,22 @@ int report(const char* message, int code) {
   return code;
 }
 
+// What was printed may still be in buffers when a disk is full.
+int flush_output() {
+  errno = 0;
+  const bool written = std::fflush(stdout) == 0 && std::cout.flush().good();
+  return written
+             ? 0
+             : report(fmt::format("standard output: {}", std::strerror(errno)).c_str(), kFailure);
+}
+
 int run(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
-    return 0;
+    return flush_output();
   } catch (const CLI::Success& request) {  // --help, --version
-    return app.exit(request);
+    const int code = app.exit(request);
+    return code == 0 ? flush_output() : code;
   } catch (const CLI::ParseError& error) {
     return report(error.what(), kBadInput);
   } catch (const isoflop::Locked& error) {

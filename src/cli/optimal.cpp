@@ -158,7 +158,7 @@ void add_optimal(CLI::App& app) {
   add_goal_options(*command, *options);
   add_recipe_options(*command, *options);
   command->add_option("--level", options->level, "Level of the intervals")->capture_default_str();
-  command->add_option("--json", options->json, "Write the result to this file, - for stdout");
+  add_output(*command, "--json", options->json, "Write the result to this file, - for stdout");
   command->footer(
       "Examples:\n"
       "  isoflop optimal fit.json --flops 1e21\n"

@@ -88,7 +88,7 @@ void add_predict(CLI::App& app) {
                       "CSV with the columns step and lr, for law multi-power: the loss along it");
   command->add_option("--column", options->columns, "COLUMN=NAME where the CSV's name differs");
   command->add_option("--level", options->level, "Level of the interval")->capture_default_str();
-  command->add_option("--json", options->json, "Write the prediction to this file, - for stdout");
+  add_output(*command, "--json", options->json, "Write the prediction to this file, - for stdout");
   command->callback([options] { run(*options); });
 }
 

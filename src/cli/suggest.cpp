@@ -77,7 +77,7 @@ void add_suggest(CLI::App& app) {
   command->add_option(
       "--column", options->columns,
       "COLUMN=NAME where the file's name differs, for example params=\"Model Size\"");
-  command->add_option("--json", options->json, "Write the plan to this file, - for stdout");
+  add_output(*command, "--json", options->json, "Write the plan to this file, - for stdout");
   command->footer(
       "Example: 1% of the target's compute, spent where it tells most about the target:\n"
       "  isoflop suggest points.csv --law chinchilla --target-params 7e9 --target-tokens 1.4e11 "

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "cli/commands.hpp"
+#include "cli/files.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "device/runtime.hpp"
@@ -170,8 +171,8 @@ void add_sweep_options(CLI::App& command, SweepOptions& options) {
       ->required();
   command.add_option("--out", options.out,
                      "Directory of the sweep; default results/<name of the study>");
-  command.add_option("--json", options.json,
-                     "Write the figures as JSON to this file, or to standard output with -");
+  add_output(command, "--json", options.json,
+             "Write the figures as JSON to this file, or to standard output with -");
 }
 
 void add_sweep(CLI::App& app) {

@@ -93,7 +93,7 @@ std::unique_ptr<RunDirectory> open_directory(const std::filesystem::path& path,
                                              const config::RunConfig& config,
                                              const comm::Communicator& communicator) {
   if (!communicator.is_root()) return nullptr;
-  return std::make_unique<RunDirectory>(path, config::run_id(config));
+  return std::make_unique<RunDirectory>(path, config::run_id(config), config::run_file(config));
 }
 
 Run::Run(const RunOptions& options, config::RunConfig config, const data::TokenSource& source,
@@ -137,7 +137,7 @@ void Run::start_or_resume() {
   const double predicted = predict_seconds();
   progress_.say(fmt::format("time predicted: {:.0f} s", predicted));
   if (!is_root()) return;
-  directory_->begin(config::run_file(config_));  // from here on nothing is refused
+  directory_->begin();  // from here on nothing is refused
   if (own) {
     record_ =
         record::RunRecord::resume(directory_->record(), facts(predicted), trainer_->step_count());

@@ -10,8 +10,13 @@
 namespace isoflop::train {
 namespace {
 
-std::filesystem::path made(const std::filesystem::path& path) {
+std::filesystem::path made(const std::filesystem::path& path, const std::string& config_text) {
   std::error_code error;
+  const std::filesystem::path config = path / "run.toml";
+  require(std::filesystem::exists(path / "run_id") || !std::filesystem::exists(config) ||
+              read_file(config) == config_text,
+          "{}: is there, but no run has begun here and would write its own; choose another --out",
+          config.string());
   std::filesystem::create_directories(path, error);
   require(!error, "{}: the run directory cannot be made: {}", path.string(), error.message());
   return path;
@@ -25,8 +30,12 @@ std::string line(nlohmann::ordered_json json) {
 
 }  // namespace
 
-RunDirectory::RunDirectory(const std::filesystem::path& path, std::string run_id)
-    : path_(made(path)), run_id_(std::move(run_id)), lock_(path_ / "lock") {
+RunDirectory::RunDirectory(const std::filesystem::path& path, std::string run_id,
+                           std::string config_text)
+    : path_(made(path, config_text)),
+      run_id_(std::move(run_id)),
+      config_text_(std::move(config_text)),
+      lock_(path_ / "lock") {
   remove_partial_files(path_);
   if (!std::filesystem::exists(path_ / "run_id")) return;
   const std::string held = read_file(path_ / "run_id");
@@ -37,9 +46,9 @@ RunDirectory::RunDirectory(const std::filesystem::path& path, std::string run_id
 
 bool RunDirectory::is_finished() const { return std::filesystem::exists(path_ / "finished"); }
 
-void RunDirectory::begin(const std::string& config_text) {
+void RunDirectory::begin() {
   write_file_atomically(path_ / "run_id", run_id_ + "\n");
-  write_file_atomically(config(), config_text);
+  write_file_atomically(config(), config_text_);
   std::filesystem::remove(path_ / "failed");
 }
 

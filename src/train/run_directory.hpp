@@ -18,8 +18,9 @@ namespace isoflop::train {
 class RunDirectory {
  public:
   /// Makes the directory if needed and takes its lock. InputError when another process holds it or
-  /// its run_id is another. Claims nothing yet, so that a run refused later leaves it free.
-  RunDirectory(const std::filesystem::path& path, std::string run_id);
+  /// its run_id is another, or a run.toml lies there that is not `config_text`. Claims nothing yet,
+  /// so that a run refused later leaves it free.
+  RunDirectory(const std::filesystem::path& path, std::string run_id, std::string config_text);
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path config() const { return path_ / "run.toml"; }
@@ -28,7 +29,7 @@ class RunDirectory {
   bool is_finished() const;
 
   /// Writes run_id and run.toml; a `failed` of an earlier attempt goes. Before run.h5 is made.
-  void begin(const std::string& config_text);
+  void begin();
 
   /// Each mark is one line of JSON, written whole or not at all.
   void mark_finished(std::int64_t step, double loss);
@@ -37,6 +38,7 @@ class RunDirectory {
  private:
   std::filesystem::path path_;
   std::string run_id_;
+  std::string config_text_;
   FileLock lock_;
 };
 

@@ -1,0 +1,58 @@
+"""Files that commands write: nothing is lost when the place is wrong, and devices, pipes and links stay what they are."""
+import os
+import stat
+import subprocess
+import unittest
+
+from command_line import BINARY, CommandLineTest
+
+POINTS = "params,tokens,loss\n" + "".join(
+    f"{n:g},{d:g},{1.8 + 480 / n**0.35 + 2000 / d**0.365:.6f}\n" for n in (1e6, 3e6, 1e7, 3e7) for d in (1e8, 3e8, 1e9))
+
+
+class Output(CommandLineTest):
+    def setUp(self):
+        super().setUp()
+        (self.folder / "points.csv").write_text(POINTS)
+
+    def fit(self, *arguments, **options):
+        return self.run_here("fit", "points.csv", "--law", "chinchilla", "--bootstrap", "0", *arguments, **options)
+
+    def test_a_place_that_cannot_be_written_is_found_before_the_work(self):
+        for place in ("nowhere/fit.json", "corpus"):
+            self.refused("fit", "points.csv", "--law", "chinchilla", "--json", place, says=["--json", place, "cannot be written"])
+
+    def test_an_input_is_not_overwritten(self):
+        self.refused("fit", "points.csv", "--law", "chinchilla", "--json", "./points.csv", says=["points.csv", "another file"])
+        self.assertEqual((self.folder / "points.csv").read_text(), POINTS)
+
+    def test_the_configuration_is_not_overwritten_by_the_resolved_one(self):
+        given = (self.folder / "run.toml").read_text()
+        self.refused("train", "run.toml", "--out", ".", says=["run.toml", "--out"])
+        self.assertEqual((self.folder / "run.toml").read_text(), given)
+
+    def test_a_link_stays_a_link(self):
+        (self.folder / "fit.json").write_text("")
+        os.symlink("fit.json", self.folder / "link.json")
+        self.assertEqual(self.fit("--json", "link.json").returncode, 0)
+        self.assertTrue((self.folder / "link.json").is_symlink())
+        self.assertIn('"chinchilla"', (self.folder / "fit.json").read_text())
+
+    def test_a_pipe_is_written_into(self):
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+            self.assertEqual(self.fit("--json", "pipe").returncode, 0)
+            self.assertIn('"chinchilla"', reader.communicate(timeout=30)[0])
+        self.assertTrue(stat.S_ISFIFO(pipe.stat().st_mode))
+
+    def test_a_full_disk_behind_standard_output_is_an_error(self):
+        with open("/dev/full", "w") as full:
+            for arguments in (["fit", "--list-laws"], ["--help"]):
+                done = subprocess.run([BINARY, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+                self.assertEqual(done.returncode, 1, arguments)
+                self.assertIn("standard output: No space left", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
