@@ -16,8 +16,6 @@ namespace isoflop::kernels {
 struct HeldRows {
   std::size_t begin = 0;
   std::size_t count = SIZE_MAX;
-
-  constexpr bool has(std::size_t row) const { return row - begin < count; }
 };
 
 struct EmbeddingShape {

@@ -17,7 +17,8 @@ std::size_t columns_per_thread(std::size_t width) {
 template <class Value>
 KOKKOS_INLINE_FUNCTION Value* held_row(const HeldRows& held, Value* table, std::size_t row,
                                        std::size_t width) {
-  return table == nullptr || !held.has(row) ? nullptr : table + (row - held.begin) * width;
+  const std::size_t place = row - held.begin;  // of a row before the first: beyond every count
+  return table == nullptr || place >= held.count ? nullptr : table + place * width;
 }
 
 template <class T>
