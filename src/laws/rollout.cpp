@@ -81,6 +81,7 @@ Forecast forecast(const Law& law, const double* x, const Stage& stage) {
 
 std::vector<double> compute_cuts(const Points& prepared) {
   std::vector<double> flops = prepared.flops;
+  if (flops.empty()) return {};  // laws of one variable need none
   std::sort(flops.begin(), flops.end());
   const std::size_t step = std::max<std::size_t>(1, flops.size() / kMostCuts);
   std::vector<double> cuts;

@@ -102,9 +102,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"[[size]]\nmodel.layers = 1\nmodel.width = 48\ntrain.seed = 5\n",
             "study.toml:29: train.seed: is for study.seeds or the [target] to say; remove it here"},
         Bad{"[sizes]\nwidth = [65]\nlayers = [1]\n",
-            "study.toml:4: model.heads: seen 1, which makes heads 65 wide; rope needs an even "
-            "width "
-            "(for size w65-l1)"},
+            "study.toml:4: model.heads: seen 1, which makes heads 65 wide; needed an even width "
+            "from 2 to 256 (for size w65-l1)"},
         Bad{"[[grid]]\ntokens = [1e4]\n[target]\nmodel.layers = 1\nmodel.width = 48\n",
             "study.toml:28: tokens: is missing, needed one of tokens, flops"},
         Bad{"[[size]]\nlabel = 'c'\nmodel.layers = 1\nmodel.width = 48\nschedule.name = 'cosine'\n"
