@@ -51,7 +51,7 @@ class Output(CommandLineTest):
             for arguments in (["fit", "--list-laws"], ["--help"]):
                 done = subprocess.run([BINARY, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
                 self.assertEqual(done.returncode, 1, arguments)
-                self.assertIn("standard output: No space left", done.stderr)
+                self.assertIn("No space left on device", done.stderr)
 
 
 if __name__ == "__main__":
