@@ -39,9 +39,10 @@ void add_train(CLI::App& app) {
       "Start from this checkpoint of a run with the same trunk (warm-up-stable-decay)");
   command->add_option("--label", options->label, "A name for people, recorded in run.h5");
   command->footer(
-      "Alone or under mpirun -n R (data parallel; see parallel.zero). The same command goes on "
-      "after any stop, with the same "
-      "bits. SIGTERM, SIGINT and SIGUSR1 finish the step, save and exit with 75.");
+      "Alone or under mpirun -n R (replicas and pipelines; see parallel.zero, parallel.pipeline). "
+      "The same command goes on after any stop, with the same bits. SIGTERM, SIGINT and SIGUSR1 "
+      "finish the step, save and exit with 75. guard.on_spike = skip or rollback deals with steps "
+      "whose loss or gradient norm is a spike.");
   command->callback([options] { train(*options); });
 }
 

@@ -54,6 +54,10 @@ class Communicator {
   /// collective.
   void at_step(std::int64_t step) { transport_->at_step(step); }
 
+  /// `action` runs again and again while this rank waits, here or in any group of the same world;
+  /// it must not block. Empty: nothing. Not collective.
+  void while_waiting(std::function<void()> action) { transport_->while_waiting(std::move(action)); }
+
   void barrier(Place place = Place::current()) {
     const Call call{"barrier", 1, 0, place};
     transport_->check(0, call);

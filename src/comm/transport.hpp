@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <source_location>
 #include <span>
@@ -54,6 +55,7 @@ class Transport {
   virtual void check(std::size_t bytes, const Call& call) = 0;
   virtual std::unique_ptr<Transport> group(const std::string& name, int color) = 0;
   virtual void at_step(std::int64_t step) = 0;
+  virtual void while_waiting(std::function<void()> action) = 0;
   virtual void abort(int exit_code) = 0;
 };
 

@@ -228,6 +228,21 @@ std::map<std::string, std::string> places_of(ConfigTable root) {
   return places;
 }
 
+GuardConfig read_guard(ConfigTable table, const CheckpointConfig& checkpoint) {
+  GuardConfig guard;
+  guard.on_spike = chosen<OnSpike, 3>(
+      table, "on_spike",
+      {{{"nothing", OnSpike::nothing}, {"skip", OnSpike::skip}, {"rollback", OnSpike::rollback}}},
+      OnSpike::nothing);
+  guard.window = table.integer("window", 4, 1024, guard.window);
+  guard.z_score = table.number("z_score", 1.0, 1e6, guard.z_score);
+  if (guard.on_spike == OnSpike::rollback && checkpoint.every_tokens == 0)
+    table.fail("on_spike",
+               "seen \"rollback\", but checkpoint.every_tokens = 0 leaves nothing to roll back to; "
+               "set it, or take \"skip\"");
+  return guard;
+}
+
 }  // namespace
 
 std::string RunConfig::place(const std::string& key) const {
@@ -245,6 +260,7 @@ RunConfig read_run_config(ConfigTable root) {
   config.parallel = read_parallel(root.table("parallel"), config.train, config.model.layers);
   config.evaluate.every_tokens = root.table("evaluate").integer("every_tokens", 0, kAny, 0);
   config.checkpoint = read_checkpoint(root.table("checkpoint"));
+  config.guard = read_guard(root.table("guard"), config.checkpoint);
   config.places = places_of(root);
   return config;
 }

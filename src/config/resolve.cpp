@@ -100,6 +100,11 @@ std::string optimizer_toml(const optim::OptimizerConfig& o) {
       number(o.weight_decay), number(o.clip_norm));
 }
 
+std::string guard_toml(const GuardConfig& g) {
+  return fmt::format("[guard]\non_spike = \"{}\"\nwindow = {}\nz_score = {}\n",
+                     config::name_of(g.on_spike), g.window, number(g.z_score));
+}
+
 // What decides the numbers of a run while the schedule does not know its length: the trunk's share
 // of the hash.
 std::string trunk_text(const RunConfig& c) {
@@ -108,8 +113,13 @@ std::string trunk_text(const RunConfig& c) {
   if (c.data.synthetic) text += synthetic_toml(*c.data.synthetic);
   text += "[train]\n" + train_toml(c.train) +
           fmt::format("virtual_ranks = {}\n", c.parallel.virtual_ranks);
-  return text + optimizer_toml(c.optimizer) +
-         fmt::format("warmup_tokens = {}\n", c.schedule.warmup_tokens);
+  text +=
+      optimizer_toml(c.optimizer) + fmt::format("warmup_tokens = {}\n", c.schedule.warmup_tokens);
+  if (c.guard.on_spike == OnSpike::nothing) return text;
+  text += guard_toml(c.guard);
+  if (c.guard.on_spike == OnSpike::rollback)  // where it goes back to changes the numbers
+    text += fmt::format("every_tokens = {}\n", c.checkpoint.every_tokens);
+  return text;
 }
 
 }  // namespace
@@ -119,6 +129,11 @@ const char* name_of(Precision precision) { return precision == Precision::fp32 ?
 const char* name_of(model::Recompute recompute) {
   if (recompute == model::Recompute::none) return "none";
   return recompute == model::Recompute::full ? "full" : "attention";
+}
+
+const char* name_of(OnSpike on_spike) {
+  if (on_spike == OnSpike::nothing) return "nothing";
+  return on_spike == OnSpike::skip ? "skip" : "rollback";
 }
 
 void resolve(RunConfig& c, std::size_t vocabulary, const std::string& data_fingerprint) {
@@ -166,7 +181,7 @@ std::string to_toml(const RunConfig& c) {
       c.checkpoint.asynchronous);
   if (!c.checkpoint.at_tokens.empty())
     text += fmt::format("at_tokens = [{}]\n", fmt::join(c.checkpoint.at_tokens, ", "));
-  return text;
+  return text + "\n" + guard_toml(c.guard);
 }
 
 std::string run_file(const RunConfig& c) {

@@ -70,6 +70,20 @@ struct CheckpointConfig {
   bool asynchronous = true;             // written beside the training, from a copy in memory
 };
 
+/// What to do about a loss or gradient norm that lies far above those before
+/// (train/spike_guard.hpp).
+enum class OnSpike {
+  nothing,
+  skip,      // the update
+  rollback,  // to the last regular checkpoint, and pass over the data since
+};
+
+struct GuardConfig {
+  OnSpike on_spike = OnSpike::nothing;
+  std::int64_t window = 128;  // steps
+  double z_score = 6.0;       // from there on it is a spike
+};
+
 /// Whether the run holds a copy of its state for checkpoints that are written beside the training.
 inline bool writes_beside(const CheckpointConfig& checkpoint) {
   return checkpoint.asynchronous && (checkpoint.every_tokens > 0 || !checkpoint.at_tokens.empty());
@@ -84,6 +98,7 @@ struct RunConfig {
   ParallelConfig parallel;
   EvaluateConfig evaluate;
   CheckpointConfig checkpoint;
+  GuardConfig guard;
 
   // Filled in by resolve().
   std::string data_fingerprint;
@@ -128,5 +143,6 @@ std::string trunk_id(const RunConfig& config);
 
 const char* name_of(Precision precision);
 const char* name_of(model::Recompute recompute);
+const char* name_of(OnSpike on_spike);
 
 }  // namespace isoflop::config

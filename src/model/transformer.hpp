@@ -27,6 +27,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -142,6 +143,16 @@ class Transformer {
   /// With the head, after forward(): sum of the losses.
   double evaluate(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch);
 
+  // For messages.
+
+  /// After forward() (and evaluate(), which gave `loss`): the place, in the order in which a
+  /// forward pass of the whole model computes them, of the first kept activation with a value that
+  /// is no number; kAllFinite if there is none. The place knows no ranks.
+  static constexpr std::size_t kAllFinite = SIZE_MAX >> 1;
+  std::size_t first_non_finite(std::size_t slot, std::size_t sequences, double loss) const;
+  /// What has that place: "blocks.3.feed_forward.up".
+  std::string name_of_output(std::size_t place) const;
+
   const ModelConfig& config() const { return config_; }
   const ParameterTable& table() const { return table_; }
   const Stage& stage() const { return stage_; }
@@ -199,6 +210,7 @@ class Transformer {
   void embedding_gradient(const MicroBatch& batch, const T* d_stream, float* gradient);
   void lose(std::size_t rows, const std::int32_t* targets, float* losses, bool with_gradient);
   double sum_losses(std::size_t count);
+  bool is_shared(std::size_t output) const;
 
   // The kernels that several places need, counted in the profile.
   void add_and_norm(const T* weights, const NormOffsets& offsets, std::size_t m, const T* x,

@@ -60,6 +60,11 @@ void drop_after(std::vector<Row>& rows, std::int64_t step) {
   std::erase_if(rows, [&](const Row& row) { return row.step > step; });
 }
 
+void drop_rows_after(RunData& data, std::int64_t step) {
+  drop_after(data.train, step);
+  for (auto& [set, rows] : data.eval) drop_after(rows, step);
+}
+
 double last_seconds(const RunData& data) {
   double seconds = data.outcome.wall_seconds;
   for (const TrainRow& row : data.train) seconds = std::max(seconds, row.seconds);
@@ -140,8 +145,7 @@ RunRecord RunRecord::resume(const std::filesystem::path& path, const RunFacts& f
   data.facts = facts;
   data.outcome = {};
   data.profile.clear();
-  drop_after(data.train, step);
-  for (auto& [set, rows] : data.eval) drop_after(rows, step);
+  drop_rows_after(data, step);
   data.events.push_back(
       {step, seconds, kResumed, fmt::format("after step {}, on {} rank(s)", step, facts.ranks)});
   RunRecord record = start(path, data);
@@ -177,6 +181,15 @@ void RunRecord::event(const EventRow& row) {
   fitting.text = hdf5::cut_text(row.text, 256);
   state_->writable().events.add(fitting);
   flush_when_due();
+}
+
+void RunRecord::go_back(std::int64_t step) {
+  flush();
+  state_->open.reset();
+  RunData data = read_run(state_->path);
+  drop_rows_after(data, step);
+  write_run(state_->path, data);
+  state_->open.emplace(state_->path, data);
 }
 
 void RunRecord::flush_when_due() {

@@ -48,6 +48,9 @@ class RunRecord {
   /// Kind: at most 32 bytes; a text longer than 256 bytes is cut.
   void event(const EventRow& row);
 
+  /// The run goes back to the state after `step`: rows of later steps are dropped, events stay.
+  void go_back(std::int64_t step);
+
   /// Readers see all rows afterwards.
   void flush();
 

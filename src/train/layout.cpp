@@ -5,6 +5,7 @@
 #include "kernels/api/optimizer.hpp"
 #include "parallel/pipeline/stages.hpp"
 #include "parallel/pipeline/timeline.hpp"
+#include "train/sharding.hpp"
 
 namespace isoflop::train {
 namespace {
@@ -27,14 +28,13 @@ Layout layout_of(const config::RunConfig& config, std::size_t ranks, std::size_t
   layout.rank = rank;
   layout.at = layout.mesh.coordinates_of(rank);
   layout.split = {tensor, layout.at.tensor};
-  layout.virtual_ranks =
-      parallel::share(size_of(parallel.virtual_ranks), layout.mesh.data, layout.at.data);
+  layout.dealing = dealing_of(config, layout.mesh.data);
   layout.micro_batches_a_virtual_rank =
       size_of(config.train.global_batch / config.train.micro_batch / parallel.virtual_ranks);
   layout.shape = {
       .kind = parallel.schedule,
       .ranks = depth,
-      .micro_batches = layout.virtual_ranks.size() * layout.micro_batches_a_virtual_rank,
+      .micro_batches = layout.dealing.count(layout.at.data) * layout.micro_batches_a_virtual_rank,
       .chunks = size_of(parallel.chunks)};
   layout.operations = parallel::operations_of(layout.shape, layout.at.pipeline);
   const std::vector<parallel::Extent> all = cut(config.model, layout.shape.stages());
@@ -61,6 +61,11 @@ model::Room room_of(const config::RunConfig& config, const Layout& layout, std::
           .in_flight = most_in_flight(layout.operations, chunk),
           .put_off = most_waiting_for_weights(layout.operations, chunk),
           .recompute = config.parallel.recompute};
+}
+
+std::size_t Layout::micro_batch(std::size_t index) const {
+  const std::size_t each = micro_batches_a_virtual_rank;
+  return *dealing.virtual_rank(at.data, index / each) * each + index % each;
 }
 
 std::size_t Layout::head_buffers(const model::ModelConfig& model) const {

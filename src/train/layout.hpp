@@ -8,6 +8,7 @@
 #include "model/activations.hpp"
 #include "model/split.hpp"
 #include "model/stage.hpp"
+#include "parallel/layout/dealing.hpp"
 #include "parallel/layout/mesh.hpp"
 #include "parallel/layout/virtual_ranks.hpp"
 #include "parallel/pipeline/schedule.hpp"
@@ -18,13 +19,19 @@ struct Layout {
   parallel::Mesh mesh;
   std::size_t rank;
   parallel::Coordinates at;
-  model::Split split;              // of the model, across the tensor-parallel ranks
-  parallel::Extent virtual_ranks;  // of this replica
+  model::Split split;         // of the model, across the tensor-parallel ranks
+  parallel::Dealing dealing;  // of virtual ranks to replicas
   std::size_t micro_batches_a_virtual_rank;
   parallel::PipelineShape shape;                // of one step of this replica
   std::vector<parallel::Operation> operations;  // of this rank
   std::vector<parallel::Extent> layers;         // [chunk] of this rank, parts of the table
   std::vector<model::Stage> stages;             // [chunk] the same
+
+  /// Where in the global batch this replica's micro-batch lies, by its number in the step.
+  std::size_t micro_batch(std::size_t index) const;
+
+  /// Virtual ranks of this replica.
+  std::size_t turns() const { return shape.micro_batches / micro_batches_a_virtual_rank; }
 
   /// Buffers that the gradient of the output head needs on the rank that has it: one a virtual rank
   /// whose sum is not complete or not yet added to the rest. 0 where it goes straight to its place.

@@ -18,6 +18,27 @@ std::size_t state_bytes(const std::vector<Owned>& owned) {
   return counting.used();
 }
 
+// From the first to the last tensor with a value that is no number; empty if there is none.
+// `values` are those of `elements` of the flat buffer.
+template <class Value>
+parallel::Extent bad_tensors(const model::ParameterTable& table, const parallel::Extent& elements,
+                             const Value* values) {
+  parallel::Extent bad{0, 0};
+  const auto& parameters = table.parameters();
+  for (std::size_t tensor = 0; tensor < parameters.size(); ++tensor) {
+    const std::size_t begin = std::max(parameters[tensor].offset, elements.begin);
+    const std::size_t end =
+        std::min(parameters[tensor].offset + parameters[tensor].count, elements.end);
+    if (begin >= end ||
+        std::all_of(values + (begin - elements.begin), values + (end - elements.begin),
+                    [](Value value) { return std::isfinite(static_cast<float>(value)); }))
+      continue;
+    if (bad.size() == 0) bad.begin = tensor;
+    bad.end = tensor + 1;
+  }
+  return bad;
+}
+
 }  // namespace
 
 template <class T>
@@ -117,16 +138,20 @@ const T* ModelPart<T>::head_weights() {
 }
 
 template <class T>
-float* ModelPart<T>::gradient(std::size_t part) {
+void ModelPart<T>::advance() {
   weights_.advance();
   gradients_.advance();
+}
+
+template <class T>
+float* ModelPart<T>::gradient(std::size_t part) {
+  advance();
   return gradients_.gradient(part - parts_.begin);
 }
 
 template <class T>
 void ModelPart<T>::complete(std::size_t part) {
-  weights_.advance();
-  gradients_.advance();
+  advance();
   if (last_pass_) gradients_.complete(part - parts_.begin);
 }
 
@@ -184,37 +209,24 @@ void ModelPart<T>::sums_of_squares(std::span<double> sums) {
 }
 
 template <class T>
-template <class Value>
-std::size_t ModelPart<T>::first_bad(const Value* (ModelPart::*values)(std::size_t part)) {
-  const auto& parameters = table_.parameters();
-  for (std::size_t part = 0; part < owned_.size(); ++part) {
-    const auto& [begin, end] = owned_[part].elements;
-    const Value* own = (this->*values)(part);
-    const auto bad = std::find_if(own, own + (end - begin), [](Value value) {
-      return !std::isfinite(static_cast<float>(value));
-    });
-    const std::size_t at = begin + static_cast<std::size_t>(bad - own);
-    if (at == end) continue;
-    const auto behind = std::find_if(parameters.begin(), parameters.end(),
-                                     [&](const auto& tensor) { return tensor.offset > at; });
-    return first_of_any(static_cast<std::size_t>(behind - parameters.begin()) - 1);
-  }
-  return first_of_any(parameters.size());
-}
-
-template <class T>
-std::size_t ModelPart<T>::first_of_any(std::size_t tensor) {
-  return static_cast<std::size_t>(-replicas_.maximum(-static_cast<std::int64_t>(tensor)));
-}
-
-template <class T>
 std::size_t ModelPart<T>::first_bad_weight() {
-  return first_bad(&ModelPart::own_weights);
+  std::size_t first = table_.parameters().size();
+  for (std::size_t part = owned_.size(); part-- > 0;) {
+    const parallel::Extent tensors = bad_tensors(table_, owned_[part].elements, weights_.own(part));
+    if (tensors.size() > 0) first = tensors.begin;
+  }
+  return static_cast<std::size_t>(-replicas_.maximum(-static_cast<std::int64_t>(first)));
 }
 
 template <class T>
-std::size_t ModelPart<T>::first_bad_gradient() {
-  return first_bad(&ModelPart::own_gradient);
+std::int64_t ModelPart<T>::last_bad_gradient() {
+  std::int64_t last = -1;
+  for (std::size_t part = 0; part < owned_.size(); ++part) {
+    const parallel::Extent tensors =
+        bad_tensors(table_, owned_[part].elements, summed_gradient(part));
+    if (tensors.size() > 0) last = static_cast<std::int64_t>(tensors.end) - 1;
+  }
+  return replicas_.maximum(last);
 }
 
 template <class T>

@@ -47,6 +47,9 @@ class ModelPart final : public model::PartStore<T> {
   float* gradient(std::size_t part) override;
   void complete(std::size_t part) override;
 
+  /// Moves communication on; never blocks.
+  void advance();
+
   const parallel::Dealing& dealing() const { return plan_.dealing; }
 
   /// The virtual rank of a turn begins, and the last backward pass of its micro-batches: what that
@@ -64,10 +67,11 @@ class ModelPart final : public model::PartStore<T> {
   /// zeros on all but the first. Collective.
   void sums_of_squares(std::span<double> sums);
 
-  /// The first tensor of the table with a non-finite weight or gradient; the number of tensors if
+  /// The first tensor of the table with a non-finite weight; the number of tensors if there is
+  /// none. The last one with a non-finite gradient, which a backward pass computes first; -1 if
   /// there is none. Collective.
   std::size_t first_bad_weight();
-  std::size_t first_bad_gradient();
+  std::int64_t last_bad_gradient();
 
   /// One step of the optimizer; the gradient is multiplied by `scale` before. Collective.
   void update(std::int64_t step, double learning_rate, double scale);
@@ -90,11 +94,6 @@ class ModelPart final : public model::PartStore<T> {
   }
   float* master(std::size_t part);
   float* summed_gradient(std::size_t part);
-  template <class Value>
-  std::size_t first_bad(const Value* (ModelPart::*values)(std::size_t part));
-  const T* own_weights(std::size_t part) { return weights_.own(part); }
-  const float* own_gradient(std::size_t part) { return summed_gradient(part); }
-  std::size_t first_of_any(std::size_t tensor);
 
   const config::RunConfig& config_;
   const model::ParameterTable& table_;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "parallel/layout/virtual_ranks.hpp"
@@ -15,14 +16,19 @@ class Passes {
  public:
   virtual ~Passes() = default;
 
-  /// Adds the gradients of this rank's micro-batches of step `step` (from 0) to its parts and
-  /// completes the parts. A rank with the head writes the sums of its losses (nats) to losses
+  /// Adds the gradients of this rank's micro-batches of global batch `batch` (from 0) to its parts
+  /// and completes the parts. A rank with the head writes the sums of its losses (nats) to losses
   /// [virtual rank x micro-batch].
-  virtual void train(std::int64_t step, std::span<double> losses) = 0;
+  virtual void train(std::int64_t batch, std::span<double> losses) = 0;
 
   /// Forward passes over this rank's validation micro-batches; a rank with the head writes the sums
   /// of their losses to losses [validation micro-batch].
   virtual void evaluate(std::span<double> losses) = 0;
+
+  /// Runs the forward passes of this rank's micro-batches of global batch `batch` once more: the
+  /// place of the first activation that is no number (model::Transformer::first_non_finite).
+  virtual std::size_t first_non_finite(std::int64_t batch) = 0;
+  virtual std::string name_of_output(std::size_t place) const = 0;
 
   /// The parts' weights have changed.
   virtual void weights_changed() = 0;

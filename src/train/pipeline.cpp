@@ -159,8 +159,14 @@ void Pipeline<T>::wait(comm::Request& request) {
 
 template <class T>
 std::size_t Pipeline<T>::sequences(const Work& work, std::size_t micro_batch) const {
-  return work.data == Data::training ? static_cast<std::size_t>(config_.train.micro_batch)
-                                     : batches_.validation_sequences(work.first + micro_batch);
+  return work.data == Data::training
+             ? static_cast<std::size_t>(config_.train.micro_batch)
+             : batches_.validation_sequences(validation_batch(work, micro_batch));
+}
+
+template <class T>
+std::size_t Pipeline<T>::validation_batch(const Work& work, std::size_t micro_batch) const {
+  return std::min(work.first + micro_batch, batches_.validation_count() - 1);
 }
 
 template <class T>
@@ -177,9 +183,10 @@ model::MicroBatch Pipeline<T>::load(const Work& work, const model::Stage& stage,
   if (loaded_ != micro_batch) {
     const Scope scope(profile_, Region::data);
     if (work.data == Data::training) {
-      batches_.load(work.first + micro_batch * static_cast<std::size_t>(config_.train.micro_batch));
+      batches_.load(work.first + layout_.micro_batch(micro_batch) *
+                                     static_cast<std::size_t>(config_.train.micro_batch));
     } else {
-      batches_.load_validation(work.first + micro_batch);
+      batches_.load_validation(validation_batch(work, micro_batch));
     }
     loaded_ = micro_batch;
   }
@@ -260,7 +267,7 @@ void Pipeline<T>::backward(const Work& work, const Operation& operation, std::sp
       split ? chunk.model.backward_input(weights(chunk), slot, m % chunk.put_off, batch,
                                          stream.values, target)
             : chunk.model.backward(weights(chunk), slot, batch, stream.values, target);
-  if (chunk.stage.head) losses[m] = loss;
+  if (chunk.stage.head) losses[layout_.micro_batch(m)] = loss;
   if (!chunk.stage.embedding)
     stream.send =
         gradients_.template start_send<T>({stream.values, stream_size(work, m)}, previous_rank());
@@ -333,7 +340,7 @@ void Pipeline<T>::close_gradient(Chunk& chunk) {
     if (head_arrival_ != nullptr) {
       wait(head_receive_);
       add_head(chunk, head_arrival_);
-      if (chunk.open + 1 < layout_.virtual_ranks.size()) receive_head();
+      if (chunk.open + 1 < layout_.turns()) receive_head();
     }
     chunk.part.complete(0);
   }
@@ -376,11 +383,8 @@ void Pipeline<T>::end() {
 }
 
 template <class T>
-void Pipeline<T>::train(std::int64_t step, std::span<double> all_losses) {
-  const std::size_t before = layout_.virtual_ranks.begin * layout_.micro_batches_a_virtual_rank;
-  const std::span<double> losses = all_losses.subspan(before, layout_.shape.micro_batches);
-  const Work work{Data::training, static_cast<std::uint64_t>(step * config_.train.global_batch) +
-                                      before * static_cast<std::size_t>(config_.train.micro_batch)};
+void Pipeline<T>::train(std::int64_t batch, std::span<double> all_losses) {
+  const Work work{Data::training, static_cast<std::uint64_t>(batch * config_.train.global_batch)};
   if (head_arrival_ != nullptr) receive_head();
   begin(work, layout_.operations);
   for (const Operation& operation : layout_.operations) {
@@ -390,7 +394,7 @@ void Pipeline<T>::train(std::int64_t step, std::span<double> all_losses) {
         break;
       case Pass::backward:
       case Pass::backward_input:
-        backward(work, operation, losses);
+        backward(work, operation, all_losses);
         break;
       case Pass::backward_weight:
         backward_weight(work, operation);
@@ -400,24 +404,49 @@ void Pipeline<T>::train(std::int64_t step, std::span<double> all_losses) {
   end();
 }
 
+// Replicas run the same passes, for they may have to gather weights together: one with fewer
+// micro-batches runs another's once more and drops the loss.
 template <class T>
 void Pipeline<T>::evaluate(std::span<double> all_losses) {
-  const parallel::Extent micro_batches =
-      parallel::share(all_losses.size(), layout_.mesh.data, layout_.at.data);
-  const std::span<double> losses = all_losses.subspan(micro_batches.begin, micro_batches.size());
-  if (losses.empty()) return;
-  const Work work{Data::validation, micro_batches.begin};
+  const std::size_t replicas = layout_.mesh.data;
+  const parallel::Extent mine = parallel::share(all_losses.size(), replicas, layout_.at.data);
+  const std::span<double> losses = all_losses.subspan(mine.begin, mine.size());
+  only_forward({Data::validation, mine.begin},
+               parallel::share(all_losses.size(), replicas, 0).size(),
+               [&](const Chunk& chunk, std::size_t m, double loss) {
+                 if (chunk.stage.head && m < losses.size()) losses[m] = loss;
+               });
+}
+
+template <class T>
+std::size_t Pipeline<T>::first_non_finite(std::int64_t batch) {
+  const Work work{Data::training, static_cast<std::uint64_t>(batch * config_.train.global_batch)};
+  std::size_t first = model::Transformer<T>::kAllFinite;
+  only_forward(
+      work, layout_.shape.micro_batches, [&](const Chunk& chunk, std::size_t m, double loss) {
+        first = std::min(
+            first, chunk.model.first_non_finite(m % chunk.slots.size(), sequences(work, m), loss));
+      });
+  return first;
+}
+
+// Calls look(chunk, micro-batch, loss) after each forward pass; the loss is 0 without the head.
+template <class T>
+template <class Look>
+void Pipeline<T>::only_forward(const Work& work, std::size_t micro_batches, Look&& look) {
   parallel::PipelineShape shape = layout_.shape;
-  shape.micro_batches = micro_batches.size();
+  shape.micro_batches = micro_batches;
   const std::vector<Operation> operations = forward_passes(shape, layout_.at.pipeline);
   begin(work, operations);
   for (const Operation& operation : operations) {
     forward(work, operation);
     Chunk& chunk = *chunks_[operation.chunk];
     const std::size_t m = operation.micro_batch;
-    if (chunk.stage.head)
-      losses[m] =
-          chunk.model.evaluate(weights(chunk), m % chunk.slots.size(), load(work, chunk.stage, m));
+    const double loss = chunk.stage.head
+                            ? chunk.model.evaluate(weights(chunk), m % chunk.slots.size(),
+                                                   load(work, chunk.stage, m))
+                            : 0.0;
+    look(chunk, m, loss);
     chunk.released = m + 1;
     receive_inputs(work);
   }
@@ -426,10 +455,8 @@ void Pipeline<T>::evaluate(std::span<double> all_losses) {
 
 template <class T>
 void Pipeline<T>::weights_changed() {
-  using Pass = typename ModelPart<T>::Pass;
   if (head_arrival_ != nullptr)
-    heads_.template send<T>({chunks_.front()->part.weights(0, Pass::forward), head_size()},
-                            previous_rank());
+    heads_.template send<T>({chunks_.front()->part.head_weights(), head_size()}, previous_rank());
   if (head_weights_ != nullptr)
     heads_.template receive<T>({head_weights_, head_size()}, next_rank());
 }

@@ -34,8 +34,12 @@ class Pipeline final : public Passes {
            Batches& batches, profile::Profile& profile);
   ~Pipeline() override;
 
-  void train(std::int64_t step, std::span<double> losses) override;
+  void train(std::int64_t batch, std::span<double> losses) override;
   void evaluate(std::span<double> losses) override;
+  std::size_t first_non_finite(std::int64_t batch) override;
+  std::string name_of_output(std::size_t place) const override {
+    return chunks_.front()->model.name_of_output(place);
+  }
   /// Gives the rank with a tied head the weights of the token embedding.
   void weights_changed() override;
   double time_forward() override;
@@ -48,9 +52,11 @@ class Pipeline final : public Passes {
   enum class Data { training, validation };
   struct Work {
     Data data;
-    std::uint64_t first;  // sequence, or validation micro-batch, where micro-batch 0 begins
+    std::uint64_t first;  // sequence of the global batch, or this replica's validation micro-batch
   };
 
+  template <class Look>
+  void only_forward(const Work& work, std::size_t micro_batches, Look&& look);
   void begin(const Work& work, std::span<const parallel::Operation> operations);
   void end();
   void forward(const Work& work, const parallel::Operation& operation);
@@ -66,6 +72,7 @@ class Pipeline final : public Passes {
   void wait(comm::Request& request);
 
   model::MicroBatch load(const Work& work, const model::Stage& stage, std::size_t micro_batch);
+  std::size_t validation_batch(const Work& work, std::size_t micro_batch) const;
   std::size_t sequences(const Work& work, std::size_t micro_batch) const;
   std::size_t stream_size(const Work& work, std::size_t micro_batch) const;  // elements
   std::size_t head_size() const {

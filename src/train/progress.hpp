@@ -24,6 +24,9 @@ class Progress {
 
   void say(const std::string& line);
 
+  /// The next step does not follow the one before: rates count anew.
+  void begin_anew() { first_step_ = -1; }
+
   /// Call after each step; prints now and then.
   void step(const config::RunConfig& config, const StepResult& result);
 

@@ -8,8 +8,9 @@
 namespace isoflop::train {
 
 /// InputError unless `ranks` is what parallel.data (0 asks for nothing) times parallel.tensor times
-/// parallel.pipeline asks for, every replica gets a virtual rank, and what was asked for combines.
-/// `config` is resolved. Comes before make_trainer(), which relies on it.
+/// parallel.pipeline asks for, every replica gets a virtual rank (in a pipeline with ZeRO 2 or 3
+/// all get equally many), and what was asked for combines; the message names the nearest layouts
+/// that work. `config` is resolved. Comes before make_trainer(), which relies on it.
 void check_ranks(const config::RunConfig& config, std::int64_t ranks);
 
 }  // namespace isoflop::train

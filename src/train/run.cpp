@@ -9,6 +9,7 @@
 #include <numbers>
 #include <optional>
 
+#include "checkpoint/directory.hpp"
 #include "core/error.hpp"
 #include "model/cost.hpp"
 #include "record/run_record.hpp"
@@ -48,10 +49,13 @@ class Run {
 
  private:
   void start_or_resume();
+  void open_record(bool goes_on, double predicted);
   record::RunFacts facts(double predicted_seconds) const;
   double predict_seconds();
   RunEnd train();
   void after_step(const StepResult& result);
+  void tell_spike(const StepResult& result);
+  void roll_back(const StepResult& result);
   double evaluate();
   double evaluate_and_record();
   double final_loss();
@@ -136,9 +140,14 @@ void Run::start_or_resume() {
     background_ = std::make_unique<BackgroundSave>(path_, config_, *trainer_, communicator_);
   const double predicted = predict_seconds();
   progress_.say(fmt::format("time predicted: {:.0f} s", predicted));
-  if (!is_root()) return;
+  if (is_root()) open_record(own.has_value(), predicted);
+  // A spike may come before the first regular checkpoint.
+  if (!own && config_.guard.on_spike == config::OnSpike::rollback) save();
+}
+
+void Run::open_record(bool goes_on, double predicted) {
   directory_->begin();  // from here on nothing is refused
-  if (own) {
+  if (goes_on) {
     record_ =
         record::RunRecord::resume(directory_->record(), facts(predicted), trainer_->step_count());
     previous_seconds_ = record_->previous_seconds();
@@ -243,11 +252,37 @@ void Run::after_step(const StepResult& result) {
   poll_saving();
   const std::int64_t before = tokens_done() - config_.tokens_per_step();
   const bool last = result.step == config_.steps;
+  if (is_regular(config_, result.step)) trainer_->guard().passed_checkpoint();
   if (!last && crosses(config_.evaluate.every_tokens, before, tokens_done())) evaluate_and_record();
   const auto& at = config_.checkpoint.at_tokens;
   const bool branch_point = std::find(at.begin(), at.end(), tokens_done()) != at.end();
-  if (!last && (branch_point || crosses(config_.checkpoint.every_tokens, before, tokens_done())))
-    save_beside();
+  if (!last && (branch_point || is_regular(config_, result.step))) save_beside();
+}
+
+void Run::tell_spike(const StepResult& result) {
+  const Spike& spike = *result.spike;
+  const bool skip = config_.guard.on_spike == config::OnSpike::skip;
+  const std::string text = fmt::format(
+      "{} {}, z-score {:.2f}{}; {}; sequences {} to {}", spike.quantity, spike.value, spike.z_score,
+      spike.tensor.empty() ? "" : ", first non-finite tensor: " + spike.tensor,
+      skip ? std::string("skipped the update")
+           : fmt::format("back to step {}", rollback_target(config_, result.step)),
+      spike.sequence, spike.sequence + static_cast<std::uint64_t>(config_.train.global_batch) - 1);
+  progress_.say(fmt::format("step {}: spike: {}", result.step, text));
+  if (!is_root()) return;
+  record_->event({result.step, seconds(), skip ? "spike skipped" : "spike rolled back", text});
+}
+
+void Run::roll_back(const StepResult& result) {
+  finish_saving();
+  const std::int64_t target = rollback_target(config_, result.step);
+  const SpikeGuard at_spike = trainer_->guard();
+  resume_snapshot(checkpoint::step_directory(path_, target), config_, *trainer_, communicator_);
+  trainer_->guard().rolled_back(at_spike, result.step, target);
+  progress_.begin_anew();
+  if (!is_root()) return;
+  checkpoint::prune(path_, 0, [&](std::int64_t step) { return step <= target; });
+  record_->go_back(target);
 }
 
 void Run::finish() {
@@ -275,7 +310,13 @@ RunEnd Run::train() {
   step_under_way_ = trainer_->step_count();
   while (trainer_->step_count() < config_.steps) {
     step_under_way_ = trainer_->step_count() + 1;
-    after_step(trainer_->step());
+    const StepResult result = trainer_->step();
+    if (result.spike) tell_spike(result);
+    if (result.spike && config_.guard.on_spike == config::OnSpike::rollback) {
+      roll_back(result);
+    } else {
+      after_step(result);
+    }
     const std::int64_t signal = communicator_.maximum(stop.received());
     if (signal == 0 || trainer_->step_count() == config_.steps) continue;
     save();
@@ -338,6 +379,10 @@ RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
   const auto source = open_source(config);
   config::resolve(config, static_cast<std::size_t>(source->vocabulary()), source->fingerprint());
   check_ranks(config, communicator.size());
+  require(
+      options.branch_from.empty() || config.guard.on_spike != config::OnSpike::rollback,
+      "guard.on_spike: seen \"rollback\" in a run that starts from a checkpoint of another, and "
+      "has none of its own to go back to; needed \"skip\" or \"nothing\"");
   const std::filesystem::path directory = directory_of(options, config);
   const bool goes_on = latest_snapshot(directory, communicator).has_value();
   if (!std::filesystem::exists(directory / "finished")) {  // what cannot be trained leaves no trace

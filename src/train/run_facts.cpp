@@ -57,23 +57,21 @@ std::vector<std::string> describe_run(const config::RunConfig& config,
       model::flops_per_token_6nd(config.model) * tokens,
       model::flops_per_token_exact(config.model) * tokens, ranks, config.parallel.virtual_ranks,
       config.parallel.zero, config::name_of(config.train.precision)));
-  if (config.parallel.tensor > 1) {
+  const Layout layout = layout_of(config, static_cast<std::size_t>(ranks), 0);
+  const parallel::Mesh& mesh = layout.mesh;
+  if (ranks > 1)
     lines.push_back(fmt::format(
-        "mesh {} replica(s) x {} tensor-parallel ranks, each with {} of {} heads: results are "
-        "equal "
-        "to those of one rank up to rounding",
-        ranks / (config.parallel.tensor * config.parallel.pipeline), config.parallel.tensor,
-        config.model.heads / static_cast<std::size_t>(config.parallel.tensor), config.model.heads));
-  }
-  if (config.parallel.pipeline > 1) {
-    const Layout layout = layout_of(config, static_cast<std::size_t>(ranks), 0);
+        "mesh {} replica(s) x {} pipeline x {} tensor-parallel rank(s), {} micro-batches a step",
+        mesh.data, mesh.pipeline, mesh.tensor, layout.shape.micro_batches));
+  if (mesh.tensor > 1)
     lines.push_back(fmt::format(
-        "mesh {} replica(s) x {} pipeline ranks of {} stage(s), {}, {} micro-batches a step: "
-        "bubble "
-        "{:.1f}%",
-        layout.mesh.data, layout.mesh.pipeline, layout.shape.chunks, name_of(layout.shape.kind),
-        layout.shape.micro_batches, 100.0 * parallel::bubble_formula(layout.shape, {})));
-  }
+        "each tensor-parallel rank has {} of {} heads: results are equal to those of one rank up "
+        "to rounding",
+        config.model.heads / mesh.tensor, config.model.heads));
+  if (mesh.pipeline > 1)
+    lines.push_back(fmt::format("pipeline {}, {} stage(s) a rank: bubble {:.1f}% predicted",
+                                name_of(layout.shape.kind), layout.shape.chunks,
+                                100.0 * parallel::bubble_formula(layout.shape, {})));
   lines.push_back(fmt::format(
       "memory a rank, predicted: {} = program {} + weights {} + optimizer {} + gradients {} + "
       "activations {}{}",

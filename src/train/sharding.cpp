@@ -41,10 +41,17 @@ parallel::GradientPlan plan_gradients(const config::RunConfig& config,
   return {.sharding = {{first + static_cast<std::ptrdiff_t>(parts.begin),
                         first + static_cast<std::ptrdiff_t>(parts.end)},
                        ranks,
-                       kernels::kSumBlock},
-          .dealing = {virtual_ranks, ranks, config.parallel.zero >= 2},
+                       kernels::kSumBlock,
+                       {parts.begin == 0 ? std::size_t{1} : 0,
+                        std::min(parts.end, table.last_part()) - parts.begin}},
+          .dealing = dealing_of(config, ranks),
           .rank = rank,
           .keeps_parts = micro_batches > virtual_ranks};
+}
+
+parallel::Dealing dealing_of(const config::RunConfig& config, std::size_t replicas) {
+  return {static_cast<std::size_t>(config.parallel.virtual_ranks), replicas,
+          config.parallel.zero >= 2};
 }
 
 parallel::Keep kept_weights(const config::RunConfig& config) {

@@ -22,6 +22,8 @@ parallel::GradientPlan plan_gradients(const config::RunConfig& config,
                                       const model::ParameterTable& table,
                                       const parallel::Extent& parts, std::size_t ranks,
                                       std::size_t rank);
+/// How virtual ranks are dealt to replicas.
+parallel::Dealing dealing_of(const config::RunConfig& config, std::size_t replicas);
 parallel::Keep kept_weights(const config::RunConfig& config);
 
 /// What a rank updates of a part.

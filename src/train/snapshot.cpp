@@ -67,12 +67,13 @@ std::unique_ptr<checkpoint::Saving> begin_snapshot(const std::filesystem::path& 
                                                    const std::vector<OwnedState>& values,
                                                    comm::Communicator& communicator) {
   const std::int64_t step = trainer.step_count();
-  const hdf5::Attributes scalars = {{"run", config::run_id(config)},
-                                    {"trunk", config::trunk_id(config)},
-                                    {"step", step},
-                                    {"tokens", step * config.tokens_per_step()},
-                                    {"stable_tokens", stable_tokens(config)},
-                                    {"config", config::to_toml(config)}};
+  hdf5::Attributes scalars = {{"run", config::run_id(config)},
+                              {"trunk", config::trunk_id(config)},
+                              {"step", step},
+                              {"tokens", step * config.tokens_per_step()},
+                              {"stable_tokens", stable_tokens(config)},
+                              {"config", config::to_toml(config)}};
+  for (const auto& scalar : trainer.guard().state()) scalars.push_back(scalar);
   return std::make_unique<checkpoint::Saving>(checkpoint::step_directory(run_directory, step),
                                               communicator, state_of(trainer, values), scalars);
 }
@@ -85,9 +86,26 @@ void save_snapshot(const std::filesystem::path& run_directory, const config::Run
   saving->publish();
 }
 
+bool is_regular(const config::RunConfig& config, std::int64_t step) {
+  const std::int64_t every = config.checkpoint.every_tokens;
+  const std::int64_t tokens = step * config.tokens_per_step();
+  return every > 0 && (step == 0 || (tokens - config.tokens_per_step()) / every != tokens / every);
+}
+
+std::int64_t rollback_target(const config::RunConfig& config, std::int64_t step) {
+  std::int64_t target = step - 1;
+  while (!is_regular(config, target)) --target;
+  return target;
+}
+
 void prune_snapshots(const std::filesystem::path& run_directory, const config::RunConfig& config) {
   const config::CheckpointConfig& rule = config.checkpoint;
+  std::int64_t needed = -1;  // what a spike would go back to
+  for (const std::int64_t saved : checkpoint::complete_steps(run_directory))
+    if (config.guard.on_spike == config::OnSpike::rollback && is_regular(config, saved))
+      needed = saved;
   checkpoint::prune(run_directory, static_cast<std::size_t>(rule.keep), [&](std::int64_t saved) {
+    if (saved == needed) return true;
     const std::int64_t tokens = saved * config.tokens_per_step();
     const bool is_milestone = rule.keep_every_tokens > 0 &&
                               tokens / rule.keep_every_tokens !=
@@ -114,6 +132,7 @@ void resume_snapshot(const std::filesystem::path& checkpoint, const config::RunC
   const auto run = scalar<std::string>(scalars, "run", checkpoint);
   require(run == config::run_id(config), "{}: is of run {}, needed run {}", checkpoint.string(),
           run, config::run_id(config));
+  trainer.guard().restore(scalars, checkpoint.string());
   trainer.restore(scalar<std::int64_t>(scalars, "step", checkpoint));
 }
 
@@ -121,6 +140,7 @@ void branch_snapshot(const std::filesystem::path& checkpoint, const config::RunC
                      Trainer& trainer, comm::Communicator& communicator) {
   const hdf5::Attributes scalars = checkpoint::load(checkpoint, communicator, state_of(trainer));
   check_branch(scalars, checkpoint, config);
+  trainer.guard().restore(scalars, checkpoint.string());
   trainer.restore(scalar<std::int64_t>(scalars, "step", checkpoint));
 }
 

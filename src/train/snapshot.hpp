@@ -25,8 +25,16 @@ std::unique_ptr<checkpoint::Saving> begin_snapshot(const std::filesystem::path& 
 void save_snapshot(const std::filesystem::path& run_directory, const config::RunConfig& config,
                    Trainer& trainer, comm::Communicator& communicator);
 
+/// Whether checkpoint.every_tokens asks for a checkpoint after this step; after step 0 it always
+/// does. Unlike checkpoints of stopped runs these are the same however often a run was stopped.
+bool is_regular(const config::RunConfig& config, std::int64_t step);
+
+/// The regular checkpoint that a spike in step `step` (from 1) goes back to.
+std::int64_t rollback_target(const config::RunConfig& config, std::int64_t step);
+
 /// Removes regular checkpoints beyond config.checkpoint.keep; those at config.checkpoint.at_tokens
-/// stay. The root alone calls it. Throws what the file system says.
+/// stay, and with guard.on_spike = "rollback" the one to roll back to. The root alone calls it.
+/// Throws what the file system says.
 void prune_snapshots(const std::filesystem::path& run_directory, const config::RunConfig& config);
 
 /// The newest complete checkpoint of a run directory, as the root sees it: on a network file system

@@ -29,6 +29,7 @@ class TypedTrainer final : public Trainer {
  public:
   TypedTrainer(const config::RunConfig& config, const data::TokenSource& source,
                comm::Communicator& world);
+  ~TypedTrainer() override { world_.while_waiting(nullptr); }
 
   StepResult step() override;
   double evaluate() override;
@@ -44,8 +45,11 @@ class TypedTrainer final : public Trainer {
   double gather_sum(comm::Communicator& ranks, std::vector<double>& values,
                     const std::vector<std::size_t>& owner);
   double gradient_norm();
-  void refuse_non_finite(double loss, double norm);
+  std::optional<Spike> judge(double loss, double norm);
+  std::size_t first_bad_weight();
+  std::string first_bad_result();
   std::size_t first_anywhere(std::size_t index);
+  std::int64_t batch() const { return step_ + guard_.skipped_batches(); }  // of the data's order
 
   const config::RunConfig& config_;
   comm::Communicator& world_;
@@ -92,7 +96,8 @@ std::vector<std::unique_ptr<ModelPart<T>>> make_parts(const config::RunConfig& c
 template <class T>
 TypedTrainer<T>::TypedTrainer(const config::RunConfig& config, const data::TokenSource& source,
                               comm::Communicator& world)
-    : config_(config),
+    : Trainer(config.guard),
+      config_(config),
       world_(world),
       layout_(layout_of(config, static_cast<std::size_t>(world.size()),
                         static_cast<std::size_t>(world.rank()))),
@@ -129,6 +134,12 @@ TypedTrainer<T>::TypedTrainer(const config::RunConfig& config, const data::Token
   gathered_.resize(std::max(mesh.size() * std::max(losses_.size(), validation),
                             mesh.pipeline * square_sums_.size()));
   passes_->weights_changed();
+  // In a pipeline a rank may wait for another stage while a replica of its own waits for the next
+  // piece of its gradients, and that other stage for the replica.
+  if (mesh.pipeline > 1 && config.parallel.zero >= 2)
+    world.while_waiting([this] {
+      for (const auto& part : parts_) part->advance();
+    });
 }
 
 // Sums values that `ranks` hold here and there, in order of their index. Afterwards every rank has
@@ -163,21 +174,22 @@ std::size_t TypedTrainer<T>::first_anywhere(std::size_t index) {
   return static_cast<std::size_t>(-world_.maximum(-static_cast<std::int64_t>(index)));
 }
 
+// A non-finite value is a spike for a guard that is on, unless the weights are damaged already.
 template <class T>
-void TypedTrainer<T>::refuse_non_finite(double loss, double norm) {
-  if (std::isfinite(loss) && std::isfinite(norm)) return;
-  const auto& parameters = table_.parameters();
-  std::size_t weight = parameters.size(), gradient = parameters.size();
-  for (const auto& part : parts_) {
-    weight = std::min(weight, part->first_bad_weight());
-    gradient = std::min(gradient, part->first_bad_gradient());
-  }
-  weight = first_anywhere(weight);
-  gradient = first_anywhere(gradient);
-  const std::string tensor = weight < parameters.size() ? "weight " + parameters[weight].name
-                             : gradient < parameters.size()
-                                 ? "gradient of " + parameters[gradient].name
-                                 : "loss";
+std::optional<Spike> TypedTrainer<T>::judge(double loss, double norm) {
+  const auto judged = [&](const std::string& tensor) {
+    std::optional<Spike> spike = guard_.judge(step_ + 1, loss, norm);
+    if (!spike) return spike;
+    spike->tensor = tensor;
+    spike->sequence = static_cast<std::uint64_t>(batch() * config_.train.global_batch);
+    return spike;
+  };
+  if (std::isfinite(loss) && std::isfinite(norm)) return judged("");
+  const std::size_t weight = first_bad_weight();
+  const bool damaged = weight < table_.parameters().size();
+  const std::string tensor =
+      damaged ? "weight " + table_.parameters()[weight].name : first_bad_result();
+  if (guard_.is_on() && !damaged) return judged(tensor);
   throw CheckFailed(
       fmt::format("step {}: loss {} and gradient norm {}, first non-finite tensor: {}; lower "
                   "optimizer.learning_rate or set optimizer.clip_norm",
@@ -185,23 +197,44 @@ void TypedTrainer<T>::refuse_non_finite(double loss, double norm) {
 }
 
 template <class T>
+std::size_t TypedTrainer<T>::first_bad_weight() {
+  std::size_t weight = table_.parameters().size();
+  for (const auto& part : parts_) weight = std::min(weight, part->first_bad_weight());
+  return first_anywhere(weight);
+}
+
+// What of the step, in the order in which it is computed, is no number first.
+template <class T>
+std::string TypedTrainer<T>::first_bad_result() {
+  const std::size_t output = first_anywhere(passes_->first_non_finite(batch()));
+  if (output < model::Transformer<T>::kAllFinite)
+    return "output of " + passes_->name_of_output(output);
+  std::int64_t gradient = -1;
+  for (const auto& part : parts_) gradient = std::max(gradient, part->last_bad_gradient());
+  gradient = world_.maximum(gradient);
+  if (gradient < 0) return "gradient norm";  // of numbers too large for their squares
+  return "gradient of " + table_.parameters()[static_cast<std::size_t>(gradient)].name;
+}
+
+template <class T>
 StepResult TypedTrainer<T>::step() {
   world_.at_step(step_ + 1);
-  passes_->train(step_, losses_);
+  passes_->train(batch(), losses_);
   for (const auto& part : parts_) part->reduce_gradients();
   const auto tokens = static_cast<double>(config_.tokens_per_step());
   const double loss = gather_sum(world_, losses_, loss_owner_) / tokens;
   const double norm = gradient_norm() / tokens;
-  refuse_non_finite(loss, norm);
+  const std::optional<Spike> spike = judge(loss, norm);
   const double learning_rate =
       config_.optimizer.learning_rate *
       optim::schedule_factor(config_.schedule, (step_ + 1) * config_.tokens_per_step(),
                              config_.tokens());
   ++step_;
+  if (spike) return {step_, loss, learning_rate, norm, spike};
   const double scale = optim::clip_factor(norm, config_.optimizer.clip_norm) / tokens;
   for (const auto& part : parts_) part->update(step_, learning_rate, scale);
   passes_->weights_changed();
-  return {step_, loss, learning_rate, norm};
+  return {step_, loss, learning_rate, norm, std::nullopt};
 }
 
 template <class T>

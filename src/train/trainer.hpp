@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "model/parameters.hpp"
 #include "parallel/layout/virtual_ranks.hpp"
 #include "profile/profile.hpp"
+#include "train/spike_guard.hpp"
 
 namespace isoflop::train {
 
@@ -24,7 +26,8 @@ struct StepResult {
   std::int64_t step;  // 1 for the first
   double loss;        // nats/token, mean over the global batch, before the update
   double learning_rate;
-  double gradient_norm;  // of the mean gradient, before clipping
+  double gradient_norm;        // of the mean gradient, before clipping
+  std::optional<Spike> spike;  // then the weights were not updated
 };
 
 /// What a checkpoint holds beside scalars: an fp32 slice of the flat buffer that this rank owns.
@@ -37,13 +40,14 @@ struct OwnedState {
 
 class Trainer {
  public:
+  explicit Trainer(const config::GuardConfig& guard) : guard_(guard) {}
   virtual ~Trainer() = default;
 
   /// Steps done so far.
   std::int64_t step_count() const { return step_; }
 
   /// The next step. Throws CheckFailed when the loss or the gradient is not finite, naming step and
-  /// tensor; then the weights are those before the step.
+  /// tensor, unless the guard takes it for a spike; then the weights are those before the step.
   virtual StepResult step() = 0;
 
   /// Mean loss (nats/token) over the whole validation split.
@@ -65,11 +69,16 @@ class Trainer {
   /// Collective.
   virtual void restore(std::int64_t step) = 0;
 
+  /// What judges the steps; checkpoints keep its state.
+  SpikeGuard& guard() { return guard_; }
+  const SpikeGuard& guard() const { return guard_; }
+
   profile::Profile& profile() { return profile_; }
 
  protected:
   profile::Profile profile_;
   std::int64_t step_ = 0;
+  SpikeGuard guard_;
 };
 
 /// A trainer at step 0, weights initialised from the seed. `config` is resolved; all references

@@ -1,5 +1,6 @@
 #include "train/whole_model.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 namespace isoflop::train {
@@ -33,12 +34,12 @@ WholeModel<T>::WholeModel(const config::RunConfig& config, const Layout& layout,
              profile, tensor) {}
 
 template <class T>
-void WholeModel<T>::train(std::int64_t step, std::span<double> losses) {
+void WholeModel<T>::train(std::int64_t batch, std::span<double> losses) {
   const parallel::Dealing& dealing = part_.dealing();
   for (std::size_t turn = 0; turn < dealing.turns(); ++turn) {
     part_.begin_turn(turn);
     if (const auto virtual_rank = dealing.virtual_rank(layout_.at.data, turn)) {
-      train_virtual_rank(step, *virtual_rank, losses);
+      train_virtual_rank(batch, *virtual_rank, losses);
     } else if (dealing.in_rounds) {
       follow_virtual_rank();
     }
@@ -46,10 +47,11 @@ void WholeModel<T>::train(std::int64_t step, std::span<double> losses) {
 }
 
 template <class T>
-void WholeModel<T>::train_virtual_rank(std::int64_t step, std::size_t v, std::span<double> losses) {
+void WholeModel<T>::train_virtual_rank(std::int64_t batch, std::size_t v,
+                                       std::span<double> losses) {
   const std::size_t each = layout_.micro_batches_a_virtual_rank;
   const auto micro_batch = static_cast<std::size_t>(config_.train.micro_batch);
-  const auto first = static_cast<std::uint64_t>(step * config_.train.global_batch);
+  const auto first = static_cast<std::uint64_t>(batch * config_.train.global_batch);
   for (std::size_t i = v * each; i < (v + 1) * each; ++i) {
     {
       const Scope scope(profile_, Region::data);
@@ -84,6 +86,25 @@ void WholeModel<T>::evaluate(std::span<double> losses) {
     batches_.load_validation(mine.begin + i);
     losses[mine.begin + i] = model_.evaluate_batch(part_, batches_.tokens(), batches_.targets());
   }
+}
+
+template <class T>
+std::size_t WholeModel<T>::first_non_finite(std::int64_t batch) {
+  const parallel::Dealing& dealing = part_.dealing();
+  const std::size_t each = layout_.micro_batches_a_virtual_rank;
+  std::size_t first = model_.kAllFinite;
+  for (std::size_t i = 0; i < dealing.turns() * each; ++i) {
+    if (!dealing.virtual_rank(layout_.at.data, i / each)) {
+      if (dealing.in_rounds) model_.follow_batch(part_, model::Mode::evaluation);
+      continue;
+    }
+    batches_.load(static_cast<std::uint64_t>(batch * config_.train.global_batch) +
+                  layout_.micro_batch(i) * static_cast<std::size_t>(config_.train.micro_batch));
+    const double loss = model_.evaluate_batch(part_, batches_.tokens(), batches_.targets());
+    const auto sequences = static_cast<std::size_t>(config_.train.micro_batch);
+    first = std::min(first, model_.first_non_finite(0, sequences, loss));
+  }
+  return first;
 }
 
 template <class T>

@@ -20,15 +20,19 @@ class WholeModel final : public Passes {
   WholeModel(const config::RunConfig& config, const Layout& layout, ModelPart<T>& part,
              Batches& batches, profile::Profile& profile, comm::Communicator* tensor);
 
-  void train(std::int64_t step, std::span<double> losses) override;
+  void train(std::int64_t batch, std::span<double> losses) override;
   void evaluate(std::span<double> losses) override;
+  std::size_t first_non_finite(std::int64_t batch) override;
+  std::string name_of_output(std::size_t place) const override {
+    return model_.name_of_output(place);
+  }
   void weights_changed() override {}
   double time_forward() override;
 
   static std::size_t memory_bytes(const config::RunConfig& config, const Layout& layout);
 
  private:
-  void train_virtual_rank(std::int64_t step, std::size_t virtual_rank, std::span<double> losses);
+  void train_virtual_rank(std::int64_t batch, std::size_t virtual_rank, std::span<double> losses);
   void follow_virtual_rank();
 
   const config::RunConfig& config_;

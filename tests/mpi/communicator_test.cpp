@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "comm/mpi/mpi.hpp"
@@ -236,6 +237,27 @@ TEST_P(Conformance, SeveralCallsCanBeUnderWay) {
   expect_equal(first, reduced<float>(size_, Combine::sum,
                                      [&](int r) { return values_of<float>(r, count); }));
   expect_equal(all, concatenated<float>(size_, [&](int) { return second; }));
+}
+
+// Rank 0 waits for an answer to what it sends only while it waits.
+TEST_P(Conformance, AnActionRunsWhileARankWaits) {
+  if (size_ < 2) return;
+  int question = 3, answer = 0;
+  bool asked = false;
+  Request sent;
+  if (rank_ == 0) {
+    ranks_.while_waiting([&] {
+      if (!std::exchange(asked, true)) sent = ranks_.start_send<int>({&question, 1}, 1);
+    });
+    ranks_.receive<int>({&answer, 1}, 1);
+    ranks_.while_waiting(nullptr);
+    sent.wait();
+    EXPECT_EQ(answer, 5);
+  } else if (rank_ == 1) {
+    ranks_.receive<int>({&answer, 1}, 0);
+    answer += 2;
+    ranks_.send<int>({&answer, 1}, 0);
+  }
 }
 
 TEST_P(Conformance, ADroppedRequestHasWaited) {

@@ -36,7 +36,7 @@ class GradientSumOn : public ::testing::TestWithParam<Case> {
   GradientSumOn() {
     const auto [in_rounds, keeps_parts, block] = GetParam();
     const auto ranks = static_cast<std::size_t>(world_.size());
-    plan_ = {{parts_of(block), ranks, 4096},
+    plan_ = {{parts_of(block), ranks, 4096, {1, 3}},
              {8, ranks, in_rounds},
              static_cast<std::size_t>(world_.rank()),
              keeps_parts,
@@ -72,7 +72,7 @@ class GradientSumOn : public ::testing::TestWithParam<Case> {
 
   comm::Communicator world_{comm::make_mpi_transport(MPI_COMM_WORLD)};
   profile::Profile profile_;
-  GradientPlan plan_{{{}, 1, 1}, {}, 0, false};
+  GradientPlan plan_{{{}, 1, 1, {}}, {}, 0, false};
 };
 
 TEST_P(GradientSumOn, HasTheBitsOfTheTreeOnAnyNumberOfRanks) {

@@ -17,7 +17,8 @@ namespace isoflop::train {
 namespace {
 
 // Mostly parameters, few tokens.
-config::RunConfig wide_run(const char* precision, int zero, const char* recompute, int tensor) {
+config::RunConfig wide_run(const char* precision, int zero, const char* recompute, int tensor,
+                           int depth) {
   ConfigDocument document = ConfigDocument::from_text(
       "[model]\nlayers = 6\nwidth = 512\nheads = 8\ncontext = 64\n"
       "[data]\nkind = \"markov\"\nsymbols = 29\n"
@@ -27,6 +28,7 @@ config::RunConfig wide_run(const char* precision, int zero, const char* recomput
   document.set("parallel.zero=" + std::to_string(zero));
   document.set(std::string("parallel.recompute=") + recompute);
   document.set("parallel.tensor=" + std::to_string(tensor));
+  document.set("parallel.pipeline=" + std::to_string(depth));
   return config::read_run_config(document.root());
 }
 
@@ -34,16 +36,18 @@ struct Kind {
   const char* precision;
   int zero;
   const char* recompute;
-  bool is_cut;  // across all ranks
+  bool is_cut = false;  // across all ranks
+  int depth = 1;        // of the pipeline
 };
 
 class Memory : public ::testing::TestWithParam<Kind> {};
 
 TEST_P(Memory, IsWithin3PercentOfTheFormula) {
-  const auto [precision, zero, recompute, is_cut] = GetParam();
+  const auto [precision, zero, recompute, is_cut, depth] = GetParam();
   comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
   if (is_cut && world.size() == 3) GTEST_SKIP() << "3 does not divide the heads";
-  config::RunConfig config = wide_run(precision, zero, recompute, is_cut ? world.size() : 1);
+  if (world.size() % depth != 0) GTEST_SKIP() << "needs a multiple of " << depth << " ranks";
+  config::RunConfig config = wide_run(precision, zero, recompute, is_cut ? world.size() : 1, depth);
   const data::Synthetic source({"markov", 1, 29, 1}, 64, 1, 64 * 8);
   config::resolve(config, 29, source.fingerprint());
   {  // the transport's own buffers, which grow with the first long messages
@@ -75,12 +79,13 @@ TEST(MemoryOfAMachine, IsThatOfItsRanks) {
   EXPECT_EQ(share.bytes, ranks * (ranks + 1) / 2);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Stages, Memory,
-    ::testing::Values(Kind{"fp32", 0, "none", false}, Kind{"fp32", 1, "none", false},
-                      Kind{"fp32", 2, "none", false}, Kind{"fp32", 3, "full", false},
-                      Kind{"bf16", 3, "none", false}, Kind{"fp32", 0, "none", true},
-                      Kind{"bf16", 1, "full", true}));
+INSTANTIATE_TEST_SUITE_P(Stages, Memory,
+                         ::testing::Values(Kind{"fp32", 0, "none"}, Kind{"fp32", 1, "none"},
+                                           Kind{"fp32", 2, "none"}, Kind{"fp32", 3, "full"},
+                                           Kind{"bf16", 3, "none"}, Kind{"fp32", 0, "none", true},
+                                           Kind{"bf16", 1, "full", true},
+                                           Kind{"fp32", 2, "none", false, 2},
+                                           Kind{"bf16", 3, "none", false, 2}));
 
 }  // namespace
 }  // namespace isoflop::train

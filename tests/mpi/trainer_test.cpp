@@ -16,6 +16,7 @@
 
 #include "comm/mpi/mpi.hpp"
 #include "comm/self/self.hpp"
+#include "core/error.hpp"
 #include "data/synthetic.hpp"
 #include "tests/harness/scratch_directory.hpp"
 #include "train/ranks.hpp"
@@ -165,8 +166,79 @@ INSTANTIATE_TEST_SUITE_P(
                        ::testing::Values(Kind{"fp32", true, 8, 2}, Kind{"bf16", true, 4, 1},
                                          Kind{"fp32", false, 4, 1}, Kind{"bf16", false, 8, 2})));
 
-// A checkpoint of a pipeline is continued by replicas, and the other way round.
-TEST(PipelineCheckpoint, IsContinuedInAnotherLayout) {
+class ShardedPipelines : public ::testing::TestWithParam<std::tuple<Pipelined, int, Kind>> {};
+
+// Two replicas of a pipeline that share weights, gradients and the optimizer's state; one
+// micro-batch a virtual rank, and two.
+TEST_P(ShardedPipelines, GiveTheBitsOfOneRank) {
+  const auto& [pipelined, zero, kind] = GetParam();
+  int ranks = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  const int replicas = ranks % 2 == 0 ? 2 : 1, depth = ranks / replicas;
+  if (depth < 2) GTEST_SKIP() << "two replicas and two stages need 4 ranks";
+  Twins twins(
+      {key("train.precision", kind.precision), key("model.tied", kind.tied ? "true" : "false"),
+       key("parallel.virtual_ranks", std::to_string(kind.virtual_ranks)),
+       key("train.micro_batch", std::to_string(kind.micro_batch))},
+      {key("parallel.pipeline", std::to_string(depth)),
+       key("parallel.schedule", pipelined.schedule),
+       key("parallel.chunks", std::to_string(pipelined.chunks)),
+       key("parallel.zero", std::to_string(zero))});
+  twins.expect_same_steps(3);
+  twins.expect_same_state();
+}
+INSTANTIATE_TEST_SUITE_P(
+    All, ShardedPipelines,
+    ::testing::Combine(::testing::Values(Pipelined{"gpipe", 1}, Pipelined{"1f1b", 1},
+                                         Pipelined{"interleaved", 2}, Pipelined{"zero-bubble", 1}),
+                       ::testing::Values(2, 3),
+                       ::testing::Values(Kind{"fp32", true, 8, 2}, Kind{"bf16", false, 4, 2})));
+
+// Every layout names the same tensor.
+TEST(Divergence, NamesTheFirstOutputThatIsNoNumber) {
+  comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
+  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, 17 * 11);
+  const std::string depth = std::to_string(world.size());
+  for (const std::string layout : {"parallel.zero=0", "parallel.zero=3", "parallel.pipeline"}) {
+    config::RunConfig config =
+        small_run({layout == "parallel.pipeline" ? key("parallel.pipeline", depth) : layout,
+                   "train.precision=bf16"});
+    config::resolve(config, 29, source.fingerprint());
+    const auto trainer = make_trainer(config, source, world);
+    for (const model::Parameter& tensor : trainer->table().parameters()) {
+      if (tensor.name != "blocks.3.feed_forward.up") continue;
+      for (const OwnedState& mine : trainer->owned_state()) {
+        const std::size_t begin = std::max(tensor.offset, mine.elements.begin);
+        const std::size_t end = std::min(tensor.offset + tensor.count, mine.elements.end);
+        for (std::size_t i = begin; i < end; ++i) mine.parameters[i - mine.elements.begin] = 3e38f;
+      }
+    }
+    trainer->restore(0);
+    try {
+      trainer->step();
+      FAIL() << "an infinite activation went unnoticed";
+    } catch (const CheckFailed& error) {
+      EXPECT_NE(std::string(error.what()).find("output of blocks.3.feed_forward.up;"),
+                std::string::npos)
+          << layout << ": " << error.what();
+    }
+  }
+}
+
+// Layouts of all ranks that differ in who owns what: shards, replicas, stages.
+std::vector<config::RunConfig> exchanging_layouts(int ranks) {
+  const std::string depth = std::to_string(ranks);
+  const std::string half = std::to_string(ranks % 2 == 0 ? ranks / 2 : ranks);
+  std::vector<config::RunConfig> layouts = {
+      small_run({"parallel.zero=0", "parallel.recompute=full"}), small_run({"parallel.zero=3"}),
+      small_run({key("parallel.pipeline", depth), "parallel.schedule=zero-bubble"}),
+      small_run({key("parallel.pipeline", half), "parallel.schedule=1f1b", "parallel.zero=2"})};
+  return layouts;
+}
+
+// A checkpoint of every layout is continued in every other, 12 pairs, with the bits of a run on one
+// rank that nobody stopped. tests/regression/layouts.py --exchange has more of both.
+TEST(Exchange, EveryLayoutContinuesEveryOther) {
   comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
   std::optional<test::ScratchDirectory> scratch;
   std::array<char, 256> path{};
@@ -176,20 +248,34 @@ TEST(PipelineCheckpoint, IsContinuedInAnotherLayout) {
   }
   world.broadcast<char>(path, 0);
   const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, 17 * 11);
-  config::RunConfig layouts[] = {small_run({"parallel.zero=1"}),
-                                 small_run({key("parallel.pipeline", std::to_string(world.size())),
-                                            "parallel.schedule=zero-bubble"})};
+  std::vector<config::RunConfig> layouts = exchanging_layouts(world.size());
   for (config::RunConfig& config : layouts) config::resolve(config, 29, source.fingerprint());
-  for (const std::size_t first : {0u, 1u}) {
-    const auto before = make_trainer(layouts[first], source, world);
-    before->step();
-    const auto run = std::filesystem::path(path.data()) / std::to_string(first);
-    save_snapshot(run, layouts[first], *before, world);
-    const auto after = make_trainer(layouts[1 - first], source, world);
-    resume_snapshot(*latest_snapshot(run, world), layouts[1 - first], *after, world);
-    EXPECT_EQ(after->evaluate(), before->evaluate());
-    EXPECT_EQ(after->step().loss, before->step().loss);
-    EXPECT_EQ(after->step().gradient_norm, before->step().gradient_norm);
+  comm::Communicator alone(comm::make_self_transport());
+  config::RunConfig plain = small_run({});
+  config::resolve(plain, 29, source.fingerprint());
+  const auto whole = make_trainer(plain, source, alone);
+  std::vector<StepResult> expected;
+  for (int step = 0; step < 4; ++step) expected.push_back(whole->step());
+  const double validation = whole->evaluate();
+
+  for (std::size_t from = 0; from < layouts.size(); ++from) {
+    const auto run = std::filesystem::path(path.data()) / std::to_string(from);
+    const auto before = make_trainer(layouts[from], source, world);
+    for (int step = 0; step < 2; ++step) before->step();
+    save_snapshot(run, layouts[from], *before, world);
+    for (std::size_t to = 0; to < layouts.size(); ++to) {
+      if (to == from) continue;
+      const auto after = make_trainer(layouts[to], source, world);
+      resume_snapshot(*latest_snapshot(run, world), layouts[to], *after, world);
+      for (int step = 2; step < 4; ++step) {
+        const StepResult result = after->step();
+        EXPECT_EQ(result.loss, expected[static_cast<std::size_t>(step)].loss)
+            << from << " to " << to;
+        EXPECT_EQ(result.gradient_norm, expected[static_cast<std::size_t>(step)].gradient_norm)
+            << from << " to " << to;
+      }
+      EXPECT_EQ(after->evaluate(), validation) << from << " to " << to;
+    }
   }
   world.barrier();  // before the directory goes
 }

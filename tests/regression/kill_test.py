@@ -15,31 +15,39 @@ import h5py
 from command_line import BINARY, CommandLineTest, ranks_of
 
 KILLS = int(os.environ.get("ISOFLOP_KILLS", "6"))
-DEADLINE = 30  # seconds, for a job to end after it lost a rank
+DEADLINE = 120  # seconds, for a job to end after it lost a rank; one is enough, unless others starve it
 BUSY = ["--set", "train.tokens=98304", "--set", "checkpoint.every_tokens=2048", "--set", "evaluate.every_tokens=2048",
         "--set", "train.micro_batch=2", "--set", "parallel.virtual_ranks=4"]
+LAYOUTS = {1: [], 2: ["--set", "parallel.zero=3"], 3: ["--set", "parallel.zero=1"],
+           4: ["--set", "parallel.pipeline=2", "--set", "parallel.zero=2"]}
 
 
 class Kill(CommandLineTest):
     def start(self, out, ranks):
         command = ["mpirun", "--oversubscribe", "-n", str(ranks), BINARY, "train", "run.toml", "--out", out, *BUSY,
-                   "--set", f"parallel.zero={ranks % 2}"]
+                   *LAYOUTS[ranks]]
         return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def flushed_rows(self, out):
+    def flushed(self, out):
+        """How often the run was resumed, as its record says, and rows there."""
         try:
             with h5py.File(self.folder / out / "run.h5", swmr=True) as file:
-                return len(file["train/step"])
+                return list(file["events/kind"].asstr()[()]).count("resumed"), len(file["train/step"])
         except OSError:  # not there yet
-            return 0
+            return 0, 0
+
+    def checkpoint_step(self, out):
+        return max((int(mark.parent.name[5:]) for mark in (self.folder / out / "checkpoint").glob("step-*/complete")), default=0)
 
     def kill_one(self, out, choice):
-        """Whether a rank was killed before the run was done."""
+        """Whether a rank was killed before the run was done. The moments are counted from the start of the first rank."""
+        resumes_from = self.checkpoint_step(out)
         job = self.start(out, choice.choice([1, 2, 3, 4]))
+        while not ranks_of(job) and job.poll() is None:
+            time.sleep(0.01)
         time.sleep(choice.uniform(0.05, 2.5))
-        ranks = ranks_of(job)
-        rows = self.flushed_rows(out)
-        if ranks:
+        resumed, rows = self.flushed(out)
+        if ranks := ranks_of(job):
             os.kill(choice.choice(ranks), signal.SIGKILL)
         try:
             _, errors = job.communicate(timeout=DEADLINE)
@@ -49,14 +57,16 @@ class Kill(CommandLineTest):
         if job.returncode == 0:
             return False
         self.assertRegex(errors, r"process rank \d+ .*signal 9")
-        self.assertGreaterEqual(self.flushed_rows(out), rows)
+        resumed_now, rows_now = self.flushed(out)
+        # What lies behind the checkpoint goes when the run is resumed, and only then.
+        self.assertGreaterEqual(rows_now, rows if resumed_now == resumed else resumes_from)
         return True
 
     def test_killed_again_and_again_gives_the_same_bits(self):
         seed = int(os.environ.get("ISOFLOP_KILL_SEED", "1"))
         choice = random.Random(seed)
         done = self.start("whole", 1)
-        self.assertEqual(done.communicate(timeout=100) and done.returncode, 0)
+        self.assertEqual(done.communicate(timeout=300) and done.returncode, 0)
         kills = chains = 0
         while kills < KILLS:
             chains += 1
@@ -64,7 +74,7 @@ class Kill(CommandLineTest):
             while kills < KILLS and self.kill_one(out, choice):
                 kills += 1
             last = self.start(out, choice.choice([1, 2, 4]))
-            _, errors = last.communicate(timeout=100)
+            _, errors = last.communicate(timeout=300)
             self.assertEqual(last.returncode, 0, errors)
             same = self.isoflop("checkpoint", "diff", out, "whole", cwd=self.folder)
             self.assertEqual(same.returncode, 0, f"seed {seed}, chain {chains}: {same.stdout}{same.stderr}")

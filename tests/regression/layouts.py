@@ -1,13 +1,15 @@
 """The promise in full: every layout of ranks, ZeRO, recomputation and pipelines has the losses, gradient norms and weights of one rank, to the bit.
 With tensor-parallel ranks, fp32 losses are within 1e-5 of it, relative, and layouts with as many of them have the same bits as each other.
 
-    ISOFLOP_BINARY=build/release/bin/isoflop tools/python.sh tests/regression/layouts.py [--steps 50]
+    ISOFLOP_BINARY=build/release/bin/isoflop tools/python.sh tests/regression/layouts.py [--steps 50] [--exchange | --cut-only]
 
-Needs mpirun. Not part of ctest, where tests/mpi/trainer_test.cpp does the same over a few steps.
+With --exchange: every one of 4 layouts goes on from the checkpoint that every other one took half-way, 12 pairs, and ends with the bits
+of one rank that nobody stopped. Needs mpirun. Not part of ctest, where tests/mpi/trainer_test.cpp does the same over a few steps.
 """
 import argparse
 import itertools
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,12 +35,13 @@ precision = "{precision}"
 [optimizer]
 learning_rate = 0.01
 [checkpoint]
-every_tokens = {tokens}
+every_tokens = {half}
+at_tokens = [{half}]
 """
 
 
 def layouts():
-    """(ranks, keys of [parallel]): 27 of them."""
+    """(ranks, keys of [parallel]): 32 of them."""
     for ranks, zero in itertools.product((1, 2, 4, 8), range(4)):
         yield ranks, {"zero": zero}
     for zero, recompute in itertools.product((0, 3), ("attention", "full")):
@@ -46,6 +49,13 @@ def layouts():
     for ranks, schedule in itertools.product((2, 4), ("gpipe", "1f1b", "zero-bubble")):
         yield ranks, {"pipeline": 2, "schedule": schedule}
     yield 8, {"pipeline": 4, "zero": 1, "recompute": "full"}
+    for zero, schedule in itertools.product((2, 3), ("1f1b", "zero-bubble")):
+        yield 4, {"pipeline": 2, "schedule": schedule, "zero": zero}
+    yield 8, {"pipeline": 2, "schedule": "interleaved", "zero": 3}
+
+
+EXCHANGED = ((1, {}), (3, {"zero": 3}), (4, {"pipeline": 2, "schedule": "zero-bubble", "zero": 1}),
+             (8, {"pipeline": 2, "schedule": "interleaved", "zero": 3}))
 
 
 def cut_layouts():
@@ -73,15 +83,15 @@ def train(folder, name, ranks, keys):
 LOSS_BOUND = 1e-5  # relative, fp32
 
 
-def name_of(precision, ranks, keys):
-    return "-".join([precision, f"{ranks}-ranks", *(f"{key}-{value}" for key, value in keys.items())])
+def name_of(ranks, keys):
+    return "-".join([f"{ranks}-ranks", *(f"{key}-{value}" for key, value in keys.items())])
 
 
 def cut_differences(folder, precision, expected):
     for tensor, layouts_of in cut_layouts():
         first = None
         for ranks, keys in layouts_of:
-            name = name_of(precision, ranks, keys)
+            name = name_of(ranks, keys)
             seen = train(folder, name, ranks, keys)
             first = first or seen
             bad = [key for key in first if not np.array_equal(first[key], seen.get(key))]
@@ -89,30 +99,56 @@ def cut_differences(folder, precision, expected):
             if precision == "fp32" and error > LOSS_BOUND:
                 bad.append("losses beyond the bound")
             same = f"the bits of {tensor} tensor-parallel ranks" if not bad else "differs in " + ", ".join(bad)
-            print(f"{name}: {same}, losses within {error:.1e} of one rank", flush=True)
+            print(f"{precision} {name}: {same}, losses within {error:.1e} of one rank", flush=True)
             yield from bad
 
 
-def differences(precision, steps, cut_only):
+def all_layouts(folder, steps):
+    """Name and arrays of a run in every layout."""
+    for ranks, keys in layouts():
+        yield name_of(ranks, keys), train(folder, name_of(ranks, keys), ranks, keys)
+
+
+def all_exchanges(folder, steps):
+    """Name and arrays of a run for every pair: the second layout goes on from the first one's checkpoint half-way."""
+    for ranks, keys in EXCHANGED:
+        train(folder, name_of(ranks, keys), ranks, keys)
+    for before, after in itertools.permutations(EXCHANGED, 2):
+        name = f"{name_of(*before)}-then-{name_of(*after)}"
+        run = folder / name
+        shutil.copytree(folder / name_of(*before), run)
+        (run / "finished").unlink()
+        shutil.rmtree(run / f"checkpoint/step-{steps}")
+        yield name, train(folder, name, *after)
+
+
+def differences(precision, steps, runs, with_cut):
     with tempfile.TemporaryDirectory() as made:
         folder = pathlib.Path(made)
-        (folder / "run.toml").write_text(RUN.format(precision=precision, tokens=steps * 16 * 32))
+        tokens = steps * 16 * 32
+        (folder / "run.toml").write_text(RUN.format(precision=precision, tokens=tokens, half=tokens // 2))
         expected = train(folder, "reference", 1, {})
-        for ranks, keys in layouts() if not cut_only else ():
-            name = name_of(precision, ranks, keys)
-            seen = train(folder, name, ranks, keys)
+        for name, seen in runs(folder, steps):
             bad = [key for key in expected if not np.array_equal(expected[key], seen.get(key))]
-            print(f"{name}: {'the same bits' if not bad else 'differs in ' + ', '.join(bad)}", flush=True)
+            print(f"{precision} {name}: {'the same bits' if not bad else 'differs in ' + ', '.join(bad)}", flush=True)
             yield from bad
-        yield from cut_differences(folder, precision, expected)
+        if with_cut:
+            yield from cut_differences(folder, precision, expected)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--cut-only", action="store_true", help="only layouts with tensor-parallel ranks")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--cut-only", action="store_true", help="only layouts with tensor-parallel ranks")
+    what.add_argument("--exchange", action="store_true")
     arguments = parser.parse_args()
-    return 1 if [bad for precision in ("fp32", "bf16") for bad in differences(precision, arguments.steps, arguments.cut_only)] else 0
+    if arguments.steps < 2 or arguments.steps % 2:
+        parser.error(f"--steps: seen {arguments.steps}, needed an even number")
+    runs = all_exchanges if arguments.exchange else all_layouts
+    if arguments.cut_only:
+        runs = lambda folder, steps: ()
+    return 1 if [bad for precision in ("fp32", "bf16") for bad in differences(precision, arguments.steps, runs, not arguments.exchange)] else 0
 
 
 if __name__ == "__main__":

@@ -162,6 +162,9 @@ class MpiTransport final : public Transport {
   }
 
   void at_step(std::int64_t step) override { group_.watch->at_step(step); }
+  void while_waiting(std::function<void()> action) override {
+    group_.watch->while_waiting(std::move(action));
+  }
 
   void abort(int exit_code) override {
     MPI_Abort(MPI_COMM_WORLD, exit_code);

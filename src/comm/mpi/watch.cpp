@@ -69,8 +69,16 @@ void Watch::wait(std::span<MPI_Request> requests, std::span<MPI_Status> statuses
       throw Error(fmt::format("{} at {}: not waited for, something failed before", waiting.call,
                               text_of(waiting.place)));
     if (late || (spins % kLook == 0 && alarmed())) give_up(waiting);
+    act();
     if (spins > kSpins) sched_yield();
   }
+}
+
+void Watch::act() {
+  if (!action_) return;
+  const auto action = std::exchange(action_, nullptr);
+  action();
+  action_ = action;
 }
 
 bool Watch::alarmed() {

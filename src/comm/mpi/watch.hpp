@@ -12,9 +12,11 @@
 #include <mpi.h>
 
 #include <cstdint>
+#include <functional>
 #include <source_location>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "comm/mpi/handles.hpp"
@@ -41,6 +43,9 @@ class Watch {
   void at_step(std::int64_t step) { step_ = step; }
   std::int64_t step() const { return step_; }
 
+  /// What to do again and again while this rank waits; nothing while that itself waits.
+  void while_waiting(std::function<void()> action) { action_ = std::move(action); }
+
   /// Until all requests are complete. Throws Error when the deadline passes.
   void wait(std::span<MPI_Request> requests, std::span<MPI_Status> statuses,
             const Waiting& waiting);
@@ -56,6 +61,7 @@ class Watch {
     bool known;
   };
 
+  void act();
   bool alarmed();
   [[noreturn]] void give_up(const Waiting& waiting);
   State state_of(const Waiting& waiting) const;
@@ -65,6 +71,7 @@ class Watch {
   double deadline_seconds_;
   std::int64_t step_ = 0;
   bool failed_ = false;
+  std::function<void()> action_;    // null while it runs
   State sent_{};                    // stays valid while it is sent
   std::vector<MPI_Request> sends_;  // to ranks that may never receive
 };

@@ -26,6 +26,7 @@ class SelfTransport final : public Transport {
     return make_self_transport();
   }
   void at_step(std::int64_t) override {}
+  void while_waiting(std::function<void()>) override {}  // a rank alone never waits
   void abort(int exit_code) override { std::_Exit(exit_code); }
 };
 

@@ -11,6 +11,10 @@ std::optional<std::size_t> Dealing::virtual_rank(std::size_t rank, std::size_t t
   return index;
 }
 
+std::size_t Dealing::count(std::size_t rank) const {
+  return share(virtual_ranks, ranks, rank).size();
+}
+
 std::size_t Dealing::owner(std::size_t virtual_rank) const {
   if (in_rounds) return virtual_rank % ranks;
   std::size_t rank = 0;

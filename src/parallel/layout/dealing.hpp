@@ -25,6 +25,9 @@ struct Dealing {
   std::optional<std::size_t> virtual_rank(std::size_t rank, std::size_t turn) const;
   std::size_t owner(std::size_t virtual_rank) const;
 
+  /// Virtual ranks that `rank` computes.
+  std::size_t count(std::size_t rank) const;
+
   /// The last turn in which `rank` computes something.
   std::size_t last_turn(std::size_t rank) const;
 

@@ -5,8 +5,9 @@
 
 namespace isoflop::parallel {
 
-PartSharding::PartSharding(std::vector<Extent> parts, std::size_t ranks, std::size_t block)
-    : parts_(std::move(parts)), ranks_(ranks), block_(block), local_begin_{0} {
+PartSharding::PartSharding(std::vector<Extent> parts, std::size_t ranks, std::size_t block,
+                           Extent blocks)
+    : parts_(std::move(parts)), ranks_(ranks), block_(block), blocks_(blocks), local_begin_{0} {
   for (const Extent& part : parts_) {
     const std::size_t stride = block * ranks;
     shards_.push_back((part.size() + stride - 1) / stride * block);
@@ -16,6 +17,13 @@ PartSharding::PartSharding(std::vector<Extent> parts, std::size_t ranks, std::si
 
 std::size_t PartSharding::largest_shard() const {
   return *std::max_element(shards_.begin(), shards_.end());
+}
+
+std::size_t PartSharding::largest_block() const {
+  std::size_t largest = 0;
+  for (std::size_t part = blocks_.begin; part < blocks_.end; ++part)
+    largest = std::max(largest, padded(part));
+  return largest;
 }
 
 Extent PartSharding::owned(std::size_t part, std::size_t rank) const {

@@ -17,11 +17,21 @@ namespace isoflop::parallel {
 
 class PartSharding {
  public:
-  PartSharding(std::vector<Extent> parts, std::size_t ranks, std::size_t block);
+  /// `blocks`: the parts that are blocks of the model, which passes go through one after the other,
+  /// so that they may take turns in memory. The others (embeddings, head) have theirs alone.
+  PartSharding(std::vector<Extent> parts, std::size_t ranks, std::size_t block, Extent blocks);
 
   std::size_t parts() const { return parts_.size(); }
   std::size_t ranks() const { return ranks_; }
   std::size_t block() const { return block_; }
+
+  const Extent& blocks() const { return blocks_; }
+  bool is_block(std::size_t part) const { return blocks_.begin <= part && part < blocks_.end; }
+
+  /// Room that any block has in, with padding; and a second one to take turns with, if there are
+  /// several blocks.
+  std::size_t largest_block() const;
+  std::size_t second_block() const { return blocks_.size() > 1 ? largest_block() : 0; }
 
   /// Global elements of a part.
   const Extent& part(std::size_t part) const { return parts_[part]; }
@@ -44,6 +54,7 @@ class PartSharding {
   std::vector<Extent> parts_;
   std::size_t ranks_;
   std::size_t block_;
+  Extent blocks_;
   std::vector<std::size_t> shards_;
   std::vector<std::size_t> local_begin_;  // one more than parts
 };

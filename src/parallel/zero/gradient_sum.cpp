@@ -35,21 +35,17 @@ std::span<std::byte> bytes_of(float* values, std::size_t count) {
   return std::as_writable_bytes(std::span<float>(values, count));
 }
 
-// Blocks take turns in two buffers, one being filled while the other is sent; the first and the
-// last part (embeddings, head) have their own.
+// Blocks take turns in two buffers, one being filled while the other is sent; embeddings and head
+// have their own.
 std::vector<float*> lay_out_parts(device::Arena& arena, const GradientPlan& plan) {
   const PartSharding& s = plan.sharding;
-  const std::size_t last = s.parts() - 1;
   std::vector<float*> parts(s.parts());
-  std::size_t largest = 0;
-  for (std::size_t part = 0; part <= last; ++part) {
-    const bool alone = plan.keeps_parts || part == 0 || part == last;
-    if (alone) parts[part] = arena.take<float>(s.padded(part));
-    if (!alone) largest = std::max(largest, s.padded(part));
-  }
+  for (std::size_t part = 0; part < s.parts(); ++part)
+    if (plan.keeps_parts || !s.is_block(part)) parts[part] = arena.take<float>(s.padded(part));
   if (plan.keeps_parts) return parts;
-  float* pair[2] = {arena.take<float>(largest), arena.take<float>(last > 2 ? largest : 0)};
-  for (std::size_t part = 1; part < last; ++part) parts[part] = pair[(part - 1) % 2];
+  float* pair[2] = {arena.take<float>(s.largest_block()), arena.take<float>(s.second_block())};
+  for (std::size_t part = s.blocks().begin; part < s.blocks().end; ++part)
+    parts[part] = pair[(part - s.blocks().begin) % 2];
   return parts;
 }
 
@@ -192,7 +188,9 @@ void GradientSum::start_bucket() {
 void GradientSum::finish_bucket() {
   {
     const Scope scope(profile_, Region::wait);
+    waiting_ = true;
     request_.wait();
+    waiting_ = false;
   }
   const Scope scope(profile_, Region::reduce);
   combine_bucket();
@@ -219,7 +217,7 @@ void GradientSum::combine_bucket() {
 }
 
 void GradientSum::advance() {
-  if (!meetings_.empty() && request_.done()) finish_bucket();
+  if (!waiting_ && !meetings_.empty() && request_.done()) finish_bucket();
 }
 
 void GradientSum::finish() {

@@ -55,7 +55,7 @@ class GradientSum {
   /// The part's gradient of this virtual rank is complete.
   void complete(std::size_t part);
 
-  /// Moves communication on; never blocks.
+  /// Moves communication on; never blocks. May be called while another call of this rank waits.
   void advance();
 
   void finish();
@@ -107,6 +107,7 @@ class GradientSum {
   std::deque<Meeting> meetings_;  // the first one is under way
   std::size_t offset_ = 0;        // of its bucket
   comm::Request request_;         // its messages
+  bool waiting_ = false;          // for them
   std::vector<Node> nodes_;       // of its bucket: what waits, then what all ranks bring
   std::vector<Node> across_;      // those that wait for their sibling
   std::vector<comm::Message> sends_;

@@ -1,7 +1,5 @@
 #include "parallel/zero/weights.hpp"
 
-#include <algorithm>
-
 #include "core/bf16.hpp"
 
 namespace isoflop::parallel {
@@ -13,19 +11,18 @@ typename Weights<T>::Buffers Weights<T>::lay_out(device::Arena& arena, const Par
   Buffers buffers;
   const bool whole = keep != Keep::shards || sharding.ranks() == 1;
   buffers.all = arena.take<T>(whole ? sharding.padded_size() : sharding.local_size());
-  const std::size_t last = sharding.parts() - 1;
-  std::size_t largest = 0;
-  for (std::size_t part = 0; part <= last; ++part) {
+  for (std::size_t part = 0; part < sharding.parts(); ++part) {
     if (whole) {
       buffers.parts.push_back(buffers.all + sharding.padded_begin(part));
-    } else if (part == 0 || part == last) {
-      buffers.parts.push_back(arena.take<T>(sharding.padded(part)));
-    } else {
+    } else if (sharding.is_block(part)) {
       buffers.parts.push_back(nullptr);
-      largest = std::max(largest, sharding.padded(part));
+    } else {
+      buffers.parts.push_back(arena.take<T>(sharding.padded(part)));
     }
   }
-  buffers.slots = {arena.take<T>(largest), arena.take<T>(last > 2 ? largest : 0)};
+  if (!whole)
+    buffers.slots = {arena.take<T>(sharding.largest_block()),
+                     arena.take<T>(sharding.second_block())};
   return buffers;
 }
 
@@ -68,8 +65,8 @@ void Weights<T>::updated(std::size_t part) {
 template <class T>
 void Weights<T>::start(std::size_t part) {
   if (in_slot(part)) {  // whoever was there is gone
-    for (std::size_t other = 1; other + 1 < sharding_.parts(); ++other) {
-      if (slot_of(other) != slot_of(part)) continue;
+    for (std::size_t other = 0; other < sharding_.parts(); ++other) {
+      if (!in_slot(other) || slot_of(other) != slot_of(part)) continue;
       requests_[other].wait();
       present_[other] = false;
     }

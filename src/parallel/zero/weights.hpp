@@ -3,8 +3,8 @@
 //
 // ZeRO 1 and 2: an updated part is gathered while other work goes on; full() waits for it.
 // ZeRO 3: full() gathers a part, prefetch_after() starts on the next one of a pass. Blocks take
-// turns in two slots, so that a block is freed when the block after the next comes; the first and
-// the last part (embeddings, head) stay until they are updated.
+// turns in two slots, so that a block is freed when the block after the next comes; the other parts
+// (embeddings, head) stay until they are updated.
 //
 // Collective: all ranks call ready(), full() and prefetch_after() for the same parts in the same
 // order, and updated() for all parts.
@@ -68,7 +68,7 @@ class Weights {
   };
 
   static Buffers lay_out(device::Arena& arena, const PartSharding& sharding, Keep keep);
-  std::size_t slot_of(std::size_t part) const { return (part - 1) % kSlots; }
+  std::size_t slot_of(std::size_t part) const { return (part - sharding_.blocks().begin) % kSlots; }
   bool in_slot(std::size_t part) const { return buffers_.parts[part] == nullptr; }
   void start(std::size_t part);
 

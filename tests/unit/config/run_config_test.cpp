@@ -45,8 +45,8 @@ TEST(RunConfig, ResolvesStepsAndVirtualRanks) {
 }
 
 TEST(RunConfig, ResolvedTextReadsBackTheSame) {
-  const RunConfig config =
-      run({"optimizer.learning_rate=0.0123456789", "model.activation=swiglu", "train.seed=7"});
+  const RunConfig config = run({"optimizer.learning_rate=0.0123456789", "model.activation=swiglu",
+                                "train.seed=7", "guard.on_spike=skip", "guard.z_score=4.5"});
   ConfigDocument document = ConfigDocument::from_text(to_toml(config), "again.toml");
   RunConfig again = read_run_config(document.root());
   document.root().refuse_unknown_keys();
@@ -74,15 +74,21 @@ TEST(RunConfig, IdCoversWhatChangesTheNumbersAndNothingElse) {
   for (const char* same :
        {"train.threads=2", "parallel.zero=1", "parallel.data=2", "parallel.pipeline=2",
         "parallel.schedule=gpipe", "evaluate.every_tokens=10000", "checkpoint.every_tokens=50000",
-        "data.corpus=elsewhere"}) {
+        "guard.window=64", "data.corpus=elsewhere"}) {
     EXPECT_EQ(run_id(run({same})), id) << same;
   }
   for (const char* other :
        {"train.seed=2", "model.layers=3", "train.precision=fp32", "parallel.virtual_ranks=2",
         "train.tokens=200_000", "schedule.decay_fraction=0.3", "train.micro_batch=2",
-        "optimizer.learning_rate=0.002", "data.weights.code=2.0"}) {
+        "optimizer.learning_rate=0.002", "data.weights.code=2.0", "guard.on_spike=skip"}) {
     EXPECT_NE(run_id(run({other})), id) << other;
   }
+  const auto going_back = [](const char* set) {
+    return run_id(run({"guard.on_spike=rollback", "checkpoint.every_tokens=4096", set}));
+  };
+  EXPECT_EQ(going_back("checkpoint.keep=2"), going_back("checkpoint.keep=3"));
+  EXPECT_NE(going_back("checkpoint.every_tokens=8192"), going_back("checkpoint.keep=2"))
+      << "where it goes back to";
 }
 
 TEST(RunConfig, TrunkIdIgnoresTheEnd) {
@@ -109,6 +115,8 @@ TEST(RunConfig, RefusesWhatCannotWork) {
   EXPECT_NE(message({"model.width=512", "model.heads=1"}).find("from 2 to 256"), std::string::npos);
   EXPECT_NE(message({"model.vocabulary=512"}).find("the data has 257 tokens"), std::string::npos);
   EXPECT_NE(message({"train.precison=fp32"}).find("nearest is \"precision\""), std::string::npos);
+  EXPECT_NE(message({"guard.on_spike=rollback"}).find("checkpoint.every_tokens = 0"),
+            std::string::npos);
   EXPECT_NE(message({"data.kind=markov"}).find("remove one"), std::string::npos);
   EXPECT_NE(message({"checkpoint.at_tokens=[1000]"}).find("multiple of the 2048 tokens"),
             std::string::npos);

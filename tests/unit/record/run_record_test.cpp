@@ -123,6 +123,28 @@ TEST(RunRecord, ResumeDropsLaterStepsAndKeepsTime) {
   }
 }
 
+TEST(RunRecord, GoingBackDropsLaterRowsAndKeepsEvents) {
+  const ScratchDirectory scratch;
+  const auto path = scratch.path() / "run.h5";
+  {
+    RunRecord record = RunRecord::create(path, sample_facts());
+    for (std::int64_t step = 1; step <= 20; ++step) record.train(train_row(step));
+    record.evaluation("validation", eval_row(8));
+    record.evaluation("validation", eval_row(16));
+    record.event({20, 1, "spike rolled back", "back to step 10"});
+    record.go_back(10);
+    record.train(train_row(11));
+    record.flush();
+  }
+  const RunData data = read_run(path);
+  ASSERT_EQ(data.train.size(), 11u);
+  EXPECT_TRUE(same(data.train.back(), train_row(11)));
+  EXPECT_EQ(data.eval.at("validation").size(), 1u);
+  ASSERT_EQ(data.events.size(), 1u);
+  EXPECT_EQ(data.events.front().step, 20);
+  EXPECT_EQ(data.outcome.restarts, 0);
+}
+
 TEST(RunRecord, AnotherRunIsRefused) {
   const ScratchDirectory scratch;
   const auto path = scratch.path() / "run.h5";

@@ -81,6 +81,28 @@ TEST(Trainer, DivergenceNamesStepAndTensor) {
   }
 }
 
+// All numbers of the weights are finite; their product is not, in one place, and spreads from
+// there.
+TEST(Trainer, DivergenceNamesTheFirstOutputThatIsNoNumber) {
+  for (const char* recompute : {"none", "attention"}) {
+    SmallRun run({std::string("parallel.recompute=") + recompute});
+    const auto& parameters = run.trainer->table().parameters();
+    const auto qkv = std::find_if(parameters.begin(), parameters.end(), [](const auto& tensor) {
+      return tensor.name == "blocks.1.feed_forward.down";
+    });
+    const OwnedState part = run.trainer->owned_state()[2];  // the second block
+    std::fill_n(part.parameters + (qkv->offset - part.elements.begin), qkv->count, 3e38f);
+    run.trainer->restore(0);
+    try {
+      run.trainer->step();
+      FAIL() << "an infinite activation went unnoticed";
+    } catch (const CheckFailed& error) {
+      EXPECT_NE(std::string(error.what()).find("tensor: output of blocks.1;"), std::string::npos)
+          << error.what();
+    }
+  }
+}
+
 TEST(Trainer, MemoryMatchesTheFormula) {
   const std::size_t before = resident_bytes();
   SmallRun run({"model.width=256", "model.layers=4", "model.heads=4", "model.context=256",

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""What ranks gain and what sharing costs: isoflop against itself in other layouts, in turn, on one machine.
+
+    tests/benchmark/ranks_benchmark.py --isoflop build/release/bin/isoflop --reductions build/release/bin/reductions_benchmark \\
+        --json ranks.json > ranks.md
+
+Every layout trains the same configuration (Markov data, fp32, one thread a rank, the global batch fixed) with `isoflop bench train`; all
+layouts run once, then all once more, --repeats times, and a figure is a ratio of medians over the repeats:
+
+    speed-up   tokens/s of 2 replicas / tokens/s of 1 rank                      aim 1.9
+    zero3      tokens/s of 2 replicas with ZeRO 3 / the same with ZeRO 0       aim 0.90
+    pipeline   tokens/s of 2 stages, 8 micro-batches / twice those of 1 rank   aim 0.85; the formula allows 8 / 9
+    bubble     idle share of a rank's step, measured less by formula, points   aim within 5
+    reductions seconds of a step's sum of gradients in a fixed order less those of MPI's own all-reduce, of the step's time    aim 0.05
+
+Pipelines of N ranks need N cores: with fewer, ranks that wait give their core away, and a bubble is no idle time. Those rows say so.
+"others" is the share of all cores that other processes took, at most over the runs; above --quiet the report says that the figures do not count
+and the exit code is 3. The cost model: 6 N tokens FLOP a step over the rate of the cores, about 3 s at the default size on one core of 100 GFLOP/s.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+RUN = """\
+[model]
+layers = {layers}
+width = {width}
+context = 256
+[data]
+kind = "markov"
+symbols = 512
+[train]
+tokens = 100_000_000
+global_batch = 16
+micro_batch = 2
+precision = "fp32"
+[parallel]
+virtual_ranks = 8
+"""
+LAYOUTS = {  # name: ranks, keys of [parallel]
+    "one": (1, {}),
+    "two": (2, {}),
+    "two, ZeRO 3": (2, {"zero": 3}),
+    "pipeline of 2": (2, {"pipeline": 2}),
+    "pipeline of 4": (4, {"pipeline": 4}),
+}
+
+
+def processor_seconds():
+    """(busy by anybody, busy by this program and its children)."""
+    fields = [int(word) for word in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
+    busy = (sum(fields[:8]) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
+    mine = os.times()
+    return busy, mine.user + mine.system + mine.children_user + mine.children_system
+
+
+class Bench:
+    def __init__(self, arguments, folder):
+        self.arguments, self.folder, self.others = arguments, folder, 0.0
+        (folder / "run.toml").write_text(RUN.format(layers=arguments.layers, width=arguments.width))
+
+    def run(self, command):
+        busy, mine, begin = *processor_seconds(), time.monotonic()
+        done = subprocess.run([str(word) for word in command], cwd=self.folder, capture_output=True, text=True,
+                              env={**os.environ, "OMP_NUM_THREADS": "1"})
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(map(str, command))}: {done.stderr}")
+        now_busy, now_mine = processor_seconds()
+        share = (now_busy - busy - (now_mine - mine)) / ((time.monotonic() - begin) * os.cpu_count())
+        self.others = max(self.others, share)
+        return json.loads(done.stdout)
+
+    def train(self, ranks, keys):
+        sets = [word for key, value in keys.items() for word in ("--set", f"parallel.{key}={value}")]
+        return self.run(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", ranks, self.arguments.isoflop, "bench", "train", "run.toml",
+                         "--steps", self.arguments.steps, "--json", "-", *sets])
+
+    def reductions(self, elements):
+        return self.run(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", 2, self.arguments.reductions, elements, self.arguments.steps])
+
+
+def median(results, key):
+    return statistics.median(result[key] for result in results)
+
+
+def report(seen, reductions, others, arguments):
+    rate = {name: median(results, "tokens_per_second") for name, results in seen.items()}
+    cost = (median(reductions, "fixed_order_seconds") - median(reductions, "library_seconds")) / median(seen["two"], "step_seconds")
+    figures = {"speed-up": rate["two"] / rate["one"], "zero3": rate["two, ZeRO 3"] / rate["two"],
+               "pipeline": rate["pipeline of 2"] / (2 * rate["one"]), "reductions": cost}
+    for depth in (2, 4):
+        results = seen[f"pipeline of {depth}"]
+        figures[f"bubble {depth}"] = median(results, "bubble") - median(results, "bubble_formula")
+    lines = ["| figure | measured | aim |", "|---|---|---|",
+             f"| 2 replicas / 1 rank, tokens/s | {figures['speed-up']:.2f} | 1.9 |",
+             f"| ZeRO 3 / ZeRO 0 on 2 ranks | {100 * figures['zero3']:.0f}% | 90% |",
+             f"| 2 stages, 8 micro-batches / bubble-free ideal | {100 * figures['pipeline']:.0f}% | 85% |",
+             f"| cost of the fixed order of sums, 2 ranks | {100 * cost:.1f}% of the step | 5% |"]
+    for depth in (2, 4):
+        results = seen[f"pipeline of {depth}"]
+        few = "" if depth <= os.cpu_count() else f"; {os.cpu_count()} cores only, no measure of idle time"
+        lines.append(f"| bubble, {depth} stages: measured, formula | {100 * median(results, 'bubble'):.1f}%, "
+                     f"{100 * median(results, 'bubble_formula'):.1f}%{few} | within 5 points |")
+    lines += ["", f"Layers {arguments.layers}, width {arguments.width}, {arguments.repeats} repeats of {arguments.steps} steps; tokens/s: "
+              + ", ".join(f"{name} {value:.0f}" for name, value in rate.items())
+              + f"; other processes took {100 * others:.0f}% of the cores, load {os.getloadavg()[0]:.1f}."]
+    if others > arguments.quiet:
+        lines.append("**The machine was not quiet: these figures do not count.**")
+    return figures, "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--isoflop", type=lambda path: pathlib.Path(path).resolve(strict=True), required=True)
+    parser.add_argument("--reductions", type=lambda path: pathlib.Path(path).resolve(strict=True), required=True)
+    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--quiet", type=float, default=0.05)
+    parser.add_argument("--json", type=pathlib.Path)
+    arguments = parser.parse_args()
+    seen, reductions = {name: [] for name in LAYOUTS}, []
+    with tempfile.TemporaryDirectory() as made:
+        bench = Bench(arguments, pathlib.Path(made))
+        elements = arguments.layers * 12 * arguments.width**2 + 512 * arguments.width
+        for repeat in range(arguments.repeats):
+            for name, (ranks, keys) in LAYOUTS.items():
+                seen[name].append(bench.train(ranks, keys))
+                print(f"{repeat + 1}/{arguments.repeats} {name}: {seen[name][-1]['tokens_per_second']:.0f} tokens/s", file=sys.stderr)
+            reductions.append(bench.reductions(elements))
+    figures, text = report(seen, reductions, bench.others, arguments)
+    print(text)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"figures": figures, "others": bench.others, "runs": seen, "reductions": reductions}, indent=2))
+    return 3 if bench.others > arguments.quiet else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

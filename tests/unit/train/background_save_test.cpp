@@ -1,0 +1,116 @@
+// What a checkpoint that is written beside the training costs the step loop, counted in what it
+// waits for: the disk of this program can be held up at will.
+#include "train/background_save.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "checkpoint/directory.hpp"
+#include "comm/self/self.hpp"
+#include "data/synthetic.hpp"
+#include "tests/harness/scratch_directory.hpp"
+#include "train/snapshot.hpp"
+
+namespace {
+
+std::atomic<bool> disk_is_held_up = false;
+std::atomic<int> writes_held_up = 0;
+const std::thread::id training = std::this_thread::get_id();
+
+}  // namespace
+
+// Stands in for the C library's, for the whole program. Only other threads than that of the
+// training are held up: what that one writes itself would show as a test that never ends.
+extern "C" ssize_t pwrite(int file, const void* data, size_t size, off_t offset) {
+  if (std::this_thread::get_id() != training && disk_is_held_up) {
+    ++writes_held_up;
+    disk_is_held_up.wait(true);
+  }
+  return static_cast<ssize_t>(syscall(SYS_pwrite64, file, data, size, offset));
+}
+
+namespace isoflop::train {
+namespace {
+
+void hold_up_the_disk(bool held_up) {
+  disk_is_held_up = held_up;
+  disk_is_held_up.notify_all();
+}
+
+class BackgroundSaving : public ::testing::Test {
+ protected:
+  BackgroundSaving() {
+    config::resolve(config_, 16, source_.fingerprint());
+    trainer_ = make_trainer(config_, source_, communicator_);
+    saving_ = std::make_unique<BackgroundSave>(scratch_.path(), config_, *trainer_, communicator_);
+  }
+  ~BackgroundSaving() override { hold_up_the_disk(false); }
+
+  static config::RunConfig small_run() {
+    return config::read_run_config(
+        ConfigDocument::from_text("[model]\nlayers = 1\nwidth = 32\ncontext = 16\n"
+                                  "[data]\nkind = \"markov\"\nsymbols = 16\n"
+                                  "[train]\ntokens = 4096\nglobal_batch = 4\n",
+                                  "run.toml")
+            .root());
+  }
+
+  double loss_of_next_step(Trainer& trainer) { return trainer.step().loss; }
+
+  const test::ScratchDirectory scratch_;
+  config::RunConfig config_ = small_run();
+  data::Synthetic source_{{"markov", 1, 16, 1}, 16, 1, 16 * 4};
+  comm::Communicator communicator_{comm::make_self_transport()};
+  std::unique_ptr<Trainer> trainer_;
+  std::unique_ptr<BackgroundSave> saving_;
+};
+
+// The loop may copy the state; it does not wait for one write of it, however long that takes.
+TEST_F(BackgroundSaving, TheStepLoopWaitsForNoWrite) {
+  trainer_->step();
+  hold_up_the_disk(true);
+  saving_->start();
+  for (int step = 0; step < 10; ++step) {
+    trainer_->step();
+    EXPECT_FALSE(saving_->poll()) << "nothing has been written yet";
+  }
+  EXPECT_EQ(trainer_->step_count(), 11);
+  EXPECT_TRUE(checkpoint::complete_steps(scratch_.path()).empty());
+  hold_up_the_disk(false);
+  EXPECT_TRUE(saving_->finish());
+  EXPECT_GE(writes_held_up, 1) << "the writer never met the disk: the test shows nothing";
+  EXPECT_EQ(checkpoint::complete_steps(scratch_.path()), std::vector<std::int64_t>{1});
+}
+
+// What is saved is the state at start(), not what the loop has made of it since.
+TEST_F(BackgroundSaving, TheCheckpointIsThatOfItsStep) {
+  trainer_->step();
+  hold_up_the_disk(true);
+  saving_->start();
+  const double second = loss_of_next_step(*trainer_);
+  for (int step = 0; step < 3; ++step) trainer_->step();
+  hold_up_the_disk(false);
+  saving_->finish();
+  const auto other = make_trainer(config_, source_, communicator_);
+  resume_snapshot(*latest_snapshot(scratch_.path(), communicator_), config_, *other, communicator_);
+  EXPECT_EQ(other->step_count(), 1);
+  EXPECT_EQ(loss_of_next_step(*other), second);
+}
+
+// One save at a time: the next one waits for this one, and that is the only wait.
+TEST_F(BackgroundSaving, TheNextSavePublishesTheOneBefore) {
+  trainer_->step();
+  saving_->start();
+  trainer_->step();
+  saving_->start();
+  EXPECT_EQ(checkpoint::complete_steps(scratch_.path()), std::vector<std::int64_t>{1});
+  saving_->finish();
+  EXPECT_EQ(checkpoint::complete_steps(scratch_.path()), (std::vector<std::int64_t>{1, 2}));
+}
+
+}  // namespace
+}  // namespace isoflop::train
