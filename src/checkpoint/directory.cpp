@@ -63,6 +63,13 @@ std::optional<fs::path> latest(const fs::path& run_directory) {
   return step_directory(run_directory, steps.back());
 }
 
+void set_aside(const fs::path& run_directory, std::int64_t step) {
+  const fs::path from = step_directory(run_directory, step);
+  const fs::path to = from.parent_path() / ("damaged-" + from.filename().string());
+  fs::remove_all(to);
+  fs::rename(from, to);
+}
+
 void prune(const fs::path& run_directory, std::size_t keep,
            const std::function<bool(std::int64_t step)>& is_protected) {
   for (const fs::path& path : entries(run_directory))

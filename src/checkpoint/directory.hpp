@@ -23,6 +23,9 @@ std::vector<std::int64_t> complete_steps(const std::filesystem::path& run_direct
 /// The complete checkpoint of the highest step.
 std::optional<std::filesystem::path> latest(const std::filesystem::path& run_directory);
 
+/// Renames the checkpoint of `step` to damaged-step-<n>, where nobody looks for one.
+void set_aside(const std::filesystem::path& run_directory, std::int64_t step);
+
 /// Removes complete checkpoints but the `keep` newest of those that are not protected, and what
 /// interrupted saves left. Protected ones stay and do not count.
 void prune(const std::filesystem::path& run_directory, std::size_t keep,

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "checkpoint/damaged.hpp"
 #include "checkpoint/directory.hpp"
 #include "checkpoint/mark.hpp"
 #include "checkpoint/reader.hpp"
@@ -75,6 +76,14 @@ void fill(Reader& reader, const State& state) {
   }
 }
 
+void check_mark(const std::filesystem::path& directory, const Reader& reader) {
+  const std::filesystem::path mark = complete_mark(directory);
+  if (read_file(mark) == mark_text(state_file(directory), reader.values())) return;
+  throw Damaged(fmt::format(
+      "{}: does not fit the bytes of state.h5: one of the two is damaged; use another checkpoint",
+      mark.string()));
+}
+
 hdf5::Attributes scalars_of(const Head& head) {
   hdf5::Attributes scalars = head.attributes;
   std::erase_if(scalars, [](const auto& entry) {
@@ -90,6 +99,7 @@ hdf5::Attributes load(const std::filesystem::path& directory, comm::Communicator
   hdf5::Attributes scalars;
   together(communicator, [&] {
     Reader reader(directory);
+    if (communicator.is_root()) check_mark(directory, reader);
     fill(reader, state);
     scalars = scalars_of(reader.head());
   });
@@ -112,10 +122,7 @@ Contents read_contents(const std::filesystem::path& directory) {
 void verify(const std::filesystem::path& directory) {
   Reader reader(directory);
   for (const Block& block : reader.head().blocks) reader.read(block);
-  require(
-      read_file(complete_mark(directory)) == mark_text(state_file(directory), reader.values()),
-      "{}: does not fit the bytes of state.h5: one of the two is damaged; use another checkpoint",
-      complete_mark(directory).string());
+  check_mark(directory, reader);
 }
 
 }  // namespace isoflop::checkpoint

@@ -10,9 +10,9 @@ namespace isoflop::checkpoint {
 
 /// Fills the slices of `state` (padding stays as it is) and returns the scalars. Collective; each
 /// rank reads what its own slices need, whoever wrote it, with 1 MiB of memory beside. When any
-/// rank fails, all throw the same, and the slices' content is undefined. InputError for an
-/// incomplete or damaged checkpoint (naming file and tensor) and for one of another model (naming
-/// the tensor, both shapes).
+/// rank fails, all throw the same, and the slices' content is undefined. Damaged (naming file and
+/// tensor) when verify() would find damage too; InputError for an incomplete checkpoint and for one
+/// of another model (naming the tensor, both shapes).
 hdf5::Attributes load(const std::filesystem::path& directory, comm::Communicator& communicator,
                       const State& state);
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "checkpoint/damaged.hpp"
 #include "checkpoint/directory.hpp"
 #include "core/error.hpp"
 #include "core/hash.hpp"
@@ -11,14 +12,22 @@
 namespace isoflop::checkpoint {
 namespace {
 
+constexpr const char* kDamaged = "the file is damaged; use another checkpoint";
+
+template <class... Args>
+void require_intact(bool ok, fmt::format_string<Args...> message, Args&&... args) {
+  if (ok) return;
+  throw Damaged(fmt::format("{}: {}", fmt::format(message, std::forward<Args>(args)...), kDamaged));
+}
+
 std::filesystem::path marked_state(const std::filesystem::path& directory) {
   require(std::filesystem::exists(complete_mark(directory)),
           "{}: there is no complete checkpoint here (its mark \"complete\" is missing)",
           directory.string());
-  return state_file(directory);
+  std::filesystem::path state = state_file(directory);
+  require_intact(std::filesystem::exists(state), "{}: is missing", state.string());
+  return state;
 }
-
-constexpr const char* kDamaged = "the file is damaged; use another checkpoint";
 
 }  // namespace
 
@@ -31,18 +40,18 @@ Reader::Reader(const std::filesystem::path& directory)
     require(schema != nullptr && *schema == hdf5::Value(kSchema),
             "{}: a checkpoint of schema {} is needed", where(), kSchema);
     const hdf5::Value* stored = hdf5::find(head_.attributes, "checksum");
-    require(stored != nullptr, "{}: the checksum is missing: {}", where(), kDamaged);
+    require_intact(stored != nullptr, "{}: the checksum is missing", where());
     const hdf5::Value expected = *stored;
     std::erase_if(head_.attributes, [](const auto& entry) { return entry.first == "checksum"; });
     head_.tensors = hdf5::read_table<TensorRow>(file, "/tensors");
     head_.blocks = hdf5::read_table<Block>(file, "/blocks");
-    require(expected == hdf5::Value(checksum_of(head_)),
-            "{}: scalars or tables do not give their checksum: {}", where(), kDamaged);
+    require_intact(expected == hdf5::Value(checksum_of(head_)),
+                   "{}: scalars or tables do not give their checksum", where());
     find_tensors(file);
   } catch (const InputError&) {
     throw;
   } catch (const Error& error) {
-    throw InputError(fmt::format("{}: {}", error.what(), kDamaged));
+    throw Damaged(fmt::format("{}: {}", error.what(), kDamaged));
   }
 }
 
@@ -68,11 +77,11 @@ std::span<const float> Reader::read(const Block& block) {
     values_.read(bytes, places_.at(block.kind)[tensor] +
                             static_cast<std::size_t>(block.begin) * sizeof(float));
   } catch (const Error& error) {
-    throw InputError(fmt::format("{}: {}: {}", where(object), error.what(), kDamaged));
+    throw Damaged(fmt::format("{}: {}: {}", where(object), error.what(), kDamaged));
   }
-  require(hex(hash64(bytes)) == block.checksum,
-          "{}: elements {} to {} do not give their checksum: {}", where(object), block.begin,
-          block.begin + block.count - 1, kDamaged);
+  require_intact(hex(hash64(bytes)) == block.checksum,
+                 "{}: elements {} to {} do not give their checksum", where(object), block.begin,
+                 block.begin + block.count - 1);
   return buffer_;
 }
 

@@ -14,7 +14,8 @@ namespace isoflop::checkpoint {
 
 class Reader {
  public:
-  /// InputError for a folder without the mark, a damaged head or a file of another schema.
+  /// InputError for a folder without the mark or a file of another schema, Damaged for a file that
+  /// is gone or has a damaged head.
   explicit Reader(const std::filesystem::path& directory);
 
   const Head& head() const { return head_; }
@@ -22,8 +23,8 @@ class Reader {
   /// By row of /tensors.
   const std::vector<std::size_t>& shape(std::size_t tensor) const { return shapes_[tensor]; }
 
-  /// The block's values, checked; InputError naming file and tensor when they are damaged. They
-  /// stay valid until the next call.
+  /// The block's values, checked; Damaged, naming file and tensor, when they are not those saved.
+  /// They stay valid until the next call.
   std::span<const float> read(const Block& block);
 
   /// Where in state.h5 the tensors' values lie.

@@ -3,12 +3,13 @@
 #include <cstdint>
 #include <string>
 
+#include "checkpoint/damaged.hpp"
 #include "core/error.hpp"
 
 namespace isoflop::checkpoint {
 namespace {
 
-enum Outcome : std::int64_t { kGood, kError, kInputError, kOutcomes };
+enum Outcome : std::int64_t { kGood, kError, kInputError, kDamaged, kOutcomes };
 
 std::string broadcast_text(comm::Communicator& communicator, std::string text, int root) {
   std::size_t length = text.size();
@@ -25,6 +26,9 @@ void together(comm::Communicator& communicator, const std::function<void()>& act
   std::string text;
   try {
     action();
+  } catch (const Damaged& error) {
+    mine = kDamaged;
+    text = error.what();
   } catch (const InputError& error) {
     mine = kInputError;
     text = error.what();
@@ -38,6 +42,7 @@ void together(comm::Communicator& communicator, const std::function<void()>& act
   if (worst == 0) return;
   const auto root = static_cast<int>(communicator.size() - worst / kOutcomes);
   text = broadcast_text(communicator, text, root);
+  if (worst % kOutcomes == kDamaged) throw Damaged(text);
   if (worst % kOutcomes == kInputError) throw InputError(text);
   throw Error(text);
 }

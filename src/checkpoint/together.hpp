@@ -8,7 +8,8 @@
 namespace isoflop::checkpoint {
 
 /// Runs `action` on this rank. When it threw on any rank, all ranks throw what the lowest of those
-/// ranks threw (InputError or Error, same text). Collective; `action` itself must not communicate.
+/// ranks threw (Damaged, InputError or Error, same text). Collective; `action` itself must not
+/// communicate.
 void together(comm::Communicator& communicator, const std::function<void()>& action);
 
 }  // namespace isoflop::checkpoint

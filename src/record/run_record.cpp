@@ -72,6 +72,23 @@ double last_seconds(const RunData& data) {
   return seconds;
 }
 
+RunData empty_record(const RunFacts& facts, const std::vector<std::string>& eval_sets) {
+  RunData data;
+  data.facts = facts;
+  for (const std::string& set : eval_sets) data.eval[set] = {};
+  return data;
+}
+
+RunData read_before(const std::filesystem::path& path, std::int64_t step) {
+  try {
+    return read_run(path);
+  } catch (const Error& error) {
+    throw InputError(fmt::format(
+        "{}; move {} away: the same command then goes on after step {} with a new record",
+        error.what(), path.string(), step));
+  }
+}
+
 }  // namespace
 
 struct RunRecord::State {
@@ -129,15 +146,13 @@ RunRecord RunRecord::start(const std::filesystem::path& path, const RunData& dat
 
 RunRecord RunRecord::create(const std::filesystem::path& path, const RunFacts& facts,
                             const std::vector<std::string>& eval_sets) {
-  RunData data;
-  data.facts = facts;
-  for (const std::string& set : eval_sets) data.eval[set] = {};
-  return start(path, data);
+  return start(path, empty_record(facts, eval_sets));
 }
 
 RunRecord RunRecord::resume(const std::filesystem::path& path, const RunFacts& facts,
                             std::int64_t step) {
-  RunData data = read_run(path);
+  const bool is_lost = !std::filesystem::exists(path);
+  RunData data = is_lost ? empty_record(facts, {"validation"}) : read_before(path, step);
   require(data.facts.run == facts.run,
           "{}: this is the record of run {}, not of {}; give another run directory", path.string(),
           data.facts.run, facts.run);
@@ -146,8 +161,9 @@ RunRecord RunRecord::resume(const std::filesystem::path& path, const RunFacts& f
   data.outcome = {};
   data.profile.clear();
   drop_rows_after(data, step);
-  data.events.push_back(
-      {step, seconds, kResumed, fmt::format("after step {}, on {} rank(s)", step, facts.ranks)});
+  data.events.push_back({step, seconds, kResumed,
+                         fmt::format("after step {}, on {} rank(s){}", step, facts.ranks,
+                                     is_lost ? "; the record of the steps before is lost" : "")});
   RunRecord record = start(path, data);
   record.state_->previous_seconds = seconds;
   return record;

@@ -31,7 +31,8 @@ class RunRecord {
 
   /// Continues the record of a run that ended in whatever way: rows of steps after `step` are
   /// dropped, events stay and get a further one of kind "resumed". `facts` are those of this
-  /// attempt (ranks may differ); InputError when facts.run is another run.
+  /// attempt (ranks may differ); InputError when facts.run is another run or the file cannot be
+  /// read. Without a file there a new record begins, with that event.
   static RunRecord resume(const std::filesystem::path& path, const RunFacts& facts,
                           std::int64_t step);
 

@@ -49,7 +49,7 @@ class Run {
 
  private:
   void start_or_resume();
-  void open_record(bool goes_on, double predicted);
+  void open_record(const Resumption& own, double predicted);
   record::RunFacts facts(double predicted_seconds) const;
   double predict_seconds();
   RunEnd train();
@@ -130,27 +130,30 @@ double Run::predict_seconds() {
 }
 
 void Run::start_or_resume() {
-  const auto own = latest_snapshot(path_, communicator_);
-  if (own) {
-    resume_snapshot(*own, config_, *trainer_, communicator_);
-  } else if (!options_.branch_from.empty()) {
+  const Resumption own = resume_newest(path_, config_, *trainer_, communicator_);
+  for (const std::string& damage : own.damaged) progress_.say("warning: " + damage);
+  if (!own.goes_on && !options_.branch_from.empty()) {
     branch_snapshot(options_.branch_from, config_, *trainer_, communicator_);
   }
   if (config::writes_beside(config_.checkpoint))
     background_ = std::make_unique<BackgroundSave>(path_, config_, *trainer_, communicator_);
   const double predicted = predict_seconds();
   progress_.say(fmt::format("time predicted: {:.0f} s", predicted));
-  if (is_root()) open_record(own.has_value(), predicted);
+  if (is_root()) open_record(own, predicted);
   // A spike may come before the first regular checkpoint.
-  if (!own && config_.guard.on_spike == config::OnSpike::rollback) save();
+  if (!own.goes_on && config_.guard.on_spike == config::OnSpike::rollback) save();
 }
 
-void Run::open_record(bool goes_on, double predicted) {
+void Run::open_record(const Resumption& own, double predicted) {
   directory_->begin();  // from here on nothing is refused
-  if (goes_on) {
+  if (own.goes_on) {
+    if (!std::filesystem::exists(directory_->record()))
+      progress_.say("warning: run.h5 is missing; a new one begins here");
     record_ =
         record::RunRecord::resume(directory_->record(), facts(predicted), trainer_->step_count());
     previous_seconds_ = record_->previous_seconds();
+    for (const std::string& damage : own.damaged)
+      record_->event({trainer_->step_count(), previous_seconds_, "damaged", damage});
     progress_.say(fmt::format("goes on after step {}", trainer_->step_count()));
   } else {
     record_ = record::RunRecord::create(directory_->record(), facts(predicted));
@@ -354,6 +357,10 @@ std::vector<record::ProfileRow> Run::profile_rows() const {
 RunEnd Run::go() {
   const bool finished = communicator_.maximum(is_root() && directory_->is_finished() ? 1 : 0) != 0;
   if (finished) {
+    require(std::filesystem::exists(path_ / "run.h5"),
+            "{}: is missing, though the run is finished; remove {} and the same command trains it "
+            "again",
+            (path_ / "run.h5").string(), path_.string());
     progress_.say(
         fmt::format("run {} in {} is finished already", config::run_id(config_), path_.string()));
     return RunEnd::was_finished;

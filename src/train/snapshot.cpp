@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "checkpoint/damaged.hpp"
 #include "checkpoint/directory.hpp"
 #include "checkpoint/load.hpp"
 #include "core/error.hpp"
@@ -57,6 +58,17 @@ void check_branch(const hdf5::Attributes& scalars, const std::filesystem::path& 
           "{}: was taken after {} tokens, needed at most {}, where the first of the two runs "
           "begins to decay",
           checkpoint.string(), tokens, limit);
+}
+
+std::vector<std::int64_t> steps_on_root(const std::filesystem::path& run_directory,
+                                        comm::Communicator& communicator) {
+  std::vector<std::int64_t> steps;
+  if (communicator.is_root()) steps = checkpoint::complete_steps(run_directory);
+  std::size_t count = steps.size();
+  communicator.broadcast(std::span(&count, 1), 0);
+  steps.resize(count);
+  communicator.broadcast(std::span(steps), 0);
+  return steps;
 }
 
 }  // namespace
@@ -116,14 +128,9 @@ void prune_snapshots(const std::filesystem::path& run_directory, const config::R
 
 std::optional<std::filesystem::path> latest_snapshot(const std::filesystem::path& run_directory,
                                                      comm::Communicator& communicator) {
-  std::int64_t step = -1;
-  if (communicator.is_root()) {
-    const std::vector<std::int64_t> steps = checkpoint::complete_steps(run_directory);
-    if (!steps.empty()) step = steps.back();
-  }
-  communicator.broadcast(std::span(&step, 1), 0);
-  if (step < 0) return std::nullopt;
-  return checkpoint::step_directory(run_directory, step);
+  const std::vector<std::int64_t> steps = steps_on_root(run_directory, communicator);
+  if (steps.empty()) return std::nullopt;
+  return checkpoint::step_directory(run_directory, steps.back());
 }
 
 void resume_snapshot(const std::filesystem::path& checkpoint, const config::RunConfig& config,
@@ -134,6 +141,29 @@ void resume_snapshot(const std::filesystem::path& checkpoint, const config::RunC
           run, config::run_id(config));
   trainer.guard().restore(scalars, checkpoint.string());
   trainer.restore(scalar<std::int64_t>(scalars, "step", checkpoint));
+}
+
+Resumption resume_newest(const std::filesystem::path& run_directory,
+                         const config::RunConfig& config, Trainer& trainer,
+                         comm::Communicator& communicator) {
+  Resumption resumption;
+  std::vector<std::int64_t> steps = steps_on_root(run_directory, communicator), damaged;
+  for (; !steps.empty() && !resumption.goes_on; steps.pop_back()) {
+    try {
+      const auto directory = checkpoint::step_directory(run_directory, steps.back());
+      resume_snapshot(directory, config, trainer, communicator);
+      resumption.goes_on = true;
+    } catch (const checkpoint::Damaged& error) {
+      damaged.push_back(steps.back());
+      resumption.damaged.emplace_back(error.what());
+    }
+  }
+  require(resumption.goes_on || damaged.empty(),
+          "{}; there is no good one: remove {} and the same command trains from the beginning",
+          damaged.empty() ? "" : resumption.damaged.front(), run_directory.string());
+  if (communicator.is_root())
+    for (const std::int64_t step : damaged) checkpoint::set_aside(run_directory, step);
+  return resumption;
 }
 
 void branch_snapshot(const std::filesystem::path& checkpoint, const config::RunConfig& config,

@@ -47,6 +47,17 @@ std::optional<std::filesystem::path> latest_snapshot(const std::filesystem::path
 void resume_snapshot(const std::filesystem::path& checkpoint, const config::RunConfig& config,
                      Trainer& trainer, comm::Communicator& communicator);
 
+struct Resumption {
+  bool goes_on = false;              // there was a checkpoint
+  std::vector<std::string> damaged;  // what was wrong with newer ones
+};
+
+/// Continues this very run from its newest checkpoint that is not damaged, if it has any; newer
+/// ones are set aside. Collective. InputError when all are damaged.
+Resumption resume_newest(const std::filesystem::path& run_directory,
+                         const config::RunConfig& config, Trainer& trainer,
+                         comm::Communicator& communicator);
+
 /// Starts this run from a checkpoint of a run with the same trunk, taken while neither schedule had
 /// begun to decay: the result has the bits of a run from the beginning. Collective. InputError when
 /// that does not hold.

@@ -122,6 +122,57 @@ class Resume(CommandLineTest):
             self.assert_finished(self.train(out, *LONG))
             self.assert_same(out, "whole")
 
+    def stopped(self, out):
+        """A run that was stopped between two checkpoints, with at least two of them."""
+        process = self.start(out, *LONG, "--set", "checkpoint.keep=9")
+        while len(list((self.folder / out / "checkpoint").glob("step-*/complete"))) < 2:
+            self.assertIsNone(process.poll(), "the run ended before it saved")
+            time.sleep(0.002)
+        process.kill()
+        process.communicate(timeout=60)
+        return sorted((self.folder / out / "checkpoint").glob("step-*/complete"),
+                      key=lambda path: int(path.parent.name.split("-")[1]))
+
+    def test_a_damaged_record_is_refused_and_a_removed_one_begins_anew(self):
+        self.assert_finished(self.train("whole", *LONG))
+        self.stopped("cut")
+        record = self.folder / "cut/run.h5"
+        content = record.read_bytes()
+        for size in (0, 5000, len(content) // 2):
+            record.write_bytes(content[:size])
+            refused = self.train("cut", *LONG)
+            self.assertEqual(refused.returncode, 2, refused.stderr)
+            self.assertIn("move cut/run.h5 away: the same command then goes on after step", refused.stderr)
+        record.unlink()
+        done = self.train("cut", *LONG)
+        self.assert_finished(done)
+        self.assertIn("warning: run.h5 is missing", done.stdout)
+        self.assert_same("cut", "whole", skip=("losses", "norms", "steps", "evaluations"))
+        record.unlink()
+        refused = self.train("cut", *LONG)
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("remove cut and the same command trains it again", refused.stderr)
+
+    def test_a_damaged_checkpoint_is_set_aside_for_an_older_one(self):
+        self.assert_finished(self.train("whole", *LONG))
+        marks = self.stopped("damaged")
+        newest = marks[-1].parent
+        marks[-1].write_bytes(b"")
+        done = self.train("damaged", *LONG)
+        self.assert_finished(done)
+        self.assertIn(f"warning: damaged/checkpoint/{newest.name}/complete: does not fit", done.stdout)
+        self.assertTrue((newest.parent / f"damaged-{newest.name}/state.h5").exists())
+        self.assert_same("damaged", "whole")
+        with h5py.File(self.folder / "damaged/run.h5") as file:
+            self.assertIn(b"damaged", file["events/kind"][()])
+
+    def test_a_run_with_damaged_checkpoints_alone_is_refused(self):
+        for mark in self.stopped("damaged"):
+            (mark.parent / "state.h5").write_bytes(b"")
+        refused = self.train("damaged", *LONG)
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("remove damaged and the same command trains from the beginning", refused.stderr)
+
     def test_goes_on_with_another_number_of_ranks(self):
         self.assert_finished(self.train("whole", *LONG))
         process = self.start("moved", *LONG)

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <random>
 
+#include "checkpoint/damaged.hpp"
 #include "checkpoint/directory.hpp"
 #include "checkpoint/load.hpp"
 #include "checkpoint/save.hpp"
@@ -133,7 +134,13 @@ TEST_F(Damage, TruncationIsRefused) {
     ASSERT_NE(message.find("state.h5"), std::string::npos) << message;
   }
   std::filesystem::remove(state_file(directory_));
-  EXPECT_THROW(load(directory_, self_, state_), Error);
+  EXPECT_THROW(load(directory_, self_, state_), Damaged);
+}
+
+TEST_F(Damage, LoadingAndVerifyingJudgeTheMarkAlike) {
+  std::filesystem::resize_file(complete_mark(directory_), 0);
+  EXPECT_THROW(verify(directory_), Damaged);
+  EXPECT_THROW(load(directory_, self_, state_), Damaged);
 }
 
 }  // namespace
