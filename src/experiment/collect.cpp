@@ -83,6 +83,18 @@ void remove_stale(const SweepDirectory& directory, const Collection& collection)
     std::filesystem::remove(directory.fit(missing.name));
 }
 
+// InputError naming the run when its record is damaged.
+record::RunData record_of(const PlannedRun& run, const std::filesystem::path& folder) {
+  try {
+    mend_unless_trained(folder);
+    return record::read_run(folder / "run.h5");
+  } catch (const Error& error) {
+    throw InputError(fmt::format(
+        "run {}: its record cannot be read: {}; remove {} and isoflop sweep run trains it again",
+        run.label, error.what(), folder.string()));
+  }
+}
+
 // A row for every run that has a record; the others are named in `without_record`.
 record::Results collect_results(const Plan& plan, const SweepDirectory& directory,
                                 std::vector<std::string>& without_record) {
@@ -90,13 +102,13 @@ record::Results collect_results(const Plan& plan, const SweepDirectory& director
   results.sweep = plan.study;
   for (const PlannedRun& run : plan.runs) {
     const std::filesystem::path folder = directory.run(run.id);
+    const RunState state = state_of(folder);
     if (!std::filesystem::exists(folder / "run.h5")) {
+      require(!std::filesystem::exists(folder / "finished"), "run {}: {}", run.label, state.reason);
       without_record.push_back(run.label);
       continue;
     }
-    mend_unless_trained(folder);
-    const record::RunData data = record::read_run(folder / "run.h5");
-    results.rows.push_back(row_of(run, state_of(folder).state, data));
+    results.rows.push_back(row_of(run, state.state, record_of(run, folder)));
   }
   require(!results.rows.empty(), "{}: has no run yet, needed some; isoflop sweep run trains them",
           directory.path().string());

@@ -45,11 +45,16 @@ bool is_locked(const std::filesystem::path& run_directory) {
 }
 
 RunState state_of(const std::filesystem::path& run_directory) {
-  if (std::filesystem::exists(run_directory / "finished")) return {State::finished, ""};
+  const bool begun = std::filesystem::exists(run_directory / "run.h5");
+  if (std::filesystem::exists(run_directory / "finished")) {
+    if (begun) return {State::finished, ""};
+    return {State::failed, fmt::format("it finished, but its run.h5 is missing; remove {} and "
+                                       "isoflop sweep run trains it again",
+                                       run_directory.string())};
+  }
   if (std::filesystem::exists(run_directory / "failed"))
     return {State::failed, failure_reason(run_directory / "failed")};
   if (is_locked(run_directory)) return {State::running, ""};
-  const bool begun = std::filesystem::exists(run_directory / "run.h5");
   return {begun ? State::stopped : State::waiting, ""};
 }
 

@@ -136,6 +136,7 @@ class Training(SweepTest):
         done = next(run for run in status["runs"] if run["label"].startswith("huge"))
         self.directory(done).mkdir(parents=True)
         (self.directory(done) / "finished").write_text("{}")
+        (self.directory(done) / "run.h5").touch()
         trained = self.train()
         self.assertIn("2 of 2 runs finished", trained.stdout)
         self.assertIn("bench train, which measures the speed, failed: it needs", trained.stderr)
@@ -374,6 +375,23 @@ class Collection(SweepTest):
         row = next(row for row in collected["results"] if row["label"] == "a-C8e8-s1")
         self.assertEqual((row["status"], row["loss"]), ("stopped", None))
         self.assertEqual(collected["fits"]["chinchilla-approach3"]["points"]["used"], 8)
+
+    def test_a_finished_run_without_a_readable_record_is_named_and_trained_again_when_removed(self):
+        self.study(SHORT)
+        self.train()
+        folder = self.directory(self.runs()["a-D10240-s1"])
+        record = folder / "run.h5"
+        record.write_bytes(record.read_bytes()[:5000])
+        self.assertIn("run a-D10240-s1: its record cannot be read", self.isoflop("sweep", "collect", "sweep", code=2).stderr)
+        record.unlink()
+        refused = self.isoflop("sweep", "collect", "sweep", code=2).stderr
+        self.assertIn("run a-D10240-s1: it finished, but its run.h5 is missing", refused)
+        self.assertIn(f"remove {folder.relative_to(self.folder)}", refused)
+        self.assertIn("its run.h5 is missing", self.train(code=3).stdout)
+        self.assertEqual(self.states()["a-D10240-s1"], "failed")
+        shutil.rmtree(folder)
+        self.train()
+        self.isoflop("sweep", "collect", "sweep")
 
     def test_no_figures_of_an_earlier_collection_stay(self):
         self.study(self.STUDY)
