@@ -6,7 +6,7 @@
 namespace isoflop::train {
 namespace {
 
-constexpr std::array kSignals = {SIGTERM, SIGINT, SIGUSR1};
+constexpr std::array kSignals = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
 volatile std::sig_atomic_t received_signal = 0;
 std::array<struct sigaction, kSignals.size()> previous;
 
@@ -20,7 +20,11 @@ StopSignal::StopSignal() {
   action.sa_handler = remember_signal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
-  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &previous[i]);
+  for (std::size_t i = 0; i < kSignals.size(); ++i) {
+    sigaction(kSignals[i], nullptr, &previous[i]);
+    const bool is_of_nohup = kSignals[i] == SIGHUP && previous[i].sa_handler == SIG_IGN;
+    if (!is_of_nohup) sigaction(kSignals[i], &action, nullptr);
+  }
 }
 
 StopSignal::~StopSignal() {

@@ -1,4 +1,5 @@
-// SIGTERM, SIGINT and SIGUSR1 ask a run to stop after the step it is in.
+// SIGTERM, SIGINT, SIGUSR1 and SIGHUP (of a terminal that is closed; nohup keeps it away) ask a run
+// to stop after the step it is in.
 #pragma once
 
 namespace isoflop::train {

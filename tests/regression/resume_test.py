@@ -58,7 +58,7 @@ class Resume(CommandLineTest):
 
     def test_a_signal_finishes_the_step_saves_and_goes_on(self):
         self.assert_finished(self.train("whole", *LONG))
-        for number in (signal.SIGTERM, signal.SIGUSR1):
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
             out = f"stopped-{number}"
             process = self.start(out, *LONG)
             self.wait_for_checkpoint(out, process)

@@ -33,7 +33,7 @@ volatile sig_atomic_t stop_signals = 0;
 
 extern "C" void count_signal(int) { stop_signals = stop_signals + 1; }
 
-// SIGINT and SIGTERM are counted while this lives.
+// SIGINT, SIGTERM and, unless nohup keeps it away, SIGHUP are counted while this lives.
 class SignalCounter {
  public:
   SignalCounter() {
@@ -41,14 +41,18 @@ class SignalCounter {
     struct sigaction action{};
     action.sa_handler = count_signal;
     sigemptyset(&action.sa_mask);
-    for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &before_[i]);
+    for (std::size_t i = 0; i < kSignals.size(); ++i) {
+      sigaction(kSignals[i], nullptr, &before_[i]);
+      const bool is_of_nohup = kSignals[i] == SIGHUP && before_[i].sa_handler == SIG_IGN;
+      if (!is_of_nohup) sigaction(kSignals[i], &action, nullptr);
+    }
   }
   ~SignalCounter() {
     for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
   }
 
  private:
-  static constexpr std::array kSignals = {SIGINT, SIGTERM};
+  static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
   std::array<struct sigaction, kSignals.size()> before_{};
 };
 
