@@ -2,13 +2,16 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <new>
 
 #include "cli/commands.hpp"
+#include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/file_lock.hpp"
 #include "core/version.hpp"
@@ -33,9 +36,18 @@ int flush_output() {
              : report(fmt::format("standard output: {}", std::strerror(errno)).c_str(), kFailure);
 }
 
-int run(CLI::App& app, int argc, char** argv) {
+// A path that the file system refuses is said as every other failed system call is.
+void parse(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
+  } catch (const std::filesystem::filesystem_error& error) {
+    isoflop::throw_system_error(error.path1(), "reach", error.code().value());
+  }
+}
+
+int run(CLI::App& app, int argc, char** argv) {
+  try {
+    parse(app, argc, argv);
     return flush_output();
   } catch (const CLI::Success& request) {  // --help, --version
     const int code = app.exit(request);
@@ -60,6 +72,7 @@ int run(CLI::App& app, int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the limit is then a write that fails, with a line
   CLI::App app("isoflop: from text and a compute budget to a scaling law", "isoflop");
   app.set_version_flag("--version",
                        fmt::format("isoflop {} ({})", isoflop::version(), isoflop::commit()));

@@ -74,6 +74,8 @@ DataConfig read_data(ConfigTable table) {
   if (table.has("kind")) {
     if (!data.corpus.empty())
       table.fail("kind", "is a synthetic process, but data.corpus is set too; remove one");
+    if (table.has("weights"))
+      table.fail("weights", "are of the sources of a corpus, but data.kind is set; remove one");
     table.choice("kind", std::array<std::string, 1>{"markov"});
     SyntheticConfig synthetic;
     synthetic.order = table.integer("order", 1, 8, 1);

@@ -21,6 +21,9 @@ void throw_system_error(const std::filesystem::path& path, const char* operation
       fmt::format("{}: {}: {}", path.string(), operation, std::strerror(error));
   if (error == ENOSPC || error == EDQUOT || error == EFBIG)
     throw InputError(message + "; free some space or write elsewhere");
+  if (error == EACCES || error == EPERM || error == EROFS)
+    throw InputError(message + "; give yourself the right or choose another place");
+  if (error == ENAMETOOLONG) throw InputError(message + "; choose a shorter one");
   throw Error(message);
 }
 

@@ -1,8 +1,9 @@
 // Files that are there whole or not at all, also after kill -9 or a power cut: written beside their
 // place, synced, renamed over it, and the folder synced so that the new name survives.
 //
-// Failures throw Error naming the path, the operation and the system's reason; a full disk or quota
-// is InputError, because only the user can do something about it.
+// Failures throw Error naming the path, the operation and the system's reason; a full disk or
+// quota, a missing right and a name too long are InputError, because only the user can do something
+// about them.
 #pragma once
 
 #include <filesystem>

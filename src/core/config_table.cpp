@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <sstream>
@@ -233,8 +234,11 @@ void ConfigTable::refuse_unknown_keys() const {
     for (const auto& [key, value] : *state_->node) {
       if (state_->asked.contains(key.str())) continue;
       const std::vector<std::string> known(state_->asked.begin(), state_->asked.end());
+      const std::string alike = nearest(key.str(), known);
+      if (!alike.empty() && edit_distance(key.str(), alike) <= kMisspelling)
+        fail(key.str(), fmt::format("is not a known key; the nearest is \"{}\"", alike));
       fail(key.str(),
-           fmt::format("is not a known key; the nearest is \"{}\"", nearest(key.str(), known)));
+           fmt::format("is not a known key; the known ones are {}", fmt::join(known, ", ")));
     }
   }
   for (const auto& [name, state] : state_->children) ConfigTable(state.get()).refuse_unknown_keys();
@@ -269,6 +273,9 @@ namespace {
 ConfigDocument ConfigDocument::from_file(const std::string& path) {
   ConfigDocument document;
   document.impl_->name = path;
+  std::error_code none;
+  require(!std::filesystem::is_directory(path, none), "{}: is a directory, needed a TOML file",
+          path);
   try {
     document.impl_->table = toml::parse_file(path);
   } catch (const toml::parse_error& error) {

@@ -15,8 +15,8 @@ namespace isoflop::data {
 struct InputFile {
   std::size_t source;
   std::filesystem::path path;
-  std::int64_t bytes;     // on disk
-  std::int64_t modified;  // nanoseconds, system clock
+  std::int64_t bytes;    // on disk
+  std::int64_t changed;  // content or inode, nanoseconds since 1970; no program can set it back
 };
 
 struct Document {

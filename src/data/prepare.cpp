@@ -1,6 +1,9 @@
 #include "data/prepare.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <set>
 #include <thread>
@@ -20,7 +23,8 @@ namespace isoflop::data {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr unsigned kMostThreads = 16;
+constexpr unsigned kMostThreads = 16;  // of those that nobody asked for
+constexpr unsigned kMostThreadsAsked = 1024;
 constexpr const char* kTokenizerFile = "tokenizer.model";
 
 void check(const PrepareRequest& request) {
@@ -45,6 +49,8 @@ void check(const PrepareRequest& request) {
           request.sources.size());
   require(request.validation_fraction > 0 && request.validation_fraction < 1,
           "--validation: seen {}, needed a number between 0 and 1", request.validation_fraction);
+  require(request.threads <= kMostThreadsAsked, "--threads: seen {}, needed at most {}",
+          request.threads, kMostThreadsAsked);
   require(request.shard_tokens > 0, "shard size: seen {} tokens, needed more than 0",
           request.shard_tokens);
 }
@@ -61,6 +67,13 @@ std::string request_hash(const PrepareRequest& request) {
   return hex(hasher.value());
 }
 
+InputFile look_at(std::size_t source, const fs::path& path) {
+  struct stat facts{};
+  if (::stat(path.c_str(), &facts) != 0) throw_system_error(path, "stat", errno);
+  constexpr std::int64_t kNanoseconds = 1'000'000'000;
+  return {source, path, facts.st_size, facts.st_ctim.tv_sec * kNanoseconds + facts.st_ctim.tv_nsec};
+}
+
 std::vector<InputFile> find_files(const PrepareRequest& request) {
   std::vector<InputFile> files;
   for (std::size_t s = 0; s < request.sources.size(); ++s) {
@@ -73,8 +86,7 @@ std::vector<InputFile> find_files(const PrepareRequest& request) {
       }
     }
     for (const fs::path& path : paths) {
-      files.push_back({s, path, static_cast<std::int64_t>(fs::file_size(path)),
-                       fs::last_write_time(path).time_since_epoch().count()});
+      files.push_back(look_at(s, path));
     }
   }
   return files;
@@ -84,7 +96,7 @@ std::string files_hash(const std::vector<InputFile>& files) {
   Hasher hasher;
   for (const InputFile& file : files) {
     hasher.add(
-        fmt::format("{} {} {} {}\n", file.source, file.path.string(), file.bytes, file.modified));
+        fmt::format("{} {} {} {}\n", file.source, file.path.string(), file.bytes, file.changed));
   }
   return hex(hasher.value());
 }

@@ -16,8 +16,9 @@ namespace {
 constexpr std::string_view kWildcards = "*?[";
 
 void add_files_below(const fs::path& folder, std::vector<fs::path>& files) {
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     if (entry.is_regular_file()) files.push_back(entry.path());
+    if (entry.is_directory() && !entry.is_symlink()) add_files_below(entry.path(), files);
   }
 }
 

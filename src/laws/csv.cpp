@@ -1,8 +1,10 @@
 #include "laws/csv.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -324,7 +326,7 @@ Points parse_csv(std::string_view text, const std::string& name, const ColumnNam
 Points read_csv(const std::string& path, const ColumnNames& columns,
                 std::span<const Variable> needed, Rows kind) {
   std::ifstream file(path, std::ios::binary);
-  require(file.good(), "{}: cannot be read: check that the file exists", path);
+  require(file.good(), "{}: cannot be read: {}", path, std::strerror(errno));
   std::ostringstream text;
   text << file.rdbuf();
   require(file.good() && text.good(), "{}: cannot be read: needed a CSV file", path);

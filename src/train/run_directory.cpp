@@ -1,5 +1,9 @@
 #include "train/run_directory.hpp"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -19,6 +23,9 @@ std::filesystem::path made(const std::filesystem::path& path, const std::string&
           config.string());
   std::filesystem::create_directories(path, error);
   require(!error, "{}: the run directory cannot be made: {}", path.string(), error.message());
+  require(::access(path.c_str(), W_OK) == 0,
+          "{}: the run directory cannot be written: {}; choose another --out", path.string(),
+          std::strerror(errno));
   return path;
 }
 

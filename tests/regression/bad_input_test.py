@@ -1,6 +1,7 @@
 """Bad input: one line that says what was seen and needed, exit code 2, nothing written or lost."""
 import fcntl
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -47,6 +48,10 @@ class BadRunConfiguration(CommandLineTest):
         self.change("micro_batch = 4", "micro_batch = 3")
         self.refused("train", "run.toml", says=["train.global_batch", "multiple of micro_batch 3"])
 
+    def test_a_batch_that_would_lengthen_the_run(self):
+        self.refused("train", "run.toml", "--set", "train.global_batch=100000", "--set", "train.micro_batch=1",
+                     says=["train.tokens", "seen 16384", "raise to 3200000"])
+
     def test_a_tensor_split_that_does_not_divide_names_one_that_does(self):
         self.refused("train", "run.toml", "--set", "parallel.tensor=3", says=["parallel.tensor", "seen 3", "model.heads 2", "works is 2"])
 
@@ -67,6 +72,16 @@ class BadRunConfiguration(CommandLineTest):
 
     def test_missing_file(self):
         self.refused("train", "nowhere.toml", says=["nowhere.toml"])
+
+    def test_directory_in_place_of_a_file(self):
+        self.refused("train", "text", says=["text: is a directory, needed a TOML file"])
+
+    def test_a_key_like_no_other_gets_the_list(self):
+        self.refused("train", "run.toml", "--set", "model.foo=1", says=["known ones are", "layers", "width"])
+
+    def test_weights_of_a_synthetic_process(self):
+        self.change('corpus = "corpus"', 'kind = "markov"\nweights = { a = 1.0 }')
+        self.refused("train", "run.toml", says=["data.weights", "data.kind"])
 
     def test_unknown_option_and_command(self):
         self.assertEqual(self.run_here("train", "run.toml", "--bogus").returncode, 2)
@@ -115,8 +130,26 @@ class BadCorpus(CommandLineTest):
 
 
 class BadText(CommandLineTest):
-    def prepare(self, *arguments, says):
-        self.refused("data", "prepare", *arguments, "--out", "new", says=says)
+    def prepare(self, *arguments, says, **options):
+        self.refused("data", "prepare", *arguments, "--out", "new", says=says, **options)
+
+    def test_more_threads_than_a_machine_has(self):
+        self.prepare("--source", "a=text/*.txt", "--tokenizer", "bytes", "--threads", "100000", says=["--threads", "at most 1024"])
+
+    def test_an_edit_that_keeps_size_and_time_is_noticed(self):
+        prepare = ["data", "prepare", "--source", "a=text/*.txt", "--tokenizer", "bytes", "--validation", "0.1", "--out", "new"]
+        self.assertEqual(self.run_here(*prepare).returncode, 0)
+        text = self.folder / "text/0.txt"
+        facts = text.stat()
+        text.write_bytes(text.read_bytes().replace(b"law", b"raw"))
+        os.utime(text, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        self.refused(*prepare, says=["--force"])
+
+    def test_files_larger_than_the_limit(self):
+        def smaller_files():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+        self.prepare("--source", "a=text/*.txt", "--tokenizer", "bytes", "--validation", "0.1", says=["File too large"],
+                     preexec_fn=smaller_files)
 
     def test_empty_glob(self):
         self.prepare("--source", "a=nothing/*.txt", "--tokenizer", "bytes", says=["nothing/*.txt"])
@@ -139,6 +172,53 @@ class BadText(CommandLineTest):
 
     def test_unknown_tokenizer(self):
         self.prepare("--source", "a=text/*.txt", "--tokenizer", "words", says=["words"])
+
+
+class BadRights(CommandLineTest):
+    """Root may do anything, so root tries as nobody."""
+
+    def setUp(self):
+        super().setUp()
+        for path in [self.folder, *self.folder.rglob("*")]:
+            path.chmod(0o777)
+
+    def refused_as_nobody(self, *arguments, says):
+        nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        done = self.run_here(*arguments, **nobody)
+        self.assertEqual(done.returncode, 2, (arguments, done.stdout, done.stderr))
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        for text in says:
+            self.assertIn(text, done.stderr)
+
+    def closed(self, name, mode):
+        path = self.folder / name
+        before = path.stat().st_mode
+        path.chmod(mode)
+        self.addCleanup(path.chmod, before)
+
+    def test_corpus_that_may_not_be_read(self):
+        self.closed("corpus", 0)
+        self.refused_as_nobody("data", "inspect", "corpus", says=["corpus", "Permission denied"])
+
+    def test_points_that_may_not_be_read(self):
+        (self.folder / "points.csv").write_text(BadPoints.GOOD)
+        self.closed("points.csv", 0)
+        self.refused_as_nobody("fit", "points.csv", says=["points.csv", "Permission denied"])
+
+    def test_folder_below_a_source(self):
+        (self.folder / "text/below").mkdir()
+        self.closed("text/below", 0)
+        self.refused_as_nobody("data", "prepare", "--source", "a=text", "--tokenizer", "bytes", "--out", "new",
+                               says=["text/below", "Permission denied"])
+
+    def test_run_directory_that_may_not_be_written(self):
+        (self.folder / "out").mkdir()
+        self.closed("out", 0o555)
+        for out in ("out", "out/below"):
+            self.refused_as_nobody("train", "run.toml", "--out", out, says=["out", "Permission denied"])
+
+    def test_name_too_long(self):
+        self.refused("train", "run.toml", "--out", "x" * 300, says=["File name too long"])
 
 
 class BadRunDirectory(CommandLineTest):
