@@ -19,6 +19,9 @@ struct Options {
   std::string json;
 };
 
+// One size gives no line.
+bool has_line(const comm::CollectiveBench& bench) { return bench.points.size() > 1; }
+
 nlohmann::json to_json(const std::vector<comm::CollectiveBench>& benches, int ranks) {
   nlohmann::json collectives;
   for (const auto& bench : benches) {
@@ -27,9 +30,11 @@ nlohmann::json to_json(const std::vector<comm::CollectiveBench>& benches, int ra
       points.push_back({{"bytes", point.bytes},
                         {"seconds", point.seconds},
                         {"bus_bytes_per_second", point.bus_bytes_per_second}});
-    collectives[bench.name] = {{"points", points},
-                               {"alpha_seconds", bench.alpha_seconds},
-                               {"beta_seconds_per_byte", bench.beta_seconds_per_byte}};
+    auto& collective = collectives[bench.name] = {
+        {"points", points}, {"alpha_seconds", nullptr}, {"beta_seconds_per_byte", nullptr}};
+    if (!has_line(bench)) continue;
+    collective["alpha_seconds"] = bench.alpha_seconds;
+    collective["beta_seconds_per_byte"] = bench.beta_seconds_per_byte;
   }
   return {{"ranks", ranks}, {"collectives", collectives}};
 }
@@ -41,6 +46,7 @@ std::string table(const std::vector<comm::CollectiveBench>& benches, int ranks) 
     for (const auto& point : bench.points)
       text += fmt::format("{:<15} {:>11} {:>12.1f} {:>10.2f}\n", bench.name, point.bytes,
                           1e6 * point.seconds, 1e-9 * point.bus_bytes_per_second);
+    if (!has_line(bench)) continue;
     text += fmt::format("{:<15} alpha {:.1f} us, beta {:.4f} ns/byte\n", bench.name,
                         1e6 * bench.alpha_seconds, 1e9 * bench.beta_seconds_per_byte);
   }
@@ -67,7 +73,7 @@ void add_bench_comm(CLI::App& bench_app) {
   command->add_option("--largest", options->largest, "Largest message, bytes a rank")
       ->check(CLI::Range(std::size_t{4}, std::size_t{1} << 32));
   command->add_option("--repetitions", options->repetitions, "Timed calls of each size")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1'000'000));
   add_output(*command, "--json", options->json,
              "Write the figures as JSON to this file, or to standard output with -");
   command->callback([options] { bench(*options); });

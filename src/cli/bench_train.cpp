@@ -77,7 +77,7 @@ void add_bench_train(CLI::App& bench_app) {
   command->add_option("config", options->config, "Run configuration (run.toml)")->required();
   command->add_option("--set", options->sets, "Override a key: --set model.width=128 (repeatable)");
   command->add_option("--steps", options->steps, "Steps to time, after two warm-up steps")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}));
   add_output(*command, "--json", options->json,
              "Write the figures as JSON to this file, or to standard output with -");
   command->callback([options] { bench(*options); });

@@ -33,7 +33,10 @@ std::vector<data::SourceRequest> parse_sources(const std::vector<std::string>& w
     if (length != std::string::npos) {
       sources.push_back({word.substr(0, length), {word.substr(length + 1)}, std::nullopt});
     } else {
-      require(!sources.empty(), "--source: seen '{}', needed NAME=GLOB", word);
+      require(
+          !sources.empty(),
+          "--source: seen '{}', needed NAME=GLOB, with letters, digits, '_', '-' and '.' in NAME",
+          word);
       sources.back().globs.push_back(word);
     }
   }

@@ -118,7 +118,8 @@ void add_sweep_plan(CLI::App& sweep_app) {
   CLI::App* command = sweep_app.add_subcommand(
       "plan", "Print every run with its size, cost, time and memory; refuse what cannot work");
   add_sweep_options(*command, *options);
-  command->add_option("--jobs", options->jobs, "Processes at once; default one for each core");
+  command->add_option("--jobs", options->jobs, "Processes at once; default one for each core")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{4096}));
   command->callback([options] {
     Sweep sweep = open_sweep(options->study, options->out, Purpose::train);
     const std::size_t jobs = jobs_or_cores(options->jobs, sweep.plan);

@@ -91,10 +91,12 @@ void add_sweep_run(CLI::App& sweep_app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = sweep_app.add_subcommand("run", "Train every run that is not finished");
   add_sweep_options(*command, *options);
-  command->add_option("--jobs", options->jobs, "Processes at once; default one for each core");
+  command->add_option("--jobs", options->jobs, "Processes at once; default one for each core")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{4096}));
   command->add_flag("--retry-failed", options->retry_failed, "Train failed runs again");
   command->footer(
-      "The same command goes on after any stop, kill -9 included. SIGINT and SIGTERM let every run "
+      "The same command goes on after any stop, kill -9 included. SIGINT, SIGTERM and SIGHUP let "
+      "every run "
       "save and stop. Exit codes: 0 all runs finished, 3 some failed, 4 another manager is at "
       "work, 75 "
       "stopped.");

@@ -40,8 +40,9 @@ void add_train(CLI::App& app) {
   command->add_option("--label", options->label, "A name for people, recorded in run.h5");
   command->footer(
       "Alone or under mpirun -n R (replicas and pipelines; see parallel.zero, parallel.pipeline). "
-      "The same command goes on after any stop, with the same bits. SIGTERM, SIGINT and SIGUSR1 "
-      "finish the step, save and exit with 75. guard.on_spike = skip or rollback deals with steps "
+      "The same command goes on after any stop, with the same bits. SIGTERM, SIGINT, SIGUSR1 "
+      "and SIGHUP finish the step, save and exit with 75 (mpirun has a code of its own). "
+      "guard.on_spike = skip or rollback deals with steps "
       "whose loss or gradient norm is a spike.");
   command->callback([options] { train(*options); });
 }

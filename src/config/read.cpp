@@ -213,8 +213,9 @@ CheckpointConfig read_checkpoint(ConfigTable table) {
 
 // The keys that resolve(), the data or the ranks may find wrong.
 std::map<std::string, std::string> places_of(ConfigTable root) {
-  constexpr std::array<std::pair<const char*, const char*>, 10> kKeys{
+  constexpr std::array<std::pair<const char*, const char*>, 11> kKeys{
       {{"model", "vocabulary"},
+       {"train", "tokens"},
        {"data", "corpus"},
        {"data", "weights"},
        {"schedule", "warmup_tokens"},

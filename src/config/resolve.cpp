@@ -145,9 +145,9 @@ void resolve(RunConfig& c, std::size_t vocabulary, const std::string& data_finge
   c.steps = (c.train.tokens + c.tokens_per_step() - 1) / c.tokens_per_step();
   constexpr double kMostRounding = 1.1;
   require(static_cast<double>(c.tokens()) <= kMostRounding * static_cast<double>(c.train.tokens),
-          "train.tokens: seen {}, which whole steps of {} tokens (train.global_batch times "
+          "{}: seen {}, which whole steps of {} tokens (train.global_batch times "
           "model.context) would raise to {}; needed that, or a smaller global batch",
-          c.train.tokens, c.tokens_per_step(), c.tokens());
+          c.place("train.tokens"), c.train.tokens, c.tokens_per_step(), c.tokens());
   if (c.parallel.virtual_ranks == 0) {
     c.parallel.virtual_ranks = default_virtual_ranks(c.train.global_batch / c.train.micro_batch);
   }

@@ -83,6 +83,10 @@ class BadRunConfiguration(CommandLineTest):
         self.change('corpus = "corpus"', 'kind = "markov"\nweights = { a = 1.0 }')
         self.refused("train", "run.toml", says=["data.weights", "data.kind"])
 
+    def test_numbers_out_of_range_name_a_readable_range(self):
+        done = self.refused("bench", "train", "run.toml", "--steps", "0", says=["--steps", "1 - 1000000000"])
+        self.assertLess(len(done.stderr), 100)
+
     def test_unknown_option_and_command(self):
         self.assertEqual(self.run_here("train", "run.toml", "--bogus").returncode, 2)
         self.assertEqual(self.run_here("trian").returncode, 2)
@@ -133,7 +137,8 @@ class BadText(CommandLineTest):
     def prepare(self, *arguments, says, **options):
         self.refused("data", "prepare", *arguments, "--out", "new", says=says, **options)
 
-    def test_more_threads_than_a_machine_has(self):
+    def test_source_names_and_threads(self):
+        self.prepare("--source", "a.b/c=text/*.txt", "--tokenizer", "bytes", says=["a.b/c", "letters, digits, '_', '-' and '.'"])
         self.prepare("--source", "a=text/*.txt", "--tokenizer", "bytes", "--threads", "100000", says=["--threads", "at most 1024"])
 
     def test_an_edit_that_keeps_size_and_time_is_noticed(self):
@@ -336,6 +341,10 @@ class BadManifest(CommandLineTest):
     def test_heads_that_no_kernel_takes(self):
         self.plan(self.MANIFEST.replace("FLOPS", "1e10").replace("width = 32", "width = 512, heads = 1"),
                   says=["manifest.toml:11", "model.heads", "from 2 to 256"])
+
+    def test_no_process_at_once(self):
+        (self.folder / "manifest.toml").write_text(self.MANIFEST.replace("FLOPS", "1e10"))
+        self.refused("sweep", "run", "manifest.toml", "--jobs", "0", says=["--jobs", "1 - 4096"])
 
     def test_budget_that_no_run_can_meet(self):
         self.plan(self.MANIFEST.replace("FLOPS", "1e3"), says=["manifest.toml", "1000"])

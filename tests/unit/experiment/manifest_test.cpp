@@ -90,8 +90,10 @@ INSTANTIATE_TEST_SUITE_P(
             "2.2250738585072014e-308 to 1e+30"},
         Bad{"[[size]]\nmodel.layers = 1\nmodel.width = 32\nmodel.dept = 3\n[[grid]]\ntokens = "
             "[1e4]\n",
-            "study.toml:29: model.dept: is not a known key; the nearest is \"heads\" (for size "
-            "number 3)"},
+            "study.toml:29: model.dept: is not a known key; the known ones are activation, "
+            "context, "
+            "feed_forward, heads, kv_heads, layers, norm, norm_position, position, tied, "
+            "vocabulary, width (for size number 3)"},
         Bad{"[[size]]\nlabel = 'a'\nmodel.layers = 1\nmodel.width = 48\n[[grid]]\ntokens = [1e4]\n",
             "study.toml:27: label: seen 'a' twice, needed a name of its own"},
         Bad{"[[size]]\nlabel = 'a/b'\nmodel.layers = 1\nmodel.width = 48\n",
