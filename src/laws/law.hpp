@@ -53,6 +53,9 @@ struct Samples {
   std::vector<double> y;
   std::vector<double> weight;
   std::vector<std::size_t> point;
+  /// Which of the steps of a law in several a row belongs to: each has a noise of its own. Empty:
+  /// one step.
+  std::vector<std::size_t> step = {};
 
   std::size_t size() const { return y.size(); }
   const double* row(std::size_t i) const { return x.data() + i * width; }

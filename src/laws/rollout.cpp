@@ -38,6 +38,35 @@ void factor_information(Matrix& information, std::size_t n) {
   }
 }
 
+/// Of the rows of one step, or of all.
+double rms_of(const Law& law, const Samples& samples, const Vector& theta,
+              std::optional<std::size_t> step) {
+  double weight = 0;
+  double squares = 0;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (step && samples.step[i] != *step) continue;
+    const double residual =
+        law.evaluate(samples.row(i), theta.data(), nullptr, nullptr) - samples.y[i];
+    weight += samples.weight[i];
+    squares += samples.weight[i] * residual * residual;
+  }
+  return std::sqrt(squares / weight);
+}
+
+/// (noise of the response / noise of the step)^2; empty for a law of one step.
+std::vector<double> precision_of_steps(const Law& law, const Samples& fitted,
+                                       const Samples& responses, const Vector& theta) {
+  constexpr double kExact = 1e-9;  // noise-free steps weigh the same
+  std::vector<double> precision;
+  if (fitted.step.empty()) return precision;
+  const double noise = rms_of(law, responses, theta, {}) + kExact;
+  for (std::size_t step = 0; step <= std::ranges::max(fitted.step); ++step) {
+    const double ratio = noise / (rms_of(law, fitted, theta, step) + kExact);
+    precision.push_back(ratio * ratio);
+  }
+  return precision;
+}
+
 /// The optimum for `samples` as somebody finds it who has nothing else.
 Vector find_afresh(const Law& law, const Samples& samples, double huber_delta) {
   return search_quickly(Objective(law, samples, huber_delta));
@@ -45,26 +74,24 @@ Vector find_afresh(const Law& law, const Samples& samples, double huber_delta) {
 
 }  // namespace
 
-Stage make_stage(const Law& law, const Samples& samples, const Vector& theta) {
-  Stage stage{theta, 0, {}};
+Stage make_stage(const Law& law, const Samples& fitted, const Samples& responses,
+                 const Vector& theta) {
+  Stage stage{theta, rms_of(law, responses, theta, {}), {}};
   const std::size_t n = law.size();
+  const double spent = static_cast<double>(n) / static_cast<double>(fitted.size());
+  stage.residual_rms /= std::sqrt(std::max(1 / static_cast<double>(responses.size()), 1 - spent));
+  const std::vector<double> precision = precision_of_steps(law, fitted, responses, theta);
   Vector gradient{};
   double weight = 0;
-  double squares = 0;
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    const double w = samples.weight[i];
-    const double residual =
-        law.evaluate(samples.row(i), theta.data(), gradient.data(), nullptr) - samples.y[i];
-    weight += w;
-    squares += w * residual * residual;
+  for (std::size_t i = 0; i < fitted.size(); ++i) {
+    weight += fitted.weight[i];
+    law.evaluate(fitted.row(i), theta.data(), gradient.data(), nullptr);
+    const double w = fitted.weight[i] * (fitted.step.empty() ? 1 : precision[fitted.step[i]]);
     for (std::size_t row = 0; row < n; ++row)
       for (std::size_t k = 0; k <= row; ++k)
         at(stage.information, row, k) += w * gradient[row] * gradient[k];
   }
-  const auto count = static_cast<double>(samples.size());
-  stage.residual_rms =
-      std::sqrt(squares / weight * count / std::max(1.0, count - static_cast<double>(n)));
-  for (double& entry : stage.information) entry *= count / weight;
+  for (double& entry : stage.information) entry *= static_cast<double>(fitted.size()) / weight;
   factor_information(stage.information, n);
   return stage;
 }
@@ -106,12 +133,17 @@ LawRollout roll_out(const Contender& contender, const Points& prepared,
   const Law& law = *contender.law;
   LawRollout rollout{contender, make_samples(law, prepared, contender.variables), {}};
   rollout.stages.resize(cuts.size() + 1);
-  rollout.stages.back() = make_stage(law, law.rows(prepared, contender.variables), theta);
+  const auto stage_of = [&](const Points& points, const Samples& fitted, const Vector& at) {
+    const bool has_steps = !fitted.step.empty();
+    return make_stage(law, fitted,
+                      has_steps ? make_samples(law, points, contender.variables) : fitted, at);
+  };
+  rollout.stages.back() = stage_of(prepared, law.rows(prepared, contender.variables), theta);
   for (std::size_t k = cuts.size(); k-- > 0;) {
     const Points small = select(prepared, rows_up_to(prepared, cuts[k]));
     if (!is_enough(small, law, contender.variables)) break;
     const Samples samples = law.rows(small, contender.variables);
-    rollout.stages[k] = make_stage(law, samples, find_afresh(law, samples, huber_delta));
+    rollout.stages[k] = stage_of(small, samples, find_afresh(law, samples, huber_delta));
   }
   return rollout;
 }

@@ -24,13 +24,16 @@ struct Contender {
 /// A law fitted to the points up to one cut: enough to predict and to say how sure that is.
 struct Stage {
   Vector theta{};
-  double residual_rms = 0;  // corrected for the degrees of freedom
-  /// Cholesky factor of sum_i (w_i / mean w) g_i g_i^T, g_i the gradient of the response by theta.
+  double residual_rms = 0;  // of the response, corrected for the degrees of freedom
+  /// Cholesky factor of sum_i (w_i / mean w) g_i g_i^T, g_i the gradient of the response by theta;
+  /// rows of another step of the law count by their own noise, (residual_rms / its rms)^2.
   Matrix information{};
 };
 
-/// The fit's state at its minimum `theta`.
-Stage make_stage(const Law& law, const Samples& samples, const Vector& theta);
+/// The fit's state at its minimum `theta`. `responses`: the rows that hold the response itself
+/// (those fitted, unless the law has several steps); their scatter is the noise of a prediction.
+Stage make_stage(const Law& law, const Samples& fitted, const Samples& responses,
+                 const Vector& theta);
 
 struct Forecast {
   double value = 0;

@@ -31,21 +31,6 @@ bool same_minimum(const Minimum& a, const Minimum& b, std::size_t size) {
          same_place(a.theta, b.theta, size, kSameMinimum);
 }
 
-/// At most `most` of the points, evenly spread over their order (the canonical one: by N, then D).
-Samples thin_out(const Samples& samples, std::size_t most) {
-  const std::size_t count = std::min(most, samples.size());
-  Samples coarse;
-  coarse.width = samples.width;
-  for (std::size_t k = 0; k < count; ++k) {
-    const std::size_t i = k * samples.size() / count;
-    coarse.x.insert(coarse.x.end(), samples.row(i), samples.row(i) + samples.width);
-    coarse.y.push_back(samples.y[i]);
-    coarse.weight.push_back(samples.weight[i]);
-    coarse.point.push_back(samples.point[i]);
-  }
-  return coarse;
-}
-
 /// Files `minimum` under its basin.
 void record(Search& search, const Minimum& minimum, int starts, std::size_t size) {
   for (std::size_t k = 0; k < search.basins.size(); ++k) {
@@ -125,6 +110,25 @@ std::vector<Vector> quick_ends(const Objective& objective) {
 }
 
 }  // namespace
+
+Samples thin_out(const Samples& samples, std::size_t most) {
+  std::vector<std::size_t> points = samples.point;
+  std::ranges::sort(points);
+  points.erase(std::unique(points.begin(), points.end()), points.end());
+  const std::size_t count = std::min(most, points.size());
+  std::vector<std::size_t> chosen;
+  for (std::size_t k = 0; k < count; ++k) chosen.push_back(points[k * points.size() / count]);
+  Samples coarse;
+  coarse.width = samples.width;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (!std::ranges::binary_search(chosen, samples.point[i])) continue;
+    coarse.x.insert(coarse.x.end(), samples.row(i), samples.row(i) + samples.width);
+    coarse.y.push_back(samples.y[i]);
+    coarse.weight.push_back(samples.weight[i]);
+    coarse.point.push_back(samples.point[i]);
+  }
+  return coarse;
+}
 
 std::vector<Vector> all_starts(const Law& law, const Samples& samples) {
   std::vector<Vector> starts = law.starts(samples);

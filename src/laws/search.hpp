@@ -19,6 +19,10 @@ struct Search {
   int starts = 0;
 };
 
+/// All rows of at most `most` of the points, evenly spread over their order (the canonical one: by
+/// N, then D).
+Samples thin_out(const Samples& samples, std::size_t most);
+
 Search search(const Objective& objective, std::span<const Vector> starts);
 
 /// The optimum as a quick look finds it: the two best minima of variable projection, or where the

@@ -128,6 +128,7 @@ class TaskLadder final : public FormulaLaw<TaskLadder, kLadderCount> {
       samples.y.push_back(y);
       samples.weight.push_back(prepared.weight[point]);
       samples.point.push_back(point);
+      samples.step.push_back(x.begin()[2] == kToLoss ? 0 : 1);
     };
     for (std::size_t i = 0; i < prepared.size(); ++i) {
       const double log_loss = std::log(prepared.task_loss[i]);

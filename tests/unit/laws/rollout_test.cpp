@@ -79,5 +79,33 @@ TEST(Rollout, FewStartsFindWhatAllOfThemFind) {
   }
 }
 
+// A task loss that scatters by 10% and an accuracy that scatters by 0.001.
+TEST(Rollout, TheNoiseOfALawInTwoStepsIsThatOfItsResponse) {
+  const Law& law = find_law("task-ladder");
+  Points points = law.example();
+  RandomStream stream(1, Purpose::test);
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    points.task_loss[i] *= std::exp(0.2 * (stream.next_uniform() - 0.5));
+    points.accuracy[i] += 0.002 * (stream.next_uniform() - 0.5);
+  }
+  const Points prepared = prepare(points);
+  const LawRollout rollout =
+      roll_out({&law, law.variables}, prepared, {}, kDelta, law.coordinates(example_values(law)));
+  EXPECT_LT(rollout.stages.back()->residual_rms, 0.002);
+  EXPECT_GT(rollout.stages.back()->residual_rms, 0.0002);
+}
+
+TEST(Search, AThinnedPointKeepsAllItsRows) {
+  const Law& law = find_law("task-ladder");
+  Points points = law.example();
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < 64; ++i) rows.push_back(i);
+  const Samples few = thin_out(law.rows(prepare(select(points, rows)), law.variables), 32);
+  ASSERT_EQ(few.size(), 64u);  // 32 points
+  std::size_t to_loss = 0;
+  for (std::size_t i = 0; i < few.size(); ++i) to_loss += few.row(i)[2] == 1;
+  EXPECT_EQ(to_loss, 32u);
+}
+
 }  // namespace
 }  // namespace isoflop::laws
