@@ -6,7 +6,6 @@
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "cli/points.hpp"
-#include "laws/law.hpp"
 
 namespace isoflop::cli {
 namespace {
@@ -19,8 +18,9 @@ struct Options {
 };
 
 void run(const Options& options) {
-  const laws::Points points = read_points(
-      options.points, options.columns, laws::find_law("power").columns(), Rows::final_losses, true);
+  const laws::ComparedColumns columns = laws::columns_to_compare(options.how);
+  const laws::Points points = read_points(options.points, options.columns, columns.needed,
+                                          Rows::final_losses, true, columns.wanted);
   const laws::Comparison comparison = laws::compare(points, options.how);
   print_result(laws::describe(comparison), laws::to_json(comparison), options.json);
 }

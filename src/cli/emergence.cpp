@@ -5,8 +5,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
-#include "core/error.hpp"
-#include "core/nearest.hpp"
+#include "laws/csv.hpp"
 
 namespace isoflop::cli {
 namespace {
@@ -20,26 +19,12 @@ struct Options {
   std::string json;
 };
 
-std::map<std::string, std::string> column_names(const std::vector<std::string>& arguments) {
-  static const std::vector<std::string> known = {"flops", "params",   "tokens", "score",
-                                                 "task",  "accuracy", "items"};
-  std::map<std::string, std::string> names;
-  for (const std::string& argument : arguments) {
-    const std::size_t equals = argument.find('=');
-    const std::string column = argument.substr(0, equals);
-    require(equals != std::string::npos && equals + 1 < argument.size(),
-            "--column: saw '{}', needed COLUMN=NAME, for example score=\"answer bpb\"", argument);
-    require(std::ranges::find(known, column) != known.end(),
-            "--column: '{}' is unknown, did you mean '{}'?", column, nearest(column, known));
-    names[column] = argument.substr(equals + 1);
-  }
-  return names;
-}
-
 void run(const Options& options) {
-  laws::ScoresFile file =
-      laws::read_scores(read_named_file(options.scores), options.scores,
-                        column_names(options.columns), options.against, options.log_prob);
+  const laws::ColumnNames names = laws::parse_column_names(
+      options.columns, {"flops", "params", "tokens", "score", "task", "accuracy", "items"},
+      "score=\"answer bpb\"");
+  laws::ScoresFile file = laws::read_scores(read_named_file(options.scores), options.scores, names,
+                                            options.against, options.log_prob);
   std::vector<laws::Emergence> tasks;
   for (laws::TaskScores& task : file.tasks) {
     if (options.items && task.items.empty()) task.items.assign(task.size.size(), *options.items);

@@ -17,8 +17,10 @@ enum class Rows {
 };
 
 /// RESULTS.h5 of a sweep, params with or without embeddings, or POINTS.csv with the `needed`
-/// columns and `columns` ("params=Model Size") where its names differ.
+/// and, where it has them, `wanted` columns, and `columns` ("params=Model Size") where its names
+/// differ.
 laws::Points read_points(const std::string& path, const std::vector<std::string>& columns,
-                         std::span<const laws::Variable> needed, Rows rows, bool counts_embeddings);
+                         std::span<const laws::Variable> needed, Rows rows, bool counts_embeddings,
+                         std::span<const laws::Variable> wanted = {});
 
 }  // namespace isoflop::cli

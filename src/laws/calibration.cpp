@@ -11,9 +11,8 @@ namespace isoflop::laws {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kSharpness = 3;      // of weights
-constexpr double kPriorCuts = 0.5;    // of equal weights, and of misses as large as claimed
-constexpr double kLargestMiss = 0.3;  // a fit that went astray says no more than that
+constexpr double kSharpness = 3;    // of weights
+constexpr double kPriorCuts = 0.5;  // of equal weights, and of misses as large as claimed
 constexpr double kSmallestMiss = 1e-6;
 constexpr double kLargestScore = 9;  // of z^2
 constexpr double kRounding = 1e-14;  // variance of ln loss
@@ -121,8 +120,8 @@ double Ladder::rms_miss(std::size_t law, std::size_t j, std::size_t k) const {
   for (std::size_t p = 0; p < probes_.size(); ++p) {
     const std::size_t i = probes_[p];
     if (points_.flops[i] <= cuts_[j] || points_.flops[i] > cuts_[k]) continue;
-    const double miss = std::fabs(forecasts_[law][j][p].value - measured(i));
-    squares += miss < kLargestMiss ? miss * miss : kLargestMiss * kLargestMiss;  // NaN: largest
+    const double miss = capped_miss(forecasts_[law][j][p].value - measured(i));
+    squares += miss * miss;
     ++count;
   }
   return count == 0 ? kNan : std::sqrt(squares / static_cast<double>(count)) + kSmallestMiss;
@@ -171,7 +170,9 @@ std::vector<Held> Ladder::hold_out(std::size_t k) const {
       distance = std::max(distance, std::log(points_.params[i] / params_[k]));
     if (!points_.tokens.empty())
       distance = std::max(distance, std::log(points_.tokens[i] / tokens_[k]));
-    held.push_back({i, mixture.value - measured(i), mixture.variance() + kRounding, distance});
+    const double miss = mixture.value - measured(i);
+    held.push_back(
+        {i, std::isfinite(miss) ? miss : kLargestMiss, mixture.variance() + kRounding, distance});
   }
   return held;
 }

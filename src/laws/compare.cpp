@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "core/error.hpp"
 #include "laws/bootstrap.hpp"
@@ -14,21 +13,17 @@ namespace {
 
 constexpr double kNoiseLevel = 0.05;
 
+/// The points above one cut, and by how much the fit below it missed each.
+struct Misses {
+  std::vector<std::size_t> points;
+  std::vector<double> miss;
+};
+
 struct Entry {
   ComparedLaw result;
   LawRollout rollout;
-  std::vector<std::vector<double>> miss;  // [cut][point], NaN at and below the cut
+  std::vector<Misses> cuts;
 };
-
-Vector to_vector(const std::vector<double>& row) {
-  Vector vector{};
-  std::copy(row.begin(), row.end(), vector.begin());
-  return vector;
-}
-
-std::vector<Variable> variables_of(const Law& law, const Fit& fit) {
-  return law.any_variable ? std::vector{variable_from(fit.variable)} : law.variables;
-}
 
 std::vector<std::string> laws_to_compare(const CompareOptions& options) {
   if (!options.laws.empty()) {
@@ -40,7 +35,7 @@ std::vector<std::string> laws_to_compare(const CompareOptions& options) {
   }
   std::vector<std::string> names;
   for (const Law* law : all_laws())
-    if (law->response == Variable::loss) names.emplace_back(law->name);
+    if (law->response == Variable::loss && !law->reads_curves) names.emplace_back(law->name);
   return names;
 }
 
@@ -48,15 +43,15 @@ std::vector<std::string> laws_to_compare(const CompareOptions& options) {
 Entry roll(const Points& prepared, const std::string& name, std::span<const double> cuts,
            const CompareOptions& options) {
   const Law& law = find_law(name);
-  const Fit fitted =
-      fit(prepared, {.law = name, .huber_delta = options.huber_delta, .bootstrap = 0});
+  require(!law.reads_curves, "it predicts whole curves, not runs");
+  const Contender contender =
+      choose_contenders(prepared, {.law = name, .huber_delta = options.huber_delta}).front();
   Entry entry;
+  entry.rollout = search_and_roll(contender, prepared, cuts, options.huber_delta, false).rollout;
   entry.result.law = name;
-  entry.result.variable = fitted.variable;
+  if (law.any_variable) entry.result.variable = to_string(contender.variables.front());
   entry.result.parameters = law.size();
-  entry.result.in_sample = fitted.residual_rms;
-  entry.rollout = roll_out({&law, variables_of(law, fitted)}, prepared, cuts, options.huber_delta,
-                           law.coordinates(to_vector(fitted.values())));
+  entry.result.in_sample = entry.rollout.stages.back()->residual_rms;
   return entry;
 }
 
@@ -69,14 +64,14 @@ void fill_misses(const Points& prepared, const std::vector<double>& cuts,
   const Law& law = *entry.rollout.contender.law;
   const Samples& samples = entry.rollout.samples;
   for (const std::size_t cut : used) {
-    std::vector<double> misses(prepared.size(), std::numeric_limits<double>::quiet_NaN());
+    Misses misses;
     for (std::size_t row = 0; row < samples.size(); ++row) {
-      const std::size_t i = samples.point[row];
-      if (prepared.flops[i] <= cuts[cut]) continue;
-      misses[i] =
-          forecast(law, samples.row(row), *entry.rollout.stages[cut]).value - samples.y[row];
+      if (prepared.flops[samples.point[row]] <= cuts[cut]) continue;
+      const Forecast there = forecast(law, samples.row(row), *entry.rollout.stages[cut]);
+      misses.points.push_back(samples.point[row]);
+      misses.miss.push_back(capped_miss(there.value - samples.y[row]));
     }
-    entry.miss.push_back(std::move(misses));
+    entry.cuts.push_back(std::move(misses));
   }
 }
 
@@ -84,13 +79,12 @@ void fill_misses(const Points& prepared, const std::vector<double>& cuts,
 double mean_square(const Entry& entry, const std::vector<double>& counts) {
   double sum = 0;
   double cuts = 0;
-  for (const std::vector<double>& misses : entry.miss) {
+  for (const Misses& misses : entry.cuts) {
     double squares = 0;
     double weight = 0;
-    for (std::size_t i = 0; i < misses.size(); ++i) {
-      if (std::isnan(misses[i])) continue;
-      squares += counts[i] * misses[i] * misses[i];
-      weight += counts[i];
+    for (std::size_t k = 0; k < misses.points.size(); ++k) {
+      squares += counts[misses.points[k]] * misses.miss[k] * misses.miss[k];
+      weight += counts[misses.points[k]];
     }
     if (weight == 0) continue;  // a draw without this cut's points
     sum += squares / weight;
@@ -99,38 +93,39 @@ double mean_square(const Entry& entry, const std::vector<double>& counts) {
   return cuts > 0 ? sum / cuts : 0;
 }
 
-void summarise(Entry& entry) {
+void summarise(std::size_t points, Entry& entry) {
   double sum = 0;
   double count = 0;
-  for (const std::vector<double>& misses : entry.miss) {
+  for (const Misses& misses : entry.cuts) {
     double squares = 0;
-    double held_out = 0;
-    for (const double miss : misses) {
-      if (std::isnan(miss)) continue;
+    for (const double miss : misses.miss) {
       squares += miss * miss;
       sum += miss;
-      held_out += 1;
     }
+    const auto held_out = static_cast<double>(misses.miss.size());
     count += held_out;
     entry.result.rms_of_cut.push_back(std::sqrt(squares / held_out));
   }
   entry.result.bias = sum / count;
-  entry.result.rollout =
-      std::sqrt(mean_square(entry, std::vector<double>(entry.miss.front().size(), 1.0)));
+  entry.result.rollout = std::sqrt(mean_square(entry, std::vector<double>(points, 1.0)));
 }
 
 /// In how many draws of the points each law is at least as good as the first.
 void test_differences(const Points& prepared, const CompareOptions& options,
                       std::vector<Entry>& entries) {
+  if (options.bootstrap == 0) return;
   const Clusters clusters(prepared.size(), prepared.group);
+  std::vector<double> as_good(entries.size(), 0.0);
   for (std::size_t draw = 0; draw < options.bootstrap; ++draw) {
     const auto counts = clusters.counts(options.seed, static_cast<std::uint32_t>(draw));
     const double best = mean_square(entries.front(), counts);
-    for (Entry& entry : entries) entry.result.p_better += mean_square(entry, counts) <= best;
+    for (std::size_t m = 0; m < entries.size(); ++m)
+      as_good[m] += mean_square(entries[m], counts) <= best;
   }
-  for (Entry& entry : entries) {
-    if (options.bootstrap > 0) entry.result.p_better /= static_cast<double>(options.bootstrap);
-    entry.result.within_noise = entry.result.p_better >= kNoiseLevel;
+  for (std::size_t m = 0; m < entries.size(); ++m) {
+    const double share = as_good[m] / static_cast<double>(options.bootstrap);
+    entries[m].result.p_better = share;
+    entries[m].result.within_noise = share >= kNoiseLevel;
   }
 }
 
@@ -168,10 +163,21 @@ std::vector<Entry> roll_all(const Points& prepared, const std::vector<double>& c
 
 }  // namespace
 
+ComparedColumns columns_to_compare(const CompareOptions& options) {
+  ComparedColumns columns;
+  columns.needed = {Variable::loss};
+  std::vector<Variable>& read = options.laws.empty() ? columns.wanted : columns.needed;
+  for (const std::string& name : laws_to_compare(options))
+    for (const Variable variable : find_law(name).columns())
+      if (std::ranges::find(read, variable) == read.end()) read.push_back(variable);
+  return columns;
+}
+
 Comparison compare(const Points& points, const CompareOptions& options) {
   const Points prepared = prepare(points);
   require(!prepared.flops.empty(),
           "compare: the points have no compute to cut by: needed flops, or params and tokens");
+  conventions_of(points, false);  // throws for losses that do not go into one fit
   const std::vector<double> cuts = compute_cuts(prepared);
   Comparison comparison;
   comparison.points = prepared.size();
@@ -184,7 +190,7 @@ Comparison compare(const Points& points, const CompareOptions& options) {
   }
   for (Entry& entry : entries) {
     fill_misses(prepared, cuts, used, entry);
-    summarise(entry);
+    summarise(prepared.size(), entry);
   }
   std::ranges::stable_sort(entries, {}, [](const Entry& entry) { return entry.result.rollout; });
   test_differences(prepared, options, entries);

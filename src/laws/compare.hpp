@@ -7,6 +7,7 @@
 // groups) leaves the sign of their difference open.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,12 +26,12 @@ struct ComparedLaw {
   std::string law;
   std::string variable;  // of a one-variable law, else empty
   std::size_t parameters = 0;
-  double in_sample = 0;            // residual rms of ln loss, corrected for the parameters
-  double rollout = 0;              // rms miss
-  double bias = 0;                 // mean miss: above 0 predicts losses too high
-  std::vector<double> rms_of_cut;  // one a cut of Comparison::cuts
-  double p_better = 0;             // share of draws in which it is at least as good as the best
-  bool within_noise = true;        // of the best, at 5%
+  double in_sample = 0;              // residual rms of ln loss, corrected for the parameters
+  double rollout = 0;                // rms miss; a miss counts at most 0.3, as does no forecast
+  double bias = 0;                   // mean miss: above 0 predicts losses too high
+  std::vector<double> rms_of_cut;    // one a cut of Comparison::cuts
+  std::optional<double> p_better;    // share of draws in which it is at least as good as the best
+  std::optional<bool> within_noise;  // of the best, at 5%; both empty without draws
 };
 
 struct Comparison {
@@ -40,6 +41,14 @@ struct Comparison {
   std::vector<ComparedLaw> laws;  // best rollout first
   std::vector<LeftOut> left_out;  // laws, and why
 };
+
+/// The columns that one of the laws to compare reads: `needed` of all laws that were asked for,
+/// which cannot do without, `wanted` where every law may take part. Throws InputError.
+struct ComparedColumns {
+  std::vector<Variable> needed;
+  std::vector<Variable> wanted;
+};
+ComparedColumns columns_to_compare(const CompareOptions& options);
 
 /// Throws InputError for unknown laws, for laws that do not predict the loss, and when no cut
 /// leaves enough points below for one of the laws that were asked for.

@@ -9,7 +9,8 @@ std::string percent(double share) { return fmt::format("{:.3g}%", 100 * share); 
 
 std::string verdict(const ComparedLaw& law, bool is_best) {
   if (is_best) return "best";
-  if (law.within_noise) return "within noise of the best";
+  if (!law.within_noise) return "not tested against the best (no draws)";
+  if (*law.within_noise) return "within noise of the best";
   return "worse";
 }
 
@@ -47,8 +48,8 @@ std::string to_json(const Comparison& comparison) {
                     {"rollout", number(law.rollout)},
                     {"bias", number(law.bias)},
                     {"rollout_of_cut", law.rms_of_cut},
-                    {"p_as_good_as_best", law.p_better},
-                    {"within_noise", law.within_noise}});
+                    {"p_as_good_as_best", number(law.p_better)},
+                    {"within_noise", law.within_noise ? Json(*law.within_noise) : Json(nullptr)}});
   Json left_out = Json::array();
   for (const LeftOut& law : comparison.left_out)
     left_out.push_back({{"law", law.name}, {"reason", law.reason}});

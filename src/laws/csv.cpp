@@ -134,11 +134,13 @@ class OneKind {
 class RowReader {
  public:
   RowReader(const Header& header, const std::string& name, const ColumnNames& columns,
-            std::span<const Variable> needed, Rows kind, Points& points)
+            std::span<const Variable> needed, std::span<const Variable> wanted, Rows kind,
+            Points& points)
       : header_(header),
         name_(name),
         columns_(columns),
         needed_(needed),
+        wanted_(wanted),
         kind_(kind),
         points_(points) {}
 
@@ -279,6 +281,7 @@ class RowReader {
                                     Variable::steps, Variable::loss};
     return std::ranges::find(kAlways, variable) != std::end(kAlways) ||
            std::ranges::find(needed_, variable) != needed_.end() ||
+           std::ranges::find(wanted_, variable) != wanted_.end() ||
            columns_.contains(std::string(to_string(variable)));
   }
 
@@ -286,6 +289,7 @@ class RowReader {
   const std::string& name_;
   const ColumnNames& columns_;
   std::span<const Variable> needed_;
+  std::span<const Variable> wanted_;
   Rows kind_;
   Points& points_;
   OneKind params_kind_{"params_kind", {"total", "non-embedding"}};
@@ -298,7 +302,7 @@ class RowReader {
 }  // namespace
 
 Points parse_csv(std::string_view text, const std::string& name, const ColumnNames& columns,
-                 std::span<const Variable> needed, Rows kind) {
+                 std::span<const Variable> needed, Rows kind, std::span<const Variable> wanted) {
   CsvRows rows(text, name);
   CsvRow first;
   require(rows.next(first), "{}: empty, needed a header row and points", name);
@@ -307,7 +311,7 @@ Points parse_csv(std::string_view text, const std::string& name, const ColumnNam
   Points points;
   points.source = name;
   note_computed(header, points);
-  RowReader reader(header, name, columns, needed, kind, points);
+  RowReader reader(header, name, columns, needed, wanted, kind, points);
   CsvRow row;
   while (rows.next(row)) {
     require(row.fields.size() == first.fields.size(), "{}:{}: saw {} fields, the header has {}",
@@ -334,12 +338,16 @@ Points read_csv(const std::string& path, const ColumnNames& columns,
 }
 
 ColumnNames parse_column_names(const std::vector<std::string>& arguments) {
-  const std::vector<std::string>& known = known_columns();
+  return parse_column_names(arguments, known_columns(), "params=\"Model Size\"");
+}
+
+ColumnNames parse_column_names(const std::vector<std::string>& arguments,
+                               const std::vector<std::string>& known, std::string_view example) {
   ColumnNames names;
   for (const std::string& argument : arguments) {
     const std::size_t equals = argument.find('=');
     require(equals != std::string::npos && equals + 1 < argument.size(),
-            "--column: saw '{}', needed COLUMN=NAME, for example params=\"Model Size\"", argument);
+            "--column: saw '{}', needed COLUMN=NAME, for example {}", argument, example);
     const std::string column = argument.substr(0, equals);
     require(std::find(known.begin(), known.end(), column) != known.end(),
             "--column: '{}' is unknown, did you mean '{}'? Known: {}", column,

@@ -32,18 +32,24 @@ enum class Rows {
 };
 
 /// `name` is the file in messages; the columns in `needed` must be there; params, tokens, flops,
-/// steps, loss, the columns named in `columns`, weight, group and name are read when they are. Of
-/// params, tokens and flops the third is computed from two (C = 6 N D); that is written to `notes`.
+/// steps, loss, those in `wanted`, the columns named in `columns`, weight, group and name are read
+/// when they are. Of params, tokens and flops the third is computed from two (C = 6 N D); that is
+/// written to `notes`.
 /// Throws InputError "NAME:LINE: COLUMN: saw ..., needed
 /// ...".
 Points parse_csv(std::string_view text, const std::string& name, const ColumnNames& columns = {},
-                 std::span<const Variable> needed = kUsualColumns, Rows kind = Rows::measured);
+                 std::span<const Variable> needed = kUsualColumns, Rows kind = Rows::measured,
+                 std::span<const Variable> wanted = {});
 
 /// Reads the file, then parse_csv. Throws InputError when it cannot be read.
 Points read_csv(const std::string& path, const ColumnNames& columns = {},
                 std::span<const Variable> needed = kUsualColumns, Rows kind = Rows::measured);
 
-/// "params=Model Size" as it comes from the command line. Throws InputError.
+/// "params=Model Size" as it comes from the command line, for the columns of points. Throws
+/// InputError.
 ColumnNames parse_column_names(const std::vector<std::string>& arguments);
+/// For a file with the columns `known`; `example` is for the message.
+ColumnNames parse_column_names(const std::vector<std::string>& arguments,
+                               const std::vector<std::string>& known, std::string_view example);
 
 }  // namespace isoflop::laws

@@ -82,17 +82,6 @@ std::vector<Contender> ensemble_contenders(const Points& prepared, const FitOpti
   return contenders;
 }
 
-/// Throws InputError unless the points suffice.
-std::vector<Contender> choose_contenders(const Points& prepared, const FitOptions& options) {
-  if (options.law == kEnsemble) return ensemble_contenders(prepared, options);
-  const Law& law = find_law(options.law);
-  const Contender one = {&law, variables_of(law, prepared, options)};
-  require_columns(prepared, law, one.variables);
-  if (options.method != "approach1" && options.method != "approach2")
-    require_enough(prepared, law, one.variables);
-  return {one};
-}
-
 Range range_of(const std::vector<double>& values) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   if (values.empty()) return {kNone, kNone};
@@ -118,6 +107,16 @@ Fit describe(const Points& prepared, const FitOptions& options) {
 }
 
 }  // namespace
+
+std::vector<Contender> choose_contenders(const Points& prepared, const FitOptions& options) {
+  if (options.law == kEnsemble) return ensemble_contenders(prepared, options);
+  const Law& law = find_law(options.law);
+  const Contender one = {&law, variables_of(law, prepared, options)};
+  require_columns(prepared, law, one.variables);
+  if (options.method != "approach1" && options.method != "approach2")
+    require_enough(prepared, law, one.variables);
+  return {one};
+}
 
 std::size_t Rollout::held_out() const {
   std::size_t count = 0;

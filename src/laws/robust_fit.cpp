@@ -168,6 +168,16 @@ Vector refit(const Law& law, const Samples& samples, double huber_delta, const V
   return direct.objective <= gradual.objective ? direct.theta : gradual.theta;
 }
 
+Rolled search_and_roll(const Contender& contender, const Points& prepared,
+                       std::span<const double> cuts, double huber_delta, bool few) {
+  const Law& law = *contender.law;
+  const Samples samples = law.rows(prepared, contender.variables);
+  const Objective objective(law, samples, huber_delta);
+  Search found = search(objective, few ? few_starts(objective) : all_starts(law, samples));
+  LawRollout rollout = roll_out(contender, prepared, cuts, huber_delta, found.best.theta);
+  return {std::move(found), std::move(rollout)};
+}
+
 std::size_t fit_robust(const Points& prepared, std::span<const Contender> contenders,
                        const FitOptions& options, Fit& result) {
   // the points of a curve are one run: they have no larger ones among them
@@ -176,12 +186,10 @@ std::size_t fit_robust(const Points& prepared, std::span<const Contender> conten
   std::vector<Search> found;
   std::vector<LawRollout> rollouts;
   for (const Contender& contender : contenders) {
-    const Samples samples = contender.law->rows(prepared, contender.variables);
-    const Objective objective(*contender.law, samples, options.huber_delta);
-    found.push_back(search(objective, contenders.size() == 1 ? all_starts(*contender.law, samples)
-                                                             : few_starts(objective)));
-    rollouts.push_back(
-        roll_out(contender, prepared, cuts, options.huber_delta, found.back().best.theta));
+    Rolled rolled =
+        search_and_roll(contender, prepared, cuts, options.huber_delta, contenders.size() > 1);
+    found.push_back(std::move(rolled.found));
+    rollouts.push_back(std::move(rolled.rollout));
   }
   const Calibration calibration = calibrate(prepared, cuts, rollouts);
   result.rollout = calibration.rollout;

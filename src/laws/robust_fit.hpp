@@ -6,8 +6,22 @@
 #include "laws/fit.hpp"
 #include "laws/law.hpp"
 #include "laws/rollout.hpp"
+#include "laws/search.hpp"
 
 namespace isoflop::laws {
+
+/// What a fit with `options` fits: its law, or every law of the ensemble, and what they read.
+/// Throws InputError unless the points suffice.
+std::vector<Contender> choose_contenders(const Points& prepared, const FitOptions& options);
+
+/// The search over all points, from the law's starts or from few of them, and the refits below
+/// every cut.
+struct Rolled {
+  Search found;
+  LawRollout rollout;
+};
+Rolled search_and_roll(const Contender& contender, const Points& prepared,
+                       std::span<const double> cuts, double huber_delta, bool few);
 
 /// Fits every contender, rolls each out and weighs them. Fills members and rollout of `result`, and
 /// from the heaviest contender, whose index it returns, parameters, derived, objective, search,

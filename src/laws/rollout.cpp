@@ -106,6 +106,10 @@ Forecast forecast(const Law& law, const double* x, const Stage& stage) {
   return {value, stage.residual_rms * stage.residual_rms * leverage};
 }
 
+double capped_miss(double miss) {
+  return std::isnan(miss) ? kLargestMiss : std::clamp(miss, -kLargestMiss, kLargestMiss);
+}
+
 std::vector<double> compute_cuts(const Points& prepared) {
   std::vector<double> flops = prepared.flops;
   if (flops.empty()) return {};  // laws of one variable need none

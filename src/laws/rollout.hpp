@@ -41,6 +41,10 @@ struct Forecast {
 };
 Forecast forecast(const Law& law, const double* x, const Stage& stage);
 
+/// A fit that went astray says no more than that; NaN, no forecast at all, counts like it.
+inline constexpr double kLargestMiss = 0.3;  // of ln loss
+double capped_miss(double miss);
+
 /// Compute values, ascending, that separate the points into groups large enough to tell something:
 /// each at least 1.3 times the one before, with a twelfth of the points more below it, in a gap of
 /// 5% or inside a continuum (no gap over a factor of 2). The largest leaves points above it.

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "core/error.hpp"
+#include "laws/csv.hpp"
+#include "laws/rollout.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {
@@ -18,7 +22,7 @@ TEST(Compare, TheLawThatMadeThePointsPredictsBest) {
   EXPECT_NEAR(result.laws[0].in_sample, 0.004, 0.001);
   EXPECT_LT(result.laws[0].rollout, 0.03);
   EXPECT_EQ(result.laws[2].law, "power");
-  EXPECT_FALSE(result.laws[2].within_noise);
+  EXPECT_EQ(result.laws[2].within_noise, false);
   EXPECT_EQ(result.laws[2].variable, "flops");
   for (std::size_t i = 1; i < result.laws.size(); ++i)
     EXPECT_GE(result.laws[i].rollout, result.laws[i - 1].rollout);
@@ -31,7 +35,7 @@ TEST(Compare, TheLawThatMadeThePointsPredictsBest) {
 TEST(Compare, ALawIsWithinNoiseOfItself) {
   const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 6);
   const Comparison result = compare(points, {.laws = {"chinchilla", "chinchilla"}});
-  EXPECT_TRUE(result.laws[1].within_noise);
+  EXPECT_EQ(result.laws[1].within_noise, true);
   EXPECT_EQ(result.laws[0].rollout, result.laws[1].rollout);
 }
 
@@ -58,6 +62,31 @@ TEST(Compare, NamesWhatItNeeds) {
   EXPECT_THROW(compare(points, {.laws = {"kaplan-ns"}}), InputError);
   std::vector<std::size_t> few = {0, 1, 2};
   EXPECT_THROW(compare(select(points, few), {.laws = {}}), InputError);
+}
+
+TEST(Compare, WithoutDrawsNothingIsSaidOfNoise) {
+  const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 6);
+  const Comparison result = compare(points, {.laws = {"power", "power-offset"}, .bootstrap = 0});
+  for (const ComparedLaw& law : result.laws) EXPECT_FALSE(law.within_noise || law.p_better);
+  EXPECT_EQ(describe(result).find("worse"), std::string::npos);
+}
+
+TEST(Compare, AMissingForecastCountsAsALargeMiss) {
+  EXPECT_EQ(capped_miss(std::numeric_limits<double>::quiet_NaN()), 0.3);
+  EXPECT_EQ(capped_miss(-0.1), -0.1);
+  EXPECT_EQ(capped_miss(-7), -0.3);
+}
+
+TEST(Compare, ReadsTheColumnsOfTheComparedLaws) {
+  const std::string text = "params,tokens,unique_tokens,loss\n1e6,2e8,1e8,3\n";
+  const auto read = [&](const CompareOptions& options) {
+    const ComparedColumns columns = columns_to_compare(options);
+    return parse_csv(text, "p.csv", {}, columns.needed, Rows::measured, columns.wanted);
+  };
+  EXPECT_EQ(read({.laws = {"power", "repeated-data"}}).unique_tokens, std::vector<double>{1e8});
+  EXPECT_EQ(read({.laws = {}}).unique_tokens, std::vector<double>{1e8});
+  EXPECT_TRUE(read({.laws = {"power"}}).unique_tokens.empty());
+  EXPECT_THROW(read({.laws = {"kaplan-ns"}}), InputError);
 }
 
 }  // namespace
