@@ -118,9 +118,15 @@ std::vector<Contender> choose_contenders(const Points& prepared, const FitOption
   return {one};
 }
 
-std::size_t Rollout::held_out() const {
+std::size_t Rollout::forecasts() const {
   std::size_t count = 0;
   for (const RolloutCut& cut : cuts) count += cut.held_out;
+  return count;
+}
+
+std::size_t Rollout::held_out() const {
+  std::size_t count = 0;  // the lowest cut has the points above all others above it too
+  for (const RolloutCut& cut : cuts) count = std::max(count, cut.held_out);
   return count;
 }
 

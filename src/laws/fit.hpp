@@ -117,8 +117,9 @@ struct Rollout {
   std::size_t nested_points = 0;
   std::size_t nested_cuts = 0;
 
-  std::size_t held_out() const;  // points, over all cuts
-  double rms_miss() const;       // mean over cuts of the squares; NaN without cuts
+  std::size_t forecasts() const;  // held-out points, each counted above every cut below it
+  std::size_t held_out() const;   // different ones
+  double rms_miss() const;        // mean over cuts of the squares; NaN without cuts
 };
 
 /// One law's part in the prediction. A fit of one law has one, a fit of "ensemble" several.

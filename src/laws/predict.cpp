@@ -86,8 +86,9 @@ std::string describe_cover(const Fit& fit) {
   if (fit.is_ensemble) covers += fmt::format(", disagreement of {} laws", fit.members.size());
   if (fit.rollout.cuts.empty())
     return covers + "; not model error: the points do not span enough compute to measure it";
-  return covers + fmt::format(", model error (from {} held-out points above {} cuts)",
-                              fit.rollout.held_out(), fit.rollout.cuts.size());
+  return covers + fmt::format(", model error (from {} forecasts of {} held-out points, {} cuts)",
+                              fit.rollout.forecasts(), fit.rollout.held_out(),
+                              fit.rollout.cuts.size());
 }
 
 Interval interval_of(const Fit& fit, const Mixture& mixture, const RunSize& run, double level) {

@@ -108,12 +108,13 @@ std::string rollout_lines(const Fit& fit) {
     return "rollout    none: the points do not span enough compute to fit some and foretell "
            "others\n";
   std::string text = fmt::format(
-      "rollout    fits on less compute missed {} held-out points above {} cuts by {:.3g}% rms\n",
-      rollout.held_out(), rollout.cuts.size(), 100 * rollout.rms_miss());
+      "rollout    fits on less compute, below {} cuts, missed {} points above by {:.3g}% rms "
+      "({} forecasts)\n",
+      rollout.cuts.size(), rollout.held_out(), 100 * rollout.rms_miss(), rollout.forecasts());
   if (rollout.nested_points > 0)
-    text += fmt::format(
-        "coverage   {} intervals made from smaller runs held {} of {} held-out points\n",
-        percent(fit.level), percent(measured_coverage(rollout, fit.level)), rollout.nested_points);
+    text += fmt::format("coverage   {} intervals made from smaller runs held {} of {} forecasts\n",
+                        percent(fit.level), percent(measured_coverage(rollout, fit.level)),
+                        rollout.nested_points);
   return text;
 }
 
@@ -204,8 +205,8 @@ std::string describe_interval(const Interval& interval, const Fit& fit) {
   std::string text = fmt::format("\nthe interval covers {}\n", interval.covers);
   if (interval.measured_coverage)
     text += fmt::format(
-        "such {} intervals, each made from smaller runs alone, held {} of {} points above {} "
-        "cuts\n",
+        "such {} intervals, each made from smaller runs alone, held {} of {} forecasts above "
+        "{} cuts\n",
         percent(interval.level), percent(*interval.measured_coverage), fit.rollout.nested_points,
         fit.rollout.nested_cuts);
   return text;

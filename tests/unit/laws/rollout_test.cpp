@@ -79,6 +79,13 @@ TEST(Rollout, FewStartsFindWhatAllOfThemFind) {
   }
 }
 
+TEST(Rollout, CountsForecastsAndPointsApart) {
+  Rollout rollout;
+  rollout.cuts = {{1e18, 10, 20, 0.1, 0}, {1e19, 20, 10, 0.1, 0}};
+  EXPECT_EQ(rollout.forecasts(), 30u);
+  EXPECT_EQ(rollout.held_out(), 20u);
+}
+
 // A task loss that scatters by 10% and an accuracy that scatters by 0.001.
 TEST(Rollout, TheNoiseOfALawInTwoStepsIsThatOfItsResponse) {
   const Law& law = find_law("task-ladder");
