@@ -53,9 +53,11 @@ std::string comparison(const laws::Fit& fit, const laws::Goal& goal, const laws:
   laws::Goal plain;
   plain.loss = optimum.prediction.value;
   plain.demand.unique_tokens = goal.demand.unique_tokens;
+  laws::Fit centre = fit;
+  centre.draws = {};  // no intervals here
   laws::Optimum trained;
   try {
-    trained = laws::optimal(fit, plain, 0.8);
+    trained = laws::optimal(centre, plain, 0.8);
   } catch (const InputError& error) {  // the result above stands
     return fmt::format("\nthe same loss, compute-optimal for training alone: none ({})\n",
                        error.what());

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "core/error.hpp"
-#include "laws/bootstrap.hpp"
 #include "laws/law.hpp"
 #include "laws/report.hpp"
 #include "model/cost.hpp"
@@ -20,13 +19,6 @@ namespace {
 constexpr const char* kStepLaw =
     "Step Law as published (arXiv 2503.04715), not fitted to your runs";
 constexpr const char* kOverOptimum = "the spread of params and tokens, not of the law itself";
-
-std::optional<laws::Interval> interval_of(std::vector<double> values, double level) {
-  if (values.size() < 2) return std::nullopt;
-  std::sort(values.begin(), values.end());
-  return laws::Interval{level, laws::quantile(values, (1 - level) / 2),
-                        laws::quantile(values, (1 + level) / 2), kOverOptimum};
-}
 
 /// The shape of an optimum, and what its fit counts as parameters.
 struct Shape {
@@ -70,7 +62,8 @@ template <class Law>
 Setting by_step_law(const laws::Optimum& optimum, double level, Law&& law) {
   std::vector<double> drawn;
   for (const laws::Split& draw : optimum.draws) drawn.push_back(law(draw.params, draw.tokens));
-  return {law(optimum.params, optimum.tokens), interval_of(std::move(drawn), level), kStepLaw};
+  return {law(optimum.params, optimum.tokens),
+          laws::interval_over_draws(std::move(drawn), level, kOverOptimum), kStepLaw};
 }
 
 Setting choose_learning_rate(const laws::Optimum& optimum, const RecipeOptions& options,
@@ -91,11 +84,16 @@ Setting choose_batch(const laws::Optimum& optimum, const RecipeOptions& options,
 
 std::int64_t whole(double value) { return std::max<std::int64_t>(1, std::llround(value)); }
 
+std::string or_no_limit(double high, std::string (*show)(double)) {
+  return std::isfinite(high) ? show(high) : "no limit";
+}
+
 std::string setting_line(const char* name, const std::string& value, const Setting& setting,
                          std::string (*show)(double)) {
   std::string text = fmt::format("  {:<14} {:>10}", name, value);
   if (setting.interval)
-    text += fmt::format("   {} to {}", show(setting.interval->low), show(setting.interval->high));
+    text += fmt::format("   {} to {}", show(setting.interval->low),
+                        or_no_limit(setting.interval->high, show));
   return text + fmt::format("   [{}]\n", setting.source);
 }
 
@@ -148,9 +146,9 @@ Recipe make_recipe(const laws::Optimum& optimum, const RecipeOptions& options, d
   std::vector<double> steps;
   for (const laws::Split& draw : optimum.draws) {
     const double batch = options.batch ? step_tokens : step_law::batch_tokens(draw.tokens);
-    steps.push_back(draw.tokens / batch);
+    steps.push_back(std::isinf(draw.tokens) ? draw.tokens : draw.tokens / batch);
   }
-  recipe.steps_interval = interval_of(std::move(steps), level);
+  recipe.steps_interval = laws::interval_over_draws(std::move(steps), level, kOverOptimum);
   return recipe;
 }
 
@@ -172,7 +170,7 @@ std::string describe(const Recipe& recipe) {
                       laws::short_count(static_cast<double>(recipe.steps)), recipe.sequences);
   if (recipe.steps_interval)
     text += fmt::format(", {} to {}", laws::short_count(recipe.steps_interval->low),
-                        laws::short_count(recipe.steps_interval->high));
+                        or_no_limit(recipe.steps_interval->high, laws::short_count));
   return text + "\n";
 }
 

@@ -6,29 +6,37 @@
 #include "core/error.hpp"
 #include "laws/frontier.hpp"
 #include "laws/root.hpp"
+#include "laws/theta.hpp"
 
 namespace isoflop::laws {
 namespace {
 
-Vector to_vector(const std::vector<double>& values) {
-  Vector vector{};
-  std::copy(values.begin(), values.end(), vector.begin());
-  return vector;
-}
+/// One law of the mixture.
+struct Term {
+  const Law* law;
+  Vector theta;
+  double weight;
+};
 
-/// ln loss as a function of ln N and ln D.
+/// ln loss as a function of ln N and ln D: the mean over the laws that have a finite one.
 class Surface {
  public:
-  Surface(const Law& law, const std::vector<double>& values, const Demand& demand)
-      : law_(law),
-        theta_(law.coordinates(to_vector(values))),
-        log_unique_(std::log(demand.unique_tokens.value_or(1))) {}
+  Surface(std::vector<Term> terms, const Demand& demand)
+      : terms_(std::move(terms)), log_unique_(std::log(demand.unique_tokens.value_or(1))) {}
 
   double operator()(double log_params, double log_tokens) const {
-    double x[kMaxVariables] = {};
-    for (std::size_t i = 0; i < law_.variables.size(); ++i)
-      x[i] = log_of(law_.variables[i], log_params, log_tokens);
-    return law_.evaluate(x, theta_.data(), nullptr, nullptr);
+    double sum = 0;
+    double weight = 0;
+    for (const Term& term : terms_) {
+      double x[kMaxVariables] = {};
+      for (std::size_t i = 0; i < term.law->variables.size(); ++i)
+        x[i] = log_of(term.law->variables[i], log_params, log_tokens);
+      const double value = term.law->evaluate(x, term.theta.data(), nullptr, nullptr);
+      if (!std::isfinite(value)) continue;
+      sum += term.weight * value;
+      weight += term.weight;
+    }
+    return sum / weight;
   }
 
  private:
@@ -41,10 +49,18 @@ class Surface {
     return std::log(6.0) + log_params + log_tokens;
   }
 
-  const Law& law_;
-  Vector theta_;
+  std::vector<Term> terms_;
   double log_unique_;
 };
+
+/// The optimum that a law knows in closed form, or by its own search; empty where the law has none
+/// and where a value overflows.
+std::optional<Allocation> own_optimum(const Term& term, double flops) {
+  const Vector values = term.law->values(term.theta);
+  for (const double value : values)
+    if (!std::isfinite(value)) return std::nullopt;
+  return term.law->optimum(values, flops);
+}
 
 /// The splits of one T, by ln D.
 struct Line {
@@ -111,16 +127,23 @@ bool Planner::has_trade_off() const {
          reads(*law_, Variable::tokens) && std::ranges::all_of(law_->variables, is_known);
 }
 
-std::optional<Split> Planner::best(const std::vector<double>& values, double total_flops) const {
+std::optional<Split> Planner::best(const std::vector<double>& state, double total_flops) const {
   if (!has_trade_off()) return std::nullopt;
   if (fit_->is_frontier())
-    return Split{frontier_params(values, total_flops), frontier_tokens(values, total_flops),
-                 std::log(frontier_loss(values, total_flops))};
-  const Surface surface(*law_, values, demand_);
-  if (demand_.inference_tokens == 0) {
-    if (const auto closed = law_->optimum(to_vector(values), total_flops))
-      return Split{closed->params, closed->tokens,
-                   surface(std::log(closed->params), std::log(closed->tokens))};
+    return Split{frontier_params(state, total_flops), frontier_tokens(state, total_flops),
+                 std::log(frontier_loss(state, total_flops))};
+  std::vector<Term> terms = {{law_, to_vector(state), 1}};
+  if (fit_->is_ensemble) {
+    terms.front().weight = fit_->members.front().weight;
+    for (std::size_t m = 1; m < fit_->members.size(); ++m) {
+      const Member& member = fit_->members[m];
+      terms.push_back({&find_law(member.law), theta_of(member), member.weight});
+    }
+  }
+  const Surface surface(terms, demand_);
+  if (demand_.inference_tokens == 0 && terms.size() == 1) {
+    if (const auto own = own_optimum(terms.front(), total_flops))
+      return Split{own->params, own->tokens, surface(std::log(own->params), std::log(own->tokens))};
   }
   const Line line{surface, std::log(total_flops / 6), demand_.inference_tokens / 3};
   const auto log_tokens = best_log_tokens(line);
@@ -128,11 +151,11 @@ std::optional<Split> Planner::best(const std::vector<double>& values, double tot
   return Split{std::exp(line.log_params(*log_tokens)), std::exp(*log_tokens), line(*log_tokens)};
 }
 
-std::optional<double> Planner::cheapest(const std::vector<double>& values, double loss) const {
+std::optional<double> Planner::cheapest(const std::vector<double>& state, double loss) const {
   constexpr double kLeastFlops = 1e6;
   constexpr double kStep = 10;
   const auto miss = [&](double log_flops) {
-    const auto split = best(values, std::exp(log_flops));
+    const auto split = best(state, std::exp(log_flops));
     return split ? split->log_loss - std::log(loss) : 1e3;
   };
   double low = std::log(kLeastFlops);

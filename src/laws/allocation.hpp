@@ -39,12 +39,13 @@ class Planner {
   /// Whether the law has a trade-off of N and D at all.
   bool has_trade_off() const;
 
-  /// `values` of the fit's parameters: its own, or a draw's. Empty: no trade-off, or the loss has
-  /// no minimum between 1 token and 1 parameter.
-  std::optional<Split> best(const std::vector<double>& values, double total_flops) const;
+  /// `state` of the fit: its own, or a draw's (theta.hpp). An ensemble's best split is that of the
+  /// mixture, of which a state holds the first law; the others stay as fitted. Empty: no trade-off,
+  /// or the loss has no minimum between 1 token and 1 parameter.
+  std::optional<Split> best(const std::vector<double>& state, double total_flops) const;
 
   /// The smallest T whose best split reaches `loss`; empty: even kMostFlops do not.
-  std::optional<double> cheapest(const std::vector<double>& values, double loss) const;
+  std::optional<double> cheapest(const std::vector<double>& state, double loss) const;
 
   static constexpr double kMostFlops = 1e36;
 

@@ -35,19 +35,22 @@ double quantile(const std::vector<double>& sorted, double probability) {
   const double position = probability * static_cast<double>(sorted.size() - 1);
   const auto below = static_cast<std::size_t>(position);
   const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  if (position == static_cast<double>(below) || sorted[below] == sorted[above])
+    return sorted[below];  // infinities too
   return sorted[below] + (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
 Estimate summarise(std::string name, double value, std::vector<double> draws, double level) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  std::erase_if(draws, [](double draw) { return !std::isfinite(draw); });
+  std::erase_if(draws, [](double draw) { return std::isnan(draw); });
   if (draws.size() < 2) return {std::move(name), value, nan, nan, nan};
   std::sort(draws.begin(), draws.end());
   const auto n = static_cast<double>(draws.size());
   double mean = 0;
   for (const double draw : draws) mean += draw / n;
   double variance = 0;
-  for (const double draw : draws) variance += (draw - mean) * (draw - mean) / (n - 1);
+  for (const double draw : draws)
+    variance += (draw - mean) * (draw - mean) / (n - 1);  // may be NaN
   return {std::move(name), value, std::sqrt(variance), quantile(draws, (1 - level) / 2),
           quantile(draws, (1 + level) / 2)};
 }

@@ -23,11 +23,12 @@ class Clusters {
   std::size_t count_ = 0;
 };
 
-/// Quantile by linear interpolation between order statistics; `sorted` ascending and not empty.
+/// Quantile by linear interpolation between order statistics; `sorted` ascending, not empty and
+/// without NaN. Between a finite and an infinite value it is the infinite one.
 double quantile(const std::vector<double>& sorted, double probability);
 
 /// Standard deviation and the central interval of `level` of `draws` around `value`; NaN for fewer
-/// than two draws.
+/// than two draws. Infinite draws count at their end and leave no finite standard deviation.
 Estimate summarise(std::string name, double value, std::vector<double> draws, double level);
 
 /// Half-width of the central `level` interval of a standard normal variable.

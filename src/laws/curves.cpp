@@ -8,6 +8,7 @@
 #include "laws/bootstrap.hpp"
 #include "laws/json_parts.hpp"
 #include "laws/law.hpp"
+#include "laws/theta.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -15,27 +16,19 @@ namespace {
 constexpr std::size_t kMostPredicted = 1000;
 constexpr std::size_t kMostShown = 20;
 
-Vector to_vector(const std::vector<double>& row) {
-  Vector values{};
-  std::copy(row.begin(), row.end(), values.begin());
-  return values;
-}
-
-std::optional<Interval> interval_at(const Fit& fit, const Law& law, const double* x, double centre,
-                                    double level) {
+std::optional<Interval> interval_at(const Fit& fit, const Law& law,
+                                    const std::vector<std::vector<double>>& states, const double* x,
+                                    double centre, double level) {
   std::vector<double> drawn;
-  for (const auto& row : fit.draws.rows) {
-    const Vector theta = law.coordinates(to_vector(row));
-    const double value = law.evaluate(x, theta.data(), nullptr, nullptr);
-    if (std::isfinite(value)) drawn.push_back(value);
-  }
-  if (drawn.size() < 2) return std::nullopt;
-  std::sort(drawn.begin(), drawn.end());
+  for (const auto& state : states)
+    drawn.push_back(law.evaluate(x, to_vector(state).data(), nullptr, nullptr));
+  const auto spread = interval_over_draws(std::move(drawn), level);
+  if (!spread) return std::nullopt;
   const double noise = normal_half_width(level) * fit.residual_rms;
-  const double below = centre - quantile(drawn, (1 - level) / 2);
-  const double above = quantile(drawn, (1 + level) / 2) - centre;
-  return Interval{level, law.from_scale(centre - std::hypot(std::max(0.0, below), noise)),
-                  law.from_scale(centre + std::hypot(std::max(0.0, above), noise)),
+  const double below = std::max(0.0, centre - spread->low);
+  const double above = std::max(0.0, spread->high - centre);
+  return Interval{level, law.from_scale(centre - std::hypot(below, noise)),
+                  law.from_scale(centre + std::hypot(above, noise)),
                   "parameters (bootstrap) and scatter of the curves"};
 }
 
@@ -80,13 +73,14 @@ std::vector<CurvePoint> predict_curve(const Fit& fit, const Points& schedule, do
           "schedule: needs the columns steps and learning_rate");
   const Samples rows = law.along(prepare(schedule), kMostPredicted);
   const Points ordered = prepare(schedule);
-  const Vector theta = law.coordinates(to_vector(fit.values()));
+  const Vector theta = theta_of(fit);
+  const std::vector<std::vector<double>> states = drawn_states(fit);
   std::vector<CurvePoint> curve;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const double centre = law.evaluate(rows.row(i), theta.data(), nullptr, nullptr);
     const std::size_t at = rows.point[i];
     curve.push_back({ordered.steps[at], ordered.learning_rate[at], law.from_scale(centre),
-                     interval_at(fit, law, rows.row(i), centre, level)});
+                     interval_at(fit, law, states, rows.row(i), centre, level)});
   }
   return curve;
 }

@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "laws/bootstrap.hpp"
 #include "laws/objective.hpp"
+#include "laws/theta.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -16,13 +17,6 @@ constexpr double kLeastShare = 1e-3;  // a run that gains less of the variance i
 constexpr double kBudgetShares[] = {0.999999, 0.5, 0.333333, 0.2, 0.1};  // one run each
 constexpr double kClearlyLower = 0.95;  // else the plan of fewer, larger runs stands
 constexpr double kMostBend = 1;         // a change of the exponent by 1
-
-Vector coordinates_of(const Law& law, const Fit& fit) {
-  Vector values{};
-  const std::vector<double> row = fit.values();
-  std::copy(row.begin(), row.end(), values.begin());
-  return law.coordinates(values);
-}
 
 /// The variance of ln loss that a normal law of it would need to make the Huber estimate as noisy
 /// as it is: E[psi^2] / E[psi']^2 for residuals N(0, s^2) clipped at delta (Huber 1964).
@@ -60,13 +54,12 @@ void require_options(const DesignOptions& options) {
   require(options.most_runs > 0, "runs: saw 0, needed at least 1");
 }
 
-std::vector<Variable> variables_of(const Law& law, const Fit& fit) {
+std::vector<Variable> planned_variables(const Law& law, const Fit& fit) {
   require(law.response == Variable::loss && law.scale == Scale::log,
           "suggest: law {} predicts the {}, but runs are planned for a loss: choose a law of the "
           "loss",
           law.name, to_string(law.response));
-  const std::vector<Variable> variables =
-      law.any_variable ? std::vector{variable_from(fit.variable)} : law.variables;
+  const std::vector<Variable> variables = variables_of(law, fit.variable);
   for (const Variable variable : variables)
     require(
         variable == Variable::params || variable == Variable::tokens || variable == Variable::flops,
@@ -202,9 +195,9 @@ Design plan_runs(const Fit& fit, const Points& prepared, const DesignOptions& op
   Design design;
   design.fit = fit;
   const Law& law = find_law(design.fit.law);
-  const std::vector<Variable> variables = variables_of(law, design.fit);
+  const std::vector<Variable> variables = planned_variables(law, design.fit);
   design.now = predict(design.fit, options.target.params, options.target.tokens, options.level);
-  const Vector theta = coordinates_of(law, design.fit);
+  const Vector theta = theta_of(design.fit);
   design.noise =
       robust_noise(law, make_samples(law, prepared, variables), theta, design.fit.residual_rms);
   design.effective_noise = huber_noise(design.noise, options.fit.huber_delta);

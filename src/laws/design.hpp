@@ -102,8 +102,8 @@ Design suggest(const Points& points, const DesignOptions& options);
 /// gain / FLOP^p for several p between 0 and 1. Of those the one of fewest, largest runs stands
 /// unless another leaves 5% less variance: where the law is wrong, large runs are the safer ones.
 /// Deterministic. Throws InputError for a target or budget that is not above 0, for a law that
-/// reads something else than params, tokens and flops, and when no candidate fits into the budget.
-/// `fit` was made from the points `prepared`.
+/// predicts something else than a loss or reads something else than params, tokens and flops, and
+/// when no candidate fits into the budget. `fit` was made from the points `prepared`.
 Design plan_runs(const Fit& fit, const Points& prepared, const DesignOptions& options);
 
 }  // namespace isoflop::laws

@@ -64,8 +64,11 @@ struct SearchSummary {
 /// absent.
 struct Draws {
   std::vector<std::vector<double>> rows;
+  /// The same in the law's coordinates, finite where a value (a scale at a tiny exponent) is not;
+  /// empty for a frontier.
+  std::vector<std::vector<double>> coordinates;
   std::size_t asked = 0;
-  std::size_t clusters = 0;  // units drawn: points, or groups
+  std::size_t clusters = 0;  // units drawn: points, groups, or curves
   std::string of = "pairs";  // FitOptions::interval
 };
 
@@ -129,8 +132,9 @@ struct Member {
   double weight = 1;
   std::vector<double> values;  // of the law's parameters, in order
   double residual_rms = 0;
-  double rollout_error = 0;         // rms miss over its cuts; NaN without rollouts
-  std::vector<double> information;  // lower triangle of Stage::information, row by row
+  double rollout_error = 0;              // rms miss over its cuts; NaN without rollouts
+  std::vector<double> information;       // lower triangle of Stage::information, row by row
+  std::vector<double> coordinates = {};  // of `values`; empty (made by hand): follow from them
 };
 
 /// One IsoFLOP profile of approach 2.

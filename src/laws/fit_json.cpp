@@ -131,6 +131,7 @@ Json members(const Fit& fit) {
                     {"rollout_error", number(member.rollout_error)},
                     {"residual_rms", number(member.residual_rms)},
                     {"values", member.values},
+                    {"coordinates", member.coordinates},
                     {"information", member.information}});
   return list;
 }
@@ -144,6 +145,7 @@ class Reader {
 
   Reader object(const char* key) const { return {member(key), place_of(key)}; }
 
+  bool has(const char* key) const { return json_.contains(key); }
   bool is_null(const char* key) const { return member(key).is_null(); }
 
   const Json& array(const char* key) const {
@@ -211,10 +213,37 @@ std::vector<Estimate> read_estimates(const Reader& reader) {
     const Reader one(value, reader.place_of(name));
     estimates.push_back(
         {name, one.number("value"), one.number("stderr"), one.number("low"), one.number("high")});
-    require(std::isfinite(estimates.back().value), "{}: value: needed a finite number",
-            reader.place_of(name));
   }
   return estimates;
+}
+
+/// `nulls`: values that overflowed are null, and not read where there are coordinates.
+std::vector<double> numbers_of(const Json& list, const std::string& place, bool nulls) {
+  std::vector<double> numbers;
+  for (const Json& value : list) {
+    if (nulls && value.is_null()) {
+      numbers.push_back(std::numeric_limits<double>::quiet_NaN());
+      continue;
+    }
+    require(value.is_number(), "{}: saw {}, needed a number", place, value.dump());
+    numbers.push_back(value.get<double>());
+  }
+  return numbers;
+}
+
+std::vector<double> read_numbers(const Reader& reader, const char* key, bool nulls = false) {
+  return numbers_of(reader.array(key), reader.place_of(key), nulls);
+}
+
+std::vector<std::vector<double>> read_rows(const Reader& reader, const char* key, std::size_t width,
+                                           bool nulls) {
+  std::vector<std::vector<double>> rows;
+  for (const Json& row : reader.array(key)) {
+    require(row.is_array() && row.size() == width, "{}: needed rows of {} numbers",
+            reader.place_of(key), width);
+    rows.push_back(numbers_of(row, reader.place_of(key), nulls));
+  }
+  return rows;
 }
 
 Draws read_draws(const Reader& reader, std::size_t width) {
@@ -222,27 +251,12 @@ Draws read_draws(const Reader& reader, std::size_t width) {
   draws.asked = reader.count("asked");
   draws.of = reader.text("of");
   draws.clusters = reader.count("clusters");
-  for (const Json& row : reader.array("rows")) {
-    require(row.is_array() && row.size() == width, "{}: needed rows of {} numbers",
-            reader.place_of("rows"), width);
-    std::vector<double> values;
-    for (const Json& value : row) {
-      require(value.is_number(), "{}: saw {}, needed a number", reader.place_of("rows"),
-              value.dump());
-      values.push_back(value.get<double>());
-    }
-    draws.rows.push_back(std::move(values));
-  }
+  if (reader.has("coordinates")) draws.coordinates = read_rows(reader, "coordinates", width, false);
+  draws.rows = read_rows(reader, "rows", width, !draws.coordinates.empty());
+  require(draws.coordinates.empty() || draws.coordinates.size() == draws.rows.size(),
+          "{}: saw {} rows, needed as many as rows has, {}", reader.place_of("coordinates"),
+          draws.coordinates.size(), draws.rows.size());
   return draws;
-}
-
-std::vector<double> read_numbers(const Reader& reader, const char* key) {
-  std::vector<double> numbers;
-  for (const Json& value : reader.array(key)) {
-    require(value.is_number(), "{}: saw {}, needed a number", reader.place_of(key), value.dump());
-    numbers.push_back(value.get<double>());
-  }
-  return numbers;
 }
 
 Precision read_precision(const Reader& reader, std::size_t size) {
@@ -307,12 +321,15 @@ void read_members(const Reader& reader, Fit& fit) {
     member.weight = one.number("weight");
     member.rollout_error = one.number("rollout_error");
     member.residual_rms = one.number("residual_rms");
-    member.values = read_numbers(one, "values");
+    if (one.has("coordinates")) member.coordinates = read_numbers(one, "coordinates");
+    member.values = read_numbers(one, "values", !member.coordinates.empty());
     member.information = read_numbers(one, "information");
     require(member.values.size() == law.size() &&
                 member.information.size() == law.size() * (law.size() + 1) / 2,
             "{}: law {} needs {} values and {} entries of information", place, law.name, law.size(),
             law.size() * (law.size() + 1) / 2);
+    require(member.coordinates.empty() || member.coordinates.size() == law.size(),
+            "{}: law {} needs {} coordinates", place, law.name, law.size());
     require(member.weight >= 0, "{}: weight: saw {}, needed 0 or above", place, member.weight);
     fit.members.push_back(std::move(member));
   }
@@ -352,6 +369,10 @@ void require_parameters(const Fit& fit, const std::string& name) {
   for (const Estimate& parameter : fit.parameters) seen.push_back(parameter.name);
   require(seen == needed, "{}: parameters: saw {}; law {} needs {}", name, fmt::join(seen, ", "),
           fit.law, fmt::join(needed, ", "));
+  const bool may_overflow = !fit.members.empty() && !fit.members.front().coordinates.empty();
+  for (const Estimate& parameter : fit.parameters)
+    require(may_overflow || std::isfinite(parameter.value),
+            "{}: parameters: {}: value: needed a finite number", name, parameter.name);
 }
 
 void read_points(const Reader& reader, Fit& fit) {
@@ -426,7 +447,8 @@ std::string to_json(const Fit& fit) {
                  {{"asked", fit.draws.asked},
                   {"of", fit.draws.of},
                   {"clusters", fit.draws.clusters},
-                  {"rows", fit.draws.rows}}}});
+                  {"rows", fit.draws.rows},
+                  {"coordinates", fit.draws.coordinates}}}});
 }
 
 Fit fit_from_json(std::string_view text, const std::string& name) {
@@ -441,7 +463,6 @@ Fit fit_from_json(std::string_view text, const std::string& name) {
   fit.variable = reader.text("variable");
   fit.parameters = read_estimates(reader.object("parameters"));
   fit.derived = read_estimates(reader.object("derived"));
-  require_parameters(fit, name);
   fit.level = reader.number("level");
   fit.objective = reader.number("objective");
   fit.huber_delta = reader.number("huber_delta");
@@ -459,6 +480,7 @@ Fit fit_from_json(std::string_view text, const std::string& name) {
   fit.alternatives = read_alternatives(reader, fit);
   fit.profiles = read_profiles(reader);
   read_members(reader, fit);
+  require_parameters(fit, name);
   fit.rollout = read_rollout(reader.object("rollout"));
   fit.bias = read_bias(reader);
   fit.draws = read_draws(reader.object("draws"), fit.parameters.size());

@@ -5,8 +5,8 @@
 #include <limits>
 
 #include "core/error.hpp"
-#include "laws/bootstrap.hpp"
 #include "laws/report.hpp"
+#include "laws/theta.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -17,24 +17,21 @@ void require_positive(double value, const char* name) {
   require(std::isfinite(value) && value > 0, "{}: saw {}, needed a number above 0", name, value);
 }
 
-/// Quantiles over draws, infinite ones included.
-std::optional<Interval> interval_over(std::vector<double> drawn, double level) {
-  if (drawn.size() < 2) return std::nullopt;
-  std::sort(drawn.begin(), drawn.end());
-  const auto at = [&](double probability) {
-    const double value = quantile(drawn, probability);
-    return std::isnan(value) ? kInfinity : value;  // between a number and infinity
-  };
-  return Interval{level, at((1 - level) / 2), at((1 + level) / 2), "parameters (bootstrap)"};
-}
+/// The best split, and the training FLOP that it costs.
+struct Solution {
+  Split split;
+  double flops;
+};
 
-/// The best split for what the goal fixes; empty when no run reaches the loss.
-std::optional<Split> solve(const Planner& planner, const Goal& goal,
-                           const std::vector<double>& values) {
-  if (goal.flops) return planner.best(values, *goal.flops);
-  const auto total = planner.cheapest(values, *goal.loss);
+/// For what the goal fixes; empty when no run reaches the loss.
+std::optional<Solution> solve(const Fit& fit, const Planner& planner, const Goal& goal,
+                              const std::vector<double>& state) {
+  const auto total = goal.flops ? goal.flops : planner.cheapest(state, *goal.loss);
   if (!total) return std::nullopt;
-  return planner.best(values, *total);
+  const auto split = planner.best(state, *total);
+  if (!split) return std::nullopt;
+  // The N* and D* of a frontier are two lines of their own: 6 N D is only about the budget.
+  return Solution{*split, fit.is_frontier() ? *total : 6 * split->params * split->tokens};
 }
 
 void require_goal(const Fit& fit, const Goal& goal, const Planner& planner, double level) {
@@ -48,11 +45,11 @@ void require_goal(const Fit& fit, const Goal& goal, const Planner& planner, doub
           fit.law);
 }
 
-Split require_split(const Fit& fit, const Goal& goal, const Planner& planner) {
-  const auto split = solve(planner, goal, fit.values());
-  if (split) return *split;
+Solution require_solution(const Fit& fit, const Goal& goal, const Planner& planner) {
+  const auto solution = solve(fit, planner, goal, state_of(fit));
+  if (solution) return *solution;
   if (goal.loss) {
-    const auto most = planner.best(fit.values(), Planner::kMostFlops);
+    const auto most = planner.best(state_of(fit), Planner::kMostFlops);
     throw InputError(fmt::format(
         "loss: saw {}, but by this fit even {:.0e} FLOP reach only {:.6g}: needed a higher loss",
         *goal.loss, Planner::kMostFlops, most ? std::exp(most->log_loss) : kInfinity));
@@ -63,29 +60,26 @@ Split require_split(const Fit& fit, const Goal& goal, const Planner& planner) {
       *goal.flops));
 }
 
-/// 6 N D. The N* and D* of a frontier are two lines of their own, whose product is only about the
-/// budget: a budget that is given stands.
-double training_flops(const Fit& fit, const Goal& goal, const Split& split) {
-  return fit.is_frontier() && goal.flops ? *goal.flops : 6 * split.params * split.tokens;
-}
-
 void fill_intervals(const Planner& planner, const Goal& goal, const Fit& fit, double level,
                     Optimum& optimum) {
   std::vector<double> params, tokens, flops;
-  for (const auto& row : fit.draws.rows) {
-    const auto split = solve(planner, goal, row);
-    if (split) optimum.draws.push_back(*split);
-    params.push_back(split ? split->params : kInfinity);
-    tokens.push_back(split ? split->tokens : kInfinity);
-    flops.push_back(split ? training_flops(fit, goal, *split) : kInfinity);
+  std::size_t without = 0;
+  for (const auto& state : drawn_states(fit)) {
+    const auto solution = solve(fit, planner, goal, state);
+    without += !solution;
+    optimum.draws.push_back(solution ? solution->split : Split{kInfinity, kInfinity, kInfinity});
+    params.push_back(optimum.draws.back().params);
+    tokens.push_back(optimum.draws.back().tokens);
+    flops.push_back(solution ? solution->flops : kInfinity);
   }
-  const std::size_t without = fit.draws.rows.size() - optimum.draws.size();
   if (without > 0)
     optimum.warnings.push_back(fmt::format("{} of {} bootstrap draws have no such run at any cost",
-                                           without, fit.draws.rows.size()));
-  optimum.params_interval = interval_over(std::move(params), level);
-  optimum.tokens_interval = interval_over(std::move(tokens), level);
-  optimum.flops_interval = interval_over(std::move(flops), level);
+                                           without, optimum.draws.size()));
+  const std::string covers =
+      fit.is_ensemble ? "parameters of the heaviest law (bootstrap)" : "parameters (bootstrap)";
+  optimum.params_interval = interval_over_draws(std::move(params), level, covers);
+  optimum.tokens_interval = interval_over_draws(std::move(tokens), level, covers);
+  optimum.flops_interval = interval_over_draws(std::move(flops), level, covers);
 }
 
 void warn_about_rounding(const Fit& fit, const Demand& demand, Optimum& optimum) {
@@ -96,6 +90,12 @@ void warn_about_rounding(const Fit& fit, const Demand& demand, Optimum& optimum)
       "leaves params anywhere from {} to {} and tokens from {} to {}; use the values in full",
       short_count(range->params.low), short_count(range->params.high),
       short_count(range->tokens.low), short_count(range->tokens.high)));
+}
+
+std::vector<double> state_from(const Fit& fit, const std::vector<double>& values) {
+  if (fit.is_frontier()) return values;
+  const Law& law = find_law(fit.law);
+  return to_row(law.coordinates(to_vector(values)), law.size());
 }
 
 /// Half a unit of the last of at most 4 digits; empty when the value has more.
@@ -129,7 +129,7 @@ std::optional<RoundingRange> rounding_range(const Fit& fit, const Demand& demand
                                             double total_flops) {
   const Planner planner(fit, demand);
   const std::vector<double> values = fit.values();
-  const auto centre = planner.best(values, total_flops);
+  const auto centre = planner.best(state_of(fit), total_flops);
   if (!centre) return std::nullopt;
   double params = 0;  // in ln
   double tokens = 0;
@@ -138,7 +138,7 @@ std::optional<RoundingRange> rounding_range(const Fit& fit, const Demand& demand
     if (!half) return std::nullopt;
     std::vector<double> moved = values;
     moved[i] += *half;
-    const auto split = planner.best(moved, total_flops);
+    const auto split = planner.best(state_from(fit, moved), total_flops);
     if (!split) return std::nullopt;
     params += std::fabs(std::log(split->params / centre->params));
     tokens += std::fabs(std::log(split->tokens / centre->tokens));
@@ -150,11 +150,12 @@ std::optional<RoundingRange> rounding_range(const Fit& fit, const Demand& demand
 Optimum optimal(const Fit& fit, const Goal& goal, double level) {
   const Planner planner(fit, goal.demand);
   require_goal(fit, goal, planner, level);
-  const Split split = require_split(fit, goal, planner);
+  const Solution solution = require_solution(fit, goal, planner);
+  const Split& split = solution.split;
   Optimum optimum;
   optimum.params = split.params;
   optimum.tokens = split.tokens;
-  optimum.flops = training_flops(fit, goal, split);
+  optimum.flops = solution.flops;
   optimum.inference_flops = 2 * split.params * goal.demand.inference_tokens;
   RunSize run;
   run.flops = optimum.flops;

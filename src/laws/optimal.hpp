@@ -35,7 +35,7 @@ double hours_for(const Machine& machine, double flops);
 struct Optimum {
   double params = 0;
   double tokens = 0;
-  double flops = 0;            // of training, 6 N D
+  double flops = 0;            // of training: 6 N D, of a frontier the budget
   double inference_flops = 0;  // 2 N D_inf
   Prediction prediction;       // at params and tokens
   /// Over the bootstrap draws; empty without draws. The intervals of a given loss reach to infinity
@@ -43,7 +43,7 @@ struct Optimum {
   std::optional<Interval> params_interval;
   std::optional<Interval> tokens_interval;
   std::optional<Interval> flops_interval;  // of training
-  std::vector<Split> draws;                // the best split of each bootstrap draw
+  std::vector<Split> draws;  // the best split of each bootstrap draw, infinite where it has none
   std::vector<std::string> warnings;
 
   double total_flops() const { return flops + inference_flops; }

@@ -9,15 +9,10 @@
 #include "laws/calibration.hpp"
 #include "laws/frontier.hpp"
 #include "laws/law.hpp"
+#include "laws/theta.hpp"
 
 namespace isoflop::laws {
 namespace {
-
-Vector to_vector(const std::vector<double>& row) {
-  Vector values{};
-  std::copy(row.begin(), row.end(), values.begin());
-  return values;
-}
 
 void require_size(const std::optional<double>& size, std::string_view name) {
   require(!size || (std::isfinite(*size) && *size > 0), "{}: saw {}, needed a number above 0", name,
@@ -31,8 +26,7 @@ void require_level(double level) {
 MixtureTerm term_of(const Member& member, const RunSize& run) {
   const Law& law = find_law(member.law);
   require(!law.reads_curves, "law {} predicts whole curves: give --schedule", member.law);
-  const std::vector<Variable> variables =
-      law.any_variable ? std::vector{variable_from(member.variable)} : law.variables;
+  const std::vector<Variable> variables = variables_of(law, member.variable);
   std::vector<double> x;
   for (const Variable variable : variables) {
     const std::optional<double>& size = quantity(run, variable);
@@ -40,7 +34,7 @@ MixtureTerm term_of(const Member& member, const RunSize& run) {
     x.push_back(std::log(*size));
   }
   x.resize(variables.size() + law.extra_columns, 0.0);
-  Stage stage{law.coordinates(to_vector(member.values)), member.residual_rms, {}};
+  Stage stage{theta_of(member), member.residual_rms, {}};
   auto entry = member.information.begin();
   for (std::size_t row = 0; row < law.size(); ++row)
     for (std::size_t k = 0; k <= row; ++k) at(stage.information, row, k) = *entry++;
@@ -68,7 +62,7 @@ RunSize complete(const Fit& fit, RunSize run) {
   }
   require(!is_empty, "predict: needs flops, or params and tokens, or what else the law reads");
   if (run.flops && !run.params && !run.tokens && !fit.is_frontier())
-    if (const auto best = Planner(fit, {0, run.unique_tokens}).best(fit.values(), *run.flops)) {
+    if (const auto best = Planner(fit, {0, run.unique_tokens}).best(state_of(fit), *run.flops)) {
       run.params = best->params;
       run.tokens = best->tokens;
     }
@@ -128,12 +122,13 @@ void predict_members(const Fit& fit, double level, Prediction& prediction) {
 
 }  // namespace
 
-std::optional<Interval> interval_over_draws(std::vector<double> drawn, double level) {
-  std::erase_if(drawn, [](double value) { return !std::isfinite(value); });
-  if (drawn.size() < 2) return std::nullopt;
-  std::sort(drawn.begin(), drawn.end());
+std::optional<Interval> interval_over_draws(std::vector<double> drawn, double level,
+                                            std::string covers) {
+  const bool unknown = std::ranges::any_of(drawn, [](double value) { return std::isnan(value); });
+  if (drawn.size() < 2 || unknown) return std::nullopt;
+  std::ranges::sort(drawn);
   return Interval{level, quantile(drawn, (1 - level) / 2), quantile(drawn, (1 + level) / 2),
-                  "parameters (bootstrap)"};
+                  std::move(covers)};
 }
 
 Prediction predict(const Fit& fit, const RunSize& asked, double level) {

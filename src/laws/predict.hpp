@@ -26,8 +26,10 @@ struct Interval {
   std::optional<double> measured_coverage = {};
 };
 
-/// The central `level` of `drawn`; empty for fewer than two finite values.
-std::optional<Interval> interval_over_draws(std::vector<double> drawn, double level);
+/// The central `level` of `drawn`. Infinite draws count at their end; empty for fewer than two
+/// draws, and when one is NaN, which may lie anywhere.
+std::optional<Interval> interval_over_draws(std::vector<double> drawn, double level,
+                                            std::string covers = "parameters (bootstrap)");
 
 /// How many times the largest fitted value is exceeded (below 1: inside); empty where unknown.
 struct Extrapolation {

@@ -124,8 +124,11 @@ std::string quality(const Fit& fit) {
       "objective  {:.9g} (sum of Huber, delta {:g}); {} of {} starts reached it, {} optima seen\n",
       fit.objective, fit.huber_delta, fit.search.reached_best, fit.search.starts,
       fit.search.basins);
-  text += fmt::format("residuals  {:.3g}% rms of the loss; condition number {:.3g}\n",
-                      100 * fit.residual_rms, fit.precision.condition_number);
+  const Law& law = find_law(fit.law);
+  const bool relative = law.scale == Scale::log;
+  text += fmt::format("residuals  {:.3g}{} rms of the {}; condition number {:.3g}\n",
+                      (relative ? 100 : 1) * fit.residual_rms, relative ? "%" : "",
+                      to_string(law.response), fit.precision.condition_number);
   return text + rollout_lines(fit);
 }
 

@@ -8,6 +8,7 @@
 #include "laws/bootstrap.hpp"
 #include "laws/curves.hpp"
 #include "laws/solver.hpp"
+#include "laws/theta.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -81,8 +82,8 @@ Draws draw_again(const Points& prepared, const Law& law, const Samples& samples,
       const Minimum other = minimise_gradually(objective, optimum);
       if (other.objective < minimum.objective) minimum = other;
     }
-    const Vector values = law.values(minimum.theta);
-    draws.rows.emplace_back(values.begin(), values.begin() + static_cast<long>(law.size()));
+    draws.rows.push_back(to_row(law.values(minimum.theta), law.size()));
+    draws.coordinates.push_back(to_row(minimum.theta, law.size()));
   }
   return draws;
 }

@@ -11,24 +11,15 @@
 #include "laws/profile.hpp"
 #include "laws/resample.hpp"
 #include "laws/search.hpp"
+#include "laws/theta.hpp"
 
 namespace isoflop::laws {
 namespace {
-
-std::vector<double> to_row(const Vector& values, std::size_t size) {
-  return {values.begin(), values.begin() + static_cast<long>(size)};
-}
 
 std::vector<double> column_of(const Draws& draws, std::size_t parameter) {
   std::vector<double> column;
   for (const auto& row : draws.rows) column.push_back(row[parameter]);
   return column;
-}
-
-Vector to_vector(const std::vector<double>& row) {
-  Vector values{};
-  for (std::size_t i = 0; i < row.size(); ++i) values[i] = row[i];
-  return values;
 }
 
 void summarise_parameters(const Law& law, const Vector& theta, Fit& result) {
@@ -119,7 +110,8 @@ std::vector<Member> members_of(const std::vector<LawRollout>& rollouts,
                        law.any_variable ? std::string(to_string(contender.variables.front())) : "",
                        calibration.weights[m], to_row(law.values(stage.theta), law.size()),
                        stage.residual_rms, calibration.errors[m],
-                       lower_triangle(stage.information, law.size())});
+                       lower_triangle(stage.information, law.size()),
+                       to_row(stage.theta, law.size())});
   }
   std::stable_sort(members.begin(), members.end(),
                    [](const Member& a, const Member& b) { return a.weight > b.weight; });

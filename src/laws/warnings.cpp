@@ -88,6 +88,10 @@ void warn_about_draws(Fit& result) {
     result.warnings.push_back(
         fmt::format("{} of {} bootstrap draws had no solution: the intervals are too narrow",
                     draws.asked - draws.rows.size(), draws.asked));
+  if (find_law(result.law).reads_curves && draws.clusters == 1)
+    result.warnings.push_back(
+        "one curve alone tells nothing of another one: no intervals; name the run of each row in "
+        "a column group");
   if (draws.asked > 0 && draws.clusters < 10)
     result.warnings.push_back(fmt::format(
         "the bootstrap draws from {} runs: its intervals are rough below 10", draws.clusters));

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "../laws/synthetic.hpp"
 #include "core/error.hpp"
 #include "model/cost.hpp"
@@ -89,6 +92,18 @@ TEST(Recipe, AFitReadsWhatItsPointsCounted) {
               1e-12);
   by_flops.conventions.flops = "other";
   EXPECT_THROW(make_recipe(optimum, options, 0.8), InputError);
+}
+
+TEST(Recipe, DrawsWithoutARunAreNotForgotten) {
+  laws::Optimum optimum = optimum_of(1e8, 2e9);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  optimum.draws.insert(optimum.draws.end(), 2, {kInfinity, kInfinity, kInfinity});
+  const Recipe recipe = make_recipe(optimum, options_for(50304), 0.8);
+  EXPECT_FALSE(recipe.learning_rate.interval);
+  ASSERT_TRUE(recipe.batch.interval && recipe.steps_interval);
+  EXPECT_TRUE(std::isinf(recipe.batch.interval->high));
+  EXPECT_TRUE(std::isinf(recipe.steps_interval->high));
+  EXPECT_NE(describe(recipe).find("no limit"), std::string::npos);
 }
 
 }  // namespace

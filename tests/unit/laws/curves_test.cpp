@@ -116,18 +116,22 @@ TEST(Curves, RefuseWhatTheyCannotRead) {
 
 TEST(Curves, OneCurveAloneHasNoInterval) {
   Points points = find_law("multi-power").example();
-  const Fit two = fit(points, {.law = "multi-power", .bootstrap = 4});
+  const Fit two = fit(points, {.law = "multi-power", .bootstrap = 8});
   EXPECT_EQ(two.draws.clusters, 2u);
-  EXPECT_EQ(two.draws.rows.size(), 4u);
+  EXPECT_EQ(two.draws.rows.size(), 8u);
   std::vector<std::size_t> rows;
   for (std::size_t i = 0; i < points.size(); ++i)
     if (points.group[i] == points.group[0]) rows.push_back(i);
   Points one = select(points, rows);
   one.group.clear();
-  const Fit alone = fit(one, {.law = "multi-power", .bootstrap = 4});
+  const Fit alone = fit(one, {.law = "multi-power", .bootstrap = 8});
   EXPECT_TRUE(alone.draws.rows.empty());
   EXPECT_TRUE(std::isnan(alone.parameters[0].low));
   EXPECT_FALSE(predict_curve(alone, schedule_of(cosine(400))).back().interval);
+  bool told = false;
+  for (const std::string& warning : alone.warnings)
+    told |= warning.find("one curve alone") != std::string::npos;
+  EXPECT_TRUE(told);
 }
 
 }  // namespace

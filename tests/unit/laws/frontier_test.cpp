@@ -1,5 +1,6 @@
 #include "laws/frontier.hpp"
 
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
@@ -203,6 +204,21 @@ TEST(Frontier, PredictsComputeOnly) {
   EXPECT_THROW(predict(result, 1e9, 1e10), InputError);
 }
 
+TEST(Frontier, DrawsOfTheLossAreOfTheLawOfTheFit) {
+  Points points = profiles(synthetic::kEpoch, 4);
+  std::vector<std::size_t> rows;  // four budgets of five sizes: many draws lose one
+  for (std::size_t i = 0; i < 60; ++i)
+    if (i % 15 % 3 == 1) rows.push_back(i);
+  FitOptions options = kApproach2;
+  options.bootstrap = 200;
+  const Fit result = fit(select(points, rows), options);
+  ASSERT_GT(result.values()[kFloor], 0);
+  EXPECT_LT(result.draws.rows.size(), 200u);
+  for (const auto& row : result.draws.rows) EXPECT_GT(row[kFloor], 0);
+  EXPECT_NE(fmt::format("{}", fmt::join(result.warnings, "")).find("had no solution"),
+            std::string::npos);
+}
+
 TEST(Frontier, TheBudgetIsTheFlopOfItsOptimum) {
   FitOptions options = kApproach2;
   options.bootstrap = 50;
@@ -211,6 +227,9 @@ TEST(Frontier, TheBudgetIsTheFlopOfItsOptimum) {
   EXPECT_EQ(fixed.flops, 1e22);
   EXPECT_EQ(fixed.flops_interval->low, 1e22);
   EXPECT_EQ(fixed.flops_interval->high, 1e22);
+  Goal goal;
+  goal.loss = fixed.prediction.value;
+  EXPECT_NEAR(optimal(result, goal).flops / 1e22, 1, 1e-9);
 }
 
 }  // namespace

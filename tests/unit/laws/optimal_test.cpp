@@ -101,11 +101,11 @@ TEST(Optimal, IntervalsHoldTheCentreAndCountDrawsWithoutARun) {
   EXPECT_GT(best.params_interval->high, best.params);
   EXPECT_EQ(best.draws.size(), 60u);
 
-  for (std::size_t i = 0; i < 20; ++i) drawn.draws.rows[i][0] = 2.5;  // floors above the goal
+  for (std::size_t i = 0; i < 20; ++i) drawn.draws.coordinates[i][0] = std::log(2.5);  // E above it
   Goal goal;
   goal.loss = 2.2;
   const Optimum reached = optimal(drawn, goal);
-  EXPECT_EQ(reached.draws.size(), 40u);
+  EXPECT_EQ(reached.draws.size(), 60u);
   EXPECT_TRUE(std::isinf(reached.flops_interval->high));
   EXPECT_NE(reached.warnings.at(0).find("20 of 60"), std::string::npos);
   EXPECT_NE(describe(drawn, reached).find("no limit"), std::string::npos);
@@ -144,6 +144,24 @@ TEST(Optimal, NamesWhatItNeeds) {
   Goal unreachable;
   unreachable.loss = 1.8;  // below E
   EXPECT_THROW(optimal(epoch(), unreachable), InputError);
+}
+
+// The mixture's loss at its own optimum, not the loss of the mixture at one law's.
+TEST(Optimal, AnEnsembleIsPlannedOnItsMixture) {
+  Fit mixed = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  Member other = synthetic::fit_of("chinchilla", synthetic::kHoffmann).members.front();
+  mixed.is_ensemble = true;
+  mixed.members.front().weight = 0.6;
+  other.weight = 0.4;
+  mixed.members.push_back(other);
+  Goal goal;
+  goal.loss = 2.2;
+  EXPECT_NEAR(optimal(mixed, goal).prediction.value, 2.2, 1e-8);
+  const Optimum best = optimal(mixed, 1e23);
+  for (const double factor : {0.8, 1.25})
+    EXPECT_GT(predict(mixed, best.params * factor, best.tokens / factor).value,
+              best.prediction.value);
+  EXPECT_GT(std::fabs(best.params / optimal(epoch(), 1e23).params - 1), 0.05);
 }
 
 }  // namespace

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "core/error.hpp"
 #include "laws/fit_json.hpp"
 #include "laws/optimal.hpp"
@@ -100,6 +103,33 @@ TEST(Report, ShowsParametersAndWarnings) {
   EXPECT_NE(text.find("warning    a warning"), std::string::npos);
   EXPECT_EQ(short_count(72.25e9), "72.2B");
   EXPECT_EQ(short_count(999.9), "1K");
+}
+
+// A flat loss puts the exponent at its bound, and Nc = exp(k / aN) beyond every number.
+TEST(FitJson, AValueThatOverflowsIsReadAgain) {
+  Points points;
+  for (int k = 0; k < 8; ++k) {
+    points.params.push_back(1e6 * std::pow(3.0, k));
+    points.loss.push_back(k % 2 == 0 ? 2.99 : 3.01);
+  }
+  const Fit flat = fit(points, {.law = "kaplan-n", .bootstrap = 20});
+  ASSERT_TRUE(std::isinf(flat.values()[0]));
+  const Fit again = fit_from_json(to_json(flat), "fit.json");
+  RunSize run;
+  run.params = 1e10;
+  EXPECT_NEAR(predict(flat, run).value, 3, 0.02);
+  EXPECT_EQ(to_json(predict(flat, run)), to_json(predict(again, run)));
+  EXPECT_EQ(again.draws.coordinates, flat.draws.coordinates);
+}
+
+TEST(Predict, InfiniteDrawsEndTheIntervalAndUnknownOnesLeaveNone) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const auto open = interval_over_draws({3, kInfinity, 1, 2, kInfinity}, 0.8);
+  ASSERT_TRUE(open);
+  EXPECT_NEAR(open->low, 1.4, 1e-12);
+  EXPECT_EQ(open->high, kInfinity);
+  EXPECT_EQ(interval_over_draws({0, 1, 2, 3, kInfinity}, 0.5)->high, 3);
+  EXPECT_FALSE(interval_over_draws({1, 2, kInfinity - kInfinity}, 0.8));
 }
 
 }  // namespace
