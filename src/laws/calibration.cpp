@@ -287,7 +287,10 @@ Mixture mix(std::span<const MixtureTerm> terms) {
   double weight = 0;
   Mixture mixture;
   for (const MixtureTerm& term : terms) {
-    if (!std::isfinite(term.forecast.value + term.forecast.variance)) continue;
+    if (!std::isfinite(term.forecast.value + term.forecast.variance)) {
+      ++mixture.dropped;
+      continue;
+    }
     weight += term.weight;
     mixture.value += term.weight * term.forecast.value;
     mixture.noise += term.weight * term.residual_rms * term.residual_rms;

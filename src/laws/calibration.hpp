@@ -39,6 +39,7 @@ struct Mixture {
   double noise = 0;  // variances of ln loss
   double parameters = 0;
   double disagreement = 0;
+  std::size_t dropped = 0;  // laws without a finite forecast; NaN above when none is left
   double variance() const { return noise + parameters + disagreement; }
 };
 

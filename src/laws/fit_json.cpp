@@ -410,7 +410,8 @@ Json json_of(const Prediction& prediction) {
           {"extrapolation",
            {{"params", number(prediction.extrapolation.params)},
             {"tokens", number(prediction.extrapolation.tokens)},
-            {"flops", number(prediction.extrapolation.flops)}}}};
+            {"flops", number(prediction.extrapolation.flops)}}},
+          {"warnings", prediction.warnings}};
 }
 
 }  // namespace

@@ -165,6 +165,7 @@ Optimum optimal(const Fit& fit, const Goal& goal, double level) {
     run.unique_tokens = goal.demand.unique_tokens;
   }
   optimum.prediction = predict(fit, run, level);
+  optimum.warnings = optimum.prediction.warnings;
   fill_intervals(planner, goal, fit, level, optimum);
   warn_about_rounding(fit, goal.demand, optimum);
   return optimum;

@@ -94,6 +94,14 @@ Interval interval_of(const Fit& fit, const Mixture& mixture, const RunSize& run,
           describe_cover(fit), std::isfinite(coverage) ? std::optional(coverage) : std::nullopt};
 }
 
+std::string describe_size(const RunSize& run) {
+  std::vector<std::string> sizes;
+  for (const VariableInfo& variable : all_variables())
+    if (const auto& size = quantity(run, variable.variable))
+      sizes.push_back(fmt::format("{} {:.3g}", variable.name, *size));
+  return fmt::format("{}", fmt::join(sizes, ", "));
+}
+
 /// Loss and interval on the compute-optimal frontier.
 void predict_frontier(const Fit& fit, double level, Prediction& prediction) {
   RunSize& run = prediction.run;
@@ -114,6 +122,13 @@ void predict_members(const Fit& fit, double level, Prediction& prediction) {
   std::vector<MixtureTerm> terms;
   for (const Member& member : fit.members) terms.push_back(term_of(member, prediction.run));
   const Mixture mixture = mix(terms);
+  require(std::isfinite(mixture.value),
+          "predict: {} has no finite forecast at this size: it is too far from the fitted runs",
+          terms.size() == 1 ? fit.law : fmt::format("none of {} laws", terms.size()));
+  if (mixture.dropped > 0)
+    prediction.warnings.push_back(
+        fmt::format("{} of {} laws of the ensemble have no finite forecast at {}: left out",
+                    mixture.dropped, terms.size(), describe_size(prediction.run)));
   const Law& law = find_law(fit.law);
   prediction.response = law.response;
   prediction.value = law.from_scale(mixture.value);

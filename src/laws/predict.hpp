@@ -44,11 +44,13 @@ struct Prediction {
   double value = 0;                  // of the response
   std::optional<Interval> interval;  // empty: the fit has no bootstrap draws
   Extrapolation extrapolation;
+  std::vector<std::string> warnings;
 };
 
 /// The response of a run: its loss, for most laws. A law in N and D that gets only flops predicts
-/// for the compute-optimal N and D. Throws InputError for sizes that are not positive or not enough
-/// for the law.
+/// for the compute-optimal N and D. A member of an ensemble that has no finite forecast there is
+/// left out with a warning. Throws InputError for sizes that are not positive or not enough for the
+/// law, and when no member has a forecast.
 Prediction predict(const Fit& fit, const RunSize& run, double level = 0.8);
 Prediction predict(const Fit& fit, double params, double tokens, double level = 0.8);
 

@@ -268,6 +268,8 @@ std::string describe(const Fit& fit, const std::vector<Prediction>& predictions)
     text += describe_interval(*predictions.front().interval, fit);
   else if (!predictions.empty())
     text += "\nno interval: the fit was made with --bootstrap 0\n";
+  for (const Prediction& p : predictions)
+    for (const std::string& warning : p.warnings) text += "warning  " + warning + "\n";
   return text + fmt::format("counted like the fit: {}\n", describe(fit.conventions));
 }
 

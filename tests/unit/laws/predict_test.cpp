@@ -122,6 +122,21 @@ TEST(FitJson, AValueThatOverflowsIsReadAgain) {
   EXPECT_EQ(again.draws.coordinates, flat.draws.coordinates);
 }
 
+TEST(Predict, LawsWithoutAForecastAreNamedOrRefused) {
+  Fit mixed = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  const double alone = predict(mixed, 1e9, 1e10).value;
+  Member lost = mixed.members.front();
+  lost.coordinates.assign(5, std::numeric_limits<double>::quiet_NaN());
+  mixed.is_ensemble = true;
+  mixed.members.push_back(lost);
+  const Prediction told = predict(mixed, 1e9, 1e10);
+  EXPECT_EQ(told.value, alone);
+  ASSERT_EQ(told.warnings.size(), 1u);
+  EXPECT_TRUE(told.warnings[0].starts_with("1 of 2 laws")) << told.warnings[0];
+  mixed.members = {lost};
+  EXPECT_THROW(predict(mixed, 1e9, 1e10), InputError);
+}
+
 TEST(Predict, InfiniteDrawsEndTheIntervalAndUnknownOnesLeaveNone) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const auto open = interval_over_draws({3, kInfinity, 1, 2, kInfinity}, 0.8);
