@@ -68,8 +68,9 @@ struct Draws {
   /// empty for a frontier.
   std::vector<std::vector<double>> coordinates;
   std::size_t asked = 0;
-  std::size_t clusters = 0;  // units drawn: points, groups, or curves
-  std::string of = "pairs";  // FitOptions::interval
+  std::size_t clusters = 0;     // units drawn: points, groups, or curves
+  std::size_t unconverged = 0;  // rows whose descent ended without a sharp optimum
+  std::string of = "pairs";     // FitOptions::interval
 };
 
 /// The same law by another loss, or with some of the highest losses left out.

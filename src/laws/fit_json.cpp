@@ -251,6 +251,7 @@ Draws read_draws(const Reader& reader, std::size_t width) {
   draws.asked = reader.count("asked");
   draws.of = reader.text("of");
   draws.clusters = reader.count("clusters");
+  if (reader.has("unconverged")) draws.unconverged = reader.count("unconverged");
   if (reader.has("coordinates")) draws.coordinates = read_rows(reader, "coordinates", width, false);
   draws.rows = read_rows(reader, "rows", width, !draws.coordinates.empty());
   require(draws.coordinates.empty() || draws.coordinates.size() == draws.rows.size(),
@@ -448,6 +449,7 @@ std::string to_json(const Fit& fit) {
                  {{"asked", fit.draws.asked},
                   {"of", fit.draws.of},
                   {"clusters", fit.draws.clusters},
+                  {"unconverged", fit.draws.unconverged},
                   {"rows", fit.draws.rows},
                   {"coordinates", fit.draws.coordinates}}}});
 }

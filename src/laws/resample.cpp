@@ -13,9 +13,10 @@
 namespace isoflop::laws {
 namespace {
 
-// Every so many draws descend twice, so that the draws that only continue from the optimum are
-// checked.
+// Draws continue from the optimum. Every so many of them descend a second way too: when that finds
+// a better place once, all of them take both ways.
 constexpr std::size_t kCheckEvery = 16;
+constexpr double kBetter = 1e-6;  // of the objective
 
 /// Turns the samples into those of one draw.
 class Resampler {
@@ -63,6 +64,52 @@ class Resampler {
   std::vector<double> residuals_;  // empty: pairs
 };
 
+/// The descents of all draws from the optimum of the points.
+class Descents {
+ public:
+  Descents(const Resampler& resampler, const Law& law, const Samples& samples,
+           const FitOptions& options, const Vector& optimum)
+      : resampler_(resampler), law_(law), options_(options), optimum_(optimum), drawn_(samples) {}
+
+  std::vector<Minimum> run() {
+    std::vector<Minimum> ends;
+    std::vector<bool> both_ways;
+    bool may_be_better = false;
+    for (std::size_t d = 0; d < options_.bootstrap; ++d) {
+      const Objective objective = draw(d);
+      ends.push_back(minimise(objective, optimum_));
+      both_ways.push_back(!ends.back().converged);
+      if (both_ways.back()) {
+        descend_gradually(objective, ends.back());
+      } else if (d % kCheckEvery == 0) {
+        Minimum other = ends.back();
+        descend_gradually(objective, other);
+        may_be_better |= other.objective < (1 - kBetter) * ends.back().objective;
+      }
+    }
+    for (std::size_t d = 0; may_be_better && d < ends.size(); ++d)
+      if (!both_ways[d]) descend_gradually(draw(d), ends[d]);
+    return ends;
+  }
+
+ private:
+  Objective draw(std::size_t d) {
+    resampler_.draw(static_cast<std::uint32_t>(d), drawn_);
+    return {law_, drawn_, options_.huber_delta};
+  }
+
+  void descend_gradually(const Objective& objective, Minimum& end) const {
+    const Minimum other = minimise_gradually(objective, optimum_);
+    if (other.objective < end.objective) end = other;
+  }
+
+  const Resampler& resampler_;
+  const Law& law_;
+  const FitOptions& options_;
+  const Vector& optimum_;
+  Samples drawn_;
+};
+
 }  // namespace
 
 Draws draw_again(const Points& prepared, const Law& law, const Samples& samples,
@@ -73,17 +120,10 @@ Draws draw_again(const Points& prepared, const Law& law, const Samples& samples,
   draws.clusters = resampler.units();
   if (law.reads_curves && draws.clusters < 2) return draws;  // every draw would be the same
   draws.asked = options.bootstrap;
-  Samples drawn = samples;
-  for (std::size_t d = 0; d < options.bootstrap; ++d) {
-    resampler.draw(static_cast<std::uint32_t>(d), drawn);
-    const Objective objective(law, drawn, options.huber_delta);
-    Minimum minimum = minimise(objective, optimum);
-    if (!minimum.converged || d % kCheckEvery == 0) {
-      const Minimum other = minimise_gradually(objective, optimum);
-      if (other.objective < minimum.objective) minimum = other;
-    }
-    draws.rows.push_back(to_row(law.values(minimum.theta), law.size()));
-    draws.coordinates.push_back(to_row(minimum.theta, law.size()));
+  for (const Minimum& end : Descents(resampler, law, samples, options, optimum).run()) {
+    draws.rows.push_back(to_row(law.values(end.theta), law.size()));
+    draws.coordinates.push_back(to_row(end.theta, law.size()));
+    draws.unconverged += !end.converged;
   }
   return draws;
 }

@@ -88,6 +88,10 @@ void warn_about_draws(Fit& result) {
     result.warnings.push_back(
         fmt::format("{} of {} bootstrap draws had no solution: the intervals are too narrow",
                     draws.asked - draws.rows.size(), draws.asked));
+  if (draws.unconverged > 0)
+    result.warnings.push_back(
+        fmt::format("{} of {} bootstrap draws found no sharp optimum: the intervals are rough",
+                    draws.unconverged, draws.asked));
   if (find_law(result.law).reads_curves && draws.clusters == 1)
     result.warnings.push_back(
         "one curve alone tells nothing of another one: no intervals; name the run of each row in "
