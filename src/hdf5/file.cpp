@@ -25,10 +25,6 @@ PropertiesHandle file_access(const std::string& where) {
   // one step for the kernel, which neither a kill nor a reader can see half done.
   ISOFLOP_HDF5(H5Pset_alignment(access.id(), kPage / 2 + 1, kPage), where);
   ISOFLOP_HDF5(H5Pset_meta_block_size(access.id(), kPage), where);
-  // SWMR readers read again what a writer may be changing, and wait twice as long each time, from a
-  // nanosecond: by default 100 times, which for a damaged file is for ever. These end after 67 ms.
-  constexpr unsigned kReadAttempts = 26;
-  ISOFLOP_HDF5(H5Pset_metadata_read_attempts(access.id(), kReadAttempts), where);
   return access;
 }
 
@@ -61,6 +57,11 @@ File File::create(const std::filesystem::path& path) {
 File File::open(const std::filesystem::path& path, Access access) {
   const std::string where = path.string();
   const PropertiesHandle properties = file_access(where);
+  // SWMR readers read again what a writer may be changing, and wait twice as long each time, from a
+  // nanosecond: by default 100 times, which for a damaged file is for ever. These end after 67 ms.
+  constexpr unsigned kReadAttempts = 26;
+  if (access == Access::swmr_read)
+    ISOFLOP_HDF5(H5Pset_metadata_read_attempts(properties.id(), kReadAttempts), where);
   return File(
       path, FileHandle(ISOFLOP_HDF5(H5Fopen(path.c_str(), flags(access), properties.id()), where)));
 }
