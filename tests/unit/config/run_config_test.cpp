@@ -40,7 +40,7 @@ TEST(RunConfig, ResolvesStepsAndVirtualRanks) {
   EXPECT_EQ(config.tokens(), 49 * 2048);
   EXPECT_EQ(config.parallel.virtual_ranks, 4);
   EXPECT_EQ(config.model.vocabulary, 257u);
-  EXPECT_EQ(run({"train.global_batch=128"}).parallel.virtual_ranks, 8);
+  EXPECT_EQ(run({"train.global_batch=128", "train.tokens=1000000"}).parallel.virtual_ranks, 8);
   EXPECT_EQ(run({"train.global_batch=12"}).parallel.virtual_ranks, 1);  // 3 micro-batches
 }
 
