@@ -23,9 +23,9 @@ std::filesystem::path made(const std::filesystem::path& path, const std::string&
           config.string());
   std::filesystem::create_directories(path, error);
   require(!error, "{}: the run directory cannot be made: {}", path.string(), error.message());
-  require(::access(path.c_str(), W_OK) == 0,
-          "{}: the run directory cannot be written: {}; choose another --out", path.string(),
-          std::strerror(errno));
+  const bool is_writable = ::access(path.c_str(), W_OK) == 0;  // before errno is read
+  require(is_writable, "{}: the run directory cannot be written: {}; choose another --out",
+          path.string(), std::strerror(errno));
   return path;
 }
 
