@@ -464,5 +464,20 @@ class BadManifest(CommandLineTest):
         self.refused("sweep", "run", "nowhere.toml", says=["nowhere.toml"])
 
 
+class Quickstart(CommandLineTest):
+    def test_the_manifest_plans_what_its_first_lines_promise(self):
+        made = self.run_here("data", "prepare", "--source", "english=text/1*.txt", "--source", "cxx=text/2*.txt", "--tokenizer", "bytes",
+                             "--validation", "0.1", "--out", "corpus/quickstart")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        manifest = pathlib.Path(__file__).parents[2] / "experiments/quickstart/manifest.toml"
+        plan = json.loads(self.run_here("sweep", "plan", manifest, "--out", "sweep", "--json", "-").stdout)
+        fitted = [run for run in plan["runs"] if run["role"] == "fit"]
+        budgets = {run["budget"] for run in fitted}
+        self.assertEqual((len(fitted), len({run["n_total"] for run in fitted}), len(budgets)), (21, 7, 4))
+        self.assertAlmostEqual(max(budgets) / min(budgets), 32)
+        [target] = (run for run in plan["runs"] if run["role"] == "target")
+        self.assertAlmostEqual(target["flops_6nd"] / max(budgets), 5, delta=0.05)
+
+
 if __name__ == "__main__":
     unittest.main()
