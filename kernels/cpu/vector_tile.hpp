@@ -46,13 +46,14 @@ struct ExpandedRows {
   std::size_t stride;  // between rows
 };
 
-/// sums [rows][V] += `positions` times step of a b, from the first of each step on.
+/// sums [rows][V] += kDepthStep positions of a b, each step-th of them from the first on. Unrolled:
+/// a core that it shares with another thread issues hardly more than the multiply-adds and loads.
 template <class Lanes, int V, int step>
-ISOFLOP_INLINE void extend_chains(ExpandedRows a, const float* b, std::size_t positions,
+ISOFLOP_INLINE void extend_chains(ExpandedRows a, const float* b,
                                   typename Lanes::Float (&sums)[Lanes::rows][V]) {
   const float* left = a.data;
-#pragma GCC unroll 1
-  for (std::size_t i = 0; i < positions; ++i) {
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < kDepthStep / step; ++i) {
     typename Lanes::Float right[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) right[v] = load<typename Lanes::Float>(b + v * Lanes::width);
@@ -94,7 +95,7 @@ ISOFLOP_INLINE void multiply_in_order(ExpandedRows a, const float* b, float* c,
   }
   for (; positions > 0; positions -= kDepthStep) {
     ahead.fetch();
-    extend_chains<Lanes, V, 1>(a, b, kDepthStep, sums);
+    extend_chains<Lanes, V, 1>(a, b, sums);
     a.data += kDepthStep;
     b += kDepthStep * V * Lanes::width;
   }
@@ -117,12 +118,12 @@ ISOFLOP_INLINE void multiply_by_steps(ExpandedRows a, const float* b, float* c,
     ahead.fetch();
     Float sums[Lanes::rows][V];
     clear_chains<Lanes, V>(sums);
-    extend_chains<Lanes, V, 2>(a, b, kDepthStep / 2, sums);
+    extend_chains<Lanes, V, 2>(a, b, sums);
     std::memcpy(even, sums, sizeof even);
     // keep it in memory: the odd chain needs the registers
     asm volatile("" ::"r"(even) : "memory");
     clear_chains<Lanes, V>(sums);
-    extend_chains<Lanes, V, 2>({a.data + 1, a.stride}, b + columns, kDepthStep / 2, sums);
+    extend_chains<Lanes, V, 2>({a.data + 1, a.stride}, b + columns, sums);
 #pragma GCC unroll 8
     for (int row = 0; row < Lanes::rows; ++row) {
 #pragma GCC unroll 4
