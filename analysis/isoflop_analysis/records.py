@@ -6,6 +6,7 @@ says why. Only a sweep directory without a usable results.h5 is an error (InputE
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,12 +39,14 @@ class Curve:
     validation_tokens: np.ndarray
     validation_loss: np.ndarray
 
-    def smoothed(self, bins: int = 140) -> tuple[np.ndarray, np.ndarray]:
-        """Training loss averaged over bins of equal width in log tokens; empty bins are skipped."""
+    def smoothed(self, width: float = 0.06) -> tuple[np.ndarray, np.ndarray]:
+        """Training loss averaged over bins of this width in ln tokens, the same for a whole run and for the short
+        branch that ends one; empty bins are skipped."""
         good = np.isfinite(self.train_loss) & (self.train_tokens > 0)
         tokens, loss = self.train_tokens[good].astype(float), self.train_loss[good]
         if tokens.size < 2 or tokens[0] == tokens[-1]:
             return tokens, loss
+        bins = math.ceil(math.log(tokens[-1] / tokens[0]) / width)
         edges = np.geomspace(tokens[0], tokens[-1], bins + 1)
         index = np.clip(np.searchsorted(edges, tokens, side="right") - 1, 0, bins - 1)
         count = np.bincount(index, minlength=bins)

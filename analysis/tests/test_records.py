@@ -31,9 +31,17 @@ def test_smoothing_keeps_the_mean_of_a_bin_and_drops_what_is_not_finite():
     loss = np.where(tokens % 2 == 0, 2.0, 4.0)
     loss[10] = np.nan
     curve = Curve(tokens, loss, np.empty(0), np.empty(0))
-    x, y = curve.smoothed(20)
+    x, y = curve.smoothed(0.35)
     assert len(x) <= 20 and (np.diff(x) > 0).all() and np.isfinite(y).all()
     assert y[-5:] == pytest.approx(3.0, abs=0.05)
+
+
+def test_a_short_branch_is_smoothed_like_the_whole_run():
+    tokens = np.arange(1.0, 1001.0)
+    loss = np.where(tokens % 2 == 0, 2.0, 4.0)
+    branch = Curve(tokens[800:], loss[800:], np.empty(0), np.empty(0))
+    x, y = branch.smoothed()
+    assert len(x) == 4 and y == pytest.approx(3.0, abs=0.05)
 
 
 WRITER = """

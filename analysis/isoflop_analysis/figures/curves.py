@@ -21,15 +21,15 @@ def _with_curves(study: Study) -> list[Run]:
 
 
 def _loss_limits(runs: list[Run]) -> tuple[float, float]:
-    """From the least loss to the highest start, outliers of diverged runs cut."""
+    """From the least loss to where most runs start, or end if they are branches; outliers of diverged runs cut."""
     losses = np.concatenate([r.curve.smoothed()[1] for r in runs])
-    starts = [r.curve.smoothed()[1][0] for r in runs]
-    return losses[losses > 0].min() * 0.96, max(np.median(starts) * 1.06, np.median(losses) * 1.1)
+    starts, ends = zip(*((r.curve.smoothed()[1][0], r.curve.smoothed()[1][-1]) for r in runs), strict=True)
+    return losses[losses > 0].min() * 0.96, max(np.median(starts) * 1.06, np.quantile(ends, 0.95) * 1.1)
 
 
-def _first_fall(x: np.ndarray, loss: np.ndarray) -> float:
-    """Where the loss has left its start; what lies far before says nothing."""
-    return x[np.argmax(loss < 0.95 * loss[0])]
+def _first_fall(x: np.ndarray, loss: np.ndarray, top: float) -> float:
+    """Where the loss has left its start and comes into sight; what lies far before says nothing."""
+    return x[np.argmax(loss < min(0.95 * loss[0], top))]
 
 
 def loss_curves(study: Study) -> Drawing:
@@ -45,8 +45,9 @@ def loss_curves(study: Study) -> Drawing:
             ax.plot(run.d, run.loss, **{"color": palette[run.n], "zorder": 5, **marker})
     style.log_axis(ax.xaxis, "count")
     style.loss_axis(ax.yaxis)
-    ax.set_ylim(*_loss_limits(runs))
-    ax.set_xlim(left=min(_first_fall(*r.curve.smoothed()) for r in runs) / 2)
+    low, high = _loss_limits(runs)
+    ax.set_ylim(low, high)
+    ax.set_xlim(left=min(_first_fall(*r.curve.smoothed(), high) for r in runs) / 1.5)
     ax.set(xlabel="tokens seen", ylabel=L_LABEL)
     finished = [r for r in runs if r.finished]
     if finished:
@@ -114,7 +115,7 @@ def frontier(study: Study) -> Drawing:
     if target and target.finished:
         low = min(low, target.loss * 0.96)
     ax.set_ylim(min(low, lowest * 0.98), high)
-    ax.set_xlim(left=_first_fall(compute, least) / 2)
+    ax.set_xlim(left=_first_fall(compute, least, high) / 1.5)
     ax.set(xlabel=C_LABEL, ylabel=L_LABEL)
     ax.set_title(_frontier_title(study, final_c))
     palette.explain(fig, ax, "N (parameters)", style.count, extra)

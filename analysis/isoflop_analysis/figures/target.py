@@ -109,7 +109,7 @@ def learning_curve(study: Study) -> Drawing:
 def _draw_curve(ax, study: Study, law, low: float, high: float) -> list:
     """The target's curve, both lines of the law and the end, between two values of compute."""
     target = study.sweep.target
-    tokens, loss = target.curve.smoothed(220)
+    tokens, loss = target.curve.smoothed(0.03)
     compute = 6 * target.n * tokens
     handles = [ax.plot(compute, loss, color=style.TARGET, lw=1.2, alpha=0.7, label="target, training")[0]]
     checks = target.curve.validation_tokens.size
