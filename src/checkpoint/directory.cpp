@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <string>
 
+#include "core/atomic_file.hpp"
 #include "core/error.hpp"
 
 namespace isoflop::checkpoint {
@@ -26,11 +28,17 @@ std::optional<std::int64_t> step_of(const fs::path& directory) {
   return step;
 }
 
+/// No folder: no checkpoint yet. One that cannot be listed is an error instead: a run that took it
+/// for empty would begin anew over what it has.
 std::vector<fs::path> entries(const fs::path& run_directory) {
-  std::error_code none;  // no folder: no checkpoint yet
+  const fs::path folder = folder_of(run_directory);
+  std::error_code error;
+  if (fs::status(folder, error).type() == fs::file_type::not_found) return {};
   std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(folder_of(run_directory), none))
-    paths.push_back(entry.path());
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error))
+    paths.push_back(entry->path());
+  if (error) throw_system_error(folder, "list", error.value());
   return paths;
 }
 
@@ -55,12 +63,6 @@ std::vector<std::int64_t> complete_steps(const fs::path& run_directory) {
       steps.push_back(*step);
   std::sort(steps.begin(), steps.end());
   return steps;
-}
-
-std::optional<fs::path> latest(const fs::path& run_directory) {
-  const std::vector<std::int64_t> steps = complete_steps(run_directory);
-  if (steps.empty()) return std::nullopt;
-  return step_directory(run_directory, steps.back());
 }
 
 void set_aside(const fs::path& run_directory, std::int64_t step) {

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <optional>
 #include <vector>
 
 namespace isoflop::checkpoint {
@@ -17,11 +16,9 @@ std::filesystem::path step_directory(const std::filesystem::path& run_directory,
 std::filesystem::path state_file(const std::filesystem::path& directory);
 std::filesystem::path complete_mark(const std::filesystem::path& directory);
 
-/// Steps of the complete checkpoints, ascending.
+/// Steps of the complete checkpoints, ascending; none where there is no folder for them. Throws
+/// Error or InputError when the folder cannot be listed.
 std::vector<std::int64_t> complete_steps(const std::filesystem::path& run_directory);
-
-/// The complete checkpoint of the highest step.
-std::optional<std::filesystem::path> latest(const std::filesystem::path& run_directory);
 
 /// Renames the checkpoint of `step` to damaged-step-<n>, where nobody looks for one.
 void set_aside(const std::filesystem::path& run_directory, std::int64_t step);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/atomic_file.hpp"
+#include "core/error.hpp"
 #include "tests/harness/scratch_directory.hpp"
 
 namespace isoflop::checkpoint {
@@ -14,16 +15,23 @@ void make(const std::filesystem::path& directory, bool complete) {
   if (complete) write_file_atomically(complete_mark(directory), "complete\n");
 }
 
-TEST(CheckpointDirectory, LatestIsTheHighestCompleteStep) {
+TEST(CheckpointDirectory, OnlyCompleteCheckpointsAreThere) {
   const test::ScratchDirectory run;
-  EXPECT_FALSE(latest(run.path()));
+  EXPECT_TRUE(complete_steps(run.path()).empty());
   make(step_directory(run.path(), 9), true);
   make(step_directory(run.path(), 10), true);
   make(step_directory(run.path(), 11), false);
   make(run.path() / "checkpoint" / "step-12.partial", true);
   make(run.path() / "checkpoint" / "step-x", true);
-  EXPECT_EQ(latest(run.path()), step_directory(run.path(), 10));
   EXPECT_EQ(complete_steps(run.path()), (std::vector<std::int64_t>{9, 10}));
+}
+
+TEST(CheckpointDirectory, AFolderThatCannotBeListedIsNotAnEmptyOne) {
+  const test::ScratchDirectory run;
+  write_file_atomically(run.path() / "checkpoint", "no folder");
+  const auto never = [](std::int64_t) { return false; };
+  EXPECT_THROW(complete_steps(run.path()), Error);
+  EXPECT_THROW(prune(run.path(), 1, never), Error);
 }
 
 TEST(CheckpointDirectory, PruneKeepsTheNewestAndTheProtected) {

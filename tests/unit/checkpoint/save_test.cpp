@@ -122,7 +122,7 @@ TEST_F(Checkpoint, FullDiskLeavesThePreviousOneValid) {
   EXPECT_EQ(complete_steps(run_.path()), std::vector<std::int64_t>{1});
   verify(step_directory(run_.path(), 1));
   save_sample(2);
-  EXPECT_EQ(latest(run_.path()), step_directory(run_.path(), 2));
+  EXPECT_EQ(complete_steps(run_.path()), (std::vector<std::int64_t>{1, 2}));
 }
 
 }  // namespace
