@@ -50,6 +50,7 @@ class Run {
  private:
   void start_or_resume();
   void open_record(const Resumption& own, double predicted);
+  void begin_record(double predicted);
   record::RunFacts facts(double predicted_seconds) const;
   double predict_seconds();
   RunEnd train();
@@ -144,27 +145,31 @@ void Run::start_or_resume() {
   if (!own.goes_on && config_.guard.on_spike == config::OnSpike::rollback) save();
 }
 
+// A record that is there is gone on with even where no checkpoint is: what the attempt before cost,
+// and why it ended, belongs to the run.
 void Run::open_record(const Resumption& own, double predicted) {
   directory_->begin();  // from here on nothing is refused
-  if (own.goes_on) {
-    if (!std::filesystem::exists(directory_->record()))
-      progress_.say("warning: run.h5 is missing; a new one begins here");
-    record_ =
-        record::RunRecord::resume(directory_->record(), facts(predicted), trainer_->step_count());
-    previous_seconds_ = record_->previous_seconds();
-    for (const std::string& damage : own.damaged)
-      record_->event({trainer_->step_count(), previous_seconds_, "damaged", damage});
-    progress_.say(fmt::format("goes on after step {}", trainer_->step_count()));
-  } else {
-    record_ = record::RunRecord::create(directory_->record(), facts(predicted));
-    if (const auto entropy = source_.entropy())
-      record_->event({0, 0.0, "entropy", fmt::format("{} nats/token", *entropy)});
-    if (options_.branch_from.empty()) return;
-    record_->event(
-        {trainer_->step_count(), 0.0, "branched", "from " + options_.branch_from.string()});
-    progress_.say(fmt::format("branches off {} after step {}", options_.branch_from.string(),
-                              trainer_->step_count()));
-  }
+  const bool is_there = std::filesystem::exists(directory_->record());
+  if (!is_there && !own.goes_on) return begin_record(predicted);
+  if (!is_there) progress_.say("warning: run.h5 is missing; a new one begins here");
+  record_ =
+      record::RunRecord::resume(directory_->record(), facts(predicted), trainer_->step_count());
+  previous_seconds_ = record_->previous_seconds();
+  for (const std::string& damage : own.damaged)
+    record_->event({trainer_->step_count(), previous_seconds_, "damaged", damage});
+  progress_.say(own.goes_on ? fmt::format("goes on after step {}", trainer_->step_count())
+                            : "begins anew: the attempt before left no checkpoint");
+}
+
+void Run::begin_record(double predicted) {
+  record_ = record::RunRecord::create(directory_->record(), facts(predicted));
+  if (const auto entropy = source_.entropy())
+    record_->event({0, 0.0, "entropy", fmt::format("{} nats/token", *entropy)});
+  if (options_.branch_from.empty()) return;
+  record_->event(
+      {trainer_->step_count(), 0.0, "branched", "from " + options_.branch_from.string()});
+  progress_.say(fmt::format("branches off {} after step {}", options_.branch_from.string(),
+                            trainer_->step_count()));
 }
 
 // Regions do not nest: what the passes of an evaluation count is the region `evaluate` alone.

@@ -122,6 +122,37 @@ class Resume(CommandLineTest):
             self.assert_finished(self.train(out, *LONG))
             self.assert_same(out, "whole")
 
+    def test_killed_before_the_first_checkpoint_keeps_what_was_recorded(self):
+        rare = ["--set", "train.tokens=98304", "--set", "evaluate.every_tokens=2048"]  # an evaluation flushes the record
+        self.assert_finished(self.train("whole", *rare))
+        process = self.start("killed", *rare)
+        deadline = time.monotonic() + 60
+        while self.evaluations("killed") < 2:
+            self.assertIsNone(process.poll(), "the run ended before it was killed")
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.002)
+        process.kill()
+        process.communicate(timeout=60)
+        self.assertFalse((self.folder / "killed/checkpoint").exists())
+        with h5py.File(self.folder / "killed/run.h5", swmr=True) as file:
+            spent = min(len(column) for column in file["train"].values())
+            spent = file["train/seconds"][spent - 1]
+        done = self.train("killed", *rare)
+        self.assert_finished(done)
+        self.assertIn("begins anew", done.stdout)
+        self.assert_same("killed", "whole")
+        with h5py.File(self.folder / "killed/run.h5") as file:
+            self.assertEqual(file.attrs["restarts"], 1)
+            self.assertEqual(list(file["events/kind"].asstr()), ["resumed"])
+            self.assertGreater(file["train/seconds"][0], spent)
+
+    def evaluations(self, out):
+        try:
+            with h5py.File(self.folder / out / "run.h5", swmr=True) as file:
+                return len(file["eval/validation/step"])
+        except OSError:  # not there yet
+            return 0
+
     def stopped(self, out):
         """A run that was stopped between two checkpoints, with at least two of them."""
         process = self.start(out, *LONG, "--set", "checkpoint.keep=9")
