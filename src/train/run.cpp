@@ -93,6 +93,12 @@ std::filesystem::path directory_of(const RunOptions& options, const config::RunC
   return options.out.empty() ? std::filesystem::path("runs") / config::run_id(config) : options.out;
 }
 
+// Whether the file is there. On a network file system ranks may disagree for a while, and what
+// follows is collective. Collective.
+bool seen_by_root(const std::filesystem::path& path, comm::Communicator& communicator) {
+  return communicator.maximum(communicator.is_root() && std::filesystem::exists(path) ? 1 : 0) != 0;
+}
+
 // The root alone takes the directory.
 std::unique_ptr<RunDirectory> open_directory(const std::filesystem::path& path,
                                              const config::RunConfig& config,
@@ -360,9 +366,8 @@ std::vector<record::ProfileRow> Run::profile_rows() const {
 }
 
 RunEnd Run::go() {
-  const bool finished = communicator_.maximum(is_root() && directory_->is_finished() ? 1 : 0) != 0;
-  if (finished) {
-    require(std::filesystem::exists(path_ / "run.h5"),
+  if (seen_by_root(path_ / "finished", communicator_)) {  // asked anew, under the lock
+    require(seen_by_root(path_ / "run.h5", communicator_),
             "{}: is missing, though the run is finished; remove {} and the same command trains it "
             "again",
             (path_ / "run.h5").string(), path_.string());
@@ -397,7 +402,7 @@ RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
       "has none of its own to go back to; needed \"skip\" or \"nothing\"");
   const std::filesystem::path directory = directory_of(options, config);
   const bool goes_on = latest_snapshot(directory, communicator).has_value();
-  if (!std::filesystem::exists(directory / "finished")) {  // what cannot be trained leaves no trace
+  if (!seen_by_root(directory / "finished", communicator)) {  // a refusal leaves no trace
     check_memory(config, options.config.string(), communicator);
     if (!goes_on && !options.branch_from.empty()) check_branch(options.branch_from, config);
   }

@@ -51,8 +51,6 @@ RunDirectory::RunDirectory(const std::filesystem::path& path, std::string run_id
           held.substr(0, held.find('\n')), run_id_);
 }
 
-bool RunDirectory::is_finished() const { return std::filesystem::exists(path_ / "finished"); }
-
 void RunDirectory::begin() {
   write_file_atomically(path_ / "run_id", run_id_ + "\n");
   write_file_atomically(config(), config_text_);

@@ -26,8 +26,6 @@ class RunDirectory {
   std::filesystem::path config() const { return path_ / "run.toml"; }
   std::filesystem::path record() const { return path_ / "run.h5"; }
 
-  bool is_finished() const;
-
   /// Writes run_id and run.toml; a `failed` of an earlier attempt goes. Before run.h5 is made.
   void begin();
 

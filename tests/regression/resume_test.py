@@ -93,6 +93,18 @@ class Resume(CommandLineTest):
         self.assertEqual(*marks)
         self.assertIn("version", marks[0]["isoflop"])
 
+    def test_ranks_that_see_other_files_follow_the_root(self):
+        """As on a network file system where one machine has not yet seen what another wrote."""
+        self.assert_finished(self.train("run"))
+        elsewhere = self.folder / "elsewhere"
+        shutil.copytree(self.folder / "corpus", elsewhere / "corpus")
+        shutil.copy(self.folder / "run.toml", elsewhere)
+        train = [BINARY, "train", "run.toml", "--out", "run"]
+        done = subprocess.run(["mpirun", "--oversubscribe", "-n", "1", *train, ":", "-n", "1", "--wdir", elsewhere, *train],
+                              cwd=self.folder, capture_output=True, text=True, timeout=100)
+        self.assert_finished(done)
+        self.assertIn("is finished already", done.stdout)
+
     def test_the_process_takes_the_memory_that_was_predicted(self):
         self.assert_finished(self.train("run", "--set", "model.width=512", "--set", "model.heads=8", "--set", "train.tokens=256"))
         with h5py.File(self.folder / "run/run.h5") as file:
