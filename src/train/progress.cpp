@@ -70,6 +70,14 @@ void Progress::say(const std::string& line) {
   logger_->info(line);
 }
 
+void Progress::or_warn(const std::string& what, const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const std::exception& error) {
+    say(fmt::format("warning: {}: {}", what, error.what()));
+  }
+}
+
 void Progress::step(const config::RunConfig& config, const StepResult& result) {
   if (logger_->sinks().empty()) return;
   const Clock::time_point now = Clock::now();

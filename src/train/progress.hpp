@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,6 +24,9 @@ class Progress {
   ~Progress();
 
   void say(const std::string& line);
+
+  /// Runs `action`; when it throws, says `what` and the reason, and the run goes on.
+  void or_warn(const std::string& what, const std::function<void()>& action);
 
   /// The next step does not follow the one before: rates count anew.
   void begin_anew() { first_step_ = -1; }

@@ -247,11 +247,8 @@ void Run::finish_saving() {
 
 void Run::prune() {
   if (!is_root()) return;
-  try {
-    prune_snapshots(path_, config_);
-  } catch (const std::exception& error) {  // the state is safe; room may be missing later
-    progress_.say(fmt::format("warning: an old checkpoint cannot be removed: {}", error.what()));
-  }
+  progress_.or_warn("an old checkpoint cannot be removed",  // the state is safe
+                    [&] { prune_snapshots(path_, config_); });
 }
 
 void Run::after_step(const StepResult& result) {
@@ -344,15 +341,18 @@ RunEnd Run::train() {
   return RunEnd::finished;
 }
 
+// What goes wrong on the way must not hide why the run failed.
 void Run::record_failure(const std::string& reason) {
   progress_.say("failed: " + reason);
-  finish_saving();
+  progress_.or_warn("the checkpoint under way is lost", [&] { finish_saving(); });
   if (!is_root()) return;
-  if (record_) {
+  progress_.or_warn("the record lacks its end", [&] {
+    if (!record_) return;
     record_->event({step_under_way_, seconds(), "failed", reason});
     record_->finish({.status = "failed", .wall_seconds = seconds()}, profile_rows());
-  }
-  directory_->mark_failed(step_under_way_, reason);
+  });
+  progress_.or_warn("the directory has no mark",
+                    [&] { directory_->mark_failed(step_under_way_, reason); });
 }
 
 std::vector<record::ProfileRow> Run::profile_rows() const {
