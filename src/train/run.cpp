@@ -61,6 +61,7 @@ class Run {
   double evaluate_and_record();
   double final_loss();
   void save();
+  void save_state();
   void save_beside();
   void poll_saving();
   void finish_saving();
@@ -78,6 +79,7 @@ class Run {
   config::RunConfig config_;
   const data::TokenSource& source_;
   comm::Communicator& communicator_;
+  StopSignal stop_;
   std::unique_ptr<RunDirectory> directory_;  // root only
   std::filesystem::path path_;
   Progress progress_;
@@ -209,7 +211,7 @@ double Run::evaluate_and_record() {
   return loss;
 }
 
-// After a kill between the last checkpoint and the mark `finished` the evaluation is there already.
+// After a kill between this evaluation and the mark `finished` it is there already.
 // On the root alone.
 double Run::final_loss() {
   std::optional<record::EvalRow> recorded;
@@ -220,11 +222,15 @@ double Run::final_loss() {
 }
 
 void Run::save() {
+  save_state();
+  prune();
+}
+
+void Run::save_state() {
   finish_saving();
   const Scope scope(trainer_->profile(), Region::checkpoint);
   if (is_root()) record_->flush();
   save_snapshot(path_, config_, *trainer_, communicator_);
-  prune();
 }
 
 void Run::save_beside() {
@@ -296,9 +302,12 @@ void Run::roll_back(const StepResult& result) {
   record_->go_back(target);
 }
 
+// The state comes first: who does not wait for the evaluation then loses that alone. The states
+// before go last: this one may turn out to be no good.
 void Run::finish() {
+  save_state();
   const double loss = final_loss();
-  save();
+  prune();
   const std::size_t predicted =
       process_bytes(config_, static_cast<std::size_t>(communicator_.size()), 0);
   progress_.say(fmt::format("finished: {:.1f} s; peak memory {} (predicted {})", seconds(),
@@ -317,7 +326,6 @@ void Run::finish() {
 }
 
 RunEnd Run::train() {
-  const StopSignal stop;
   step_under_way_ = trainer_->step_count();
   while (trainer_->step_count() < config_.steps) {
     step_under_way_ = trainer_->step_count() + 1;
@@ -328,7 +336,7 @@ RunEnd Run::train() {
     } else {
       after_step(result);
     }
-    const std::int64_t signal = communicator_.maximum(stop.received());
+    const std::int64_t signal = communicator_.maximum(stop_.received());
     if (signal == 0 || trainer_->step_count() == config_.steps) continue;
     save();
     progress_.say(fmt::format("stopped by signal {} after step {}; the same command goes on",

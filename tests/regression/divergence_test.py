@@ -33,10 +33,11 @@ class Divergence(CommandLineTest):
     def test_an_evaluation_that_is_not_finite_names_the_step(self):
         reason = self.diverges(*ONE_STEP, step=1)
         self.assertRegex(reason, "step 1: validation loss .*first non-finite tensor: loss")
+        self.assertTrue((self.folder / "out/checkpoint/step-1/complete").exists(), "the state is saved before the last evaluation")
 
     def test_the_mark_goes_when_training_begins_again(self):
         self.diverges(*ONE_STEP, step=1)
-        done = self.run_here("train", "run.toml", "--out", "out", *WILD, *ONE_STEP, "--from", "nowhere")
+        done = self.run_here("train", "run.toml", "--out", "out", *WILD, *ONE_STEP, "--set", "parallel.data=2")
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertTrue((self.folder / "out/failed").exists(), "a refused attempt changes nothing")
         (self.folder / "out/run.h5").unlink()

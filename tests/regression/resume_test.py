@@ -69,6 +69,14 @@ class Resume(CommandLineTest):
             self.assert_finished(self.train(out, *LONG))
             self.assert_same(out, "whole")
 
+    def test_a_signal_before_the_first_step_stops_after_it(self):
+        process = self.start("stopped", *LONG, "--set", "model.width=256")
+        while b" run " not in (line := process.stdout.readline()):  # the first thing that a run says
+            self.assertTrue(line, "the run ended before it began")
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 75, (output, errors))
+
     def test_a_signal_to_one_of_several_ranks_stops_all(self):
         self.assert_finished(self.train("whole", *LONG))
         command = ["mpirun", "--oversubscribe", "-n", "2", BINARY, "train", "run.toml", "--out", "stopped", *LONG]
@@ -92,6 +100,18 @@ class Resume(CommandLineTest):
         marks = [json.loads((self.folder / out / "finished").read_text()) for out in ("killed", "whole")]
         self.assertEqual(*marks)
         self.assertIn("version", marks[0]["isoflop"])
+
+    def test_killed_in_the_last_evaluation_makes_only_that_again(self):
+        self.assert_finished(self.train("whole", *LONG))
+        shutil.copytree(self.folder / "whole", self.folder / "killed")
+        (self.folder / "killed/finished").unlink()
+        with h5py.File(self.folder / "killed/run.h5", "r+") as file:
+            for column in file["eval/validation"].values():
+                column.resize(len(column) - 1, axis=0)
+        done = self.train("killed", *LONG)
+        self.assert_finished(done)
+        self.assertIn("goes on after step 384", done.stdout)
+        self.assert_same("killed", "whole")
 
     def test_ranks_that_see_other_files_follow_the_root(self):
         """As on a network file system where one machine has not yet seen what another wrote."""
