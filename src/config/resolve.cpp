@@ -22,6 +22,20 @@ std::int64_t default_virtual_ranks(std::int64_t batches) {
   return ranks;
 }
 
+// The peak learning rate is there for a moment at least.
+void check_warmup(const RunConfig& c) {
+  const std::int64_t warmup = c.schedule.warmup_tokens;
+  require(warmup < c.tokens(), "{}: seen {}, needed fewer than the {} tokens of the run",
+          c.place("schedule.warmup_tokens"), warmup, c.tokens());
+  if (c.schedule.kind == optim::ScheduleKind::cosine) return;
+  const std::int64_t stable = optim::stable_tokens(c.schedule, c.tokens());
+  require(
+      warmup <= stable,
+      "{}: seen {}, needed at most the {} tokens before the decay (schedule.decay_fraction {:g} "
+      "of {}); shorten one of the two, or lengthen the run",
+      c.place("schedule.warmup_tokens"), warmup, stable, c.schedule.decay_fraction, c.tokens());
+}
+
 const char* name_of(kernels::NormKind kind) {
   return kind == kernels::NormKind::rms ? "rms" : "layer";
 }
@@ -151,9 +165,7 @@ void resolve(RunConfig& c, std::size_t vocabulary, const std::string& data_finge
   if (c.parallel.virtual_ranks == 0) {
     c.parallel.virtual_ranks = default_virtual_ranks(c.train.global_batch / c.train.micro_batch);
   }
-  require(c.schedule.warmup_tokens < c.tokens(),
-          "{}: seen {}, needed fewer than the {} tokens of the run",
-          c.place("schedule.warmup_tokens"), c.schedule.warmup_tokens, c.tokens());
+  check_warmup(c);
   for (const std::int64_t tokens : c.checkpoint.at_tokens) {
     require(tokens % c.tokens_per_step() == 0 && tokens <= c.tokens(),
             "{}: seen {}, needed a multiple of the {} tokens of a step, at most {}",

@@ -157,19 +157,11 @@ class Planner {
             what, wanted, config.tokens_per_step());
     config.train.tokens = steps * config.tokens_per_step();
     optim::ScheduleConfig& schedule = config.schedule;
-    std::int64_t stable = config.train.tokens;
     if (schedule.kind == optim::ScheduleKind::wsd && schedule.decay_fraction > 0) {
       const auto exact = schedule.decay_fraction * static_cast<double>(steps);
       const auto decay = std::clamp<std::int64_t>(std::llround(exact), 1, steps);
       schedule.decay_fraction = static_cast<double>(decay) / static_cast<double>(steps);
-      stable = optim::stable_tokens(schedule, config.train.tokens);
     }
-    const bool warm = schedule.warmup_tokens < config.train.tokens &&
-                      (schedule.warmup_tokens <= stable || schedule.warmup_tokens == 0);
-    require(warm,
-            "{} gives D = {} with {} before the decay, needed more than schedule.warmup_tokens "
-            "= {}; raise it, leave the size out or shorten the warm-up",
-            what, config.train.tokens, stable, schedule.warmup_tokens);
   }
 
   void complete(PlannedRun& run, const DataFacts& data, const std::string& place) {

@@ -40,6 +40,11 @@ class BadRunConfiguration(CommandLineTest):
         self.change("[optimizer]", "[schedule]\nwarmup_tokens = 1_000_000\n[optimizer]")
         self.refused("train", "run.toml", "--out", "out", says=["run.toml:14: schedule.warmup_tokens: seen 1000000"])
 
+    def test_a_warmup_that_lasts_into_the_decay(self):
+        self.change("[optimizer]", '[schedule]\nname = "wsd"\nwarmup_tokens = 8192\ndecay_fraction = 0.8\n[optimizer]')
+        self.refused("train", "run.toml", "--out", "out",
+                     says=["run.toml:15: schedule.warmup_tokens: seen 8192", "the 3277 tokens before the decay"])
+
     def test_a_context_longer_than_the_text(self):
         self.change("context = 32", "context = 100_000")
         self.refused("train", "run.toml", "--out", "out", says=["run.toml:7: data.corpus: the validation split", "context 100000"])

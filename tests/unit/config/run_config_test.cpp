@@ -109,6 +109,12 @@ TEST(RunConfig, RefusesWhatCannotWork) {
             std::string::npos);
   EXPECT_NE(message({"schedule.warmup_tokens=1_000_000"}).find("fewer than the"),
             std::string::npos);
+  EXPECT_EQ(
+      message({"schedule.decay_fraction=0.97"}),
+      "run.toml:14: schedule.warmup_tokens: seen 4096, needed at most the 3011 tokens before "
+      "the decay (schedule.decay_fraction 0.97 of 100352); shorten one of the two, or lengthen "
+      "the run");
+  EXPECT_EQ(message({"schedule.decay_fraction=0.97", "schedule.name=cosine"}), "accepted");
   EXPECT_EQ(message({"model.heads=64", "model.position=learned"}),
             "--set model.heads=64: model.heads: seen 64, which makes heads 1 wide; needed an even "
             "width from 2 to 256");

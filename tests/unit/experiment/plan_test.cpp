@@ -148,9 +148,8 @@ TEST(Plan, RefusesWhatCannotWork) {
       "a smaller train.global_batch");
   EXPECT_EQ(
       trouble(kBase + "[[grid]]\nsizes = ['a']\ntokens = [2048]\n"),
-      "study.toml:28: grid[0].tokens: 2048 tokens for size a (N = 20608) gives D = 2048 with "
-      "1024 before the decay, needed more than schedule.warmup_tokens = 2048; raise it, leave "
-      "the size out or shorten the warm-up");
+      "study.toml:14: schedule.warmup_tokens: seen 2048, needed fewer than the 2048 tokens of "
+      "the run (for run a-D2048-s1 of study.toml:28: grid[0].tokens)");
   EXPECT_EQ(trouble(kBase + "[[grid]]\nsizes = ['a']\ntokens_per_parameter = [1e20]\n"),
             "study.toml:28: grid[0].tokens_per_parameter: 1e20 tokens a parameter for size a (N = "
             "20608) needs D = 2.06e+24 tokens, needed at most 1e+18");
