@@ -47,6 +47,7 @@ class TypedTrainer final : public Trainer {
   double gradient_norm();
   std::optional<Spike> judge(double loss, double norm);
   std::size_t first_bad_weight();
+  std::string first_bad_output();
   std::string first_bad_result();
   std::size_t first_anywhere(std::size_t index);
   std::int64_t batch() const { return step_ + guard_.skipped_batches(); }  // of the data's order
@@ -203,12 +204,18 @@ std::size_t TypedTrainer<T>::first_bad_weight() {
   return first_anywhere(weight);
 }
 
+// Of the forward passes over the batch that is next; empty: all are numbers.
+template <class T>
+std::string TypedTrainer<T>::first_bad_output() {
+  const std::size_t output = first_anywhere(passes_->first_non_finite(batch()));
+  if (output == model::Transformer<T>::kAllFinite) return "";
+  return "output of " + passes_->name_of_output(output);
+}
+
 // What of the step, in the order in which it is computed, is no number first.
 template <class T>
 std::string TypedTrainer<T>::first_bad_result() {
-  const std::size_t output = first_anywhere(passes_->first_non_finite(batch()));
-  if (output < model::Transformer<T>::kAllFinite)
-    return "output of " + passes_->name_of_output(output);
+  if (std::string output = first_bad_output(); !output.empty()) return output;
   std::int64_t gradient = -1;
   for (const auto& part : parts_) gradient = std::max(gradient, part->last_bad_gradient());
   gradient = world_.maximum(gradient);
@@ -240,8 +247,17 @@ StepResult TypedTrainer<T>::step() {
 template <class T>
 double TypedTrainer<T>::evaluate() {
   passes_->evaluate(validation_losses_);
-  return gather_sum(world_, validation_losses_, validation_owner_) /
-         static_cast<double>(batches_.validation_tokens());
+  const double loss = gather_sum(world_, validation_losses_, validation_owner_) /
+                      static_cast<double>(batches_.validation_tokens());
+  if (std::isfinite(loss)) return loss;
+  const std::size_t weight = first_bad_weight();
+  const std::string tensor = weight < table_.parameters().size()
+                                 ? "weight " + table_.parameters()[weight].name
+                                 : first_bad_output();
+  throw CheckFailed(
+      fmt::format("step {}: validation loss {}, first non-finite tensor: {}; lower "
+                  "optimizer.learning_rate or set optimizer.clip_norm",
+                  step_, loss, tensor.empty() ? "loss" : tensor));
 }
 
 template <class T>

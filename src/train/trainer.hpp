@@ -50,7 +50,8 @@ class Trainer {
   /// tensor, unless the guard takes it for a spike; then the weights are those before the step.
   virtual StepResult step() = 0;
 
-  /// Mean loss (nats/token) over the whole validation split.
+  /// Mean loss (nats/token) over the whole validation split. Throws CheckFailed when it is not
+  /// finite, naming the last step and the tensor.
   virtual double evaluate() = 0;
 
   /// Seconds that the forward pass over one micro-batch takes through this rank's layers, for

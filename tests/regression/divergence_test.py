@@ -30,9 +30,9 @@ class Divergence(CommandLineTest):
         reason = self.diverges(step=2)
         self.assertRegex(reason, r"step 2\b.*first non-finite tensor: \S+")
 
-    def test_an_evaluation_that_is_not_finite_names_the_step(self):
+    def test_an_evaluation_that_is_not_finite_names_the_step_and_the_tensor(self):
         reason = self.diverges(*ONE_STEP, step=1)
-        self.assertRegex(reason, "step 1: validation loss .*first non-finite tensor: loss")
+        self.assertRegex(reason, r"step 1: validation loss .*first non-finite tensor: (weight|output of) \S+")
         self.assertTrue((self.folder / "out/checkpoint/step-1/complete").exists(), "the state is saved before the last evaluation")
 
     def test_the_mark_goes_when_training_begins_again(self):
