@@ -179,7 +179,7 @@ void Run::begin_record(double predicted) {
                             trainer_->step_count()));
 }
 
-// Regions do not nest: what the passes of an evaluation count is the region `evaluate` alone.
+// What the passes of an evaluation count is the region `evaluate` alone.
 double Run::evaluate() {
   const profile::Profile before = trainer_->profile();
   const auto begin = Clock::now();

@@ -132,12 +132,17 @@ class Resume(CommandLineTest):
         self.assertAlmostEqual(peak / predicted, 1.0, delta=0.02)
 
     def test_the_profile_counts_every_second_once(self):
-        self.assert_finished(self.train("run", "--set", "evaluate.every_tokens=256"))
-        with h5py.File(self.folder / "run/run.h5") as file:
-            profile = {name.decode(): i for i, name in enumerate(file["profile/region"])}
-            self.assertEqual(file["profile/calls"][profile["evaluate"]], len(file["eval/validation/step"]))
-            self.assertGreater(file["profile/flops"][profile["evaluate"]], file["profile/flops"][profile["matmul"]])
-            self.assertLess(file["profile/seconds"][()].sum(), file.attrs["wall_seconds"])
+        pipeline = ["--set", "parallel.pipeline=2", "--set", "parallel.zero=2", "--set", "train.micro_batch=1",
+                    "--set", "parallel.virtual_ranks=4"]
+        for ranks, layout in ((1, []), (4, pipeline)):
+            launcher = ("mpirun", "--oversubscribe", "-n", str(ranks)) if ranks > 1 else ()
+            out = f"run-{ranks}"
+            self.assert_finished(self.train(out, "--set", "evaluate.every_tokens=256", *layout, launcher=launcher))
+            with h5py.File(self.folder / out / "run.h5") as file:
+                profile = {name.decode(): i for i, name in enumerate(file["profile/region"])}
+                self.assertEqual(file["profile/calls"][profile["evaluate"]], len(file["eval/validation/step"]))
+                self.assertGreater(file["profile/flops"][profile["evaluate"]], file["profile/flops"][profile["matmul"]])
+                self.assertLess(file["profile/seconds"][()].sum(), file.attrs["wall_seconds"])
 
     def test_kill_at_any_moment_goes_on(self):
         self.assert_finished(self.train("whole", *LONG))
