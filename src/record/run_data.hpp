@@ -34,7 +34,7 @@ struct RunFacts {
   std::int64_t virtual_ranks = 0, ranks = 0, zero = 0, threads = 0;
   std::string device, processor, precision;
   std::int64_t seed = 0;
-  std::int64_t predicted_memory_bytes = 0;
+  std::int64_t predicted_memory_bytes = 0;  // of the rank that needs most
   double predicted_seconds = 0;
 
   template <class Facts, class Field>
@@ -76,7 +76,7 @@ struct RunOutcome {
   std::string status = "running";  // or "finished", "failed", "stopped"
   double final_loss = std::numeric_limits<double>::quiet_NaN();
   double final_bits_per_byte = std::numeric_limits<double>::quiet_NaN();
-  std::int64_t peak_memory_bytes = 0;
+  std::int64_t peak_memory_bytes = 0;  // of the rank that took most, in this attempt
   double wall_seconds = 0;
   std::int64_t restarts = 0;
 

@@ -8,6 +8,7 @@
 #include "train/layout.hpp"
 #include "train/memory.hpp"
 #include "train/ranks.hpp"
+#include "train/run_facts.hpp"
 #include "train/source.hpp"
 #include "train/trainer.hpp"
 
@@ -83,7 +84,7 @@ BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicat
   result.tokens_per_second = static_cast<double>(config.tokens_per_step()) / result.step_seconds;
   result.gflops = 1e-9 * result.tokens_per_second * model::flops_per_token_exact(config.model);
   result.share_of_peak = result.gflops / peak_gflops(config, communicator.size());
-  result.peak_rss_bytes = peak_resident_bytes();
+  result.peak_rss_bytes = largest_of(peak_resident_bytes(), communicator).bytes;
   result.bubble = mean(trainer->profile()[profile::Region::pipeline].seconds, communicator) / total;
   const Layout layout = layout_of(config, static_cast<std::size_t>(communicator.size()),
                                   static_cast<std::size_t>(communicator.rank()));

@@ -19,7 +19,7 @@ struct RegionShare {
 struct BenchResult {
   double tokens_per_second;
   double step_seconds;         // median
-  std::size_t peak_rss_bytes;  // of this rank
+  std::size_t peak_rss_bytes;  // of the rank that took most
   double gflops;  // exact model GFLOP/s of all ranks (causal attention halved, no recomputation)
   double share_of_peak;  // of the measured dense peak of the run's format, all threads and ranks
   double first_step_seconds;  // from the call to the end of the first step

@@ -85,6 +85,7 @@ class Run {
   std::unique_ptr<Trainer> trainer_;
   std::optional<record::RunRecord> record_;     // root only
   std::unique_ptr<BackgroundSave> background_;  // empty: training waits for every checkpoint
+  LargestRank memory_;                          // predicted
   Clock::time_point begin_ = Clock::now();
   double previous_seconds_ = 0.0;
   std::int64_t step_under_way_ = 0;  // or just done, while it is evaluated
@@ -122,6 +123,7 @@ record::RunFacts Run::facts(double predicted_seconds) const {
   record::RunFacts facts = facts_of(config_, source_, communicator_.size());
   facts.label = options_.label.empty() ? facts.run : options_.label;
   facts.predicted_seconds = predicted_seconds;
+  facts.predicted_memory_bytes = static_cast<std::int64_t>(memory_.bytes);
   return facts;
 }
 
@@ -303,10 +305,10 @@ void Run::finish() {
   save_state();
   const double loss = final_loss();
   prune();
-  const std::size_t predicted =
-      process_bytes(config_, static_cast<std::size_t>(communicator_.size()), 0);
+  const LargestRank peak = largest_of(peak_resident_bytes(), communicator_);
+  const int ranks = communicator_.size();
   progress_.say(fmt::format("finished: {:.1f} s; peak memory {} (predicted {})", seconds(),
-                            mebibytes(peak_resident_bytes()), mebibytes(predicted)));
+                            peak.text(ranks), memory_.text(ranks)));
   const profile::Counter& saving =
       trainer_->profile().counters()[static_cast<std::size_t>(Region::checkpoint)];
   progress_.say(fmt::format("training stood still {:.3f} s for checkpoints", saving.seconds));
@@ -314,7 +316,7 @@ void Run::finish() {
   record_->finish({.status = "finished",
                    .final_loss = loss,
                    .final_bits_per_byte = bits_per_byte(loss, source_),
-                   .peak_memory_bytes = static_cast<std::int64_t>(peak_resident_bytes()),
+                   .peak_memory_bytes = static_cast<std::int64_t>(peak.bytes),
                    .wall_seconds = seconds()},
                   profile_rows());
   directory_->mark_finished(trainer_->step_count(), loss);
@@ -379,7 +381,10 @@ RunEnd Run::go() {
     return RunEnd::was_finished;
   }
   progress_.say(fmt::format("run {} in {}", config::run_id(config_), path_.string()));
-  for (const std::string& line : describe_run(config_, source_, communicator_.size()))
+  memory_ = largest_of(process_bytes(config_, static_cast<std::size_t>(communicator_.size()),
+                                     static_cast<std::size_t>(communicator_.rank())),
+                       communicator_);
+  for (const std::string& line : describe_run(config_, source_, communicator_.size(), memory_))
     progress_.say(line);
   trainer_ = make_trainer(config_, source_, communicator_);
   try {

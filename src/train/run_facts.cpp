@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 
@@ -25,7 +26,31 @@ std::uint64_t machine() {
   return hash64(id);
 }
 
+// What the rank that needs most needs it for.
+std::string memory_line(const config::RunConfig& config, int ranks, const LargestRank& needs) {
+  const MemoryPlan memory =
+      plan_memory(config, static_cast<std::size_t>(ranks), static_cast<std::size_t>(needs.rank));
+  return fmt::format(
+      "memory a rank, predicted: {}{} = program {} + weights {} + optimizer {} + gradients {} + "
+      "activations {}{}",
+      ranks > 1 ? "at most " : "", needs.text(ranks), mebibytes(needs.bytes - memory.total()),
+      mebibytes(memory.weights), mebibytes(memory.optimizer), mebibytes(memory.gradients),
+      mebibytes(memory.activations),
+      memory.checkpoint > 0 ? " + copy for checkpoints " + mebibytes(memory.checkpoint) : "");
+}
+
 }  // namespace
+
+std::string LargestRank::text(int ranks) const {
+  return mebibytes(bytes) + (ranks > 1 ? fmt::format(" on rank {}", rank) : "");
+}
+
+LargestRank largest_of(std::size_t bytes, comm::Communicator& world) {
+  std::vector<std::size_t> all(static_cast<std::size_t>(world.size()));
+  world.all_gather<std::size_t>({&bytes, 1}, all);
+  const auto largest = std::ranges::max_element(all);
+  return {*largest, static_cast<int>(largest - all.begin())};
+}
 
 NodeShare sum_on_node(std::size_t bytes, comm::Communicator& world) {
   const std::array<std::uint64_t, 2> mine{machine(), bytes};
@@ -41,10 +66,10 @@ NodeShare sum_on_node(std::size_t bytes, comm::Communicator& world) {
 }
 
 std::vector<std::string> describe_run(const config::RunConfig& config,
-                                      const data::TokenSource& source, int ranks) {
+                                      const data::TokenSource& source, int ranks,
+                                      const LargestRank& needs) {
   std::vector<std::string> lines;
   const model::ParameterTable table(config.model);
-  const MemoryPlan memory = plan_memory(config, static_cast<std::size_t>(ranks), 0);
   const double tokens = static_cast<double>(config.tokens());
   lines.push_back(
       fmt::format("N {} parameters ({} without embeddings), D {} tokens in {} steps of {}",
@@ -72,13 +97,7 @@ std::vector<std::string> describe_run(const config::RunConfig& config,
     lines.push_back(fmt::format("pipeline {}, {} stage(s) a rank: bubble {:.1f}% predicted",
                                 name_of(layout.shape.kind), layout.shape.chunks,
                                 100.0 * parallel::bubble_formula(layout.shape, {})));
-  lines.push_back(fmt::format(
-      "memory a rank, predicted: {} = program {} + weights {} + optimizer {} + gradients {} + "
-      "activations {}{}",
-      mebibytes(program_bytes() + memory.total()), mebibytes(program_bytes()),
-      mebibytes(memory.weights), mebibytes(memory.optimizer), mebibytes(memory.gradients),
-      mebibytes(memory.activations),
-      memory.checkpoint > 0 ? " + copy for checkpoints " + mebibytes(memory.checkpoint) : ""));
+  lines.push_back(memory_line(config, ranks, needs));
   if (const auto entropy = source.entropy())
     lines.push_back(fmt::format(
         "entropy of the data: {:.6f} nats/token, below which no model comes", *entropy));
@@ -119,8 +138,6 @@ record::RunFacts facts_of(const config::RunConfig& config, const data::TokenSour
   facts.processor = processor_name();
   facts.precision = config::name_of(config.train.precision);
   facts.seed = config.train.seed;
-  facts.predicted_memory_bytes =
-      static_cast<std::int64_t>(process_bytes(config, static_cast<std::size_t>(ranks), 0));
   return facts;
 }
 

@@ -12,11 +12,24 @@
 
 namespace isoflop::train {
 
-/// N, D, C, layout and predicted memory, a line each.
-std::vector<std::string> describe_run(const config::RunConfig& config,
-                                      const data::TokenSource& source, int ranks);
+/// Memory of the rank that has most: ranks of a pipeline, say, do not need the same.
+struct LargestRank {
+  std::size_t bytes = 0;
+  int rank = 0;  // the first of those
 
-/// All but the label and the predicted seconds.
+  /// "52.9 MiB", with more than one of `ranks` "52.9 MiB on rank 3".
+  std::string text(int ranks) const;
+};
+
+/// Collective: what the rank with the largest `bytes` has.
+LargestRank largest_of(std::size_t bytes, comm::Communicator& world);
+
+/// N, D, C, layout and predicted memory, a line each. `needs`: the process_bytes() of all ranks.
+std::vector<std::string> describe_run(const config::RunConfig& config,
+                                      const data::TokenSource& source, int ranks,
+                                      const LargestRank& needs);
+
+/// All but the label and what is predicted.
 record::RunFacts facts_of(const config::RunConfig& config, const data::TokenSource& source,
                           int ranks);
 

@@ -79,6 +79,14 @@ TEST(MemoryOfAMachine, IsThatOfItsRanks) {
   EXPECT_EQ(share.bytes, ranks * (ranks + 1) / 2);
 }
 
+TEST(LargestRankOfAll, IsFoundOnEveryRank) {
+  comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
+  const auto own = static_cast<std::size_t>(world.rank() == 1 ? 2 : 1) << 40;
+  const LargestRank largest = largest_of(own, world);
+  EXPECT_EQ(largest.rank, world.size() > 1 ? 1 : 0);
+  EXPECT_EQ(largest.bytes, std::size_t{world.size() > 1 ? 2u : 1u} << 40);
+}
+
 INSTANTIATE_TEST_SUITE_P(Stages, Memory,
                          ::testing::Values(Kind{"fp32", 0, "none"}, Kind{"fp32", 1, "none"},
                                            Kind{"fp32", 2, "none"}, Kind{"fp32", 3, "full"},
