@@ -1,7 +1,6 @@
 // Any number of ranks saves, any other loads: the same bits.
 #include <gtest/gtest.h>
 
-#include <array>
 #include <optional>
 
 #include "checkpoint/directory.hpp"
@@ -10,7 +9,7 @@
 #include "comm/mpi/mpi.hpp"
 #include "core/error.hpp"
 #include "tests/harness/sample_state.hpp"
-#include "tests/harness/scratch_directory.hpp"
+#include "tests/harness/shared_scratch.hpp"
 #include "tests/harness/small_disk.hpp"
 
 namespace isoflop::checkpoint {
@@ -20,22 +19,12 @@ using test::SampleShare;
 
 class MpiCheckpoint : public ::testing::Test {
  protected:
-  MpiCheckpoint() {
-    std::array<char, 256> path{};
-    if (world_.is_root()) {
-      scratch_.emplace();
-      scratch_->path().string().copy(path.data(), path.size() - 1);
-    }
-    world_.broadcast<char>(path, 0);
-    run_ = path.data();
-  }
-
   std::size_t rank() const { return static_cast<std::size_t>(world_.rank()); }
   std::size_t ranks() const { return static_cast<std::size_t>(world_.size()); }
 
   comm::Communicator world_{comm::make_mpi_transport(MPI_COMM_WORLD)};
-  std::optional<test::ScratchDirectory> scratch_;
-  std::filesystem::path run_;
+  test::SharedScratch scratch_{world_};
+  std::filesystem::path run_ = scratch_.path();
 };
 
 TEST_F(MpiCheckpoint, LoadsInAnyOtherShares) {

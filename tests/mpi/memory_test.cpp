@@ -10,6 +10,9 @@
 
 #include "comm/mpi/mpi.hpp"
 #include "data/synthetic.hpp"
+#include "tests/harness/peak_memory.hpp"
+#include "tests/harness/shared_scratch.hpp"
+#include "train/background_save.hpp"
 #include "train/run_facts.hpp"
 #include "train/trainer.hpp"
 
@@ -18,7 +21,7 @@ namespace {
 
 // Mostly parameters, few tokens.
 config::RunConfig wide_run(const char* precision, int zero, const char* recompute, int tensor,
-                           int depth) {
+                           int depth, bool checkpoints) {
   ConfigDocument document = ConfigDocument::from_text(
       "[model]\nlayers = 6\nwidth = 512\nheads = 8\ncontext = 64\n"
       "[data]\nkind = \"markov\"\nsymbols = 29\n"
@@ -29,6 +32,7 @@ config::RunConfig wide_run(const char* precision, int zero, const char* recomput
   document.set(std::string("parallel.recompute=") + recompute);
   document.set("parallel.tensor=" + std::to_string(tensor));
   document.set("parallel.pipeline=" + std::to_string(depth));
+  if (checkpoints) document.set("checkpoint.every_tokens=2048");
   return config::read_run_config(document.root());
 }
 
@@ -38,16 +42,18 @@ struct Kind {
   const char* recompute;
   bool is_cut = false;  // across all ranks
   int depth = 1;        // of the pipeline
+  bool checkpoints = false;
 };
 
 class Memory : public ::testing::TestWithParam<Kind> {};
 
 TEST_P(Memory, IsWithin3PercentOfTheFormula) {
-  const auto [precision, zero, recompute, is_cut, depth] = GetParam();
+  const auto [precision, zero, recompute, is_cut, depth, checkpoints] = GetParam();
   comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
   if (is_cut && world.size() == 3) GTEST_SKIP() << "3 does not divide the heads";
   if (world.size() % depth != 0) GTEST_SKIP() << "needs a multiple of " << depth << " ranks";
-  config::RunConfig config = wide_run(precision, zero, recompute, is_cut ? world.size() : 1, depth);
+  config::RunConfig config =
+      wide_run(precision, zero, recompute, is_cut ? world.size() : 1, depth, checkpoints);
   const data::Synthetic source({"markov", 1, 29, 1}, 64, 1, 64 * 8);
   config::resolve(config, 29, source.fingerprint());
   {  // the transport's own buffers, which grow with the first long messages
@@ -57,12 +63,21 @@ TEST_P(Memory, IsWithin3PercentOfTheFormula) {
     std::vector<float> received(all.size());
     world.all_to_all<float>(all, received);
   }
+  const test::SharedScratch scratch(world);
   malloc_trim(0);  // what was freed must not serve again unseen
+  ASSERT_TRUE(test::forget_peak_memory());
   const std::size_t before = resident_bytes();
   const auto trainer = make_trainer(config, source, world);
   trainer->step();
-  trainer->saved_state();  // puts rows of cut matrices together
-  const auto measured = static_cast<double>(resident_bytes() - before);
+  if (config::writes_beside(config.checkpoint)) {
+    BackgroundSave saving(scratch.path(), config, *trainer, world);
+    saving.start();
+    trainer->step();
+    saving.finish();
+  } else {
+    trainer->saved_state();  // puts rows of cut matrices together
+  }
+  const auto measured = static_cast<double>(peak_resident_bytes() - before);
   const auto predicted =
       static_cast<double>(plan_memory(config, static_cast<std::size_t>(world.size()),
                                       static_cast<std::size_t>(world.rank()))
@@ -93,7 +108,9 @@ INSTANTIATE_TEST_SUITE_P(Stages, Memory,
                                            Kind{"bf16", 3, "none"}, Kind{"fp32", 0, "none", true},
                                            Kind{"bf16", 1, "full", true},
                                            Kind{"fp32", 2, "none", false, 2},
-                                           Kind{"bf16", 3, "none", false, 2}));
+                                           Kind{"bf16", 3, "none", false, 2},
+                                           Kind{"fp32", 0, "none", false, 1, true},
+                                           Kind{"bf16", 2, "none", false, 1, true}));
 
 }  // namespace
 }  // namespace isoflop::train

@@ -5,6 +5,7 @@
 #include "comm/world.hpp"
 #include "core/error.hpp"
 #include "data/synthetic.hpp"
+#include "tests/harness/peak_memory.hpp"
 #include "train/memory.hpp"
 
 namespace isoflop::train {
@@ -109,12 +110,13 @@ TEST(Trainer, DivergenceNamesTheFirstOutputThatIsNoNumber) {
 }
 
 TEST(Trainer, MemoryMatchesTheFormula) {
+  ASSERT_TRUE(test::forget_peak_memory());
   const std::size_t before = resident_bytes();
   SmallRun run({"model.width=256", "model.layers=4", "model.heads=4", "model.context=256",
                 "train.global_batch=32", "train.micro_batch=16", "train.precision=bf16",
                 "schedule.warmup_tokens=0"});
   run.trainer->step();
-  const auto measured = static_cast<double>(resident_bytes() - before);
+  const auto measured = static_cast<double>(peak_resident_bytes() - before);
   const auto predicted = static_cast<double>(plan_memory(run.config, 1, 0).total());
   EXPECT_NEAR(measured / predicted, 1.0, 0.02)
       << measured / 1e6 << " MB, predicted " << predicted / 1e6;
