@@ -139,7 +139,7 @@ struct ProfileRow {
   std::string region;
   double seconds = 0;
   std::int64_t calls = 0;
-  double flops = 0, bytes = 0;
+  double flops = 0;
 
   template <class Row, class Field>
   static void fields(Row& row, Field&& field) {
@@ -147,7 +147,6 @@ struct ProfileRow {
     field("seconds", row.seconds);
     field("calls", row.calls);
     field("flops", row.flops);
-    field("bytes", row.bytes);
   }
 };
 

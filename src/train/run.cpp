@@ -365,7 +365,7 @@ std::vector<record::ProfileRow> Run::profile_rows() const {
   const auto& counters = trainer_->profile().counters();
   for (std::size_t i = 0; i < counters.size(); ++i) {
     rows.push_back(
-        {profile::kRegionNames[i], counters[i].seconds, counters[i].calls, counters[i].flops, 0.0});
+        {profile::kRegionNames[i], counters[i].seconds, counters[i].calls, counters[i].flops});
   }
   return rows;
 }

@@ -49,7 +49,7 @@ TEST(RunRecord, EverythingComesBack) {
   outcome.final_loss = 3.25;
   outcome.peak_memory_bytes = 123;
   outcome.wall_seconds = 14;
-  record.finish(outcome, {{"matmul", 7.5, 10, 1e12, 1e9}});
+  record.finish(outcome, {{"matmul", 7.5, 10, 1e12}});
 
   const RunData data = read_run(path);
   EXPECT_EQ(data.facts.config, sample_facts().config);
