@@ -12,13 +12,13 @@
 namespace isoflop::cli {
 namespace {
 
-void train(const train::RunOptions& options) {
+void train(train::RunOptions options, const std::vector<std::string>& sets) {
   comm::World world;
   comm::Communicator communicator = world.communicator();
   train::RunEnd end{};
   on_all_ranks(communicator, [&] {
-    const auto config = config::read_run_config(options.config.string(), options.sets);
-    const device::Runtime runtime(static_cast<int>(config.train.threads));
+    options.config = config::read_run_config(options.file.string(), sets);
+    const device::Runtime runtime(static_cast<int>(options.config.train.threads));
     end = train::run(options, communicator);
   });
   if (end == train::RunEnd::stopped)
@@ -29,11 +29,12 @@ void train(const train::RunOptions& options) {
 
 void add_train(CLI::App& app) {
   auto options = std::make_shared<train::RunOptions>();
+  auto sets = std::make_shared<std::vector<std::string>>();
   CLI::App* command = app.add_subcommand("train", "Train one run, or go on with it");
-  command->add_option("config", options->config, "Run configuration (run.toml)")->required();
+  command->add_option("config", options->file, "Run configuration (run.toml)")->required();
   command->add_option("--out", options->out,
                       "Run directory; default runs/<hash of the configuration>");
-  command->add_option("--set", options->sets, "Override a key: --set train.seed=2 (repeatable)");
+  command->add_option("--set", *sets, "Override a key: --set train.seed=2 (repeatable)");
   command->add_option(
       "--from", options->branch_from,
       "Start from this checkpoint of a run with the same trunk (warm-up-stable-decay)");
@@ -44,7 +45,7 @@ void add_train(CLI::App& app) {
       "and SIGHUP finish the step, save and exit with 75 (mpirun has a code of its own). "
       "guard.on_spike = skip or rollback deals with steps "
       "whose loss or gradient norm is a spike.");
-  command->callback([options] { train(*options); });
+  command->callback([options, sets] { train(*options, *sets); });
 }
 
 }  // namespace isoflop::cli

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/error.hpp"
 #include "hdf5/file.hpp"
 
 namespace isoflop::hdf5 {
@@ -28,5 +29,17 @@ Attributes read_attributes(const File& file, const std::string& object);
 
 /// The value by that name, or nullptr.
 const Value* find(const Attributes& attributes, const std::string& name);
+
+/// The value by that name. InputError, naming `where`, when there is none of that type.
+template <class T>
+const T& get(const Attributes& attributes, const std::string& name, const std::string& where) {
+  const Value* value = find(attributes, name);
+  require(value != nullptr, "{}: {} is missing: another version or program wrote the file", where,
+          name);
+  const T* typed = std::get_if<T>(value);
+  require(typed != nullptr, "{}: {} has another type: another version or program wrote the file",
+          where, name);
+  return *typed;
+}
 
 }  // namespace isoflop::hdf5

@@ -28,14 +28,6 @@ void write_file(const std::filesystem::path& path, const Results& results) {
   file.close();
 }
 
-std::string text_attribute(const hdf5::Attributes& attributes, const char* name,
-                           const std::string& where) {
-  const hdf5::Value* value = hdf5::find(attributes, name);
-  require(value != nullptr && std::holds_alternative<std::string>(*value),
-          "{}: the attribute {} is missing: this is no results file", where, name);
-  return std::get<std::string>(*value);
-}
-
 Results read_whole(const std::filesystem::path& path) {
   const std::string where = path.string();
   const hdf5::File file = hdf5::File::open(path, hdf5::Access::read);
@@ -44,8 +36,8 @@ Results read_whole(const std::filesystem::path& path) {
   require(schema != nullptr && *schema == hdf5::Value(kSchema),
           "{}: schema {} is needed: the file is no results file, or of another version of isoflop",
           where, kSchema);
-  return {text_attribute(attributes, "sweep", where),
-          text_attribute(attributes, "data_fingerprint", where),
+  return {hdf5::get<std::string>(attributes, "sweep", where),
+          hdf5::get<std::string>(attributes, "data_fingerprint", where),
           hdf5::read_table<ResultRow>(file, "/runs")};
 }
 

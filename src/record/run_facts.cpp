@@ -22,14 +22,7 @@ struct Read {
 
   template <class T>
   void operator()(const char* name, T& value, std::size_t = 0) const {
-    if (!is_attribute(name)) return;
-    const hdf5::Value* found = hdf5::find(attributes, name);
-    require(found != nullptr, "{}: the attribute {} is missing: this is no run record", where,
-            name);
-    const T* typed = std::get_if<T>(found);
-    require(typed != nullptr, "{}: the attribute {} has another type than schema 1 gives it", where,
-            name);
-    value = *typed;
+    if (is_attribute(name)) value = hdf5::get<T>(attributes, name, where);
   }
 };
 

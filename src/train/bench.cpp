@@ -86,8 +86,7 @@ BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicat
   result.share_of_peak = result.gflops / peak_gflops(config, communicator.size());
   result.peak_rss_bytes = largest_of(peak_resident_bytes(), communicator).bytes;
   result.bubble = mean(trainer->profile()[profile::Region::pipeline].seconds, communicator) / total;
-  const Layout layout = layout_of(config, static_cast<std::size_t>(communicator.size()),
-                                  static_cast<std::size_t>(communicator.rank()));
+  const Layout layout = layout_of(config, communicator);
   result.bubble_formula = parallel::bubble_formula(layout.shape, {});
   result.shares = shares_of(trainer->profile(), total);
   return result;

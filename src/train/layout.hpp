@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "comm/communicator.hpp"
 #include "config/run_config.hpp"
 #include "model/activations.hpp"
 #include "model/split.hpp"
@@ -40,6 +41,11 @@ struct Layout {
 
 /// Rank `rank` of `ranks`, which check_ranks() has accepted. `config` is resolved.
 Layout layout_of(const config::RunConfig& config, std::size_t ranks, std::size_t rank);
+/// This rank's.
+inline Layout layout_of(const config::RunConfig& config, const comm::Communicator& world) {
+  return layout_of(config, static_cast<std::size_t>(world.size()),
+                   static_cast<std::size_t>(world.rank()));
+}
 
 /// For each block of kernels::kSumBlock elements of the flat buffer the pipeline rank that holds
 /// it.

@@ -34,10 +34,6 @@ double bits_per_byte(double loss, const data::TokenSource& source) {
   return loss / (std::numbers::ln2 * source.validation_bytes_per_token());
 }
 
-bool crosses(std::int64_t every, std::int64_t before, std::int64_t after) {
-  return every > 0 && before / every != after / every;
-}
-
 // Everything of one run, put together once; run() drives it.
 class Run {
  public:
@@ -132,8 +128,7 @@ record::RunFacts Run::facts(double predicted_seconds) const {
 double Run::predict_seconds() {
   const auto nanoseconds = static_cast<std::int64_t>(1e9 * trainer_->time_forward());
   const double forward = 1e-9 * static_cast<double>(communicator_.maximum(nanoseconds));
-  const Layout layout = layout_of(config_, static_cast<std::size_t>(communicator_.size()),
-                                  static_cast<std::size_t>(communicator_.rank()));
+  const Layout layout = layout_of(config_, communicator_);
   const double steps = static_cast<double>(config_.steps - trainer_->step_count());
   return steps * 3.0 * forward * static_cast<double>(layout.shape.micro_batches) /
          (1.0 - parallel::bubble_formula(layout.shape, {}));
@@ -264,10 +259,9 @@ void Run::after_step(const StepResult& result) {
   }
   progress_.step(config_, result);
   poll_saving();
-  const std::int64_t before = tokens_done() - config_.tokens_per_step();
   const bool last = result.step == config_.steps;
   if (is_regular(config_, result.step)) trainer_->guard().passed_checkpoint();
-  if (!last && crosses(config_.evaluate.every_tokens, before, tokens_done())) evaluate_and_record();
+  if (!last && crosses(config_, config_.evaluate.every_tokens, result.step)) evaluate_and_record();
   const auto& at = config_.checkpoint.at_tokens;
   const bool branch_point = std::find(at.begin(), at.end(), tokens_done()) != at.end();
   if (!last && (branch_point || is_regular(config_, result.step))) save_beside();
@@ -400,7 +394,7 @@ RunEnd Run::go() {
 }  // namespace
 
 RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
-  config::RunConfig config = config::read_run_config(options.config.string(), options.sets);
+  config::RunConfig config = options.config;
   const auto source = open_source(config);
   config::resolve(config, static_cast<std::size_t>(source->vocabulary()), source->fingerprint());
   check_ranks(config, communicator.size());
@@ -411,7 +405,7 @@ RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
   const std::filesystem::path directory = directory_of(options, config);
   const bool goes_on = latest_snapshot(directory, communicator).has_value();
   if (!seen_by_root(directory / "finished", communicator)) {  // a refusal leaves no trace
-    check_memory(config, options.config.string(), communicator);
+    check_memory(config, options.file.string(), communicator);
     if (!goes_on && !options.branch_from.empty()) check_branch(options.branch_from, config);
   }
   return Run(options, std::move(config), *source, communicator).go();

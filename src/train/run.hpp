@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <string>
-#include <vector>
 
 #include "comm/communicator.hpp"
 #include "config/run_config.hpp"
@@ -12,9 +11,9 @@
 namespace isoflop::train {
 
 struct RunOptions {
-  std::filesystem::path config;   // run.toml
-  std::vector<std::string> sets;  // --set assignments
-  std::filesystem::path out;      // run directory; empty: runs/<id>
+  config::RunConfig config;    // as read, not resolved
+  std::filesystem::path file;  // where it was read, for messages
+  std::filesystem::path out;   // run directory; empty: runs/<id>
   std::filesystem::path
       branch_from;    // a checkpoint of the same trunk to start from; empty: from nothing
   std::string label;  // for people, recorded

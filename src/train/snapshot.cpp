@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <span>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "checkpoint/damaged.hpp"
@@ -35,24 +34,14 @@ std::int64_t stable_tokens(const config::RunConfig& config) {
   return optim::stable_tokens(config.schedule, config.tokens());
 }
 
-template <class Value>
-Value scalar(const hdf5::Attributes& scalars, const char* name,
-             const std::filesystem::path& where) {
-  const hdf5::Value* value = hdf5::find(scalars, name);
-  require(value != nullptr && std::holds_alternative<Value>(*value),
-          "{}: has no scalar {}; needed a checkpoint that `isoflop train` wrote", where.string(),
-          name);
-  return std::get<Value>(*value);
-}
-
 void check_branch(const hdf5::Attributes& scalars, const std::filesystem::path& checkpoint,
                   const config::RunConfig& config) {
-  const auto trunk = scalar<std::string>(scalars, "trunk", checkpoint);
+  const auto trunk = hdf5::get<std::string>(scalars, "trunk", checkpoint.string());
   require(trunk == config::trunk_id(config),
           "{}: is of trunk {}, this run has trunk {}: they differ in more than tokens and decay",
           checkpoint.string(), trunk, config::trunk_id(config));
-  const auto tokens = scalar<std::int64_t>(scalars, "tokens", checkpoint);
-  const auto trunk_stable = scalar<std::int64_t>(scalars, "stable_tokens", checkpoint);
+  const auto tokens = hdf5::get<std::int64_t>(scalars, "tokens", checkpoint.string());
+  const auto trunk_stable = hdf5::get<std::int64_t>(scalars, "stable_tokens", checkpoint.string());
   const std::int64_t limit = std::min(trunk_stable, stable_tokens(config));
   require(tokens <= limit,
           "{}: was taken after {} tokens, needed at most {}, where the first of the two runs "
@@ -98,10 +87,14 @@ void save_snapshot(const std::filesystem::path& run_directory, const config::Run
   saving->publish();
 }
 
+bool crosses(const config::RunConfig& config, std::int64_t every, std::int64_t step) {
+  const std::int64_t tokens = step * config.tokens_per_step();
+  return every > 0 && (tokens - config.tokens_per_step()) / every != tokens / every;
+}
+
 bool is_regular(const config::RunConfig& config, std::int64_t step) {
   const std::int64_t every = config.checkpoint.every_tokens;
-  const std::int64_t tokens = step * config.tokens_per_step();
-  return every > 0 && (step == 0 || (tokens - config.tokens_per_step()) / every != tokens / every);
+  return every > 0 && (step == 0 || crosses(config, every, step));
 }
 
 std::int64_t rollback_target(const config::RunConfig& config, std::int64_t step) {
@@ -119,10 +112,8 @@ void prune_snapshots(const std::filesystem::path& run_directory, const config::R
   checkpoint::prune(run_directory, static_cast<std::size_t>(rule.keep), [&](std::int64_t saved) {
     if (saved == needed) return true;
     const std::int64_t tokens = saved * config.tokens_per_step();
-    const bool is_milestone = rule.keep_every_tokens > 0 &&
-                              tokens / rule.keep_every_tokens !=
-                                  (tokens - config.tokens_per_step()) / rule.keep_every_tokens;
-    return is_milestone || std::ranges::find(rule.at_tokens, tokens) != rule.at_tokens.end();
+    return crosses(config, rule.keep_every_tokens, saved) ||
+           std::ranges::find(rule.at_tokens, tokens) != rule.at_tokens.end();
   });
 }
 
@@ -136,11 +127,11 @@ std::optional<std::filesystem::path> latest_snapshot(const std::filesystem::path
 void resume_snapshot(const std::filesystem::path& checkpoint, const config::RunConfig& config,
                      Trainer& trainer, comm::Communicator& communicator) {
   const hdf5::Attributes scalars = checkpoint::load(checkpoint, communicator, state_of(trainer));
-  const auto run = scalar<std::string>(scalars, "run", checkpoint);
+  const auto run = hdf5::get<std::string>(scalars, "run", checkpoint.string());
   require(run == config::run_id(config), "{}: is of run {}, needed run {}", checkpoint.string(),
           run, config::run_id(config));
   trainer.guard().restore(scalars, checkpoint.string());
-  trainer.restore(scalar<std::int64_t>(scalars, "step", checkpoint));
+  trainer.restore(hdf5::get<std::int64_t>(scalars, "step", checkpoint.string()));
 }
 
 Resumption resume_newest(const std::filesystem::path& run_directory,
@@ -171,7 +162,7 @@ void branch_snapshot(const std::filesystem::path& checkpoint, const config::RunC
   const hdf5::Attributes scalars = checkpoint::load(checkpoint, communicator, state_of(trainer));
   check_branch(scalars, checkpoint, config);
   trainer.guard().restore(scalars, checkpoint.string());
-  trainer.restore(scalar<std::int64_t>(scalars, "step", checkpoint));
+  trainer.restore(hdf5::get<std::int64_t>(scalars, "step", checkpoint.string()));
 }
 
 void check_branch(const std::filesystem::path& checkpoint, const config::RunConfig& config) {

@@ -25,6 +25,9 @@ std::unique_ptr<checkpoint::Saving> begin_snapshot(const std::filesystem::path& 
 void save_snapshot(const std::filesystem::path& run_directory, const config::RunConfig& config,
                    Trainer& trainer, comm::Communicator& communicator);
 
+/// Whether a multiple of `every` tokens (0: none) is reached in step `step`, from 1.
+bool crosses(const config::RunConfig& config, std::int64_t every, std::int64_t step);
+
 /// Whether checkpoint.every_tokens asks for a checkpoint after this step; after step 0 it always
 /// does. Unlike checkpoints of stopped runs these are the same however often a run was stopped.
 bool is_regular(const config::RunConfig& config, std::int64_t step);

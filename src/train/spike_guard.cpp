@@ -48,14 +48,6 @@ double z_score(const std::vector<double>& window, double value) {
   return deviation > 0.0 ? (value - mean) / deviation : 0.0;
 }
 
-template <class Value>
-Value scalar(const hdf5::Attributes& scalars, const char* name, const std::string& where) {
-  const hdf5::Value* value = hdf5::find(scalars, name);
-  require(value != nullptr && std::holds_alternative<Value>(*value),
-          "{}: has no scalar {}, which guard.on_spike needs; start the run anew", where, name);
-  return std::get<Value>(*value);
-}
-
 }  // namespace
 
 // Whichever of the two is further out. A full window is needed unless the value is no number.
@@ -112,10 +104,10 @@ hdf5::Attributes SpikeGuard::state() const {
 
 void SpikeGuard::restore(const hdf5::Attributes& scalars, const std::string& where) {
   if (!is_on()) return;
-  losses_ = values_of(scalar<std::string>(scalars, kLosses, where));
-  norms_ = values_of(scalar<std::string>(scalars, kNorms, where));
-  in_a_row_ = scalar<std::int64_t>(scalars, kInARow, where);
-  skipped_batches_ = scalar<std::int64_t>(scalars, kSkipped, where);
+  losses_ = values_of(hdf5::get<std::string>(scalars, kLosses, where));
+  norms_ = values_of(hdf5::get<std::string>(scalars, kNorms, where));
+  in_a_row_ = hdf5::get<std::int64_t>(scalars, kInARow, where);
+  skipped_batches_ = hdf5::get<std::int64_t>(scalars, kSkipped, where);
 }
 
 }  // namespace isoflop::train

@@ -46,11 +46,10 @@ constexpr const char* kDiverges =
 
 TEST(Run, ASaveThatFailsDoesNotHideWhyTheRunFailed) {
   const test::ScratchDirectory scratch;
-  const auto file = scratch.path() / "run.toml", out = scratch.path() / "out";
-  write_file_atomically(file, kDiverges);
+  const auto out = scratch.path() / "out";
   comm::Communicator communicator{comm::make_self_transport()};
   RunOptions options;
-  options.config = file;
+  options.config = config::read_run_config(ConfigDocument::from_text(kDiverges, "run.toml").root());
   options.out = out;
   EXPECT_THROW(run(options, communicator), CheckFailed);
   EXPECT_GE(writes_refused, 1) << "no save met the full disk: the test shows nothing";
