@@ -18,6 +18,7 @@ struct Block {
   std::int64_t begin = 0, count = 0;
   std::string checksum;  // XXH3, 64 bits, of the bytes
   int rank = 0;
+  std::size_t slice = 0;  // of that rank's state, which holds all of the block
 
   template <class Row, class Field>
   static void fields(Row& row, Field&& field) {
@@ -35,7 +36,8 @@ struct Plan {
 };
 
 /// The same plan on every rank. Elements that several ranks hold are written by the lowest of them;
-/// Error on all ranks when nobody holds an element. Collective.
+/// Error on all ranks when nobody holds an element. Takes n log n for n slices of all ranks.
+/// Collective.
 Plan make_plan(comm::Communicator& communicator, const State& state);
 
 /// The part of a block that a slice holds, in elements of the flat buffer; empty (begin == end)
