@@ -88,7 +88,7 @@ void File::reserve(std::size_t bytes) {
   const std::size_t size = std::filesystem::file_size(path_);
   if (size + bytes <= reserved_) return;
   rlimit largest{};
-  ::getrlimit(RLIMIT_FSIZE, &largest);
+  if (::getrlimit(RLIMIT_FSIZE, &largest) != 0) throw_system_error(path_, "getrlimit", errno);
   if (size + bytes > largest.rlim_cur) throw_system_error(path_, "write", EFBIG);
   constexpr std::size_t kFurther = std::size_t{1} << 20;  // so that not every call asks the system
   const std::size_t ahead = bytes + std::min(bytes, kFurther);

@@ -1,7 +1,12 @@
 #include "train/stop_signal.hpp"
 
 #include <array>
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include "core/error.hpp"
 
 namespace isoflop::train {
 namespace {
@@ -9,6 +14,12 @@ namespace {
 constexpr std::array kSignals = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
 volatile std::sig_atomic_t received_signal = 0;
 std::array<struct sigaction, kSignals.size()> previous;
+
+// Fails for a wrong argument only.
+void set(int signal, const struct sigaction* action, struct sigaction* before) {
+  if (sigaction(signal, action, before) != 0)
+    throw Error(fmt::format("signal {}: sigaction: {}", signal, std::strerror(errno)));
+}
 
 extern "C" void remember_signal(int signal) { received_signal = signal; }
 
@@ -21,14 +32,16 @@ StopSignal::StopSignal() {
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
-    sigaction(kSignals[i], nullptr, &previous[i]);
+    set(kSignals[i], nullptr, &previous[i]);
     const bool is_of_nohup = kSignals[i] == SIGHUP && previous[i].sa_handler == SIG_IGN;
-    if (!is_of_nohup) sigaction(kSignals[i], &action, nullptr);
+    if (!is_of_nohup) set(kSignals[i], &action, nullptr);
   }
 }
 
 StopSignal::~StopSignal() {
-  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &previous[i], nullptr);
+  for (std::size_t i = 0; i < kSignals.size(); ++i)
+    if (sigaction(kSignals[i], &previous[i], nullptr) != 0)
+      std::fprintf(stderr, "signal %d: sigaction: %s\n", kSignals[i], std::strerror(errno));
 }
 
 int StopSignal::received() const { return received_signal; }
