@@ -8,11 +8,10 @@
 #include <numbers>
 #include <optional>
 
-#include "checkpoint/directory.hpp"
 #include "core/error.hpp"
 #include "model/cost.hpp"
 #include "record/run_record.hpp"
-#include "train/background_save.hpp"
+#include "train/checkpointing.hpp"
 #include "train/layout.hpp"
 #include "train/memory.hpp"
 #include "train/progress.hpp"
@@ -55,12 +54,7 @@ class Run {
   double evaluate();
   double evaluate_and_record();
   double final_loss();
-  void save();
-  void save_state();
-  void save_beside();
-  void poll_saving();
-  void finish_saving();
-  void prune();
+  void flush_record();
   void finish();
   void record_failure(const std::string& reason);
   std::vector<record::ProfileRow> profile_rows() const;
@@ -79,9 +73,9 @@ class Run {
   std::filesystem::path path_;
   Progress progress_;
   std::unique_ptr<Trainer> trainer_;
-  std::optional<record::RunRecord> record_;     // root only
-  std::unique_ptr<BackgroundSave> background_;  // empty: training waits for every checkpoint
-  LargestRank memory_;                          // predicted
+  std::optional<record::RunRecord> record_;  // root only
+  std::optional<Checkpointing> checkpointing_;
+  LargestRank memory_;  // predicted
   Clock::time_point begin_ = Clock::now();
   double previous_seconds_ = 0.0;
   std::int64_t step_under_way_ = 0;  // or just done, while it is evaluated
@@ -128,7 +122,8 @@ record::RunFacts Run::facts(double predicted_seconds) const {
 double Run::predict_seconds() {
   const auto nanoseconds = static_cast<std::int64_t>(1e9 * trainer_->time_forward());
   const double forward = 1e-9 * static_cast<double>(communicator_.maximum(nanoseconds));
-  const Layout layout = layout_of(config_, communicator_);
+  const Layout layout = layout_of(config_, static_cast<std::size_t>(communicator_.size()),
+                                  static_cast<std::size_t>(communicator_.rank()));
   const double steps = static_cast<double>(config_.steps - trainer_->step_count());
   return steps * 3.0 * forward * static_cast<double>(layout.shape.micro_batches) /
          (1.0 - parallel::bubble_formula(layout.shape, {}));
@@ -140,13 +135,12 @@ void Run::start_or_resume() {
   if (!own.goes_on && !options_.branch_from.empty()) {
     branch_snapshot(options_.branch_from, config_, *trainer_, communicator_);
   }
-  if (config::writes_beside(config_.checkpoint))
-    background_ = std::make_unique<BackgroundSave>(path_, config_, *trainer_, communicator_);
+  checkpointing_.emplace(path_, config_, *trainer_, progress_, communicator_);
   const double predicted = predict_seconds();
   progress_.say(fmt::format("time predicted: {:.0f} s", predicted));
   if (is_root()) open_record(own, predicted);
   // A spike may come before the first regular checkpoint.
-  if (!own.goes_on && config_.guard.on_spike == config::OnSpike::rollback) save();
+  if (!own.goes_on && config_.guard.on_spike == config::OnSpike::rollback) checkpointing_->save();
 }
 
 // A record that is there is gone on with even where no checkpoint is: what the attempt before cost,
@@ -213,40 +207,10 @@ double Run::final_loss() {
   return recorded ? recorded->loss : 0.0;
 }
 
-void Run::save() {
-  save_state();
-  prune();
-}
-
-void Run::save_state() {
-  finish_saving();
-  const Scope scope(trainer_->profile(), Region::checkpoint);
+// Before a checkpoint: who goes on from it finds the rows up to it.
+void Run::flush_record() {
+  const Scope scope(trainer_->profile(), Region::record);
   if (is_root()) record_->flush();
-  save_snapshot(path_, config_, *trainer_, communicator_);
-}
-
-void Run::save_beside() {
-  if (!background_) return save();
-  const Scope scope(trainer_->profile(), Region::checkpoint);
-  if (is_root()) record_->flush();
-  background_->start();
-}
-
-void Run::poll_saving() {
-  if (!background_) return;
-  const Scope scope(trainer_->profile(), Region::checkpoint);
-  if (background_->poll()) prune();
-}
-
-void Run::finish_saving() {
-  const Scope scope(trainer_->profile(), Region::checkpoint);
-  if (background_ && background_->finish()) prune();
-}
-
-void Run::prune() {
-  if (!is_root()) return;
-  progress_.or_warn("an old checkpoint cannot be removed",  // the state is safe
-                    [&] { prune_snapshots(path_, config_); });
 }
 
 void Run::after_step(const StepResult& result) {
@@ -258,13 +222,13 @@ void Run::after_step(const StepResult& result) {
          static_cast<double>(tokens_done()) * model::flops_per_token_exact(config_.model)});
   }
   progress_.step(config_, result);
-  poll_saving();
+  checkpointing_->poll();
   const bool last = result.step == config_.steps;
   if (is_regular(config_, result.step)) trainer_->guard().passed_checkpoint();
   if (!last && crosses(config_, config_.evaluate.every_tokens, result.step)) evaluate_and_record();
-  const auto& at = config_.checkpoint.at_tokens;
-  const bool branch_point = std::find(at.begin(), at.end(), tokens_done()) != at.end();
-  if (!last && (branch_point || is_regular(config_, result.step))) save_beside();
+  if (last || !checkpointing_->is_due(result.step)) return;
+  flush_record();
+  checkpointing_->save_beside();
 }
 
 void Run::tell_spike(const StepResult& result) {
@@ -282,30 +246,24 @@ void Run::tell_spike(const StepResult& result) {
 }
 
 void Run::roll_back(const StepResult& result) {
-  finish_saving();
-  const std::int64_t target = rollback_target(config_, result.step);
-  const SpikeGuard at_spike = trainer_->guard();
-  resume_snapshot(checkpoint::step_directory(path_, target), config_, *trainer_, communicator_);
-  trainer_->guard().rolled_back(at_spike, result.step, target);
+  const std::int64_t target = checkpointing_->roll_back(result.step);
   progress_.begin_anew();
-  if (!is_root()) return;
-  checkpoint::prune(path_, 0, [&](std::int64_t step) { return step <= target; });
-  record_->go_back(target);
+  if (is_root()) record_->go_back(target);
 }
 
 // The state comes first: who does not wait for the evaluation then loses that alone. The states
 // before go last: this one may turn out to be no good.
 void Run::finish() {
-  save_state();
+  flush_record();
+  checkpointing_->save();
   const double loss = final_loss();
-  prune();
+  checkpointing_->prune();
   const LargestRank peak = largest_of(peak_resident_bytes(), communicator_);
   const int ranks = communicator_.size();
   progress_.say(fmt::format("finished: {:.1f} s; peak memory {} (predicted {})", seconds(),
                             peak.text(ranks), memory_.text(ranks)));
-  const profile::Counter& saving =
-      trainer_->profile().counters()[static_cast<std::size_t>(Region::checkpoint)];
-  progress_.say(fmt::format("training stood still {:.3f} s for checkpoints", saving.seconds));
+  progress_.say(
+      fmt::format("training stood still {:.3f} s for checkpoints", checkpointing_->seconds()));
   if (!is_root()) return;
   record_->finish({.status = "finished",
                    .final_loss = loss,
@@ -329,7 +287,9 @@ RunEnd Run::train() {
     }
     const std::int64_t signal = communicator_.maximum(stop_.received());
     if (signal == 0 || trainer_->step_count() == config_.steps) continue;
-    save();
+    flush_record();
+    checkpointing_->save();
+    checkpointing_->prune();
     progress_.say(fmt::format("stopped by signal {} after step {}; the same command goes on",
                               signal, trainer_->step_count()));
     if (is_root())
@@ -343,7 +303,9 @@ RunEnd Run::train() {
 // What goes wrong on the way must not hide why the run failed.
 void Run::record_failure(const std::string& reason) {
   progress_.say("failed: " + reason);
-  progress_.or_warn("the checkpoint under way is lost", [&] { finish_saving(); });
+  progress_.or_warn("the checkpoint under way is lost", [&] {
+    if (checkpointing_) checkpointing_->finish();
+  });
   if (!is_root()) return;
   progress_.or_warn("the record lacks its end", [&] {
     if (!record_) return;

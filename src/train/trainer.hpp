@@ -75,6 +75,7 @@ class Trainer {
   const SpikeGuard& guard() const { return guard_; }
 
   profile::Profile& profile() { return profile_; }
+  const profile::Profile& profile() const { return profile_; }
 
  protected:
   profile::Profile profile_;
