@@ -64,6 +64,11 @@ class BadRunConfiguration(CommandLineTest):
         self.change("context = 32", "context = 32\nvocabulary = 4096")
         self.refused("train", "run.toml", says=["run.toml:6: model.vocabulary", "4096", "257"])
 
+    def test_checkpoints_that_cannot_be_listed(self):
+        (self.folder / "out").mkdir()
+        (self.folder / "out/checkpoint").write_text("no folder")
+        self.refused("train", "run.toml", "--out", "out", code=1, says=["out/checkpoint: list: Not a directory"])
+
     def test_more_memory_than_the_machine_has(self):
         self.refused("train", "run.toml", "--out", "out", "--set", "model.width=65536", "--set", "model.heads=1024",
                      "--set", "model.layers=100", says=["run.toml", "MiB", "micro_batch"])
