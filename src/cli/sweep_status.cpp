@@ -14,6 +14,13 @@ namespace {
 
 using experiment::State;
 
+// What the marks do not tell, and `sweep collect` refuses.
+experiment::RunState with_damaged_record(const std::filesystem::path& folder) {
+  return {State::failed, fmt::format("it finished, but its run.h5 is damaged; remove {} and "
+                                     "isoflop sweep run trains it again",
+                                     folder.string())};
+}
+
 void status(const SweepOptions& options) {
   const Sweep sweep = open_sweep(options.study, options.out, Purpose::look);
   std::string text = fmt::format("{:<32} {:<6} {:<16} {:<9} {:>15} {:>9}\n", "run", "role", "id",
@@ -22,8 +29,9 @@ void status(const SweepOptions& options) {
   std::size_t finished = 0;
   for (const experiment::PlannedRun& run : sweep.plan.runs) {
     const auto folder = sweep.directory.run(run.id);
-    const experiment::RunState state = experiment::state_of(folder);
+    experiment::RunState state = experiment::state_of(folder);
     const auto progress = experiment::read_progress(folder);
+    if (state.state == State::finished && !progress) state = with_damaged_record(folder);
     finished += state.state == State::finished;
     text += fmt::format("{:<32} {:<6} {:<16} {:<9} {:>15} {:>9} {}\n", run.label, name_of(run.role),
                         run.id, name_of(state.state),

@@ -383,6 +383,7 @@ class Collection(SweepTest):
         record = folder / "run.h5"
         record.write_bytes(record.read_bytes()[:5000])
         self.assertIn("run a-D10240-s1: its record cannot be read", self.isoflop("sweep", "collect", "sweep", code=2).stderr)
+        self.assertIn("its run.h5 is damaged; remove", self.isoflop("sweep", "status", "sweep").stdout)
         record.unlink()
         refused = self.isoflop("sweep", "collect", "sweep", code=2).stderr
         self.assertIn("run a-D10240-s1: it finished, but its run.h5 is missing", refused)
