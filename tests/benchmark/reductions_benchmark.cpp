@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
   const int steps = argc > 2 ? std::atoi(argv[2]) : 10;
   comm::start_mpi();
   {
-    comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
+    comm::Communicator world(comm::make_mpi_transport());
     const parallel::GradientPlan plan = plan_for(elements, world);
     profile::Profile profile;
     parallel::GradientSum sum(plan, world, profile);

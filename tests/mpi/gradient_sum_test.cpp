@@ -70,7 +70,7 @@ class GradientSumOn : public ::testing::TestWithParam<Case> {
     sum.finish();
   }
 
-  comm::Communicator world_{comm::make_mpi_transport(MPI_COMM_WORLD)};
+  comm::Communicator world_{comm::make_mpi_transport()};
   profile::Profile profile_;
   GradientPlan plan_{{{}, 1, 1, {}}, {}, 0, false};
 };

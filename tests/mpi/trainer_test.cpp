@@ -4,6 +4,7 @@
 #include "train/trainer.hpp"
 
 #include <gtest/gtest.h>
+#include <mpi.h>
 
 #include <algorithm>
 #include <array>
@@ -82,7 +83,7 @@ class Twins {
  private:
   config::RunConfig together_config_, alone_config_;
   data::Synthetic source_{{"markov", 1, 29, 1}, 17, 1, 17 * 11};
-  comm::Communicator world_{comm::make_mpi_transport(MPI_COMM_WORLD)};
+  comm::Communicator world_{comm::make_mpi_transport()};
   comm::Communicator alone_{comm::make_self_transport()};
   std::unique_ptr<Trainer> together_, reference_;
 };
@@ -196,7 +197,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 // Every layout names the same tensor.
 TEST(Divergence, NamesTheFirstOutputThatIsNoNumber) {
-  comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
+  comm::Communicator world(comm::make_mpi_transport());
   const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, 17 * 11);
   const std::string depth = std::to_string(world.size());
   for (const std::string layout : {"parallel.zero=0", "parallel.zero=3", "parallel.pipeline"}) {
@@ -239,7 +240,7 @@ std::vector<config::RunConfig> exchanging_layouts(int ranks) {
 // A checkpoint of every layout is continued in every other, 12 pairs, with the bits of a run on one
 // rank that nobody stopped. tests/regression/layouts.py --exchange has more of both.
 TEST(Exchange, EveryLayoutContinuesEveryOther) {
-  comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
+  comm::Communicator world(comm::make_mpi_transport());
   std::optional<test::ScratchDirectory> scratch;
   std::array<char, 256> path{};
   if (world.is_root()) {
