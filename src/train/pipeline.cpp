@@ -47,7 +47,7 @@ Buffers<T> lay_out(device::Arena& arena, const config::RunConfig& config, const 
     for (std::size_t i = 0; i < room.in_flight + (stage.embedding ? 0 : 1); ++i)
       streams.push_back(arena.take<T>(size));
   }
-  for (std::size_t i = 0; i < layout.head_buffers(c); ++i)
+  for (std::size_t i = 0; i < layout.head_buffers; ++i)
     buffers.head_gradients.push_back(arena.take<float>(head));
   if (!heads_travel(config, layout)) return buffers;
   if (layout.stages.front().embedding) buffers.head_arrival = arena.take<float>(head);

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -194,6 +195,35 @@ INSTANTIATE_TEST_SUITE_P(
                                          Pipelined{"interleaved", 2}, Pipelined{"zero-bubble", 1}),
                        ::testing::Values(2, 3),
                        ::testing::Values(Kind{"fp32", true, 8, 2}, Kind{"bf16", false, 4, 2})));
+
+// Sums of gradients by MPI's own reductions: near those of one rank, and the same on all replicas.
+TEST(NotReproducible, TrainsLikeOneRankUpToRounding) {
+  comm::Communicator world(comm::make_mpi_transport()), alone(comm::make_self_transport());
+  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, 17 * 11);
+  for (const char* layout : {"parallel.zero=0", "parallel.zero=1", "parallel.pipeline=2"}) {
+    config::RunConfig config =
+        small_run({layout, "train.precision=fp32", "train.reproducible=false"});
+    config::RunConfig plain = small_run({"train.precision=fp32"});
+    if (world.size() % config.parallel.pipeline != 0) continue;
+    config::resolve(config, 29, source.fingerprint());
+    config::resolve(plain, 29, source.fingerprint());
+    check_ranks(config, world.size());
+    const auto together = make_trainer(config, source, world);
+    const auto reference = make_trainer(plain, source, alone);
+    for (int i = 0; i < 6; ++i) {
+      const StepResult a = together->step(), b = reference->step();
+      ASSERT_NEAR(a.loss, b.loss, 1e-5 * b.loss) << layout << ", step " << a.step;
+      ASSERT_NEAR(a.gradient_norm, b.gradient_norm, 1e-3 * b.gradient_norm) << layout;
+    }
+    if (std::string(layout) != "parallel.zero=0") continue;
+    for (const OwnedState& mine : together->owned_state()) {
+      const std::span<const float> here(mine.parameters, mine.elements.size());
+      std::vector<float> first(here.begin(), here.end());
+      world.broadcast<float>(first, 0);
+      EXPECT_TRUE(std::equal(here.begin(), here.end(), first.begin())) << "replicas differ";
+    }
+  }
+}
 
 // Every layout names the same tensor.
 TEST(Divergence, NamesTheFirstOutputThatIsNoNumber) {
