@@ -22,8 +22,14 @@ isoflop_dependency(Kokkos "install Kokkos >= 4.5 and set Kokkos_ROOT" 4.5 CONFIG
 if(ISOFLOP_BUILD_TESTS)   # for matmul_bench alone, see docs/decisions/0002-matmul.md
   isoflop_dependency(dnnl "install oneDNN 3 and set dnnl_ROOT" 3 CONFIG)
 endif()
-isoflop_dependency(MPI "install libopenmpi-dev, or load your site's MPI module" COMPONENTS C)
+find_package(MPI QUIET COMPONENTS C)   # without it src/comm/absent answers, and one rank trains
+if(NOT MPI_C_FOUND)
+  message(WARNING "MPI is missing: this build trains on one rank alone. For more, install libopenmpi-dev, or load your site's MPI module")
+endif()
 isoflop_dependency(HDF5 "install libhdf5-openmpi-dev, or set HDF5_ROOT" COMPONENTS C)
+if(HDF5_IS_PARALLEL AND NOT MPI_C_FOUND)
+  message(FATAL_ERROR "this HDF5 needs MPI, which is missing: install libopenmpi-dev, or install libhdf5-dev and set HDF5_ROOT to a serial HDF5")
+endif()
 isoflop_dependency(tomlplusplus "install libtomlplusplus-dev and set tomlplusplus_ROOT" CONFIG)
 isoflop_dependency(nlohmann_json "install nlohmann-json3-dev and set nlohmann_json_ROOT" 3.11 CONFIG)
 isoflop_dependency(CLI11 "install libcli11-dev and set CLI11_ROOT" CONFIG)

@@ -1,7 +1,8 @@
-# isoflop_library(name [source...] [DEPENDS target...] [PRIVATE target...])
+# isoflop_library(name [source...] [DEPENDS target...] [PRIVATE target...] [WITHOUT folder...])
 # One folder, one target: isoflop_<name>, static, or an interface when it has no sources. DEPENDS is what its headers need.
+# WITHOUT names subfolders of other builds, whose headers this one cannot compile.
 function(isoflop_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPENDS;PRIVATE")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPENDS;PRIVATE;WITHOUT")
   set(target isoflop_${name})
   if(arg_UNPARSED_ARGUMENTS)
     add_library(${target} STATIC ${arg_UNPARSED_ARGUMENTS})
@@ -10,13 +11,16 @@ function(isoflop_library name)
     add_library(${target} INTERFACE)
     target_link_libraries(${target} INTERFACE isoflop_options ${arg_DEPENDS})
   endif()
-  isoflop_check_headers(${target})
+  isoflop_check_headers(${target} ${arg_WITHOUT})
 endfunction()
 
 # Every header of the calling folder must compile alone, included twice. One object library a folder, built by `header_checks`.
 add_custom_target(header_checks)
 function(isoflop_check_headers target)
   file(GLOB_RECURSE headers RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS *.hpp)
+  foreach(folder IN LISTS ARGN)
+    list(FILTER headers EXCLUDE REGEX "^${folder}/")
+  endforeach()
   set(sources)
   foreach(header IN LISTS headers)
     string(REPLACE "/" "_" name ${header})

@@ -20,6 +20,8 @@
 
 namespace isoflop::kernels {
 
+constexpr std::size_t kWidestHead = 256;  // head_width
+
 struct AttentionShape {
   std::size_t batch;       // B sequences
   std::size_t context;     // T tokens

@@ -6,8 +6,6 @@
 
 namespace isoflop::kernels {
 
-constexpr std::size_t kWidestHead = 256;
-
 /// The widths that all kernels of attention take.
 constexpr bool is_head_width(std::size_t head_width) {
   return head_width >= 2 && head_width <= kWidestHead && head_width % 2 == 0;

@@ -6,6 +6,7 @@
 #include "kernels/cpu/attention_float.hpp"
 #include "kernels/cpu/attention_flow.hpp"
 #include "kernels/cpu/attention_tiles.hpp"
+#include "kernels/kokkos/loops.hpp"
 
 namespace isoflop::kernels::cpu {
 namespace {
@@ -57,7 +58,7 @@ HeadExtent extent_of(const AttentionShape& shape) {
 /// Bytes that one thread's Head takes.
 template <class Head>
 std::size_t head_bytes(const AttentionShape& shape) {
-  Arena counting(nullptr);
+  Arena counting;
   const Head head(counting, extent_of<Head>(shape));
   return counting.used();
 }
@@ -66,13 +67,14 @@ std::size_t head_bytes(const AttentionShape& shape) {
 template <class Head, class Body>
 void for_kv_heads(const char* name, const AttentionShape& shape, std::byte* workspace, Body body) {
   const std::size_t threads = thread_count(shape), bytes = head_bytes<Head>(shape);
-  Kokkos::parallel_for(name, Kokkos::RangePolicy<Host>(0, threads), [&](std::size_t thread) {
+  const auto work = [&](std::size_t thread) {
     Arena arena(workspace + thread * bytes);
     Head head(arena, extent_of<Head>(shape));
     for (std::size_t item = thread; item < shape.batch * shape.kv_heads; item += threads) {
       body(head, item / shape.kv_heads, item % shape.kv_heads);
     }
-  });
+  };
+  Kokkos::parallel_for(kokkos::for_tools(name), Kokkos::RangePolicy<Host>(0, threads), work);
 }
 
 }  // namespace

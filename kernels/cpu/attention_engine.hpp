@@ -14,15 +14,15 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "core/integers.hpp"
+#include "device/arena.hpp"
 #include "kernels/cpu/lanes.hpp"
 
 namespace isoflop::kernels::cpu {
 
-inline constexpr std::size_t kBlock = 64;  // queries, and keys, whose weights lie in cache together
+using device::Arena;
 
-constexpr std::size_t padded(std::size_t count, std::size_t step) {
-  return (count + step - 1) / step * step;
-}
+inline constexpr std::size_t kBlock = 64;  // queries, and keys, whose weights lie in cache together
 
 /// A block of results, rows contiguous.
 struct Target {
@@ -30,25 +30,6 @@ struct Target {
   std::size_t row;
 
   Target at(std::size_t i, std::size_t column) const { return {data + i * row + column, row}; }
-};
-
-/// Hands out pieces of a workspace, on cache lines; without memory it only counts bytes.
-class Arena {
- public:
-  explicit Arena(std::byte* memory) : memory_(memory) {}
-
-  template <class Element>
-  Element* take(std::size_t count) {
-    const std::size_t offset = used_;
-    used_ += padded(count * sizeof(Element), 64);
-    return memory_ == nullptr ? nullptr : reinterpret_cast<Element*>(memory_ + offset);
-  }
-
-  std::size_t used() const { return used_; }
-
- private:
-  std::byte* memory_;
-  std::size_t used_ = 0;
 };
 
 /// Rows of one head inside a tensor of all.
@@ -62,9 +43,9 @@ struct HeadView {
 struct HeadExtent {
   std::size_t context, width, step;
 
-  std::size_t tokens() const { return padded(context, step); }
-  std::size_t channels() const { return padded(width, step); }
-  std::size_t blocks() const { return (context + kBlock - 1) / kBlock; }
+  std::size_t tokens() const { return round_up(context, step); }
+  std::size_t channels() const { return round_up(width, step); }
+  std::size_t blocks() const { return ceil_div(context, kBlock); }
   /// Padded tokens of a block.
   std::size_t block_size(std::size_t block) const {
     return std::min(kBlock, tokens() - block * kBlock);

@@ -29,7 +29,7 @@ void multiply_scores(const Engine& engine, const HeadExtent& extent, std::size_t
                      typename Engine::Right right, Target scores) {
   for_strips<Engine>(keys, diagonal, [&](std::size_t first, std::size_t strip) {
     const std::size_t query = diagonal ? first : 0;
-    engine.multiply(strip, queries - query, padded(extent.width, Engine::kDepthPadding),
+    engine.multiply(strip, queries - query, round_up(extent.width, Engine::kDepthPadding),
                     left.at(first, 0), right.at(0, query), scores.at(first, query), false);
   });
 }

@@ -18,7 +18,7 @@ struct KeyRange {
   KeyRange(std::size_t keys, std::size_t query, bool diagonal, std::size_t strip)
       : full(diagonal ? std::min(keys, query) : keys),
         some(diagonal ? std::min(keys, query + kLanes) : keys),
-        zeros(diagonal ? std::min(keys, padded(query + kLanes, strip)) : keys) {}
+        zeros(diagonal ? std::min(keys, round_up(query + kLanes, strip)) : keys) {}
 
   std::size_t full, some, zeros;
 };

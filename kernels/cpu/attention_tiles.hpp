@@ -30,7 +30,7 @@ class TileEngine {
   }
 
   std::size_t packed_bytes(std::size_t columns, std::size_t depth) const {
-    return padded(kernel_.packed_bytes(columns, depth), 64);
+    return round_up(kernel_.packed_bytes(columns, depth), 64);
   }
 
   void pack(std::size_t columns, std::size_t depth, Operand<bf16> b, std::byte* packed) const {

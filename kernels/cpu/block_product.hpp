@@ -25,14 +25,12 @@
 #include <cstddef>
 
 #include "core/bf16.hpp"
+#include "core/integers.hpp"
 #include "kernels/cpu/instruction_set.hpp"
 
 namespace isoflop::kernels::cpu {
 
 inline constexpr std::size_t kDepthStep = 32;  // positions summed into one s_i
-
-constexpr std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
-constexpr std::size_t round_up(std::size_t a, std::size_t b) { return ceil_div(a, b) * b; }
 
 /// Which neighbours of an element lie next to it in memory.
 enum class Contiguous { depth, line };

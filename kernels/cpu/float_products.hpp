@@ -27,7 +27,7 @@ struct RightBlock {
 };
 
 // 6 x 4 accumulators of 16 floats fill the 32 registers of AVX-512, 6 x 1 the 16 of AVX2.
-inline constexpr std::size_t kTileRows = 6;
+inline constexpr std::size_t kFloatTileRows = 6;
 inline constexpr std::size_t kTileVectors = kNativeLanes == 16 ? 4 : 1;
 
 template <std::size_t kRows, std::size_t kVectors>
@@ -64,7 +64,7 @@ inline void multiply_tile(std::size_t depth, LeftBlock a, RightBlock b, Target c
 }
 
 /// The rows of one panel that is kVectors wide: whole tiles, then one of the rows that remain.
-template <std::size_t kVectors, std::size_t kRows = kTileRows>
+template <std::size_t kVectors, std::size_t kRows = kFloatTileRows>
 inline void multiply_panel(std::size_t rows, std::size_t depth, LeftBlock a, RightBlock b, Target c,
                            bool accumulate) {
   std::size_t i = 0;

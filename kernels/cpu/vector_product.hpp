@@ -126,7 +126,7 @@ void pack_panels(const BlockProduct<T, Y>& product, std::size_t first, std::size
 
 // ---- results -----------------------------------------------------------------------------------
 
-/// Rounds to bf16 as bf16(float) does.
+/// Rounds to bf16 as bf16(float) does; a NaN keeps its payload, made quiet.
 template <class Lanes>
 ISOFLOP_INLINE typename Lanes::Half round_to_bf16(typename Lanes::Float value) {
   using Word = typename Lanes::Word;

@@ -5,8 +5,6 @@
 namespace isoflop::kernels::kokkos {
 namespace {
 
-constexpr std::size_t kWidest = 256;  // head_width
-
 /// What every work item needs to find its rows.
 struct Layout {
   explicit Layout(const AttentionShape& shape)
@@ -76,7 +74,7 @@ struct ForwardOfQuery {
     const std::size_t i = item % at.context, h = item / at.context % at.heads;
     const std::size_t b = item / (at.context * at.heads), kv = h / at.group;
     const T* query = qkv + at.query(b, h, i);
-    float sum[kWidest] = {}, top = -INFINITY, total = 0.0f;
+    float sum[kWidestHead] = {}, top = -INFINITY, total = 0.0f;
     for (std::size_t j = 0; j <= i; ++j) {
       const float score = dot(query, qkv + at.key(b, kv, j), at.width) * at.scale;
       if (score > top) {
@@ -127,7 +125,7 @@ struct BackwardOfQuery {
     const std::size_t b = item / (at.context * at.heads), kv = h / at.group;
     const std::size_t row = at.out(b, h, i);
     gradient.mean_gradient[at.lse(b, h, i)] = dot(gradient.d_out + row, out + row, at.width);
-    float sum[kWidest] = {};
+    float sum[kWidestHead] = {};
     for (std::size_t j = 0; j <= i; ++j) {
       float p, d_score;
       gradient(b, h, i, j, p, d_score);
@@ -147,7 +145,7 @@ struct BackwardOfKey {
     const Layout& at = gradient.at;
     const std::size_t j = item % at.context, kv = item / at.context % at.kv_heads;
     const std::size_t b = item / (at.context * at.kv_heads);
-    float key_sum[kWidest] = {}, value_sum[kWidest] = {};
+    float key_sum[kWidestHead] = {}, value_sum[kWidestHead] = {};
     for (std::size_t h = kv * at.group; h < (kv + 1) * at.group; ++h) {
       for (std::size_t i = j; i < at.context; ++i) {
         float p, d_score;

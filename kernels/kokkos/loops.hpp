@@ -27,6 +27,12 @@ inline constexpr bool kRunsOnHost =
 /// neighbouring elements on a GPU.
 inline constexpr std::size_t kChunk = kRunsOnHost ? 4096 : 1;
 
+/// The label of a launch where a tool will read it. Kokkos copies it into a string, which would ask
+/// for memory at every launch of a step.
+inline const char* for_tools(const char* label) {
+  return Kokkos::Tools::profileLibraryLoaded() ? label : "";
+}
+
 template <class Body>
 struct ChunkBody {
   Body body;
@@ -46,8 +52,8 @@ void for_each(const char* label, std::size_t count, const Body& body) {
     if (count == 1) return body(std::size_t{0});
   }
   if (count > 0) {
-    Kokkos::parallel_for(label, Kokkos::RangePolicy<Kokkos::IndexType<std::size_t>>(0, count),
-                         body);
+    Kokkos::parallel_for(for_tools(label),
+                         Kokkos::RangePolicy<Kokkos::IndexType<std::size_t>>(0, count), body);
   }
 }
 

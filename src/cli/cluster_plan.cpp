@@ -25,6 +25,8 @@ struct Options {
   std::string schedule = name_of(parallel::PipelineShape{}.kind);
   parallel::PassTimes times;
   double message = 0.0;
+  std::string comm;               // what `bench comm` measured; empty: `message` counts
+  std::size_t message_bytes = 0;  // then
   std::string draw;
   std::string json;
 };
@@ -32,6 +34,19 @@ struct Options {
 parallel::ScheduleKind kind_named(const std::string& name) {
   const auto& names = parallel::kScheduleNames;
   return static_cast<parallel::ScheduleKind>(std::ranges::find(names, name) - names.begin());
+}
+
+// Seconds of a message by the line through the measured ones.
+double measured_message(const std::string& path, std::size_t bytes) {
+  const auto measured = nlohmann::json::parse(read_named_file(path), nullptr, false);
+  const auto number = [&](const char* name) {
+    const nlohmann::json::json_pointer at(std::string("/collectives/send/") + name);
+    require(measured.is_object() && measured.contains(at) && measured[at].is_number(),
+            "{}: has no number {}, needed what `mpirun -n 2 isoflop bench comm --json FILE` writes",
+            path, at.to_string());
+    return measured[at].get<double>();
+  };
+  return number("alpha_seconds") + number("beta_seconds_per_byte") * static_cast<double>(bytes);
 }
 
 std::vector<std::size_t> in_flight(const parallel::PipelineShape& shape) {
@@ -47,6 +62,7 @@ nlohmann::json to_json(const parallel::PipelineShape& shape, const Options& opti
           {"pipeline", shape.ranks},
           {"micro_batches", shape.micro_batches},
           {"chunks", shape.chunks},
+          {"message", options.message},
           {"makespan", timeline.makespan()},
           {"bubble", timeline.bubble()},
           {"bubble_formula", bubble_formula(shape, options.times)},
@@ -61,17 +77,22 @@ std::string table(const parallel::PipelineShape& shape, const Options& options,
   text += fmt::format("bubble {:.1f}% (formula, without messages: {:.1f}%); one step takes {:g}\n",
                       100.0 * timeline.bubble(), 100.0 * bubble_formula(shape, options.times),
                       timeline.makespan());
+  if (!options.comm.empty())
+    text += fmt::format("a message of {} bytes takes {:.3g} s, by {}\n", options.message_bytes,
+                        options.message, options.comm);
   text += fmt::format("activations in flight a rank, in micro-batches of one stage: {}\n\n",
                       fmt::join(in_flight(shape), " "));
   if (text_width(shape, timeline) <= kWidestTerminal) return text + draw_text(shape, timeline);
   return text + "(too wide for a terminal: see --draw FILE.svg)\n";
 }
 
-void plan(const Options& options) {
+void plan(Options options) {
   parallel::PipelineShape shape = options.shape;
   shape.kind = kind_named(options.schedule);
   const std::string trouble = problem(shape);
   require(trouble.empty(), "cluster plan: {}", trouble);
+  if (!options.comm.empty())
+    options.message = measured_message(options.comm, options.message_bytes);
   const parallel::Timeline timeline =
       simulate(make_schedule(shape), equal_stages(shape, options.times, options.message));
   if (!options.draw.empty()) write_output(options.draw, draw_svg(shape, timeline));
@@ -111,6 +132,16 @@ void add_cluster_plan(CLI::App& cluster_app) {
   add_time("--backward-weight", options->times.backward_weight,
            "Time of its backward pass, gradients of the weights", true);
   add_time("--message", options->message, "Time of a message from rank to rank", false);
+  CLI::Option* bytes = command->add_option(
+      "--message-bytes", options->message_bytes,
+      "Bytes of a message: tokens of a micro-batch x width x 2 (bf16) or 4 (fp32)");
+  command
+      ->add_option("--comm", options->comm,
+                   "Time messages by this file of `isoflop bench comm --json`; the times of passes "
+                   "are then in seconds")
+      ->needs(bytes)
+      ->excludes("--message");
+  bytes->needs("--comm");
   add_output(*command, "--draw", options->draw, "Draw the schedule in this SVG file");
   add_output(*command, "--json", options->json,
              "Write the figures as JSON to this file, or to standard output with -");

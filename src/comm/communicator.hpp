@@ -7,7 +7,10 @@
 // part is done.
 //
 // Reductions add in rank order (bf16 in float, rounded once): the same bits on every transport, but
-// not on another number of ranks; parallel/zero has sums that are independent of that.
+// not on another number of ranks; parallel/zero has sums that are independent of that. The
+// unordered ones leave the order to the transport's library: their bits may differ in every call.
+//
+// Once the largest calls and the most at a time have been made, a call allocates nothing.
 //
 // Failures throw Error. A call that does not end before the deadline (comm::Options) names itself,
 // its place, the step and the ranks that did not arrive. With Options::check_arguments (debug
@@ -29,6 +32,8 @@
 #include <vector>
 
 #include "comm/combine.hpp"
+#include "comm/pool.hpp"
+#include "comm/reduction.hpp"
 #include "comm/request.hpp"
 #include "comm/transport.hpp"
 
@@ -38,7 +43,8 @@ class Communicator {
  public:
   using Place = std::source_location;
 
-  explicit Communicator(std::unique_ptr<Transport> transport) : transport_(std::move(transport)) {}
+  explicit Communicator(std::unique_ptr<Transport> transport)
+      : transport_(std::move(transport)), reductions_(std::make_unique<Pool<Reduction>>()) {}
 
   int rank() const { return transport_->rank(); }
   int size() const { return transport_->size(); }
@@ -104,9 +110,8 @@ class Communicator {
     require_size("all_to_all", in.size(), count, place);
     const Call call{"all_to_all", sizeof(T), 0, place};
     transport_->check(out.size_bytes(), call);
-    const auto mine = static_cast<std::size_t>(rank()) * count;
-    std::copy_n(out.data() + mine, count, in.data() + mine);
-    return start_blocks(out.data(), in.data(), count, call, nullptr);
+    return Request(*transport_, transport_->start_all_to_all(std::as_bytes(out),
+                                                             std::as_writable_bytes(in), call));
   }
   template <class T>
   void all_to_all(std::span<const T> out, std::span<T> in, Place place = Place::current()) {
@@ -120,15 +125,8 @@ class Communicator {
     require_size("reduce_scatter", values.size(), mine.size(), place);
     const Call call{"reduce_scatter", sizeof(T), 0, place};
     transport_->check(mine.size_bytes(), call);
-    auto arrived = std::make_shared<std::vector<T>>(values.size());
-    const T* own = values.data() + static_cast<std::size_t>(rank()) * mine.size();
-    return start_blocks(values.data(), arrived->data(), mine.size(), call,
-                        [arrived, own, mine, combine, rank = rank()] {
-                          std::copy_n(
-                              own, mine.size(),
-                              arrived->data() + static_cast<std::size_t>(rank) * mine.size());
-                          combine_blocks<T>(*arrived, mine, combine);
-                        });
+    return start_reduction(
+        [&](Reduction& reduction) { reduction.start_reduce_scatter(values, mine, combine, call); });
   }
   template <class T>
   void reduce_scatter(std::span<const T> values, std::span<T> mine, Combine combine,
@@ -138,10 +136,31 @@ class Communicator {
 
   /// values [n] = combined over all ranks. Large ones are gathered inside wait().
   template <class T>
-  Request start_all_reduce(std::span<T> values, Combine combine, Place place = Place::current());
+  Request start_all_reduce(std::span<T> values, Combine combine, Place place = Place::current()) {
+    const Call call{"all_reduce", sizeof(T), 0, place};
+    transport_->check(values.size_bytes(), call);
+    return start_reduction(
+        [&](Reduction& reduction) { reduction.start_all_reduce(values, combine, call); });
+  }
   template <class T>
   void all_reduce(std::span<T> values, Combine combine, Place place = Place::current()) {
     start_all_reduce(values, combine, place).wait();
+  }
+
+  /// values [n] = the sum over all ranks, added in an order of the transport's library.
+  Request start_unordered_all_reduce(std::span<float> values, Place place = Place::current()) {
+    const Call call{"unordered_all_reduce", sizeof(float), 0, place};
+    transport_->check(values.size_bytes(), call);
+    return Request(*transport_, transport_->start_unordered_all_reduce(values, call));
+  }
+
+  /// The first block of values [size * n] = the sum over all ranks of block `rank`, added likewise;
+  /// what the others hold afterwards is undefined.
+  Request start_unordered_reduce_scatter(std::span<float> values, Place place = Place::current()) {
+    const Call call{"unordered_reduce_scatter", sizeof(float), 0, place};
+    require_size(call.name, values.size(), values.size() / static_cast<std::size_t>(size()), place);
+    transport_->check(values.size_bytes(), call);
+    return Request(*transport_, transport_->start_unordered_reduce_scatter(values, call));
   }
 
   /// The largest value of any rank: stop flags, "did anybody fail".
@@ -191,9 +210,6 @@ class Communicator {
   }
 
  private:
-  // Up to here one gather is faster than a reduce-scatter and a gather.
-  static constexpr std::size_t kSmallBytes = std::size_t{16} << 10;  // a rank
-
   // Messages are read-only where they are sent; Message has one type for both directions.
   template <class T>
   static std::span<std::byte> writable(std::span<const T> data) {
@@ -202,52 +218,16 @@ class Communicator {
 
   void require_size(const char* call, std::size_t all, std::size_t each, const Place& place) const;
 
-  // Block r of out to rank r, block r of in from rank r, for all other ranks.
-  template <class T>
-  Request start_blocks(const T* out, T* in, std::size_t count, const Call& call,
-                       std::function<void()> finish) {
-    std::vector<Message> sends, receives;
-    for (int peer = 0; peer < size(); ++peer) {
-      if (peer == rank()) continue;
-      const std::size_t at = static_cast<std::size_t>(peer) * count;
-      sends.push_back({peer, writable(std::span(out + at, count))});
-      receives.push_back({peer, std::as_writable_bytes(std::span(in + at, count))});
-    }
-    return Request(*transport_, transport_->start_exchange(sends, receives, call),
-                   std::move(finish));
+  template <class Start>
+  Request start_reduction(Start&& start) {
+    Reduction& reduction = reductions_->take(*transport_, *reductions_);
+    Transport::Start pending(&reduction);
+    start(reduction);
+    return Request(*transport_, std::move(pending));
   }
 
   std::unique_ptr<Transport> transport_;
+  std::unique_ptr<Pool<Reduction>> reductions_;
 };
-
-template <class T>
-Request Communicator::start_all_reduce(std::span<T> values, Combine combine, Place place) {
-  const auto ranks = static_cast<std::size_t>(size());
-  const Call call{"all_reduce", sizeof(T), 0, place};
-  transport_->check(values.size_bytes(), call);
-  const bool small = values.size_bytes() <= kSmallBytes;
-  // Equal blocks; what the last ones have too much is never looked at.
-  const std::size_t count = small ? values.size() : (values.size() + ranks - 1) / ranks;
-  auto blocks = std::make_shared<std::vector<T>>(ranks * count);
-  if (small) {
-    return Request(*transport_,
-                   transport_->start_all_gather(std::as_bytes(values),
-                                                std::as_writable_bytes(std::span(*blocks)), call),
-                   [blocks, values, combine] { combine_blocks<T>(*blocks, values, combine); });
-  }
-  auto padded = std::make_shared<std::vector<T>>(ranks * count);
-  std::copy(values.begin(), values.end(), padded->begin());
-  const std::size_t at = static_cast<std::size_t>(rank()) * count;
-  return start_blocks(
-      padded->data(), blocks->data(), count, call, [=, transport = transport_.get()] {
-        const std::span<T> all(*padded), mine = all.subspan(at, count);
-        std::copy(mine.begin(), mine.end(), blocks->begin() + static_cast<std::ptrdiff_t>(at));
-        combine_blocks<T>(*blocks, mine, combine);
-        Request(*transport,
-                transport->start_all_gather(std::as_bytes(mine), std::as_writable_bytes(all), call))
-            .wait();
-        std::copy_n(all.begin(), values.size(), values.begin());
-      });
-}
 
 }  // namespace isoflop::comm

@@ -8,16 +8,11 @@
 
 namespace isoflop::comm {
 
-Request::Request(Transport& transport, std::unique_ptr<Pending> pending,
-                 std::function<void()> finish)
-    : transport_(&transport), pending_(std::move(pending)), finish_(std::move(finish)) {}
-
 Request& Request::operator=(Request&& other) noexcept {
   if (this == &other) return *this;
   drop();
   transport_ = other.transport_;
   pending_ = std::move(other.pending_);
-  finish_ = std::exchange(other.finish_, nullptr);
   return *this;
 }
 
@@ -26,10 +21,8 @@ Request::~Request() { drop(); }
 bool Request::done() { return !pending_ || pending_->done(); }
 
 void Request::wait() {
-  const auto pending = std::move(pending_);
-  const auto finish = std::exchange(finish_, nullptr);  // never on what did not arrive
+  const Transport::Start pending = std::move(pending_);
   if (pending) pending->wait();
-  if (finish) finish();
 }
 
 // A destructor cannot throw, and going on while others read or write the buffers is worse than the

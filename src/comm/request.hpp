@@ -10,8 +10,7 @@
 // wait for the collectives of a communicator in the same order.
 #pragma once
 
-#include <functional>
-#include <memory>
+#include <utility>
 
 #include "comm/transport.hpp"
 
@@ -20,9 +19,8 @@ namespace isoflop::comm {
 class Request {
  public:
   Request() = default;
-  /// `finish` runs once, after the transport's part (it adds up what arrived, for instance).
-  Request(Transport& transport, std::unique_ptr<Pending> pending,
-          std::function<void()> finish = nullptr);
+  Request(Transport& transport, Transport::Start pending)
+      : transport_(&transport), pending_(std::move(pending)) {}
   Request(Request&& other) noexcept = default;
   Request& operator=(Request&& other) noexcept;
   ~Request();
@@ -37,8 +35,7 @@ class Request {
   void drop() noexcept;
 
   Transport* transport_ = nullptr;
-  std::unique_ptr<Pending> pending_;  // null: the transport's part is complete
-  std::function<void()> finish_;
+  Transport::Start pending_;  // null: complete
 };
 
 }  // namespace isoflop::comm

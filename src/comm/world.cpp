@@ -25,7 +25,7 @@ World::~World() {
 }
 
 Communicator World::communicator() {
-  return Communicator(launched_ ? make_mpi_transport(MPI_COMM_WORLD) : make_self_transport());
+  return Communicator(launched_ ? make_mpi_transport() : make_self_transport());
 }
 
 }  // namespace isoflop::comm

@@ -112,9 +112,6 @@ TrainConfig read_train(ConfigTable table) {
   if (train.device == "cuda")
     table.fail("device", "seen \"cuda\", but this build has no CUDA backend; needed \"cpu\"");
   train.reproducible = table.boolean("reproducible", true);
-  if (!train.reproducible)
-    table.fail("reproducible",
-               "seen false, but every reduction of this build is reproducible; needed true");
   return train;
 }
 
@@ -166,6 +163,22 @@ void read_pipeline(ConfigTable& table, std::size_t layers, ParallelConfig& paral
                     parallel.pipeline, parallel.chunks, layers, most / parallel.chunks));
 }
 
+// train.reproducible = false leaves the sum of gradients over replicas to the MPI library.
+void refuse_what_the_library_cannot_add(ConfigTable& table, const TrainConfig& train,
+                                        const ParallelConfig& parallel) {
+  if (train.reproducible) return;
+  if (parallel.zero > 1)
+    table.fail("zero", fmt::format("seen {} with train.reproducible = false, needed 0 or 1: the "
+                                   "rounds of ZeRO 2 and 3 add to sums that wait in shards, which "
+                                   "the library's reductions do not",
+                                   parallel.zero));
+  if (parallel.tensor > 1)
+    table.fail("tensor", fmt::format("seen {} with train.reproducible = false, needed 1: what "
+                                     "tensor-parallel ranks add to the sum of gradients is added "
+                                     "in a fixed order alone",
+                                     parallel.tensor));
+}
+
 ParallelConfig read_parallel(ConfigTable table, const TrainConfig& train, std::size_t layers) {
   ParallelConfig parallel;
   parallel.data = table.integer("data", 0, kDimension, 0);
@@ -185,6 +198,7 @@ ParallelConfig read_parallel(ConfigTable table, const TrainConfig& train, std::s
         "cannot be with schedule \"zero-bubble\", which computes weight gradients later, when "
         "what they need is gone again; needed \"none\" or another schedule");
   }
+  refuse_what_the_library_cannot_add(table, train, parallel);
   const std::int64_t most = train.global_batch / train.micro_batch;
   const auto v = parallel.virtual_ranks;
   if (v != 0 && (!std::has_single_bit(static_cast<std::uint64_t>(v)) || most % v != 0)) {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 
+#include "core/integers.hpp"
 #include "device/stream.hpp"
 
 namespace isoflop::device {
@@ -17,21 +18,25 @@ class Arena {
   Arena() = default;
 
   /// Room for `bytes`. Throws std::bad_alloc.
-  explicit Arena(std::size_t bytes) : memory_(allocate_aligned(bytes)) {}
+  explicit Arena(std::size_t bytes) : own_(allocate_aligned(bytes)), memory_(own_.get()) {}
 
-  /// Uninitialised room for `count` elements, aligned to kAlignment; lives as long as the arena.
+  /// Room of the caller's, aligned to kAlignment, which must outlive the arena.
+  explicit Arena(std::byte* memory) : memory_(memory) {}
+
+  /// Uninitialised room for `count` elements, aligned to kAlignment; lives as long as the memory.
   template <class T>
   T* take(std::size_t count) {
     const std::size_t offset = used_;
-    used_ += (count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
-    return memory_ == nullptr ? nullptr : reinterpret_cast<T*>(memory_.get() + offset);
+    used_ += round_up(count * sizeof(T), kAlignment);
+    return memory_ == nullptr ? nullptr : reinterpret_cast<T*>(memory_ + offset);
   }
 
   /// Bytes taken so far.
   std::size_t used() const { return used_; }
 
  private:
-  AlignedBytes memory_;
+  AlignedBytes own_;
+  std::byte* memory_ = nullptr;
   std::size_t used_ = 0;
 };
 

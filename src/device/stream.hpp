@@ -10,6 +10,8 @@
 #include <new>
 #include <span>
 
+#include "core/integers.hpp"
+
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
@@ -31,8 +33,7 @@ using AlignedBytes = std::unique_ptr<std::byte[], FreeAligned>;
 /// more than filling it. Throws std::bad_alloc.
 inline AlignedBytes allocate_aligned(std::size_t bytes) {
   constexpr std::size_t huge_page = std::size_t{2} << 20;
-  const std::size_t rounded =
-      (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+  const std::size_t rounded = round_up(std::max<std::size_t>(bytes, 1), kAlignment);
   const std::size_t alignment = rounded < huge_page ? kAlignment : huge_page;
   auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
   if (memory == nullptr) throw std::bad_alloc();

@@ -24,6 +24,15 @@ double head_flops_per_token(const ModelConfig& c) {
   return kForwardAndBackward * 2.0 * static_cast<double>(c.vocabulary * c.width);
 }
 
+double recomputed_flops_per_token(const ModelConfig& c, Recompute recompute) {
+  if (recompute == Recompute::none) return 0.0;
+  const auto d = static_cast<double>(c.width);
+  double widths = static_cast<double>(c.qkv_width());  // of products with d inputs, again
+  if (recompute == Recompute::full) widths += d + static_cast<double>(c.up_width());
+  return 2.0 * static_cast<double>(c.layers) * widths * d +
+         attention_flops_per_token(c) / kForwardAndBackward;
+}
+
 double flops_per_token_exact(const ModelConfig& c) {
   const auto d = static_cast<double>(c.width);
   const double block = static_cast<double>(c.qkv_width()) * d + d * d +

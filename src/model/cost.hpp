@@ -7,6 +7,7 @@
 //                 left out
 #pragma once
 
+#include "model/activations.hpp"
 #include "model/config.hpp"
 
 namespace isoflop::model {
@@ -18,5 +19,9 @@ double flops_per_token_exact(const ModelConfig& config);
 /// The parts of flops_per_token_exact in the output head, and inside attention's products.
 double head_flops_per_token(const ModelConfig& config);
 double attention_flops_per_token(const ModelConfig& config);
+
+/// What the backward pass computes again, counted as flops_per_token_exact does, which leaves it
+/// out.
+double recomputed_flops_per_token(const ModelConfig& config, Recompute recompute);
 
 }  // namespace isoflop::model

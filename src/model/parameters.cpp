@@ -6,14 +6,11 @@
 #include <functional>
 #include <numeric>
 
+#include "core/integers.hpp"
 #include "kernels/api/optimizer.hpp"
 
 namespace isoflop::model {
 namespace {
-
-std::size_t rounded_up(std::size_t size, std::size_t multiple) {
-  return (size + multiple - 1) / multiple * multiple;
-}
 
 std::size_t product(const std::vector<std::size_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>{});
@@ -78,7 +75,7 @@ void ParameterTable::begin_part() {
 // What was added to the part so far is all on every rank, what comes is cut.
 void ParameterTable::end_replicated() {
   if (split_.ranks == 1) return;
-  size_ = rounded_up(size_, kernels::kSumBlock);
+  size_ = round_up(size_, kernels::kSumBlock);
   replicated_.back().end = size_;
 }
 
@@ -115,8 +112,8 @@ std::size_t ParameterTable::add(std::string name, std::vector<std::size_t> shape
 }
 
 void ParameterTable::align(std::size_t multiple) {
-  size_ = rounded_up(size_, multiple);
-  whole_size_ = rounded_up(whole_size_, multiple);
+  size_ = round_up(size_, multiple);
+  whole_size_ = round_up(whole_size_, multiple);
 }
 
 NormOffsets ParameterTable::add_norm(const std::string& name, const ModelConfig& config) {

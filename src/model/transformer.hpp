@@ -51,7 +51,7 @@ class PartStore {
   enum class Pass { forward, backward };
 
   virtual ~PartStore() = default;
-  /// [part], valid until weights() of the part after the next.
+  /// [part], valid until weights() of another part, which may begin to gather one in its place.
   virtual const T* weights(std::size_t part, Pass pass) = 0;
   /// The part with the head, valid until the end of the pass.
   virtual const T* head_weights() = 0;

@@ -28,8 +28,9 @@ struct BenchResult {
   std::vector<RegionShare> shares;
 };
 
-/// Runs `steps` timed steps after two warm-up ones. Collective; every rank gets the result of the
-/// slowest. InputError for what cannot be trained.
+/// Runs `steps` timed steps after two warm-up ones. Collective; times and rates are those of the
+/// slowest rank, the bubble is the mean of all, memory and shares are this rank's. InputError for
+/// what cannot be trained.
 BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicator& communicator);
 
 }  // namespace isoflop::train

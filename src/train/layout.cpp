@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/integers.hpp"
 #include "kernels/api/optimizer.hpp"
 #include "parallel/pipeline/stages.hpp"
 #include "parallel/pipeline/timeline.hpp"
@@ -15,6 +16,17 @@ std::size_t size_of(std::int64_t value) { return static_cast<std::size_t>(value)
 // The layers of all stages of the model, in order.
 std::vector<parallel::Extent> cut(const model::ModelConfig& model, std::size_t stages) {
   return parallel::even_cuts(model::layer_costs(model), stages);
+}
+
+std::size_t head_buffers(const Layout& layout, const model::ModelConfig& model) {
+  const model::Stage& last = layout.stages.back();
+  const std::size_t each = layout.micro_batches_a_virtual_rank;
+  if (!last.head) return 0;
+  if (model.tied && !last.embedding) return head_gradients_in_flight(layout.shape, each);
+  if (!model.tied && layout.shape.kind != parallel::ScheduleKind::zero_bubble) return 0;
+  const std::size_t waiting = most_waiting_for_weights(layout.operations, layout.stages.size() - 1);
+  const std::size_t delay = waiting > 0 ? waiting - 1 : 0;  // micro-batches
+  return 1 + ceil_div(delay, each);
 }
 
 }  // namespace
@@ -42,6 +54,7 @@ Layout layout_of(const config::RunConfig& config, std::size_t ranks, std::size_t
     layout.layers.push_back(all[layout.shape.stage(layout.at.pipeline, chunk)]);
     layout.stages.push_back(model::stage_of(config.model, layout.layers.back()));
   }
+  layout.head_buffers = head_buffers(layout, config.model);
   return layout;
 }
 
@@ -51,7 +64,7 @@ std::vector<std::size_t> stage_ranks(const config::RunConfig& config, const Layo
   const std::vector<parallel::Extent> all = cut(config.model, layout.shape.stages());
   for (std::size_t stage = 0; stage < all.size(); ++stage) {
     const std::size_t end = table.parts()[all[stage].end - 1].end;
-    ranks.resize((end + kernels::kSumBlock - 1) / kernels::kSumBlock, stage % layout.shape.ranks);
+    ranks.resize(ceil_div(end, kernels::kSumBlock), stage % layout.shape.ranks);
   }
   return ranks;
 }
@@ -66,17 +79,6 @@ model::Room room_of(const config::RunConfig& config, const Layout& layout, std::
 std::size_t Layout::micro_batch(std::size_t index) const {
   const std::size_t each = micro_batches_a_virtual_rank;
   return *dealing.virtual_rank(at.data, index / each) * each + index % each;
-}
-
-std::size_t Layout::head_buffers(const model::ModelConfig& model) const {
-  const model::Stage& last = stages.back();
-  if (!last.head) return 0;
-  if (model.tied && !last.embedding)
-    return head_gradients_in_flight(shape, micro_batches_a_virtual_rank);
-  if (!model.tied && shape.kind != parallel::ScheduleKind::zero_bubble) return 0;
-  const std::size_t waiting = most_waiting_for_weights(operations, stages.size() - 1);
-  const std::size_t delay = waiting > 0 ? waiting - 1 : 0;  // micro-batches
-  return 1 + (delay + micro_batches_a_virtual_rank - 1) / micro_batches_a_virtual_rank;
 }
 
 }  // namespace isoflop::train

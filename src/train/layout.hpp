@@ -27,16 +27,15 @@ struct Layout {
   std::vector<parallel::Operation> operations;  // of this rank
   std::vector<parallel::Extent> layers;         // [chunk] of this rank, parts of the table
   std::vector<model::Stage> stages;             // [chunk] the same
+  // Buffers that the gradient of the output head needs on the rank that has it: one a virtual rank
+  // whose sum is not complete or not yet added to the rest. 0 where it goes straight to its place.
+  std::size_t head_buffers;
 
   /// Where in the global batch this replica's micro-batch lies, by its number in the step.
   std::size_t micro_batch(std::size_t index) const;
 
   /// Virtual ranks of this replica.
   std::size_t turns() const { return shape.micro_batches / micro_batches_a_virtual_rank; }
-
-  /// Buffers that the gradient of the output head needs on the rank that has it: one a virtual rank
-  /// whose sum is not complete or not yet added to the rest. 0 where it goes straight to its place.
-  std::size_t head_buffers(const model::ModelConfig& model) const;
 };
 
 /// Rank `rank` of `ranks`, which check_ranks() has accepted. `config` is resolved.

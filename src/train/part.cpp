@@ -49,7 +49,7 @@ PartMemory ModelPart<T>::memory(const config::RunConfig& config, const model::Pa
   return {
       .weights = parallel::Weights<T>::memory_bytes(plan.sharding, kept_weights(config)),
       .optimizer = state_bytes<T>(owned_parts(config, table, plan.sharding, replica)),
-      .gradients = parallel::GradientSum::memory_bytes(plan),
+      .gradients = parallel::gradient_sum_bytes(plan),
   };
 }
 
@@ -66,7 +66,7 @@ ModelPart<T>::ModelPart(const config::RunConfig& config, const model::ParameterT
       plan_(plan_gradients(config, table, parts, static_cast<std::size_t>(replicas.size()),
                            static_cast<std::size_t>(replicas.rank()))),
       owned_(owned_parts(config, table, plan_.sharding, plan_.rank)),
-      gradients_(plan_, replicas, profile),
+      gradients_(parallel::make_gradient_sum(plan_, replicas, profile)),
       weights_(plan_.sharding, plan_.rank, kept_weights(config), replicas, profile),
       arena_(state_bytes<T>(owned_)),
       first_moment_(arena_.take<float>(owned_room(owned_))),
@@ -124,8 +124,8 @@ void ModelPart<T>::weights_from_master() {
 template <class T>
 const T* ModelPart<T>::weights(std::size_t table_part, Pass pass) {
   const std::size_t part = table_part - parts_.begin;
-  gradients_.advance();
-  if (!weights_.ready(part)) gradients_.finish();
+  gradients_->advance();
+  if (!weights_.ready(part)) gradients_->finish();
   const T* values = weights_.full(part);
   weights_.prefetch_after(
       part, pass == Pass::forward ? parallel::Direction::forward : parallel::Direction::backward);
@@ -140,32 +140,32 @@ const T* ModelPart<T>::head_weights() {
 template <class T>
 void ModelPart<T>::advance() {
   weights_.advance();
-  gradients_.advance();
+  gradients_->advance();
 }
 
 template <class T>
 float* ModelPart<T>::gradient(std::size_t part) {
   advance();
-  return gradients_.gradient(part - parts_.begin);
+  return gradients_->gradient(part - parts_.begin);
 }
 
 template <class T>
 void ModelPart<T>::complete(std::size_t part) {
   advance();
-  if (last_pass_) gradients_.complete(part - parts_.begin);
+  if (last_pass_) gradients_->complete(part - parts_.begin);
 }
 
 template <class T>
 void ModelPart<T>::begin_turn(std::size_t turn) {
   last_pass_ = false;
-  gradients_.begin(turn);
+  gradients_->begin(turn);
 }
 
 template <class T>
 void ModelPart<T>::reduce_gradients() {
-  gradients_.finish();
+  gradients_->finish();
   for (std::size_t part = 0; part < owned_.size(); ++part) add_replicated(part);
-  if (config_.parallel.zero == 0) gradients_.all_gather();
+  if (config_.parallel.zero == 0) gradients_->all_gather();
 }
 
 // Tensor-parallel ranks have the gradients of their own rows of what they hold alike.
@@ -176,13 +176,13 @@ void ModelPart<T>::add_replicated(std::size_t part) {
   const std::size_t end = std::min(mine.end, replicated(part).end);
   if (begin >= end) return;
   const Scope scope(profile_, Region::wait);
-  tensor_.all_reduce(std::span(gradients_.shard(part) + (begin - mine.begin), end - begin),
+  tensor_.all_reduce(std::span(gradients_->shard(part) + (begin - mine.begin), end - begin),
                      comm::Combine::sum);
 }
 
 template <class T>
 float* ModelPart<T>::summed_gradient(std::size_t part) {
-  return config_.parallel.zero == 0 ? gradients_.full(part) : gradients_.shard(part);
+  return config_.parallel.zero == 0 ? gradients_->full(part) : gradients_->shard(part);
 }
 
 template <class T>
@@ -192,7 +192,7 @@ void ModelPart<T>::sums_of_squares(std::span<double> sums) {
     return (elements + kernels::kSumBlock - 1) / kernels::kSumBlock;
   };
   for (std::size_t part = 0; part < s.parts(); ++part)
-    kernels::block_sums_of_squares(stream_, s.shard(part), gradients_.shard(part),
+    kernels::block_sums_of_squares(stream_, s.shard(part), gradients_->shard(part),
                                    shard_sums_.data() + blocks(s.local_begin(part)));
   replicas_.all_gather<double>(shard_sums_, all_sums_);
   for (std::size_t part = 0; part < s.parts(); ++part) {

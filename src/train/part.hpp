@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -104,7 +105,7 @@ class ModelPart final : public model::PartStore<T> {
   device::Stream stream_;
   parallel::GradientPlan plan_;
   std::vector<Owned> owned_;
-  parallel::GradientSum gradients_;
+  std::unique_ptr<parallel::GradientSum> gradients_;
   parallel::Weights<T> weights_;
   device::Arena arena_;
   float* first_moment_;      // [owned room]

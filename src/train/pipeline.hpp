@@ -1,11 +1,5 @@
-// The passes of a rank that holds stages of the model: runs its schedule, sends and receives what
-// stages pass on.
-//
-// Activations, gradients of activations, a tied head's gradient and its weights travel in four
-// groups, so that each has its own order of messages. A message is received into its place as soon
-// as the place is free; whoever sends has the message's memory until it is used again, which never
-// waits for a pass that comes later. So the order of parallel/pipeline, which is free of deadlock
-// where sending never waits, stays so.
+// The passes of a rank that holds stages of the model: runs its schedule. What stages pass on is in
+// stage_messages.hpp; a tied head's gradient and its weights travel here, in a group of their own.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +15,7 @@
 #include "train/layout.hpp"
 #include "train/part.hpp"
 #include "train/passes.hpp"
+#include "train/stage_messages.hpp"
 
 namespace isoflop::train {
 
@@ -56,25 +51,22 @@ class Pipeline final : public Passes {
   };
 
   template <class Look>
-  void only_forward(const Work& work, std::size_t micro_batches, Look&& look);
-  void begin(const Work& work, std::span<const parallel::Operation> operations);
-  void end();
-  void forward(const Work& work, const parallel::Operation& operation);
-  void backward(const Work& work, const parallel::Operation& operation, std::span<double> losses);
-  void backward_weight(const Work& work, const parallel::Operation& operation);
-  void release(const Work& work, Chunk& chunk, std::size_t micro_batch);
-  void receive_inputs(const Work& work);
-  void receive_gradients(const Work& work);
+  void only_forward(std::size_t micro_batches, Look&& look);
+  void begin(const Work& work);
+  void forward(const parallel::Operation& operation);
+  void backward(const parallel::Operation& operation, std::span<double> losses);
+  void backward_weight(const parallel::Operation& operation);
+  void release(const parallel::Operation& operation);
   void receive_head();
   void open_gradient(Chunk& chunk, std::size_t virtual_rank);
   void open_head(std::size_t micro_batch);
   void close_gradient(Chunk& chunk);
   void wait(comm::Request& request);
 
-  model::MicroBatch load(const Work& work, const model::Stage& stage, std::size_t micro_batch);
-  std::size_t validation_batch(const Work& work, std::size_t micro_batch) const;
-  std::size_t sequences(const Work& work, std::size_t micro_batch) const;
-  std::size_t stream_size(const Work& work, std::size_t micro_batch) const;  // elements
+  model::MicroBatch load(const model::Stage& stage, std::size_t micro_batch);
+  std::size_t validation_batch(std::size_t micro_batch) const;
+  std::size_t sequences(std::size_t micro_batch) const;
+  std::size_t stream_size(std::size_t micro_batch) const;  // elements
   std::size_t head_size() const {
     return layout_.split.share(config_.model.vocabulary).size() * config_.model.width;
   }
@@ -82,26 +74,24 @@ class Pipeline final : public Passes {
   model::Weights<T> weights(const Chunk& chunk) const;
   model::Gradient gradient(const Chunk& chunk, std::size_t virtual_rank);
   void add_head(Chunk& chunk, const float* head);
-  int next_rank() const { return (activations_.rank() + 1) % activations_.size(); }
-  int previous_rank() const {
-    return (activations_.rank() + activations_.size() - 1) % activations_.size();
-  }
+  int next_rank() const { return (heads_.rank() + 1) % heads_.size(); }
+  int previous_rank() const { return (heads_.rank() + heads_.size() - 1) % heads_.size(); }
 
   const config::RunConfig& config_;
   const Layout& layout_;
   Batches& batches_;
   profile::Profile& profile_;
   device::Stream stream_;
-  comm::Communicator activations_, gradients_, heads_;
+  comm::Communicator heads_;
   device::Arena arena_;
   std::vector<float*> head_gradients_;  // [V, d] each; empty: it goes straight to its place
   float* head_arrival_ = nullptr;       // [V, d] where the head's gradient arrives
   T* head_weights_ = nullptr;           // [V, d] where the embedding's weights arrive
   std::vector<std::unique_ptr<Chunk>> chunks_;
+  std::unique_ptr<StageMessages<T>> messages_;
   std::vector<comm::Request> head_sends_;
   comm::Request head_receive_;
-  std::vector<parallel::Operation> inputs_, returning_;  // whose messages come in, in their order
-  std::size_t next_input_ = 0, next_gradient_ = 0;
+  Work work_{};                    // under way
   std::size_t loaded_ = SIZE_MAX;  // micro-batch in batches_
 };
 

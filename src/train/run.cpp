@@ -118,14 +118,17 @@ record::RunFacts Run::facts(double predicted_seconds) const {
 }
 
 // Times one forward pass over a micro-batch on the slowest rank; forward and backward cost three of
-// them, and the pipeline's bubble comes on top.
+// them and what is computed again, and the pipeline's bubble comes on top.
 double Run::predict_seconds() {
   const auto nanoseconds = static_cast<std::int64_t>(1e9 * trainer_->time_forward());
   const double forward = 1e-9 * static_cast<double>(communicator_.maximum(nanoseconds));
   const Layout layout = layout_of(config_, static_cast<std::size_t>(communicator_.size()),
                                   static_cast<std::size_t>(communicator_.rank()));
   const double steps = static_cast<double>(config_.steps - trainer_->step_count());
-  return steps * 3.0 * forward * static_cast<double>(layout.shape.micro_batches) /
+  const double again =
+      3.0 * model::recomputed_flops_per_token(config_.model, config_.parallel.recompute) /
+      model::flops_per_token_exact(config_.model);
+  return steps * (3.0 + again) * forward * static_cast<double>(layout.shape.micro_batches) /
          (1.0 - parallel::bubble_formula(layout.shape, {}));
 }
 

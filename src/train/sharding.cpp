@@ -28,6 +28,12 @@ std::vector<optim::Segment> decay_segments(const model::ParameterTable& table,
   return segments;
 }
 
+parallel::Adder adder_of(const config::RunConfig& config) {
+  if (config.train.reproducible) return parallel::Adder::tree;
+  return config.parallel.zero == 0 ? parallel::Adder::gather_library
+                                   : parallel::Adder::scatter_library;
+}
+
 }  // namespace
 
 parallel::GradientPlan plan_gradients(const config::RunConfig& config,
@@ -46,7 +52,8 @@ parallel::GradientPlan plan_gradients(const config::RunConfig& config,
                         std::min(parts.end, table.last_part()) - parts.begin}},
           .dealing = dealing_of(config, ranks),
           .rank = rank,
-          .keeps_parts = micro_batches > virtual_ranks};
+          .keeps_parts = micro_batches > virtual_ranks,
+          .adder = adder_of(config)};
 }
 
 parallel::Dealing dealing_of(const config::RunConfig& config, std::size_t replicas) {

@@ -1,6 +1,7 @@
 // What a fixed order of additions costs: the sum of a step's gradients over the ranks as training
-// makes it (parallel/zero/gradient_sum.hpp) against MPI's own all-reduce of as many elements, in
-// turn. Cost model: both carry 2 n (R - 1) / R elements a rank and add n (R - 1) / R; the fixed
+// makes it (parallel/zero/tree_sum.hpp) against that of train.reproducible = false
+// (parallel/zero/library_sum.hpp) and MPI's blocking all-reduce of as many elements, in turn. Cost
+// model: both carry 2 n (R - 1) / R elements a rank and add n (R - 1) / R; the fixed
 // order adds from slots of 4 MiB.
 //
 //   mpirun -n 2 reductions_benchmark ELEMENTS [STEPS]
@@ -24,7 +25,8 @@ using namespace isoflop;
 using Clock = std::chrono::steady_clock;
 
 // 8 blocks, as training sums them: part by part, the last one first.
-parallel::GradientPlan plan_for(std::size_t elements, comm::Communicator& world) {
+parallel::GradientPlan plan_for(std::size_t elements, comm::Communicator& world,
+                                parallel::Adder adder) {
   constexpr std::size_t kParts = 8;
   const std::size_t each = elements / kParts / kernels::kSumBlock * kernels::kSumBlock;
   std::vector<parallel::Extent> parts;
@@ -34,10 +36,11 @@ parallel::GradientPlan plan_for(std::size_t elements, comm::Communicator& world)
   return {.sharding = {parts, ranks, kernels::kSumBlock, {0, kParts}},
           .dealing = {ranks, ranks, false},
           .rank = static_cast<std::size_t>(world.rank()),
-          .keeps_parts = false};
+          .keeps_parts = false,
+          .adder = adder};
 }
 
-void sum_in_fixed_order(parallel::GradientSum& sum, const parallel::PartSharding& sharding) {
+void sum_up(parallel::GradientSum& sum, const parallel::PartSharding& sharding) {
   sum.begin(0);
   for (std::size_t part = sharding.parts(); part-- > 0;) {
     sum.gradient(part);
@@ -74,14 +77,17 @@ int main(int argc, char** argv) {
   const int steps = argc > 2 ? std::atoi(argv[2]) : 10;
   comm::start_mpi();
   {
-    comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
-    const parallel::GradientPlan plan = plan_for(elements, world);
+    comm::Communicator world(comm::make_mpi_transport());
+    const parallel::GradientPlan plan = plan_for(elements, world, parallel::Adder::tree);
+    const parallel::GradientPlan other = plan_for(elements, world, parallel::Adder::gather_library);
     profile::Profile profile;
-    parallel::GradientSum sum(plan, world, profile);
+    const auto tree_sum = parallel::make_gradient_sum(plan, world, profile);
+    const auto library_sum = parallel::make_gradient_sum(other, world, profile);
     std::vector<float> whole(plan.sharding.padded_size(), 1.0f);
-    std::vector<double> fixed, library;
+    std::vector<double> fixed, library, blocking;
     for (int step = 0; step < steps + 2; ++step) {
-      const double ours = slowest(world, [&] { sum_in_fixed_order(sum, plan.sharding); });
+      const double ours = slowest(world, [&] { sum_up(*tree_sum, plan.sharding); });
+      const double free = slowest(world, [&] { sum_up(*library_sum, plan.sharding); });
       const double theirs = slowest(world, [&] {
         // As many zeros are written before as the sum of gradients writes.
         std::fill(whole.begin(), whole.end(), 0.0f);
@@ -90,11 +96,14 @@ int main(int argc, char** argv) {
       });
       if (step < 2) continue;  // warm-up
       fixed.push_back(ours);
-      library.push_back(theirs);
+      library.push_back(free);
+      blocking.push_back(theirs);
     }
     if (world.is_root())
-      fmt::print("{{\"fixed_order_seconds\": {}, \"library_seconds\": {}}}\n", median(fixed),
-                 median(library));
+      fmt::print(
+          "{{\"fixed_order_seconds\": {}, \"library_seconds\": {}, "
+          "\"blocking_all_reduce_seconds\": {}}}\n",
+          median(fixed), median(library), median(blocking));
   }
   comm::end_mpi();
 }

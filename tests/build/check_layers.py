@@ -26,7 +26,7 @@ ALLOWED = {
                   "src/parallel/tensor_parallel"},
     "src/optim": {"src/core", "src/device", "kernels/api"},
     "src/data": {"src/core", "src/comm"},
-    "src/hdf5": {"src/core", "src/comm"},
+    "src/hdf5": {"src/core"},
     "src/checkpoint": {"src/core", "src/hdf5", "src/comm", "src/parallel/layout"},
     "src/record": {"src/core", "src/hdf5", "src/profile"},
     "src/config": {"src/core", "src/model", "src/optim", "src/parallel/pipeline"},

@@ -23,7 +23,7 @@ class MpiCheckpoint : public ::testing::Test {
   std::size_t rank() const { return static_cast<std::size_t>(world_.rank()); }
   std::size_t ranks() const { return static_cast<std::size_t>(world_.size()); }
 
-  comm::Communicator world_{comm::make_mpi_transport(MPI_COMM_WORLD)};
+  comm::Communicator world_{comm::make_mpi_transport()};
   test::SharedScratch scratch_{world_};
   std::filesystem::path run_ = scratch_.path();
 };

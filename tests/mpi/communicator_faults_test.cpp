@@ -1,6 +1,7 @@
 // What goes wrong between ranks is found and named: arguments that differ, messages of another
 // length, ranks that never come.
 #include <gtest/gtest.h>
+#include <mpi.h>
 
 #include <chrono>
 #include <functional>
@@ -32,7 +33,7 @@ void expect_parts(const std::string& text, const std::vector<std::string>& parts
 class Faults : public ::testing::Test {
  protected:
   static Communicator checked() {
-    return Communicator(make_mpi_transport(MPI_COMM_WORLD, {.check_arguments = true}));
+    return Communicator(make_mpi_transport({.check_arguments = true}));
   }
   void SetUp() override {
     MPI_Comm_size(MPI_COMM_WORLD, &size_);
@@ -68,7 +69,7 @@ TEST_F(Faults, AnotherTypeRootOrCallIsNamed) {
 }
 
 TEST_F(Faults, AMessageOfAnotherLengthIsNamed) {
-  Communicator world(make_mpi_transport(MPI_COMM_WORLD, {.check_arguments = false}));
+  Communicator world(make_mpi_transport({.check_arguments = false}));
   std::vector<float> data(100);
   if (rank_ == 0) world.send<float>(std::span<const float>(data).first(60), size_ - 1);
   if (!last()) return;
@@ -78,8 +79,7 @@ TEST_F(Faults, AMessageOfAnotherLengthIsNamed) {
 
 // The last rank sleeps; the others name it, the call, the place and the step.
 TEST_F(Faults, ARankThatDoesNotComeIsNamedAfterTheDeadline) {
-  Communicator world(
-      make_mpi_transport(MPI_COMM_WORLD, {.deadline_seconds = 0.3, .check_arguments = false}));
+  Communicator world(make_mpi_transport({.deadline_seconds = 0.3, .check_arguments = false}));
   world.at_step(12);
   const auto begin = std::chrono::steady_clock::now();
   if (last()) {
@@ -98,8 +98,7 @@ TEST_F(Faults, ARankThatDoesNotComeIsNamedAfterTheDeadline) {
 // A deadline that has passed is not waited for again, neither by a call nor by a request that goes.
 TEST_F(Faults, AWorldThatFailedFailsAtOnce) {
   constexpr double kDeadline = 3.0;
-  Communicator world(make_mpi_transport(MPI_COMM_WORLD,
-                                        {.deadline_seconds = kDeadline, .check_arguments = false}));
+  Communicator world(make_mpi_transport({.deadline_seconds = kDeadline, .check_arguments = false}));
   if (!last()) {
     const auto begin = std::chrono::steady_clock::now();
     static std::vector<float> first(8), second(8);  // given up, not cancelled: they may be written
@@ -121,11 +120,56 @@ TEST_F(Faults, AWorldThatFailedFailsAtOnce) {
   MPI_Barrier(MPI_COMM_WORLD);
 }
 
+// Every rank waits for its left neighbour, and nobody sends: the neighbour answers, and is named.
+TEST_F(Faults, AMessageThatNobodySendsNamesWhoShouldHave) {
+  Communicator world(make_mpi_transport({.deadline_seconds = 0.3, .check_arguments = false}));
+  static std::vector<float> data(8);  // given up, not cancelled
+  world.at_step(7);
+  const int left = (rank_ + size_ - 1) % size_, before = (left + size_ - 1) % size_;
+  const std::string text = error_of([&] { world.receive<float>(data, left); });
+  expect_parts(text, {"receive of group world", "step 7",
+                      "did not arrive: rank " + std::to_string(left) +
+                          " (waits in receive of group world at mpi/communicator_faults_test.cpp",
+                      "step 7, for rank " + std::to_string(before) + ")"});
+  EXPECT_EQ(text.find("no answer"), std::string::npos) << text;
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
+// Rank 0 waits for a message of the last rank; the others have nothing to do with it.
+TEST_F(Faults, WhoHasNoPartInAMessageIsNotNamed) {
+  Communicator world(make_mpi_transport({.deadline_seconds = 0.3, .check_arguments = false}));
+  static std::vector<float> first(8), second(8);
+  if (rank_ == 0) {
+    const std::string text = error_of([&] {
+      Request request = world.start_receive<float>(first, size_ - 1);
+      world.receive<float>(second, size_ - 1);
+    });
+    const std::string last = "did not arrive: rank " + std::to_string(size_ - 1) + " (no answer)";
+    ASSERT_GE(text.size(), last.size()) << text;
+    EXPECT_EQ(text.substr(text.size() - last.size()), last) << text;
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
+// Two groups of one name: a later collective of the other is none of this one.
+TEST_F(Faults, GroupsOfOneNameAreToldApart) {
+  Communicator world(make_mpi_transport({.deadline_seconds = 0.5, .check_arguments = false}));
+  Communicator chunk = world.group("data", 0), other = world.group("data", 0);
+  for (int i = 0; i < 2; ++i) other.barrier();
+  const std::string text = error_of([&] { last() ? other.barrier() : chunk.barrier(); });
+  const std::string waits = " (waits in barrier of group data at mpi/communicator_faults_test.cpp";
+  for (int rank = 0; rank < size_; ++rank) {
+    const bool together = (rank == size_ - 1) == last();
+    EXPECT_EQ(text.find("rank " + std::to_string(rank) + waits) == std::string::npos, together)
+        << text;
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
 // Ranks that wait elsewhere are named with the place where they wait.
 TEST_F(Faults, RanksThatWaitInAnotherGroupSayWhere) {
   if (size_ != 4) GTEST_SKIP() << "needs two groups of two";
-  Communicator world(
-      make_mpi_transport(MPI_COMM_WORLD, {.deadline_seconds = 0.3, .check_arguments = false}));
+  Communicator world(make_mpi_transport({.deadline_seconds = 0.3, .check_arguments = false}));
   const parallel::Mesh mesh{1, 2, 2};
   const auto me = static_cast<std::size_t>(rank_);
   Communicator data = world.group("data", mesh.color(me, parallel::Axis::data));

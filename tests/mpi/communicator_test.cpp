@@ -19,7 +19,7 @@ namespace isoflop::comm {
 namespace {
 
 Communicator world_with(const Options& options) {
-  return Communicator(make_mpi_transport(MPI_COMM_WORLD, options));
+  return Communicator(make_mpi_transport(options));
 }
 
 const std::map<std::string, std::function<Communicator()>> kTransports = {
@@ -167,6 +167,22 @@ TEST_P(Conformance, ReduceScatterGivesEveryRankItsBlock) {
       expect_equal(mine, reduced<T>(size_, combine, [&](int r) { return block(r, rank_); }));
     }
   });
+}
+
+TEST_P(Conformance, UnorderedReductionsAddOverAllRanks) {
+  for (const std::size_t count : kCounts) {
+    SCOPED_TRACE(count);
+    std::vector<float> values = values_of<float>(rank_, count);
+    ranks_.start_unordered_all_reduce(values).wait();
+    expect_equal(values, reduced<float>(size_, Combine::sum,
+                                        [&](int r) { return values_of<float>(r, count); }));
+    const auto block = [&](int from, int to) { return values_of<float>(100 * from + to, count); };
+    auto blocks = concatenated<float>(size_, [&](int to) { return block(rank_, to); });
+    ranks_.start_unordered_reduce_scatter(blocks).wait();
+    blocks.resize(count);
+    expect_equal(blocks,
+                 reduced<float>(size_, Combine::sum, [&](int r) { return block(r, rank_); }));
+  }
 }
 
 // Sums whose bits depend on the order, in the order of ranks.

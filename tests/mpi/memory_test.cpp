@@ -49,7 +49,7 @@ class Memory : public ::testing::TestWithParam<Kind> {};
 
 TEST_P(Memory, IsWithin3PercentOfTheFormula) {
   const auto [precision, zero, recompute, is_cut, depth, checkpoints] = GetParam();
-  comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
+  comm::Communicator world(comm::make_mpi_transport());
   if (is_cut && world.size() == 3) GTEST_SKIP() << "3 does not divide the heads";
   if (world.size() % depth != 0) GTEST_SKIP() << "needs a multiple of " << depth << " ranks";
   config::RunConfig config =
@@ -87,7 +87,7 @@ TEST_P(Memory, IsWithin3PercentOfTheFormula) {
 }
 
 TEST(MemoryOfAMachine, IsThatOfItsRanks) {
-  comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
+  comm::Communicator world(comm::make_mpi_transport());
   const auto ranks = static_cast<std::size_t>(world.size());
   const NodeShare share = sum_on_node(static_cast<std::size_t>(world.rank()) + 1, world);
   EXPECT_EQ(share.ranks, ranks);
@@ -95,7 +95,7 @@ TEST(MemoryOfAMachine, IsThatOfItsRanks) {
 }
 
 TEST(LargestRankOfAll, IsFoundOnEveryRank) {
-  comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
+  comm::Communicator world(comm::make_mpi_transport());
   const auto own = static_cast<std::size_t>(world.rank() == 1 ? 2 : 1) << 40;
   const LargestRank largest = largest_of(own, world);
   EXPECT_EQ(largest.rank, world.size() > 1 ? 1 : 0);

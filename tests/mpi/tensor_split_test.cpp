@@ -145,7 +145,7 @@ class Twins {
                 "tied head");
   }
 
-  comm::Communicator world_{comm::make_mpi_transport(MPI_COMM_WORLD)};
+  comm::Communicator world_{comm::make_mpi_transport()};
   profile::Profile profile_;
   ModelConfig config_;
   Stage stage_;

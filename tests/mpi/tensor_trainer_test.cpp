@@ -61,7 +61,7 @@ class TensorParallel : public ::testing::Test {
   // The first `count` ranks of neighbours, and so on.
   comm::Communicator neighbours(int count) { return world_.group("some", world_.rank() / count); }
 
-  comm::Communicator world_{comm::make_mpi_transport(MPI_COMM_WORLD)};
+  comm::Communicator world_{comm::make_mpi_transport()};
   comm::Communicator alone_{comm::make_self_transport()};
 };
 

@@ -4,12 +4,14 @@
 #include "train/trainer.hpp"
 
 #include <gtest/gtest.h>
+#include <mpi.h>
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -82,7 +84,7 @@ class Twins {
  private:
   config::RunConfig together_config_, alone_config_;
   data::Synthetic source_{{"markov", 1, 29, 1}, 17, 1, 17 * 11};
-  comm::Communicator world_{comm::make_mpi_transport(MPI_COMM_WORLD)};
+  comm::Communicator world_{comm::make_mpi_transport()};
   comm::Communicator alone_{comm::make_self_transport()};
   std::unique_ptr<Trainer> together_, reference_;
 };
@@ -194,9 +196,38 @@ INSTANTIATE_TEST_SUITE_P(
                        ::testing::Values(2, 3),
                        ::testing::Values(Kind{"fp32", true, 8, 2}, Kind{"bf16", false, 4, 2})));
 
+// Sums of gradients by MPI's own reductions: near those of one rank, and the same on all replicas.
+TEST(NotReproducible, TrainsLikeOneRankUpToRounding) {
+  comm::Communicator world(comm::make_mpi_transport()), alone(comm::make_self_transport());
+  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, 17 * 11);
+  for (const char* layout : {"parallel.zero=0", "parallel.zero=1", "parallel.pipeline=2"}) {
+    config::RunConfig config =
+        small_run({layout, "train.precision=fp32", "train.reproducible=false"});
+    config::RunConfig plain = small_run({"train.precision=fp32"});
+    if (world.size() % config.parallel.pipeline != 0) continue;
+    config::resolve(config, 29, source.fingerprint());
+    config::resolve(plain, 29, source.fingerprint());
+    check_ranks(config, world.size());
+    const auto together = make_trainer(config, source, world);
+    const auto reference = make_trainer(plain, source, alone);
+    for (int i = 0; i < 6; ++i) {
+      const StepResult a = together->step(), b = reference->step();
+      ASSERT_NEAR(a.loss, b.loss, 1e-5 * b.loss) << layout << ", step " << a.step;
+      ASSERT_NEAR(a.gradient_norm, b.gradient_norm, 1e-3 * b.gradient_norm) << layout;
+    }
+    if (std::string(layout) != "parallel.zero=0") continue;
+    for (const OwnedState& mine : together->owned_state()) {
+      const std::span<const float> here(mine.parameters, mine.elements.size());
+      std::vector<float> first(here.begin(), here.end());
+      world.broadcast<float>(first, 0);
+      EXPECT_TRUE(std::equal(here.begin(), here.end(), first.begin())) << "replicas differ";
+    }
+  }
+}
+
 // Every layout names the same tensor.
 TEST(Divergence, NamesTheFirstOutputThatIsNoNumber) {
-  comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
+  comm::Communicator world(comm::make_mpi_transport());
   const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, 17 * 11);
   const std::string depth = std::to_string(world.size());
   for (const std::string layout : {"parallel.zero=0", "parallel.zero=3", "parallel.pipeline"}) {
@@ -239,7 +270,7 @@ std::vector<config::RunConfig> exchanging_layouts(int ranks) {
 // A checkpoint of every layout is continued in every other, 12 pairs, with the bits of a run on one
 // rank that nobody stopped. tests/regression/layouts.py --exchange has more of both.
 TEST(Exchange, EveryLayoutContinuesEveryOther) {
-  comm::Communicator world(comm::make_mpi_transport(MPI_COMM_WORLD));
+  comm::Communicator world(comm::make_mpi_transport());
   std::optional<test::ScratchDirectory> scratch;
   std::array<char, 256> path{};
   if (world.is_root()) {

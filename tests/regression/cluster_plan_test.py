@@ -31,6 +31,23 @@ class ClusterPlan(unittest.TestCase):
     def test_messages_make_it_longer(self):
         self.assertGreater(self.figures("--message", 0.5)["bubble"], self.figures()["bubble"])
 
+    def test_messages_are_timed_by_what_bench_comm_measured(self):
+        with tempfile.TemporaryDirectory() as folder:
+            measured = pathlib.Path(folder) / "comm.json"
+            measured.write_text(json.dumps({"ranks": 2, "collectives": {
+                "send": {"alpha_seconds": 0.25, "beta_seconds_per_byte": 0.001, "points": []}}}))
+            got = self.figures("--comm", measured, "--message-bytes", 250)
+            self.assertAlmostEqual(got["message"], 0.5)
+            self.assertEqual(got["makespan"], self.figures("--message", 0.5)["makespan"])
+
+            subprocess.run([BINARY, "bench", "comm", "--repetitions", "1", "--largest", "64", "--json", measured],
+                           check=True, capture_output=True, timeout=60)
+            for text in (measured.read_text(), "no JSON", "[]"):   # one rank alone sends nothing
+                measured.write_text(text)
+                done = self.plan("--comm", measured, "--message-bytes", 250)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn("comm.json: has no number /collectives/send/alpha_seconds, needed what `mpirun", done.stderr)
+
     def test_draws_a_picture(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "schedule.svg"
@@ -41,7 +58,9 @@ class ClusterPlan(unittest.TestCase):
             self.assertEqual(sum(1 for element in root.iter() if element.tag.endswith("title")), 2 * 2 * 3)
 
     def test_refuses_nonsense(self):
-        for arguments in (["--pipeline", 0], ["--schedule", "1f2b"], ["--chunks", 2, "--schedule", "gpipe"], ["--forward", 0]):
+        for arguments in (["--pipeline", 0], ["--schedule", "1f2b"], ["--chunks", 2, "--schedule", "gpipe"], ["--forward", 0],
+                          ["--message-bytes", 4], ["--comm", "comm.json"],
+                          ["--comm", "comm.json", "--message-bytes", 4, "--message", 1]):
             done = self.plan(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertEqual(len(done.stderr.splitlines()), 1)

@@ -49,20 +49,21 @@ MPI_Comm duplicate(MPI_Comm parent) {
   return handle;
 }
 
-BytesType::BytesType(std::size_t bytes, std::size_t piece) {
-  if (bytes <= piece) {
-    type_ = contiguous(bytes, MPI_BYTE);
-  } else {
-    MPI_Datatype piece_type = contiguous(piece, MPI_BYTE);
-    std::array<MPI_Datatype, 2> parts = {contiguous(bytes / piece, piece_type),
-                                         contiguous(bytes % piece, MPI_BYTE)};
-    const std::array<int, 2> counts = {1, 1};
-    const std::array<MPI_Aint, 2> places = {0, static_cast<MPI_Aint>(bytes / piece * piece)};
-    const int code = MPI_Type_create_struct(2, counts.data(), places.data(), parts.data(), &type_);
-    for (MPI_Datatype& part : parts) MPI_Type_free(&part);
-    MPI_Type_free(&piece_type);
-    check_mpi(code, "MPI_Type_create_struct");
+Bytes::Bytes(std::size_t bytes, std::size_t most) {
+  if (bytes <= most) {
+    count_ = static_cast<int>(bytes);
+    return;
   }
+  count_ = 1;
+  MPI_Datatype piece = contiguous(most, MPI_BYTE);
+  std::array<MPI_Datatype, 2> parts = {contiguous(bytes / most, piece),
+                                       contiguous(bytes % most, MPI_BYTE)};
+  const std::array<int, 2> counts = {1, 1};
+  const std::array<MPI_Aint, 2> places = {0, static_cast<MPI_Aint>(bytes / most * most)};
+  const int code = MPI_Type_create_struct(2, counts.data(), places.data(), parts.data(), &type_);
+  for (MPI_Datatype& part : parts) MPI_Type_free(&part);
+  MPI_Type_free(&piece);
+  check_mpi(code, "MPI_Type_create_struct");
   check_mpi(MPI_Type_commit(&type_), "MPI_Type_commit");
 }
 

@@ -32,19 +32,23 @@ class CommHandle {
 
 MPI_Comm duplicate(MPI_Comm parent);
 
-/// A run of bytes as one element, however many: MPI's counts are ints, so that runs longer than
-/// `piece` are described as pieces and a rest.
-class BytesType {
+/// A run of bytes in MPI's words, a count and a type. Counts are ints, so that a run longer than
+/// `most` is one element of a type of its own, made of pieces and a rest.
+class Bytes {
  public:
-  BytesType(std::size_t bytes, std::size_t piece);
-  BytesType(const BytesType&) = delete;
-  BytesType& operator=(const BytesType&) = delete;
-  ~BytesType() { MPI_Type_free(&type_); }
+  Bytes(std::size_t bytes, std::size_t most);
+  Bytes(const Bytes&) = delete;
+  Bytes& operator=(const Bytes&) = delete;
+  ~Bytes() {
+    if (type_ != MPI_BYTE) MPI_Type_free(&type_);
+  }
 
-  MPI_Datatype get() const { return type_; }
+  int count() const { return count_; }
+  MPI_Datatype type() const { return type_; }
 
  private:
-  MPI_Datatype type_ = MPI_DATATYPE_NULL;
+  int count_;
+  MPI_Datatype type_ = MPI_BYTE;
 };
 
 }  // namespace isoflop::comm

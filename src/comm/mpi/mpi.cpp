@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "comm/mpi/handles.hpp"
 #include "comm/mpi/watch.hpp"
+#include "comm/pool.hpp"
 #include "core/error.hpp"
 
 namespace isoflop::comm {
@@ -17,28 +19,51 @@ namespace {
 
 constexpr int kTag = 1;
 
-// What transports of one world share with the requests they start.
+// What a transport shares with the requests it starts.
 struct Group {
   std::shared_ptr<Watch> watch;
   Options options;
   std::string name;
+  std::int64_t number;       // no other group of any of its members has it
   std::vector<int> members;  // ranks of the world
 };
 
 class MpiPending final : public Pending {
  public:
-  MpiPending(const Group& group, const Call& call, std::int64_t sequence)
-      : group_(group), call_(call), sequence_(sequence) {}
+  MpiPending(const Group& group, Pool<MpiPending>& pool) : group_(group), pool_(pool) {
+    const std::size_t most = 2 * group.members.size();  // of messages, in most calls
+    requests_.reserve(most);
+    statuses_.reserve(most);
+    peers_.reserve(most);
+    expected_.reserve(most);
+  }
+
+  /// `sequence` 0: messages.
+  void begin(const Call& call, std::int64_t sequence) {
+    call_ = call;
+    sequence_ = sequence;
+    requests_.clear();
+    statuses_.clear();
+    peers_.clear();
+    expected_.clear();
+    complete_ = false;
+  }
 
   MPI_Request* add() { return &requests_.emplace_back(MPI_REQUEST_NULL); }
 
-  MPI_Request* add_receive(int peer, std::size_t bytes) {
-    expected_.push_back({peer, bytes});
+  MPI_Request* add_send(int peer) {
+    peers_.push_back(group_.members[static_cast<std::size_t>(peer)]);
     return add();
   }
 
+  /// Receives come first.
+  MPI_Request* add_receive(int peer, std::size_t bytes) {
+    expected_.push_back(bytes);
+    return add_send(peer);
+  }
+
   bool done() override {
-    statuses_.resize(expected_.empty() ? 0 : requests_.size());
+    begin_test();
     if (complete_ || !all_done(requests_, statuses_, call_.name)) return complete_;
     finish();
     return true;
@@ -46,45 +71,51 @@ class MpiPending final : public Pending {
 
   void wait() override {
     if (complete_) return;
-    statuses_.resize(expected_.empty() ? 0 : requests_.size());
+    begin_test();
     group_.watch->wait(requests_, statuses_,
-                       {group_.name, group_.members, call_.name, call_.place, sequence_});
+                       {group_.name, group_.number, sequence_ > 0 ? group_.members : peers_,
+                        call_.name, call_.place, sequence_});
     finish();
   }
 
- private:
-  struct Expected {
-    int peer;
-    std::size_t bytes;
-  };
+  // What was given up may still be written to.
+  void give_back() noexcept override {
+    if (complete_) pool_.give_back(*this);
+  }
 
-  // Receives come first among the requests.
+ private:
+  // MPI wants a status for every request or for none.
+  void begin_test() {
+    if (!expected_.empty()) statuses_.resize(requests_.size());
+  }
+
   void finish() {
     complete_ = true;
     for (std::size_t i = 0; i < expected_.size(); ++i) {
       MPI_Count seen = 0;
       check_mpi(MPI_Get_elements_x(&statuses_[i], MPI_BYTE, &seen), "MPI_Get_elements_x");
-      if (static_cast<std::size_t>(seen) == expected_[i].bytes) continue;
-      throw Error(fmt::format(
-          "{} at {}: rank {} sent {} bytes, needed {}", call_.name, text_of(call_.place),
-          group_.members[static_cast<std::size_t>(expected_[i].peer)], seen, expected_[i].bytes));
+      if (static_cast<std::size_t>(seen) == expected_[i]) continue;
+      throw Error(fmt::format("{} at {}: rank {} sent {} bytes, needed {}", call_.name,
+                              text_of(call_.place), peers_[i], seen, expected_[i]));
     }
   }
 
   const Group& group_;
-  Call call_;
-  std::int64_t sequence_;
+  Pool<MpiPending>& pool_;
+  Call call_{""};
+  std::int64_t sequence_ = 0;
   std::vector<MPI_Request> requests_;
   std::vector<MPI_Status> statuses_;
-  std::vector<Expected> expected_;
+  std::vector<int> peers_;             // of messages, by request; ranks of the world
+  std::vector<std::size_t> expected_;  // bytes, by receive
   bool complete_ = false;
 };
 
-std::vector<int> members_in(MPI_Comm world, MPI_Comm handle, int size) {
+std::vector<int> members_in(MPI_Comm handle, int size) {
   std::vector<int> own(static_cast<std::size_t>(size)), members(own.size());
   for (int rank = 0; rank < size; ++rank) own[static_cast<std::size_t>(rank)] = rank;
   MPI_Group all, some;
-  check_mpi(MPI_Comm_group(world, &all), "MPI_Comm_group");
+  check_mpi(MPI_Comm_group(MPI_COMM_WORLD, &all), "MPI_Comm_group");
   check_mpi(MPI_Comm_group(handle, &some), "MPI_Comm_group");
   const int code = MPI_Group_translate_ranks(some, size, own.data(), all, members.data());
   MPI_Group_free(&all);
@@ -96,69 +127,112 @@ std::vector<int> members_in(MPI_Comm world, MPI_Comm handle, int size) {
 class MpiTransport final : public Transport {
  public:
   // Takes over `handle`.
-  MpiTransport(MPI_Comm handle, MPI_Comm world, std::shared_ptr<Watch> watch,
-               const Options& options, const std::string& name)
+  MpiTransport(MPI_Comm handle, std::shared_ptr<Watch> watch, const Options& options,
+               const std::string& name, std::int64_t number)
       : handle_(handle),
-        world_(world),
         rank_(handle_.rank()),
         size_(handle_.size()),
-        group_{std::move(watch), options, name, members_in(world, handle, size_)} {}
+        group_{std::move(watch), options, name, number, members_in(handle, size_)} {}
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
   Start start_barrier(const Call& call) override {
-    auto pending = begin(call);
-    check_mpi(MPI_Ibarrier(handle_.get(), pending->add()), "MPI_Ibarrier");
-    return pending;
+    MpiPending& pending = begin(call);
+    Start start(&pending);
+    check_mpi(MPI_Ibarrier(handle_.get(), pending.add()), "MPI_Ibarrier");
+    return start;
   }
 
   Start start_broadcast(std::span<std::byte> data, const Call& call) override {
-    auto pending = begin(call);
-    const BytesType type(data.size(), group_.options.piece_bytes);
-    check_mpi(MPI_Ibcast(data.data(), 1, type.get(), call.root, handle_.get(), pending->add()),
+    MpiPending& pending = begin(call);
+    Start start(&pending);
+    const Bytes bytes(data.size(), piece());
+    check_mpi(MPI_Ibcast(data.data(), bytes.count(), bytes.type(), call.root, handle_.get(),
+                         pending.add()),
               "MPI_Ibcast");
-    return pending;
+    return start;
   }
 
   Start start_all_gather(std::span<const std::byte> mine, std::span<std::byte> all,
                          const Call& call) override {
     std::byte* place = all.data() + mine.size() * static_cast<std::size_t>(rank_);
     if (mine.data() != place && !mine.empty()) std::memcpy(place, mine.data(), mine.size());
-    auto pending = begin(call);
-    const BytesType type(mine.size(), group_.options.piece_bytes);
-    check_mpi(MPI_Iallgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all.data(), 1, type.get(),
-                             handle_.get(), pending->add()),
+    MpiPending& pending = begin(call);
+    Start start(&pending);
+    // Libraries count to the end of all blocks in ints.
+    const Bytes bytes(mine.size(), piece() / static_cast<std::size_t>(size_));
+    check_mpi(MPI_Iallgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all.data(), bytes.count(),
+                             bytes.type(), handle_.get(), pending.add()),
               "MPI_Iallgather");
-    return pending;
+    return start;
+  }
+
+  Start start_all_to_all(std::span<const std::byte> out, std::span<std::byte> in,
+                         const Call& call) override {
+    const std::size_t each = in.size() / static_cast<std::size_t>(size_);
+    const auto at = [each](int rank) { return static_cast<std::size_t>(rank) * each; };
+    if (each > 0) std::memcpy(in.data() + at(rank_), out.data() + at(rank_), each);
+    MpiPending& pending = begin_messages(call);
+    Start start(&pending);
+    for (int peer = 0; peer < size_; ++peer)
+      if (peer != rank_) receive(pending, peer, in.subspan(at(peer), each));
+    for (int peer = 0; peer < size_; ++peer)
+      if (peer != rank_) send(pending, peer, out.subspan(at(peer), each));
+    return start;
   }
 
   Start start_exchange(std::span<const Message> sends, std::span<const Message> receives,
                        const Call& call) override {
-    auto pending = std::make_unique<MpiPending>(group_, call, 0);
-    for (const Message& message : receives) {
-      const BytesType type(message.data.size(), group_.options.piece_bytes);
-      check_mpi(MPI_Irecv(message.data.data(), 1, type.get(), message.peer, kTag, handle_.get(),
-                          pending->add_receive(message.peer, message.data.size())),
-                "MPI_Irecv");
+    MpiPending& pending = begin_messages(call);
+    Start start(&pending);
+    for (const Message& message : receives) receive(pending, message.peer, message.data);
+    for (const Message& message : sends) send(pending, message.peer, message.data);
+    return start;
+  }
+
+  // Predefined operations take predefined types alone, so that pieces are calls of their own.
+  Start start_unordered_all_reduce(std::span<float> values, const Call& call) override {
+    MpiPending& pending = begin(call);
+    Start start(&pending);
+    const std::size_t most = piece() / sizeof(float);
+    for (std::size_t at = 0; at < values.size(); at += most) {
+      const int count = static_cast<int>(std::min(most, values.size() - at));
+      check_mpi(MPI_Iallreduce(MPI_IN_PLACE, values.data() + at, count, MPI_FLOAT, MPI_SUM,
+                               handle_.get(), pending.add()),
+                "MPI_Iallreduce");
     }
-    for (const Message& message : sends) {
-      const BytesType type(message.data.size(), group_.options.piece_bytes);
-      check_mpi(MPI_Isend(message.data.data(), 1, type.get(), message.peer, kTag, handle_.get(),
-                          pending->add()),
-                "MPI_Isend");
-    }
-    return pending;
+    return start;
+  }
+
+  Start start_unordered_reduce_scatter(std::span<float> values, const Call& call) override {
+    const std::size_t each = values.size() / static_cast<std::size_t>(size_);
+    if (values.size() > static_cast<std::size_t>(INT_MAX))
+      throw Error(
+          fmt::format("{} at {}: seen {} numbers, needed at most {}, which is what MPI counts",
+                      call.name, text_of(call.place), values.size(), INT_MAX));
+    MpiPending& pending = begin(call);
+    Start start(&pending);
+    check_mpi(MPI_Ireduce_scatter_block(MPI_IN_PLACE, values.data(), static_cast<int>(each),
+                                        MPI_FLOAT, MPI_SUM, handle_.get(), pending.add()),
+              "MPI_Ireduce_scatter_block");
+    return start;
   }
 
   void check(std::size_t bytes, const Call& call) override;
 
   std::unique_ptr<Transport> group(const std::string& name, int color) override {
-    if (const auto all_there = start_barrier({"group"}))
-      all_there->wait();  // the split has no deadline
+    // The split has no deadline, this gather has. It also finds a number that is new to all.
+    std::vector<std::int64_t> numbers(static_cast<std::size_t>(size_));
+    const std::int64_t mine = group_.watch->newest_group();
+    start_all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(numbers)),
+                     {"group"})
+        ->wait();
+    const std::int64_t number = 1 + *std::max_element(numbers.begin(), numbers.end());
+    group_.watch->newest_group(number);
     MPI_Comm part;
     check_mpi(MPI_Comm_split(handle_.get(), color, rank_, &part), "MPI_Comm_split");
-    return std::make_unique<MpiTransport>(part, world_, group_.watch, group_.options, name);
+    return std::make_unique<MpiTransport>(part, group_.watch, group_.options, name, number);
   }
 
   void at_step(std::int64_t step) override { group_.watch->at_step(step); }
@@ -172,15 +246,36 @@ class MpiTransport final : public Transport {
   }
 
  private:
-  std::unique_ptr<MpiPending> begin(const Call& call) {
-    return std::make_unique<MpiPending>(group_, call, ++sequence_);
+  std::size_t piece() const { return group_.options.piece_bytes; }
+
+  MpiPending& begin(const Call& call) {
+    MpiPending& pending = pool_.take(group_, pool_);
+    pending.begin(call, ++sequence_);
+    return pending;
+  }
+  MpiPending& begin_messages(const Call& call) {
+    MpiPending& pending = pool_.take(group_, pool_);
+    pending.begin(call, 0);
+    return pending;
+  }
+  void receive(MpiPending& pending, int peer, std::span<std::byte> data) {
+    const Bytes bytes(data.size(), piece());
+    check_mpi(MPI_Irecv(data.data(), bytes.count(), bytes.type(), peer, kTag, handle_.get(),
+                        pending.add_receive(peer, data.size())),
+              "MPI_Irecv");
+  }
+  void send(MpiPending& pending, int peer, std::span<const std::byte> data) {
+    const Bytes bytes(data.size(), piece());
+    check_mpi(MPI_Isend(data.data(), bytes.count(), bytes.type(), peer, kTag, handle_.get(),
+                        pending.add_send(peer)),
+              "MPI_Isend");
   }
 
   CommHandle handle_;
-  MPI_Comm world_;  // not ours; what the watch counts ranks in
   int rank_;
   int size_;
   Group group_;
+  Pool<MpiPending> pool_;
   std::int64_t sequence_ = 0;
 };
 
@@ -229,10 +324,10 @@ void start_mpi() {
 
 void end_mpi() { check_mpi(MPI_Finalize(), "MPI_Finalize"); }
 
-std::unique_ptr<Transport> make_mpi_transport(MPI_Comm parent, const Options& options) {
-  return std::make_unique<MpiTransport>(duplicate(parent), parent,
-                                        std::make_shared<Watch>(parent, options.deadline_seconds),
-                                        options, "world");
+std::unique_ptr<Transport> make_mpi_transport(const Options& options) {
+  return std::make_unique<MpiTransport>(
+      duplicate(MPI_COMM_WORLD), std::make_shared<Watch>(MPI_COMM_WORLD, options.deadline_seconds),
+      options, "world", 0);
 }
 
 }  // namespace isoflop::comm

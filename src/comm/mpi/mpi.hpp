@@ -1,7 +1,6 @@
-// The MPI transport. Only comm/world.cpp and tests need this.
+// The transport between the ranks of a launcher (mpirun, srun), over MPI. A build without MPI has
+// absent/ in its place, whose functions throw. Only comm/world.cpp and tests need this.
 #pragma once
-
-#include <mpi.h>
 
 #include <memory>
 
@@ -10,13 +9,13 @@
 
 namespace isoflop::comm {
 
-/// Starts MPI with MPI_THREAD_MULTIPLE; errors are returned, not fatal.
+/// Starts MPI with MPI_THREAD_SERIALIZED: threads may call, one at a time. Throws Error where there
+/// is no such MPI.
 void start_mpi();
 void end_mpi();
 
-/// Over a duplicate of `parent`, freed with the transport, so that its traffic meets nobody else's.
-/// Collective.
-std::unique_ptr<Transport> make_mpi_transport(MPI_Comm parent,
-                                              const Options& options = Options::from_environment());
+/// Over a duplicate of MPI_COMM_WORLD, freed with the transport, so that its traffic meets nobody
+/// else's. Collective.
+std::unique_ptr<Transport> make_mpi_transport(const Options& options = Options::from_environment());
 
 }  // namespace isoflop::comm

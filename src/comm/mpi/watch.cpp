@@ -32,6 +32,20 @@ void copy_text(char (&to)[size], std::string_view from) {
   to[from.copy(to, size - 1)] = '\0';
 }
 
+// The ranks at the other ends of messages that are not complete, in order and once each.
+std::vector<int> incomplete(std::span<MPI_Request> requests, std::span<const int> peers) {
+  std::vector<int> ranks;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    int done = 0;
+    check_mpi(MPI_Request_get_status(requests[i], &done, MPI_STATUS_IGNORE),
+              "MPI_Request_get_status");
+    if (done == 0) ranks.push_back(peers[i]);
+  }
+  std::sort(ranks.begin(), ranks.end());
+  ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
+  return ranks;
+}
+
 }  // namespace
 
 std::string text_of(const std::source_location& place) {
@@ -68,7 +82,7 @@ void Watch::wait(std::span<MPI_Request> requests, std::span<MPI_Status> statuses
     if (failed_)
       throw Error(fmt::format("{} at {}: not waited for, something failed before", waiting.call,
                               text_of(waiting.place)));
-    if (late || (spins % kLook == 0 && alarmed())) give_up(waiting);
+    if (late || (spins % kLook == 0 && alarmed())) give_up(requests, waiting);
     act();
     if (spins > kSpins) sched_yield();
   }
@@ -76,9 +90,9 @@ void Watch::wait(std::span<MPI_Request> requests, std::span<MPI_Status> statuses
 
 void Watch::act() {
   if (!action_) return;
-  const auto action = std::exchange(action_, nullptr);
+  auto action = std::exchange(action_, nullptr);
   action();
-  action_ = action;
+  action_ = std::move(action);
 }
 
 bool Watch::alarmed() {
@@ -88,8 +102,8 @@ bool Watch::alarmed() {
   return here != 0;
 }
 
-Watch::State Watch::state_of(const Waiting& waiting) const {
-  State state{waiting.sequence, step_, {}, {}, {}, true};
+Watch::State Watch::state_of(const Waiting& waiting, int waits_for) const {
+  State state{waiting.sequence, step_, waiting.group_number, waits_for, {}, {}, {}, true};
   copy_text(state.group, waiting.group);
   copy_text(state.call, waiting.call);
   copy_text(state.place, text_of(waiting.place));
@@ -125,27 +139,38 @@ std::vector<Watch::State> Watch::gather_states(const State& mine) {
   return states;
 }
 
-void Watch::give_up(const Waiting& waiting) {
+// A rank that has gone on to a later collective of the same group has been in this one. Whether it
+// has done its part of a message only the message tells.
+bool Watch::has_arrived(const State& state, const Waiting& waiting) {
+  return state.known && waiting.sequence > 0 && state.group_number == waiting.group_number &&
+         state.sequence >= waiting.sequence;
+}
+
+std::string Watch::missing(int rank, const State& state) {
+  if (!state.known) return fmt::format("rank {} (no answer)", rank);
+  return fmt::format("rank {} (waits in {} of group {} at {}, step {}{})", rank, state.call,
+                     state.group, state.place, state.step,
+                     state.waits_for == kAll ? "" : fmt::format(", for rank {}", state.waits_for));
+}
+
+void Watch::give_up(std::span<MPI_Request> requests, const Waiting& waiting) {
   failed_ = true;
-  const State mine = state_of(waiting);
+  const std::vector<int> awaited =
+      waiting.sequence > 0 ? std::vector<int>(waiting.ranks.begin(), waiting.ranks.end())
+                           : incomplete(requests, waiting.ranks);
+  const State mine =
+      state_of(waiting, waiting.sequence > 0 || awaited.empty() ? kAll : awaited.front());
   const std::vector<State> states = gather_states(mine);
-  std::vector<std::string> missing;
-  for (const int rank : waiting.members) {
+  std::vector<std::string> absent;
+  for (const int rank : awaited) {
     const State& state = states[static_cast<std::size_t>(rank)];
-    if (!state.known) {
-      missing.push_back(fmt::format("rank {} (no answer)", rank));
-    } else if (waiting.sequence > 0 &&
-               (std::string_view(state.group) != mine.group || state.sequence < waiting.sequence)) {
-      missing.push_back(fmt::format("rank {} (waits in {} of group {} at {}, step {})", rank,
-                                    state.call, state.group, state.place, state.step));
-    }
+    if (!has_arrived(state, waiting)) absent.push_back(missing(rank, state));
   }
   throw Error(fmt::format(
       "{} of group {} at {}, step {}, on rank {}: the deadline (ISOFLOP_DEADLINE) of {} s has "
       "passed; did not arrive: {}",
       mine.call, mine.group, mine.place, mine.step, channel_.rank(), deadline_seconds_,
-      missing.empty() ? "nobody, all ranks are there"
-                      : fmt::format("{}", fmt::join(missing, ", "))));
+      absent.empty() ? "nobody, all ranks are there" : fmt::format("{}", fmt::join(absent, ", "))));
 }
 
 }  // namespace isoflop::comm

@@ -1,6 +1,7 @@
 // Watches over everything this process waits for: no wait is longer than the deadline, and when one
 // is, the ranks tell each other where they are, so that the error can name those who did not
-// arrive.
+// arrive: of a collective the members that wait for something else or for nothing, of messages the
+// ranks at their other ends.
 //
 // One watch serves a world and all its groups. The first rank whose deadline passes sends its state
 // to all ranks over a channel of its own; every rank that is waiting sees that and sends its state
@@ -26,7 +27,9 @@ namespace isoflop::comm {
 /// What a rank waits for.
 struct Waiting {
   const std::string& group;
-  const std::vector<int>& members;  // ranks of the world that the call concerns
+  std::int64_t group_number;
+  std::span<const int> ranks;  // of the world: of a collective all members, of messages the other
+                               // rank of each request
   const char* call;
   std::source_location place;
   std::int64_t sequence;  // of this collective in its group; 0: messages, which have no order
@@ -41,7 +44,10 @@ class Watch {
   Watch(MPI_Comm world, double deadline_seconds);
 
   void at_step(std::int64_t step) { step_ = step; }
-  std::int64_t step() const { return step_; }
+
+  /// The highest number that this process has given a group.
+  std::int64_t newest_group() const { return newest_group_; }
+  void newest_group(std::int64_t number) { newest_group_ = number; }
 
   /// What to do again and again while this rank waits; nothing while that itself waits.
   void while_waiting(std::function<void()> action) { action_ = std::move(action); }
@@ -55,21 +61,28 @@ class Watch {
   struct State {
     std::int64_t sequence;
     std::int64_t step;
+    std::int64_t group_number;
+    int waits_for;  // a rank; kAll in a collective
     char group[24];
     char call[24];
     char place[80];
     bool known;
   };
 
+  static constexpr int kAll = -1;
+
   void act();
   bool alarmed();
-  [[noreturn]] void give_up(const Waiting& waiting);
-  State state_of(const Waiting& waiting) const;
+  [[noreturn]] void give_up(std::span<MPI_Request> requests, const Waiting& waiting);
+  State state_of(const Waiting& waiting, int waits_for) const;
   std::vector<State> gather_states(const State& mine);
+  static bool has_arrived(const State& state, const Waiting& waiting);
+  static std::string missing(int rank, const State& state);
 
   CommHandle channel_;
   double deadline_seconds_;
   std::int64_t step_ = 0;
+  std::int64_t newest_group_ = 0;
   bool failed_ = false;
   std::function<void()> action_;    // null while it runs
   State sent_{};                    // stays valid while it is sent

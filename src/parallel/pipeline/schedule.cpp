@@ -100,11 +100,6 @@ std::size_t most_in_flight(const PipelineShape& shape, std::size_t rank) {
   return std::min(warm_up_passes(shape, rank) + 1 + weight_delay(shape, rank), shape.passes());
 }
 
-std::size_t most_waiting_for_weights(const PipelineShape& shape, std::size_t rank) {
-  if (shape.kind != ScheduleKind::zero_bubble) return 0;
-  return std::min(weight_delay(shape, rank) + 1, shape.passes());
-}
-
 std::size_t most_in_flight(const std::vector<Operation>& operations, std::size_t chunk) {
   std::size_t now = 0, most = 0;
   for (const Operation& operation : operations) {

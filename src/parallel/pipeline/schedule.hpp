@@ -71,11 +71,10 @@ std::vector<Operation> operations_of(const PipelineShape& shape, std::size_t ran
 /// forward pass to the end of the pass that uses them last.
 std::size_t most_in_flight(const PipelineShape& shape, std::size_t rank);
 
-/// Of those, the most whose weight gradients are put off: their input gradients are done.
-std::size_t most_waiting_for_weights(const PipelineShape& shape, std::size_t rank);
-
 /// The same of one chunk, counted in a rank's list.
 std::size_t most_in_flight(const std::vector<Operation>& operations, std::size_t chunk);
+
+/// Of those, the most whose weight gradients are put off: their input gradients are done.
 std::size_t most_waiting_for_weights(const std::vector<Operation>& operations, std::size_t chunk);
 
 /// Time of the passes of one micro-batch through all stages of a rank, in any one unit.

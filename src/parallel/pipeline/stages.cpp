@@ -59,12 +59,4 @@ std::vector<Extent> even_cuts(std::span<const double> costs, std::size_t parts) 
   return cuts;
 }
 
-std::vector<double> costs_of(std::span<const double> costs, std::span<const Extent> cuts) {
-  std::vector<double> sums;
-  for (const Extent& cut : cuts)
-    sums.push_back(std::accumulate(costs.begin() + static_cast<std::ptrdiff_t>(cut.begin),
-                                   costs.begin() + static_cast<std::ptrdiff_t>(cut.end), 0.0));
-  return sums;
-}
-
 }  // namespace isoflop::parallel

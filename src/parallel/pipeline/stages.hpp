@@ -14,7 +14,4 @@ namespace isoflop::parallel {
 /// the longest runs first. Exact, in O(items^2 parts). Needs 1 <= parts <= items.
 std::vector<Extent> even_cuts(std::span<const double> costs, std::size_t parts);
 
-/// The cost of each run.
-std::vector<double> costs_of(std::span<const double> costs, std::span<const Extent> cuts);
-
 }  // namespace isoflop::parallel

@@ -1,5 +1,5 @@
-// Sums the gradients of all virtual ranks along the fixed tree of parallel/layout, part by part:
-// inside this rank, across ranks while the backward pass goes on, and into this rank's shard.
+// Sums the gradients of all virtual ranks, part by part: inside this rank, across ranks while the
+// backward pass goes on, and into this rank's shard.
 //
 //   for turn in 0 .. dealing.turns():
 //     sum.begin(turn);
@@ -8,29 +8,30 @@
 //   sum.finish();                       // sum.shard(part): the sum of all virtual ranks
 //   sum.all_gather();                   // (ZeRO 0) sum.full(part): the whole part on every rank
 //
-// Runs (ZeRO 0, 1): log2 buffers of the padded size; the ranks meet in their last turn. Rounds
-// (ZeRO 2, 3): a buffer of the parts under way, which is lent to the next part once its gradient
-// has been sent, and log2 shards. With several micro-batches a virtual rank every part keeps a
-// buffer, since they add to one another. One bucket at a time is under way, and a slot of that size
-// is needed for every node that other ranks bring.
+// tree_sum.hpp adds along the fixed tree of parallel/layout: the same bits on any number of ranks.
+// library_sum.hpp leaves the order to the transport's library.
 //
 // Collective: all ranks begin the same turns and complete the same parts in the same order; a rank
 // without a virtual rank in a turn of rounds completes the parts all the same. Nothing of size is
-// allocated after the constructor. gradient() and finish() block.
+// allocated after the first step. gradient() and finish() block.
 #pragma once
 
 #include <cstddef>
-#include <deque>
-#include <vector>
+#include <memory>
 
 #include "comm/communicator.hpp"
-#include "device/arena.hpp"
-#include "device/stream.hpp"
 #include "parallel/layout/dealing.hpp"
 #include "parallel/layout/part_sharding.hpp"
 #include "profile/profile.hpp"
 
 namespace isoflop::parallel {
+
+/// Who adds across ranks.
+enum class Adder {
+  tree,             // this program, along the fixed tree
+  scatter_library,  // the transport's library, to every rank the sum of its shard
+  gather_library,   // the transport's library, to every rank the sum of everything
+};
 
 struct GradientPlan {
   PartSharding sharding;
@@ -40,78 +41,41 @@ struct GradientPlan {
   // Elements of each shard exchanged at a time: 4 MiB messages reach the transport's full rate, and
   // the slots stay small.
   std::size_t bucket = std::size_t{1} << 20;
+  Adder adder = Adder::tree;  // the others not in rounds
 };
 
 class GradientSum {
  public:
-  GradientSum(GradientPlan plan, comm::Communicator& communicator, profile::Profile& profile);
+  virtual ~GradientSum() = default;
 
   /// The next virtual rank of this rank, if it has one in this turn.
-  void begin(std::size_t turn);
+  virtual void begin(std::size_t turn) = 0;
 
-  /// Where to add the gradient of a part [padded(part)]; zeros when first asked for in a turn.
-  float* gradient(std::size_t part);
+  /// Where to add the gradient of a part [padded(part)] to what is there: nothing, or virtual ranks
+  /// before.
+  virtual float* gradient(std::size_t part) = 0;
 
   /// The part's gradient of this virtual rank is complete.
-  void complete(std::size_t part);
+  virtual void complete(std::size_t part) = 0;
 
   /// Moves communication on; never blocks. May be called while another call of this rank waits.
-  void advance();
+  virtual void advance() = 0;
 
-  void finish();
+  virtual void finish() = 0;
 
-  float* shard(std::size_t part);  // [shard(part)]
+  virtual float* shard(std::size_t part) = 0;  // [shard(part)]
 
-  /// Runs only.
-  void all_gather();
-  float* full(std::size_t part);  // [padded(part)]
-
-  static std::size_t memory_bytes(const GradientPlan& plan);
-
- private:
-  struct Buffers {
-    std::vector<float*> full;          // [padded size] each; runs
-    std::vector<float*> parts;         // [padded(part)] by part, some shared; rounds
-    std::vector<float*> accumulators;  // [local size] each; rounds
-    std::vector<float*> slots;         // [bucket] each
-  };
-  // A node of the tree on the way to the root: where its values lie.
-  struct Node {
-    Extent extent;
-    float* values;
-  };
-  // The ranks meet over one part.
-  struct Meeting {
-    std::size_t part;
-    std::size_t turn;
-  };
-
-  static Buffers lay_out(device::Arena& arena, const GradientPlan& plan);
-  float* own(std::size_t index, std::size_t part) const;
-  float* accumulator(std::size_t index, std::size_t part) const;
-  void add_up_inside(std::size_t part);
-  void add_siblings(std::vector<Node>& nodes, std::size_t count);
-  std::size_t bucket() const;
-  void start_bucket();
-  void finish_bucket();
-  void combine_bucket();
-
-  GradientPlan plan_;
-  comm::Communicator& communicator_;
-  profile::Profile& profile_;
-  device::Stream stream_;
-  device::Arena arena_;
-  Buffers buffers_;
-  std::size_t turn_ = 0;
-  std::vector<bool> touched_;     // parts, in this turn
-  std::deque<Meeting> meetings_;  // the first one is under way
-  std::size_t offset_ = 0;        // of its bucket
-  comm::Request request_;         // its messages
-  bool waiting_ = false;          // for them
-  std::vector<Node> nodes_;       // of its bucket: what waits, then what all ranks bring
-  std::vector<Node> across_;      // those that wait for their sibling
-  std::vector<comm::Message> sends_;
-  std::vector<comm::Message> receives_;
+  /// ZeRO 0 only.
+  virtual void all_gather() = 0;
+  virtual float* full(std::size_t part) = 0;  // [padded(part)]
 };
+
+/// References must outlive the sum.
+std::unique_ptr<GradientSum> make_gradient_sum(const GradientPlan& plan,
+                                               comm::Communicator& communicator,
+                                               profile::Profile& profile);
+
+/// What its buffers take; the transport's library has buffers of its own.
+std::size_t gradient_sum_bytes(const GradientPlan& plan);
 
 }  // namespace isoflop::parallel

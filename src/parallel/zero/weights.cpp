@@ -90,6 +90,7 @@ const T* Weights<T>::full(std::size_t part) {
     const profile::Scope scope(profile_, profile::Region::wait);
     requests_[part].wait();
   }
+  requests_[part].wait();  // complete: the next call may use it again
   return in_slot(part) ? buffers_.slots[slot_of(part)] : buffers_.parts[part];
 }
 

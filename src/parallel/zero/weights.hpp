@@ -3,8 +3,9 @@
 //
 // ZeRO 1 and 2: an updated part is gathered while other work goes on; full() waits for it.
 // ZeRO 3: full() gathers a part, prefetch_after() starts on the next one of a pass. Blocks take
-// turns in two slots, so that a block is freed when the block after the next comes; the other parts
-// (embeddings, head) stay until they are updated.
+// turns in two slots, so that a block is gone as soon as the block after the next is prefetched,
+// which is when the next one is asked for; the other parts (embeddings, head) stay until they are
+// updated.
 //
 // Collective: all ranks call ready(), full() and prefetch_after() for the same parts in the same
 // order, and updated() for all parts.
@@ -40,7 +41,8 @@ class Weights {
   /// Starts to gather a part unless that is done or under way; true when it is there. Never blocks.
   bool ready(std::size_t part);
 
-  /// The whole part [padded(part)], for reading. Blocks until it is there.
+  /// The whole part [padded(part)], for reading until another part is asked for or prefetched
+  /// after. Blocks until it is there.
   const T* full(std::size_t part);
 
   /// Starts to gather the part that a pass needs after this one, when only shards are kept.

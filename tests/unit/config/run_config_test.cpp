@@ -80,7 +80,8 @@ TEST(RunConfig, IdCoversWhatChangesTheNumbersAndNothingElse) {
   for (const char* other :
        {"train.seed=2", "model.layers=3", "train.precision=fp32", "parallel.virtual_ranks=2",
         "train.tokens=200_000", "schedule.decay_fraction=0.3", "train.micro_batch=2",
-        "optimizer.learning_rate=0.002", "data.weights.code=2.0", "guard.on_spike=skip"}) {
+        "optimizer.learning_rate=0.002", "data.weights.code=2.0", "guard.on_spike=skip",
+        "train.reproducible=false"}) {
     EXPECT_NE(run_id(run({other})), id) << other;
   }
   const auto going_back = [](const char* set) {
@@ -102,6 +103,12 @@ TEST(RunConfig, RefusesWhatCannotWork) {
   EXPECT_EQ(message({"model.heads=3"}),
             "--set model.heads=3: model.heads: seen 3, needed a divisor of width 64");
   EXPECT_NE(message({"train.global_batch=10"}).find("needed a multiple of micro_batch 4"),
+            std::string::npos);
+  EXPECT_NE(message({"train.reproducible=false", "parallel.zero=2"})
+                .find("seen 2 with train.reproducible = false, needed 0 or 1"),
+            std::string::npos);
+  EXPECT_NE(message({"train.reproducible=false", "parallel.tensor=2"})
+                .find("seen 2 with train.reproducible = false, needed 1"),
             std::string::npos);
   EXPECT_NE(message({"parallel.virtual_ranks=3"}).find("power of two"), std::string::npos);
   EXPECT_NE(message({"parallel.pipeline=5"}).find("needed at most 4"), std::string::npos);

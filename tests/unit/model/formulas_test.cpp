@@ -54,6 +54,17 @@ TEST(Formulas, TensorsDoNotOverlapAndAreAligned) {
   EXPECT_GE(table.buffer_size(), end);
 }
 
+TEST(Formulas, RecomputedFlopsByHand) {
+  const ModelConfig config = gpt2();
+  const double d = 768, attention = 12 * 2 * 2 * d * 1025 / 2;  // forward
+  EXPECT_EQ(recomputed_flops_per_token(config, Recompute::none), 0.0);
+  EXPECT_DOUBLE_EQ(recomputed_flops_per_token(config, Recompute::attention),
+                   12 * 2 * 3 * d * d + attention);
+  // All of a block's products but the last one.
+  EXPECT_DOUBLE_EQ(recomputed_flops_per_token(config, Recompute::full),
+                   flops_per_token_exact(config) / 3 - 2 * 50304 * d - 12 * 2 * 4 * d * d);
+}
+
 TEST(Formulas, FlopsByHand) {
   const ModelConfig config = gpt2();
   const double d = 768;

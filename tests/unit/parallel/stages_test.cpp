@@ -8,6 +8,16 @@
 namespace isoflop::parallel {
 namespace {
 
+// The cost of each run.
+std::vector<double> costs_of(std::span<const double> costs, std::span<const Extent> cuts) {
+  std::vector<double> sums;
+  for (const Extent& cut : cuts) {
+    const std::span<const double> run = costs.subspan(cut.begin, cut.size());
+    sums.push_back(std::accumulate(run.begin(), run.end(), 0.0));
+  }
+  return sums;
+}
+
 // The dearest run of every way to cut, by trying all.
 double least_dearest(std::span<const double> costs, std::size_t parts) {
   if (parts == 1) return std::accumulate(costs.begin(), costs.end(), 0.0);
