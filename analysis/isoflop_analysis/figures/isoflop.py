@@ -96,7 +96,7 @@ def optimal_allocation(study: Study) -> Drawing:
     fig.legend(handles=handles, loc="outside lower center", ncols=4)
     return Drawing(
         fig,
-        f"Minima of the profiles and their power laws ({parabolas.origin}), beside the optimum of the fitted surface. "
+        f"Minima of the profiles and their power laws: {parabolas.origin}; beside them the optimum of the fitted surface. "
         + CONVENTION,
         "Compute-optimal model size and tokens against compute.",
     )
