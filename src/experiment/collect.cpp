@@ -73,7 +73,7 @@ void mend_unless_trained(const std::filesystem::path& folder) {
 }
 
 std::string fit_name(const std::string& law, const std::string& method) {
-  return method.empty() ? law : law + "-" + method;
+  return method.empty() ? law : fmt::format("{}-{}", law, method);
 }
 
 // A fit that cannot be made any more, or a target that is trained again, must not leave its old

@@ -168,7 +168,7 @@ void check_fit(const ConfigTable& table, const FitRequest& fit) {
   if (fit.predict.empty()) return;
   std::vector<std::string> names;
   for (const auto& [law, method] : fits_of(fit))
-    names.push_back(method.empty() ? law : law + "-" + method);
+    names.push_back(method.empty() ? law : fmt::format("{}-{}", law, method));
   if (std::ranges::find(names, fit.predict) == names.end()) {
     table.fail("predict", fmt::format("seen '{}', needed one of the fits; the nearest is '{}'",
                                       fit.predict, nearest(fit.predict, names)));

@@ -30,7 +30,7 @@ std::vector<std::string> joined_environment(
         more, [&](const auto& one) { return text.substr(0, text.find('=')) == one.first; });
     if (!replaced) all.emplace_back(text);
   }
-  for (const auto& [name, value] : more) all.push_back(name + "=" + value);
+  for (const auto& [name, value] : more) all.push_back(fmt::format("{}={}", name, value));
   return all;
 }
 
