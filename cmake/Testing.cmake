@@ -8,6 +8,15 @@ set(ISOFLOP_TEST_ENVIRONMENT OMP_NUM_THREADS=1 OMP_PROC_BIND=false
   OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1)
 
+# Points that may not be redistributed; tests that need them are skipped without. The environment variable of this name wins.
+find_path(ISOFLOP_EPOCH_DATA svg_extracted_data.csv
+  PATHS ENV ISOFLOP_EPOCH_DATA ${PROJECT_SOURCE_DIR}/../shared/data/epoch-chinchilla NO_DEFAULT_PATH
+  DOC "folder of svg_extracted_data.csv (Besiroglu et al. 2024)")
+set(isoflop_epoch_data ${ISOFLOP_EPOCH_DATA})
+if(NOT isoflop_epoch_data)
+  set(isoflop_epoch_data "")
+endif()
+
 # isoflop_test(NAME source... LIBRARIES target... [RANKS n...] [TIMEOUT seconds] [LABELS label...])
 # Without RANKS each GoogleTest case is a ctest case; with RANKS the program runs once under mpirun for each n and
 # finds the expected world size in ISOFLOP_TEST_RANKS.

@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
-# Lints C++ sources with the pinned clang-tidy, after a build (it needs build/release/compile_commands.json).
-#   tools/lint.sh [FILE...]      default: the sources that differ from main
+# Lints C++ sources with the pinned clang-tidy, after a build (it needs compile_commands.json).
+#   tools/lint.sh [-p BUILD] [all | FILE...]   BUILD: default the one configured last; without FILE what differs from main;
+#                                              all: every source of the build, those that passed before excepted
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 version=23.1.4
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/isoflop/clang-tidy-$version
+
+if [[ ${1-} == -p ]]; then build=${2:?lint: -p needs a BUILD}; shift 2
+else build=$(dirname "$(ls -t build/*/compile_commands.json 2>/dev/null | head -n 1)"); fi
+[[ -f $build/compile_commands.json ]] || { echo "lint: $build has no compile_commands.json: build first, or name one with -p" >&2; exit 1; }
 
 if [[ ! -x $venv/bin/clang-tidy ]]; then
   python3 -m venv "$venv"
@@ -15,7 +20,9 @@ fi
 omp=$venv/omp   # Kokkos includes omp.h, which the wheel lacks: gcc's alone, none of its other headers
 mkdir -p "$omp"
 ln -sf "$(g++ -print-file-name=include/omp.h)" "$omp/omp.h"
+arguments=(--quiet --extra-arg=-isystem"$omp" --extra-arg=-Wno-unknown-warning-option)
+if [[ ${1-} == all ]]; then exec python3 tools/lint_all.py "$venv" "$build" "${arguments[@]}"; fi
 files=("$@")
 if [[ ${#files[@]} == 0 ]]; then mapfile -t files < <(git diff --name-only main -- '*.cpp'); fi
 if [[ ${#files[@]} == 0 ]]; then echo "lint: nothing differs from main"; exit 0; fi
-exec "$venv/bin/clang-tidy" -p build/release --quiet --extra-arg=-isystem"$omp" --extra-arg=-Wno-unknown-warning-option "${files[@]}"
+exec "$venv/bin/clang-tidy" -p "$build" "${arguments[@]}" "${files[@]}"

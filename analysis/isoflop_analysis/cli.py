@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .figures import Drawn, draw_all
 from .page import build_page
-from .points_file import read_points_study
+from .points_file import COLUMNS, read_points_study
 from .records import InputError
 from .study import Study, read_study
 
@@ -33,11 +33,24 @@ def write_beside(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror}); give another --out") from None
 
 
+def read_columns(arguments: list[str]) -> dict[str, str]:
+    """COLUMN=NAME as isoflop fit takes it."""
+    columns = {}
+    for argument in arguments:
+        column, equals, name = argument.partition("=")
+        if not (equals and name):
+            raise InputError(f"--column: saw '{argument}', needed COLUMN=NAME, for example params=\"Model Size\"")
+        if column not in COLUMNS:
+            raise InputError(f"--column: '{column}' is unknown, needed one of {', '.join(COLUMNS)}")
+        columns[column] = name
+    return columns
+
+
 def read_input(options) -> tuple[Study, Path]:
     """The study and where its page goes by default."""
     path = Path(options.input)
     if path.is_file():
-        columns = dict(argument.partition("=")[::2] for argument in options.column)
+        columns = read_columns(options.column)
         prediction = Path(options.prediction) if options.prediction else None
         return read_points_study(path, [Path(f) for f in options.fits], columns, prediction), path.with_suffix(".html")
     if options.fits or options.column or options.prediction:
@@ -48,7 +61,10 @@ def read_input(options) -> tuple[Study, Path]:
 def write_pngs(folder: Path, drawn: list[Drawn]) -> None:
     for one in drawn:
         if one.drawing:
-            one.drawing.figure.savefig(folder / f"{one.name}.png", dpi=120, metadata={"Software": None})
+            try:
+                one.drawing.figure.savefig(folder / f"{one.name}.png", dpi=120, metadata={"Software": None})
+            except OSError as error:
+                raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --png") from None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("fits", metavar="FIT.json", nargs="*", help="with a CSV: what isoflop fit --json wrote")
     parser.add_argument("--prediction", metavar="FILE", help="with a CSV: what isoflop predict --json wrote for one run")
     parser.add_argument("--column", metavar="COLUMN=NAME", action="append", default=[],
-                        help="with a CSV: as in isoflop fit, where the file's name differs")  # fmt: skip
+                        help="with a CSV: as in isoflop fit, where the file's name differs; what --weight-by named is weight=NAME")  # fmt: skip
     parser.add_argument("--out", metavar="FILE", help="default: SWEEP_DIR/report.html, or POINTS.html beside the CSV")
     parser.add_argument("--png", metavar="DIR", help="also write every figure as DIR/<figure>.png")
     options = parser.parse_args(arguments)

@@ -7,10 +7,11 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .records import InputError
+from .records import InputError, Run
 from .refit import Chinchilla
 
 
+ENSEMBLE = "ensemble"
 _TITLES = {
     "chinchilla": "Chinchilla",
     "kaplan-n": "Kaplan L(N)",
@@ -30,23 +31,49 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A law of an ensemble."""
+
+    law: str
+    weight: float | None
+    rollout_error: float | None  # rms of ln loss
+    residual: float | None  # of the points, ln loss
+
+    @property
+    def title(self) -> str:
+        return _TITLES.get(self.law, self.law)
+
+
+@dataclass(frozen=True)
 class Fit:
     path: Path
-    law: str
+    law: str  # "ensemble" too
     method: str | None
     parameters: dict[str, Estimate]
     derived: dict[str, Estimate]
     objective: float | None
     used: int | None
-    left_out: list[str]
-    left_out_runs: set[str] = field(default_factory=set)
+    left_out: list[str]  # with reasons, for people
+    left_out_runs: list[str] = field(default_factory=list)  # a name an entry: rows of a CSV may share one
+    source: str | None = None  # the file that the program read the points from
+    members: list[Member] = field(default_factory=list)  # of an ensemble, heaviest first: it has the parameters
     raw: dict = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """For people: "Chinchilla, approach 3"; a law this page does not know keeps its name."""
+        if self.members:
+            return f"Ensemble of {len(self.members)} law{'s' if len(self.members) > 1 else ''}"
         law = _TITLES.get(self.law, self.law)
         return f"{law}, {self.method.replace('approach', 'approach ')}" if self.method else law
+
+    @property
+    def weights(self) -> str | None:
+        """How the program weighed the points, where it says so; the page knows no weights but those of a column."""
+        return next((note for note in self.raw.get("notes") or [] if str(note).startswith("weights:")), None)
+
+    def uses(self, run: Run) -> bool:
+        return not {run.name, run.row.get("label")}.intersection(self.left_out_runs)
 
     def value(self, name: str) -> float | None:
         estimate = self.parameters.get(name) or self.derived.get(name)
@@ -114,18 +141,26 @@ def _estimates(section, path: Path) -> dict[str, Estimate]:
     return result
 
 
-def _left_out(entries) -> tuple[list[str], set[str]]:
-    """Readable reasons, and the run hashes where the entries name them."""
-    texts, runs = [], set()
+def _left_out(entries) -> tuple[list[str], list[str]]:
+    """Readable reasons, and the names alone."""
+    texts, runs = [], []
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, dict):
             name = str(next((entry[k] for k in ("name", "run", "label") if k in entry), "?"))
-            runs.add(name)
+            runs.append(name)
             texts.append(f"{name}: {entry['reason']}" if "reason" in entry else name)
         else:
-            runs.add(str(entry))
+            runs.append(str(entry))
             texts.append(str(entry))
     return texts, runs
+
+
+def _members(entries) -> list[Member]:
+    return [
+        Member(str(entry["law"]), *(number(entry.get(key)) for key in ("weight", "rollout_error", "residual_rms")))
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict) and "law" in entry
+    ]
 
 
 def read_fit(path: Path) -> Fit:
@@ -136,9 +171,10 @@ def read_fit(path: Path) -> Fit:
     points = raw.get("points") if isinstance(raw.get("points"), dict) else {}
     used = points.get("used")
     texts, runs = _left_out(points.get("left_out"))
+    members = _members(raw.get("members")) if raw.get("ensemble") is True else []
     return Fit(
         path=path,
-        law=raw["law"],
+        law=ENSEMBLE if members else raw["law"],
         method=raw.get("method") or None,
         parameters=parameters,
         derived=_estimates(raw.get("derived"), path),
@@ -146,6 +182,8 @@ def read_fit(path: Path) -> Fit:
         used=len(used) if isinstance(used, list) else used if isinstance(used, int) else None,
         left_out=texts,
         left_out_runs=runs,
+        source=points.get("source") or None,
+        members=members,
         raw=raw,
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 from .fits import Fit, Prediction, load_json, number, read_fit
@@ -12,6 +14,9 @@ from .study import Study, make_study
 
 NEIGHBOUR = 1.2  # points within this factor of compute are one IsoFLOP budget, as in approach 2
 WIDEST = 1.5
+COLUMNS = ("params", "tokens", "flops", "steps", "unique_tokens", "batch", "learning_rate", "loss", "task_loss", "accuracy",
+           "error", "weight", "group", "name", "params_kind", "flops_kind", "loss_unit", "bytes_per_token", "stage", "status",
+           "warmup_tokens")  # fmt: skip   # as isoflop fit knows them; not all matter here
 
 
 def _positive(text: str, place: str) -> float:
@@ -43,8 +48,11 @@ def _records(path: Path, columns: dict[str, str]) -> list[tuple[int, dict[str, s
                     rows.append((line, dict(zip(header, fields, strict=True))))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a readable CSV file ({error})") from None
+    for column, theirs in columns.items():
+        if theirs not in (header or []):
+            raise InputError(f"{path}: {column}: the column '{theirs}' is missing, the file has {', '.join(header or [])}")
     known = {**{name: name for name in header or []}, **columns}
-    return [(line, {name: row[theirs] for name, theirs in known.items() if theirs in row}) for line, row in rows]
+    return [(line, {name: row[theirs] for name, theirs in known.items()}) for line, row in rows]
 
 
 def _loss(row: dict[str, str], place: str) -> float:
@@ -58,11 +66,57 @@ def _loss(row: dict[str, str], place: str) -> float:
     return value
 
 
-def _run(row: dict[str, str], place: str, name: str, left_out: set[str]) -> Run:
-    if name in left_out:
-        status = {"status": "left out", "loss": math.nan}
-    else:
+def _number_or(text: str | None, default: float) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return default
+    return value if math.isfinite(value) else default
+
+
+def _doubts(rows: list[dict[str, str]]) -> list[tuple]:
+    """Of each row; of several rows with one name, isoflop leaves out the largest first: no point, a repeat, a high loss."""
+    seen, doubts = set(), []
+    for row in rows:
+        is_point = row.get("status", "") in ("", "finished") and _number_or(row.get("weight"), 1) > 0
+        text = tuple(row.values())
+        doubts.append((not is_point, text in seen, _number_or(row.get("loss"), math.inf)))
+        seen.add(text)
+    return doubts
+
+
+def _left_out(fit: Fit, names: list[str], doubts: list[tuple]) -> set[int]:
+    """Positions of the rows that the fit did not use: it knows them by name, and a name may stand for several rows."""
+    rows = defaultdict(list)
+    for i, name in enumerate(names):
+        rows[name].append(i)
+    found = set()
+    for name, count in Counter(fit.left_out_runs).items():
+        found.update(sorted(rows[name], key=doubts.__getitem__, reverse=True)[:count])
+    return found
+
+
+def _match(fits: list[Fit], lines: list[int], rows: list[dict], points: str) -> tuple[list[Fit], list[str], set[int]]:
+    """The fits with names that are each row's own, those names, and the positions of the rows that no fit used."""
+
+    def names_in(source: str) -> list[str]:
+        return [row.get("name") or f"{source}:{line}" for line, row in zip(lines, rows, strict=True)]
+
+    names, doubts = names_in(points), _doubts(rows)
+    times = Counter(names)
+    own = [f"{name}, line {line}" if times[name] > 1 else name for name, line in zip(names, lines, strict=True)]
+    left_out = [_left_out(fit, names_in(fit.source or points), doubts) for fit in fits]
+    fits = [replace(fit, left_out_runs=[own[i] for i in out]) for fit, out in zip(fits, left_out, strict=True)]
+    return fits, own, set.intersection(*left_out) if fits else {i for i, doubt in enumerate(doubts) if doubt[0]}
+
+
+def _run(row: dict[str, str], place: str, name: str, is_used: bool) -> Run:
+    if is_used:
         status = {"status": "finished", "loss": _loss(row, place)}
+    else:
+        status = {"status": "left out", "loss": math.nan}
+    if row.get("weight") and is_used:
+        status["weight"] = _positive(row["weight"], f"{place}: weight")
     sizes = {key: _positive(row[key], f"{place}: {key}") for key in ("params", "tokens", "flops") if row.get(key)}
     if len(sizes) < 2:
         raise InputError(f"{place}: needs two of params, tokens, flops; name other columns with --column")
@@ -109,14 +163,13 @@ def read_single_prediction(path: Path) -> Prediction:
 
 def read_points_study(points: Path, fits: list[Path], columns: dict[str, str], prediction: Path | None) -> Study:
     read: list[Fit] = [read_fit(path) for path in fits]
-    left_out = set().union(*(fit.left_out_runs for fit in read)) if read else set()
-    source = next((f.raw.get("points", {}).get("source") for f in read), None) or str(points)
-    runs = []
-    for line, row in _records(points, columns):
-        place = f"{points}:{line}"
-        runs.append(_run(row, place, row.get("name") or f"{source}:{line}", left_out))
-    if not runs:
+    records = _records(points, columns)
+    if not records:
         raise InputError(f"{points}: has no points, needed a header and rows")
+    lines, rows = map(list, zip(*records, strict=True))
+    read, names, unused = _match(read, lines, rows, str(points))
+    runs = [_run(row, f"{points}:{line}", name, i not in unused)
+            for i, (line, row, name) in enumerate(zip(lines, rows, names, strict=True))]  # fmt: skip
     _mark_budgets([r for r in runs if r.finished])
     made_by = read[0].raw.get("isoflop", {}) if read else {}
     attributes = {"sweep": points.stem, **{f"isoflop_{key}": made_by[key] for key in made_by}}
@@ -125,6 +178,6 @@ def read_points_study(points: Path, fits: list[Path], columns: dict[str, str], p
         notes.append("No fit: give the file that `isoflop fit --json` wrote for laws with intervals.")
     out = sum(not r.finished for r in runs)
     if out:
-        notes.append(f"{out} of {len(runs)} points were left out of the fits and are in no figure; the laws say why.")
+        notes.append(f"{out} of {len(runs)} points were left out of every fit and are in no figure; the laws say why.")
     target = read_single_prediction(prediction) if prediction else None
     return make_study(Sweep(points.parent, attributes, runs, None, points.name), read, target, notes)

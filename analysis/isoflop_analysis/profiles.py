@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .fits import Fit, number
 from .records import Run
 
 
@@ -43,6 +44,28 @@ class PowerLaw:
         return self.scale * np.asarray(x, float) ** self.exponent
 
 
+@dataclass(frozen=True)
+class Minimum:
+    """The best size of one budget."""
+
+    profile: Profile
+    c: float  # FLOP
+    n: float
+    d: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class ParabolaFit:
+    """Approach 2: minima of profiles and the power laws through them."""
+
+    origin: str
+    minima: list[Minimum]  # cheapest first
+    without: dict[float, str]  # budget of a profile to the reason why it has none
+    best_n: PowerLaw | None  # of C
+    best_d: PowerLaw | None
+
+
 def find_profiles(runs: list[Run]) -> list[Profile]:
     """Finished fit runs by budget, cheapest first."""
     result = []
@@ -54,6 +77,36 @@ def find_profiles(runs: list[Run]) -> list[Profile]:
             coefficients = np.polyfit(sizes - centre, [r.loss for r in group], 2)
         result.append(Profile(budget, group, coefficients, centre))
     return result
+
+
+def parabolas_of(fit: Fit | None, profiles: list[Profile]) -> ParabolaFit:
+    """As the program fitted them, where a fit by approach 2 is there; else the report's own."""
+    budgets = [b for b in (fit.raw.get("budgets") or [] if fit else []) if isinstance(b, dict) and number(b.get("flops"))]
+    return _programs_parabolas(fit, budgets, profiles) if budgets and profiles else _own_parabolas(profiles)
+
+
+def _programs_parabolas(fit: Fit, budgets: list[dict], profiles: list[Profile]) -> ParabolaFit:
+    minima, without = [], {}
+    for budget in sorted(budgets, key=lambda b: b["flops"]):
+        c, n, d, loss = (number(budget.get(key)) for key in ("flops", "params", "tokens", "loss"))
+        profile = min(profiles, key=lambda p: abs(np.log(p.budget / c)))
+        if budget.get("rejected") or None in (n, d, loss):
+            without[profile.budget] = str(budget.get("rejected") or "no minimum")
+        else:
+            minima.append(Minimum(profile, c, n, d, loss))
+    lines = []
+    for scale, exponent in (("G", "a"), ("H", "b")):  # N* = G (C/6)^a, D* = H (C/6)^b
+        scale, exponent = fit.value(scale), fit.value(exponent)
+        lines.append(None if None in (scale, exponent) else PowerLaw(scale / 6**exponent, exponent))
+    return ParabolaFit(f"{fit.title} ({fit.path.name})", minima, without, *lines)
+
+
+def _own_parabolas(profiles: list[Profile]) -> ParabolaFit:
+    found = [p for p in profiles if p.optimum]
+    minima = [Minimum(p, p.budget, p.optimum, p.budget / (6 * p.optimum), float(p.loss(p.optimum))) for p in found]
+    lines = [power_law([m.c for m in minima], best) for best in ([m.n for m in minima], [m.d for m in minima])]
+    without = {p.budget: "no minimum between measured sizes" for p in profiles if not p.optimum}
+    return ParabolaFit("the report's own parabolas, without a fit by approach 2", minima, without, *lines)
 
 
 def power_law(x, y) -> PowerLaw | None:

@@ -88,6 +88,11 @@ class Run:
         return float(self.row["loss"])
 
     @property
+    def weight(self) -> float:
+        """Its share in the objective; only a CSV may have a column of them."""
+        return float(self.row.get("weight", 1.0))
+
+    @property
     def budget(self) -> float:
         value = float(self.row.get("budget", 0.0))
         return value if np.isfinite(value) and value > 0 else 0.0

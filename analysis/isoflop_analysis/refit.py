@@ -1,6 +1,6 @@
 """An independent fit of L(N, D) = E + A / N^alpha + B / D^beta (Hoffmann et al. 2022, approach 3).
 
-Objective: sum over points of Huber_delta(f - ln L), f = LSE(ln E, ln A - alpha ln N, ln B - beta ln D).
+Objective: sum over points of w Huber_delta(f - ln L), f = LSE(ln E, ln A - alpha ln N, ln B - beta ln D).
 Minimised by a damped Newton method with the exact Hessian, on all starts at once, from starts of its
 own: with the C++ fit it shares the objective and nothing else.
 """
@@ -83,17 +83,17 @@ def _terms(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray,
     return (top + np.log(total))[..., 0], weights / total
 
 
-def _objective(theta, x, y, target, delta):
+def _objective(theta, x, y, target, weight, delta):
     residual = _terms(theta, x, y)[0] - target
     size = np.abs(residual)
-    return np.where(size <= delta, residual**2 / 2, delta * (size - delta / 2)).sum(axis=1)
+    return (weight * np.where(size <= delta, residual**2 / 2, delta * (size - delta / 2))).sum(axis=1)
 
 
-def _derivatives(theta, x, y, target, delta):
+def _derivatives(theta, x, y, target, weight, delta):
     f, p = _terms(theta, x, y)
     residual = f - target
-    slope = np.clip(residual, -delta, delta)
-    inside = (np.abs(residual) <= delta).astype(float)
+    slope = weight * np.clip(residual, -delta, delta)
+    inside = weight * (np.abs(residual) <= delta)
     # z is linear in theta: dz/dtheta = J, so grad f = J'p and Hess f = J'(diag p - pp')J.
     jacobian = np.zeros((x.size, 3, 5))
     jacobian[:, 0, 0] = jacobian[:, 1, 1] = jacobian[:, 2, 2] = 1
@@ -105,12 +105,12 @@ def _derivatives(theta, x, y, target, delta):
     return gradient, hessian
 
 
-def _newton(theta, x, y, target, delta, steps):
+def _newton(theta, x, y, target, weight, delta, steps):
     """Levenberg-damped Newton on every row of theta; a step is taken only where it descends."""
     damping = np.full(len(theta), 1e-2)
-    value = _objective(theta, x, y, target, delta)
+    value = _objective(theta, x, y, target, weight, delta)
     for _ in range(steps):
-        gradient, hessian = _derivatives(theta, x, y, target, delta)
+        gradient, hessian = _derivatives(theta, x, y, target, weight, delta)
         curvature, axes = np.linalg.eigh(hessian)
         # Absolute curvature turns saddles into descent directions; the floor bounds flat valleys.
         scale = np.abs(curvature).max(axis=1, keepdims=True)
@@ -118,7 +118,7 @@ def _newton(theta, x, y, target, delta, steps):
         step = np.einsum("sij,sj->si", axes, np.einsum("sij,si->sj", axes, gradient) / size)
         step *= np.minimum(1, 2 / np.maximum(np.abs(step).max(axis=1, keepdims=True), 1e-300))
         trial = theta - step
-        trial_value = _objective(trial, x, y, target, delta)
+        trial_value = _objective(trial, x, y, target, weight, delta)
         better = trial_value < value
         theta = np.where(better[:, None], trial, theta)
         value = np.where(better, trial_value, value)
@@ -128,22 +128,25 @@ def _newton(theta, x, y, target, delta, steps):
     return theta, value
 
 
-def refit(n, d, loss, delta: float = 1e-3) -> Refit:
-    """Fits E, A, B, alpha, beta to points (N parameters, D tokens, L nats/token)."""
+def refit(n, d, loss, weight=None, delta: float = 1e-3) -> Refit:
+    """Fits E, A, B, alpha, beta to points (N parameters, D tokens, L nats/token, weight; 1 for each without)."""
     n, d, loss = (np.asarray(v, float) for v in (n, d, loss))
-    if not (n.shape == d.shape == loss.shape and n.ndim == 1):
-        raise ValueError(f"refit needs three equal columns, got {n.shape}, {d.shape}, {loss.shape}")
+    weight = np.ones_like(n) if weight is None else np.asarray(weight, float)
+    if not (n.shape == d.shape == loss.shape == weight.shape and n.ndim == 1):
+        raise ValueError(f"refit needs equal columns, got {n.shape}, {d.shape}, {loss.shape}, {weight.shape}")
     if n.size < MINIMUM_POINTS:
         raise ValueError(f"refit needs at least {MINIMUM_POINTS} points, got {n.size}")
     if not all(np.isfinite(v).all() and (v > 0).all() for v in (n, d, loss)):
         raise ValueError("refit needs finite positive parameters, tokens and losses")
+    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+        raise ValueError("refit needs finite weights, 0 or above, and one above 0")
     centre_n, centre_d = np.log(n).mean(), np.log(d).mean()
     x, y, target = np.log(n) - centre_n, np.log(d) - centre_d, np.log(loss)
 
     # A wide Huber first (nearly least squares) walks every start into its basin, then the asked one.
     theta = _starts(x, y, loss)
     for width, steps, keep in ((max(delta, 0.1), 60, 12), (delta, 100, 4), (delta, 300, 1)):
-        theta, value = _newton(theta, x, y, target, width, steps)
+        theta, value = _newton(theta, x, y, target, weight, width, steps)
         theta = theta[np.argsort(value)[:keep]]
     e, a, b, alpha, beta = theta[0]
     law = Chinchilla(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .fits import Estimate, Fit, Prediction, read_fits, read_prediction
-from .profiles import Profile, find_profiles
+from .profiles import ParabolaFit, Profile, find_profiles, parabolas_of
 from .records import Run, Sweep, read_sweep
 from .refit import MINIMUM_POINTS, Chinchilla, Refit, refit
 
@@ -23,6 +23,7 @@ class Study:
     fits: list[Fit]
     prediction: Prediction | None
     profiles: list[Profile]
+    parabolas: ParabolaFit
     law: Chinchilla | None  # the surface of the figures
     law_origin: str
     law_fit: Fit | None  # None where the surface is the report's own re-fit
@@ -71,11 +72,10 @@ def _run_notes(sweep: Sweep) -> list[str]:
 
 def _own_refit(runs: list[Run], main: Fit | None) -> Refit | None:
     """Of the points that the program's fit used; points it left out stay out."""
-    left_out = main.left_out_runs if main else set()
-    runs = [r for r in runs if not left_out & {r.name, r.row.get("label")}]
+    runs = [r for r in runs if main is None or main.uses(r)]
     if len(runs) < MINIMUM_POINTS or len({r.n for r in runs}) < 2 or len({r.d for r in runs}) < 2:
         return None
-    columns = np.array([(r.n, r.d, r.loss) for r in runs]).T
+    columns = np.array([(r.n, r.d, r.loss, r.weight) for r in runs]).T
     delta = main.raw.get("huber_delta") if main else None
     return refit(*columns, delta=delta if isinstance(delta, float) and delta > 0 else 1e-3)
 
@@ -108,6 +108,7 @@ def read_study(directory: str | os.PathLike) -> Study:
 
 def make_study(sweep: Sweep, fits: list[Fit], prediction: Prediction | None, notes: list[str]) -> Study:
     main = _choose_surface(fits)
+    profiles = find_profiles([r for r in sweep.fitted if not fits or any(fit.uses(r) for fit in fits)])
     own = _own_refit(sweep.fitted, main)
     if main:
         law, origin = main.chinchilla(), f"{main.title} ({main.path.name})"
@@ -122,7 +123,8 @@ def make_study(sweep: Sweep, fits: list[Fit], prediction: Prediction | None, not
         sweep=sweep,
         fits=fits,
         prediction=_unmeasured(prediction, sweep.target),
-        profiles=find_profiles(sweep.fitted),
+        profiles=profiles,
+        parabolas=parabolas_of(next((f for f in fits if f.method == "approach2"), None), profiles),
         law=law,
         law_origin=origin,
         law_fit=main,

@@ -113,6 +113,38 @@ def _estimate_rows(estimates: dict[str, Estimate], kind: str) -> str:
     return "".join(rows)
 
 
+def _percent(value: float | None) -> str:
+    return ABSENT if value is None else f"{100 * value:.3g}%"
+
+
+def _member_table(fit: Fit) -> str:
+    rows = "".join(
+        f'<tr><td class="text">{escape(m.title)}</td><td>{_percent(m.weight)}</td><td>{_percent(m.rollout_error)}</td>'
+        f"<td>{_percent(m.residual)}</td></tr>"
+        for m in fit.members
+    )
+    return (
+        "<table><thead><tr><th class='text'>law</th><th>weight</th><th>missed above its cuts</th><th>misses its points by"
+        f"</th></tr></thead><tbody>{rows}</tbody></table><p class='muted'>Root mean squares of the loss. The weights come "
+        f"from rollouts: fits to less compute, held against what lies above. Below: {escape(fit.members[0].title)}, the "
+        "heaviest.</p>"
+    )
+
+
+def _rollout_lines(fit: Fit) -> str:
+    """What an extrapolation of this fit can be trusted to."""
+    rollout = fit.raw.get("rollout")
+    cuts = rollout.get("cuts") if isinstance(rollout, dict) else None
+    if not cuts:
+        return ""
+    text = f"Fits to less compute, below {len(cuts)} cuts, missed what lies above by {_percent(rollout.get('rms_miss'))}"
+    coverage = rollout.get("coverage") or {}
+    if coverage.get("measured") is not None:
+        text += (f"; {coverage['level']:.0%} intervals made from smaller runs alone held {coverage['measured']:.1%} of "
+                 f"{coverage['points']} forecasts")  # fmt: skip
+    return f"<p class='muted'>{text}.</p>"
+
+
 def _law_table(fit: Fit) -> str:
     level = fit.raw.get("level")
     interval = f"{level:.0%} interval" if isinstance(level, float) else "interval"
@@ -127,7 +159,8 @@ def _law_table(fit: Fit) -> str:
         items = "".join(f"<li>{escape(entry)}</li>" for entry in fit.left_out)
         out += f"<details class='muted'><summary>{len(fit.left_out)} left out</summary><ul>{items}</ul></details>"
     return (
-        f"<h3>{escape(fit.title)}</h3><p class='muted'>{', '.join(facts)}</p><table><thead><tr>"
+        f"<h3>{escape(fit.title)}</h3><p class='muted'>{', '.join(facts)}</p>{_rollout_lines(fit)}"
+        f"{_member_table(fit) if fit.members else ''}<table><thead><tr>"
         f"<th class='text'>quantity</th><th>value</th><th>standard error</th><th>{interval}</th></tr></thead>"
         f"<tbody>{_estimate_rows(fit.parameters, '')}{_estimate_rows(fit.derived, 'derived')}</tbody></table>{out}"
     )
@@ -141,7 +174,7 @@ def law_tables(study: Study) -> str:
 
 def disagreement(study: Study) -> float | None:
     """Largest relative difference of the fitted losses between the program's fit and the re-fit."""
-    if not (study.law_fit and study.refit):
+    if not (study.law_fit and study.refit) or study.law_fit.weights:
         return None
     points = [(r.n, r.d) for r in study.fitted]
     return max(abs(float(study.refit.law.loss(n, d) / study.law.loss(n, d)) - 1) for n, d in points)
@@ -160,7 +193,9 @@ def cross_check(study: Study) -> str:
         )
     verdict = ""
     worst = disagreement(study)
-    if worst is not None:
+    if study.law_fit and study.law_fit.weights:
+        verdict = f"<p>Not comparable: the fit weighs its points ({escape(study.law_fit.weights)}), the re-fit does not.</p>"
+    elif worst is not None:
         agree = "agree" if worst < 1e-4 else "<b>do not agree</b>"
         verdict = f"<p>The two fits {agree}: at the runs their losses differ by at most {number(100 * worst, 2)}%.</p>"
     origin = escape(study.law_fit.path.name) if study.law_fit else "no fit of the program"

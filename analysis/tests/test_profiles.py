@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from synthetic import BUDGETS, TRUTH, plan
 
-from isoflop_analysis.profiles import envelope, find_profiles, power_law
+from isoflop_analysis.fits import Estimate, Fit
+from isoflop_analysis.profiles import envelope, find_profiles, parabolas_of, power_law
 from isoflop_analysis.records import Run
 
 
@@ -37,6 +40,29 @@ def test_the_minima_of_a_sweep_follow_the_law():
     assert [p.budget for p in profiles] == list(BUDGETS)
     for profile in profiles:
         assert profile.optimum == pytest.approx(TRUTH.optimal(profile.budget)[0], rel=0.2)
+
+
+def test_minima_and_lines_are_those_of_a_fit_by_approach_2():
+    profiles = find_profiles([Run(r) for r in plan()[0] if r["role"] == "fit"])
+    budgets = [{"flops": 1.01 * c, "params": c / 1e8, "tokens": 2e7, "loss": 3.0, "rejected": ""} for c in BUDGETS[:3]]
+    budgets.append({"flops": BUDGETS[3], "params": None, "tokens": None, "loss": None, "rejected": "5 points, needs 6"})
+    parameters = {name: Estimate(value) for name, value in {"G": 2.0, "a": 0.3, "H": 3.0, "b": 0.7}.items()}
+    fit = Fit(Path("fit.json"), "chinchilla", "approach2", parameters, {}, None, None, [], raw={"budgets": budgets})
+    found = parabolas_of(fit, profiles)
+    assert [(m.profile, m.c, m.n) for m in found.minima] == [
+        (profile, 1.01 * c, c / 1e8) for profile, c in zip(profiles, BUDGETS[:3], strict=False)]  # fmt: skip
+    assert found.without == {BUDGETS[3]: "5 points, needs 6"}
+    assert found.best_n(6e12) == pytest.approx(2.0 * 1e12**0.3) and found.best_d(6e12) == pytest.approx(3.0 * 1e12**0.7)
+    assert "fit.json" in found.origin
+
+
+def test_without_such_a_fit_the_report_says_that_the_parabolas_are_its_own():
+    profiles = find_profiles([Run(r) for r in plan(sigma=0)[0] if r["role"] == "fit"])
+    found = parabolas_of(None, profiles)
+    assert "own parabolas" in found.origin
+    assert [m.n for m in found.minima] == [p.optimum for p in profiles]
+    assert found.best_n.exponent == pytest.approx(TRUTH.beta / (TRUTH.alpha + TRUTH.beta), rel=0.1)
+    assert parabolas_of(None, []).minima == [] and parabolas_of(None, []).best_n is None
 
 
 def test_power_law():

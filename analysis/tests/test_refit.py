@@ -6,7 +6,7 @@ from synthetic import TRUTH
 
 from isoflop_analysis.refit import Chinchilla, refit
 from isoflop_analysis.study import read_study
-from isoflop_analysis.tables import disagreement
+from isoflop_analysis.tables import cross_check, disagreement
 
 LAWS = [
     TRUTH,
@@ -29,6 +29,17 @@ def test_noise_free_points_give_the_parameters_back(law):
     for name, value in law.values().items():
         assert found.law.values()[name] == pytest.approx(value, rel=1e-6), name
     assert found.points == 81
+
+
+def test_a_weight_counts_like_as_many_points():
+    n, d = isoflop_grid(TRUTH, np.geomspace(1e12, 1e14, 5))
+    loss = TRUTH.loss(n, d) * np.exp(0.01 * np.random.default_rng(4).standard_normal(n.size))
+    times = np.arange(n.size) % 4
+    weighted, repeated = refit(n, d, loss, times), refit(*(np.repeat(v, times) for v in (n, d, loss)))
+    assert weighted.objective == pytest.approx(repeated.objective, rel=1e-9)
+    for name, value in repeated.law.values().items():
+        assert weighted.law.values()[name] == pytest.approx(value, rel=1e-6), name
+    assert weighted.law.alpha != pytest.approx(refit(n, d, loss).law.alpha, rel=1e-4)
 
 
 def test_one_bad_point_moves_the_huber_fit_little():
@@ -81,6 +92,18 @@ def test_a_fit_of_the_same_points_agrees(sweep):
     for name, value in study.refit.law.values().items():
         assert value == pytest.approx(study.law_fit.value(name), rel=1e-5), name
     assert disagreement(study) < 1e-8
+
+
+def test_a_fit_with_weights_is_not_comparable(sweep, tmp_path):
+    content = json.loads((sweep / "fit-chinchilla-approach3.json").read_text())
+    content["notes"] = ["weights: compute over its mean"]
+    content["parameters"]["alpha"]["value"] *= 1.01
+    for name in ("results.h5", "runs"):
+        (tmp_path / name).symlink_to(sweep / name)
+    (tmp_path / "fit-chinchilla-approach3.json").write_text(json.dumps(content))
+    study = read_study(tmp_path)
+    assert disagreement(study) is None
+    assert "Not comparable: the fit weighs its points (weights: compute over its mean)" in cross_check(study)
 
 
 def test_points_that_the_fit_left_out_stay_out(sweep, tmp_path):

@@ -178,6 +178,39 @@ def test_a_damaged_fit_costs_itself_only(tmp_path, unrendered):
     assert "prediction.json: holds list" in page
 
 
+def test_an_ensemble_is_shown_with_its_members_and_what_they_held(tmp_path, unrendered):
+    write_sweep(tmp_path)
+    content = json.loads((tmp_path / "fit-chinchilla-approach3.json").read_text())
+    members = [{"law": "chinchilla", "weight": 0.625, "rollout_error": 0.0123, "residual_rms": 0.004},
+               {"law": "farseer", "weight": 0.375, "rollout_error": None, "residual_rms": 0.005}]  # fmt: skip
+    coverage = {"level": 0.8, "measured": 0.75, "points": 40, "cuts": 3}
+    rollout = {"rms_miss": 0.02, "coverage": coverage, "cuts": [{"flops": 1e12}] * 3}
+    content |= {"ensemble": True, "members": members, "rollout": rollout}
+    (tmp_path / "fit-ensemble.json").write_text(json.dumps(content))
+    page = report(tmp_path)
+    laws = page[page.index("Ensemble of 2 laws") :]
+    assert laws.index("Chinchilla</td><td>62.5%</td><td>1.23%</td>") < laws.index("farseer</td><td>37.5%")
+    assert "below 3 cuts, missed what lies above by 2%; 80% intervals made from smaller runs alone held 75.0% of 40" in laws
+    assert read_study(tmp_path).law_fit.path.name == "fit-chinchilla-approach3.json"
+    (tmp_path / "fit-chinchilla-approach3.json").unlink()
+    assert read_study(tmp_path).law_fit is None  # the heaviest member's surface is not the ensemble's
+
+
+def test_the_figures_of_approach_2_are_those_of_its_fit(tmp_path, unrendered):
+    write_sweep(tmp_path)
+    path = tmp_path / "fit-chinchilla-approach2.json"
+    content = json.loads(path.read_text())
+    content["budgets"] = [{"flops": c, "params": n, "tokens": c / n / 6, "loss": 3.0, "rejected": ""}
+                          for c, n in ((1e12, 3e4), (3e12, 6e4))]  # fmt: skip
+    content["budgets"].append({"flops": 1e13, "params": 1.0, "tokens": 1.0, "loss": 1.0, "rejected": "too little curvature"})
+    path.write_text(json.dumps(content))
+    drawn = {d.name: d.drawing for d in draw_all(read_study(tmp_path))}
+    assert "0.515" in drawn["optimal-allocation"].figure.axes[0].get_title(loc="left")
+    assert "from 30k parameters" in drawn["isoflop-profiles"].figure.axes[0].get_title(loc="left")
+    caption = drawn["isoflop-profiles"].caption
+    assert "fit-chinchilla-approach2.json" in caption and "No estimate at 1.0e+13 FLOP: too little curvature" in caption
+
+
 def test_a_wrong_fit_is_called_wrong(tmp_path, unrendered):
     write_sweep(tmp_path)
     path = tmp_path / "fit-chinchilla-approach3.json"

@@ -338,7 +338,7 @@ void multiply_with_tiles(const BlockProduct<bf16, Y>& product, const std::byte* 
 }
 
 inline std::size_t tile_column_block(std::size_t depth) {
-  constexpr std::size_t kPackedBytes = 1024 * 1024;
+  constexpr std::size_t kPackedBytes = std::size_t{1024} * 1024;
   const std::size_t panels = kPackedBytes / (kStepBytes * ceil_div(depth + 1, kDepthStep));
   return std::max<std::size_t>(panels, 2) * kSide;
 }

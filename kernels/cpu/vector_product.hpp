@@ -72,7 +72,7 @@ ISOFLOP_INLINE void pack_square(const Operand<T>& b, std::size_t columns, std::s
     if constexpr (std::is_same_v<T, float>) {
       store(to + i * stride, as<Float>(square[i]));
     } else {
-      store(to + 2 * i * stride, as<Float>(square[i] << 16));
+      store(to + std::size_t{2} * i * stride, as<Float>(square[i] << 16));
       store(to + (2 * i + 1) * stride, as<Float>(square[i] & 0xFFFF0000u));
     }
   }
@@ -399,7 +399,7 @@ void multiply(const BlockProduct<T, Y>& product, const std::byte* packed, std::b
 
 template <class Lanes>
 std::size_t column_block(std::size_t depth) {
-  constexpr std::size_t kPackedBytes = 768 * 1024;
+  constexpr std::size_t kPackedBytes = std::size_t{768} * 1024;
   const std::size_t columns = kPackedBytes / (sizeof(float) * round_up(depth + 1, kDepthStep));
   return std::clamp<std::size_t>(columns / kPanel<Lanes> * kPanel<Lanes>, 2 * kPanel<Lanes>, 1024);
 }

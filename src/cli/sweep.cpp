@@ -6,12 +6,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/processor.hpp"
 #include "device/runtime.hpp"
 #include "experiment/costs.hpp"
 #include "experiment/local/child_process.hpp"
@@ -152,8 +152,7 @@ std::size_t jobs_or_cores(std::size_t jobs, const experiment::Plan& plan) {
   std::int64_t threads = 1;
   for (const experiment::PlannedRun& run : plan.runs)
     threads = std::max(threads, run.config.train.threads);
-  return std::max<std::size_t>(
-      1, std::thread::hardware_concurrency() / static_cast<std::size_t>(threads));
+  return std::max<std::size_t>(1, usable_cores() / static_cast<std::size_t>(threads));
 }
 
 void require_memory(const Sweep& sweep, std::size_t jobs) {

@@ -40,7 +40,7 @@ struct SourceContent {
 /// What the corpus was made from, so that the same request is recognised.
 struct Recipe {
   std::string request;    // hash of tokenizer choice, validation fraction, sources, weights, globs
-  std::string files;      // hash of the input files' paths, sizes and modification times
+  std::string files;      // hash of the input files' paths, sizes and times of change (ctime)
   std::string documents;  // hash of the input files' contents
 };
 

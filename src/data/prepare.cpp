@@ -6,11 +6,11 @@
 #include <cerrno>
 #include <cmath>
 #include <set>
-#include <thread>
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/hash.hpp"
+#include "core/processor.hpp"
 #include "core/version.hpp"
 #include "data/corpus.hpp"
 #include "data/encoder.hpp"
@@ -187,7 +187,7 @@ CorpusFile make(const PrepareRequest& request, const Documents& documents, const
           : make_byte_tokenizer();
   CorpusFile corpus = describe(request, *tokenizer, documents);
   corpus.recipe = recipe;
-  const unsigned cores = std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
+  const unsigned cores = std::min(static_cast<unsigned>(usable_cores()), kMostThreads);
   PartialDirectory partial(request.out);
   if (!corpus.tokenizer_file.empty()) {
     write_file_atomically(partial.path() / kTokenizerFile, tokenizer->model());

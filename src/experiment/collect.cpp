@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@
 #include "core/version.hpp"
 #include "experiment/result_points.hpp"
 #include "laws/fit_json.hpp"
+#include "laws/json_parts.hpp"
 #include "laws/law.hpp"
 #include "record/run_reader.hpp"
 #include "record/run_writer.hpp"
@@ -71,7 +73,7 @@ void mend_unless_trained(const std::filesystem::path& folder) {
 }
 
 std::string fit_name(const std::string& law, const std::string& method) {
-  return method.empty() ? law : law + "-" + method;
+  return method.empty() ? law : fmt::format("{}-{}", law, method);
 }
 
 // A fit that cannot be made any more, or a target that is trained again, must not leave its old
@@ -157,12 +159,27 @@ const PlannedRun* target_of(const Plan& plan) {
   return nullptr;
 }
 
-laws::RunSize size_of(std::int64_t n_total, std::int64_t n_non_embedding, double tokens,
-                      const laws::Fit& fit) {
-  const bool all = fit.is_ensemble || laws::counts_embeddings(fit.law);
+// All that a law of the loss may read, as points_of has it.
+laws::RunSize size_of(const record::ResultRow& row, const laws::Fit& fit) {
   laws::RunSize size;
-  size.params = static_cast<double>(all ? n_total : n_non_embedding);
+  size.params =
+      static_cast<double>(laws::counts_embeddings(fit) ? row.n_total : row.n_non_embedding);
+  size.tokens = static_cast<double>(row.tokens);
+  if (row.steps > 0) size.steps = static_cast<double>(row.steps);
+  if (row.d_unique > 0) size.unique_tokens = static_cast<double>(row.d_unique);
+  return size;
+}
+
+// The run cut off, or going on, at `tokens`. Of a mixture whose sources repeat at different times
+// the different tokens before its end are fewer than said here.
+laws::RunSize size_at(const PlannedRun& run, double tokens, const laws::Fit& fit) {
+  laws::RunSize size;
+  size.params =
+      static_cast<double>(laws::counts_embeddings(fit) ? run.n_total : run.n_non_embedding);
   size.tokens = tokens;
+  size.steps = tokens / static_cast<double>(run.config.tokens_per_step());
+  const bool repeats = run.d_unique < run.config.tokens();
+  size.unique_tokens = repeats ? std::min(tokens, static_cast<double>(run.d_unique)) : tokens;
   return size;
 }
 
@@ -171,16 +188,13 @@ void add_what_the_fit_says(TargetCheck& check, const PlannedRun& target, const l
                            const record::Results& results) {
   for (const record::ResultRow& row : results.rows) {
     if (row.role != name_of(Role::fit) || row.status != name_of(State::finished)) continue;
-    const auto size =
-        size_of(row.n_total, row.n_non_embedding, static_cast<double>(row.tokens), fit);
-    check.fitted.push_back({row.run, laws::predict(fit, size).value});
+    check.fitted.push_back({row.run, laws::predict(fit, size_of(row, fit)).value});
   }
   constexpr double kFirst = 1.0 / 320.0, kLast = 1.7;  // of the target's tokens
   constexpr int kPoints = 100;
   for (int i = 0; i < kPoints; ++i) {
     const double tokens = check.tokens * kFirst * std::pow(kLast / kFirst, i / (kPoints - 1.0));
-    const auto size = size_of(target.n_total, target.n_non_embedding, tokens, fit);
-    check.curve.push_back({tokens, laws::predict(fit, size).value});
+    check.curve.push_back({tokens, laws::predict(fit, size_at(target, tokens, fit)).value});
   }
 }
 
@@ -191,8 +205,7 @@ TargetCheck check_target(const PlannedRun& run, const NamedFit& fit, double leve
   check.params = static_cast<double>(run.n_total);
   check.tokens = static_cast<double>(run.config.tokens());
   check.flops = run.flops_6nd();
-  check.prediction = laws::predict(
-      fit.fit, size_of(run.n_total, run.n_non_embedding, check.tokens, fit.fit), level);
+  check.prediction = laws::predict(fit.fit, size_at(run, check.tokens, fit.fit), level);
   add_what_the_fit_says(check, run, fit.fit, results);
   return check;
 }
@@ -259,7 +272,7 @@ std::string prediction_json(const TargetCheck& target) {
       {"fit", target.fit},
       {"target", {{"params", target.params}, {"tokens", target.tokens}, {"flops", target.flops}}},
       {"predicted", target.prediction.value},
-      {"interval", nullptr},
+      {"interval", laws::json_of(target.prediction.interval)},
       {"measured", nullptr},
       {"error_percent", nullptr},
       {"inside", nullptr},
@@ -267,13 +280,9 @@ std::string prediction_json(const TargetCheck& target) {
       {"curve",
        {{"tokens", nlohmann::ordered_json::array()}, {"loss", nlohmann::ordered_json::array()}}}};
   for (const FittedRun& run : target.fitted) json["fitted"][run.run] = run.loss;
-  for (const CurvePoint& point : target.curve) {
+  for (const LossAtTokens& point : target.curve) {
     json["curve"]["tokens"].push_back(point.tokens);
     json["curve"]["loss"].push_back(point.loss);
-  }
-  if (const auto& interval = target.prediction.interval) {
-    json["interval"] = {
-        {"level", interval->level}, {"low", interval->low}, {"high", interval->high}};
   }
   if (target.measured) {
     json["measured"] = *target.measured;

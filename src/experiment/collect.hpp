@@ -42,7 +42,7 @@ struct TargetCheck {
   double params = 0, tokens = 0, flops = 0;  // of the target: all parameters, D, 6ND
   std::optional<double> measured;            // nats/token, when it has finished
   std::vector<FittedRun> fitted;             // what the same fit says of the runs that it saw
-  std::vector<CurvePoint> curve;             // and of the target's size at other D
+  std::vector<LossAtTokens> curve;           // and of the target's size at other D
 
   /// 100 (predicted - measured) / measured. Only when measured.
   double error_percent() const;

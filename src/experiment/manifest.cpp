@@ -15,6 +15,7 @@
 #include "core/version.hpp"
 #include "experiment/manifest_sizes.hpp"
 #include "laws/fit.hpp"
+#include "laws/law.hpp"
 
 namespace isoflop::experiment {
 namespace {
@@ -137,11 +138,21 @@ Target read_target(ConfigTable table, const RunReader& runs, std::int64_t seed) 
 
 constexpr const char* kLawWithMethods = "chinchilla";
 
+// A sweep measures losses, and records all that a law of the loss reads.
+void require_law_of_loss(const std::string& law) {
+  if (law == laws::kEnsemble) return;
+  const laws::Variable response = laws::find_law(law).response;
+  require(response == laws::Variable::loss,
+          "seen '{}', which predicts the {}, needed a law of the loss; isoflop fit makes others "
+          "from a CSV",
+          law, laws::to_string(response));
+}
+
 // The fits have to be known before days of training, not after.
 void check_fit(const ConfigTable& table, const FitRequest& fit) {
   for (const std::string& law : fit.laws) {
     try {
-      laws::counts_embeddings(law);
+      require_law_of_loss(law);
     } catch (const InputError& error) {
       table.fail("laws", error.what());
     }
@@ -157,7 +168,7 @@ void check_fit(const ConfigTable& table, const FitRequest& fit) {
   if (fit.predict.empty()) return;
   std::vector<std::string> names;
   for (const auto& [law, method] : fits_of(fit))
-    names.push_back(method.empty() ? law : law + "-" + method);
+    names.push_back(method.empty() ? law : fmt::format("{}-{}", law, method));
   if (std::ranges::find(names, fit.predict) == names.end()) {
     table.fail("predict", fmt::format("seen '{}', needed one of the fits; the nearest is '{}'",
                                       fit.predict, nearest(fit.predict, names)));

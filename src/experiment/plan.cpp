@@ -49,9 +49,9 @@ std::string cell_text(Axis axis, double value) {
   return {};
 }
 
-class Planner {
+class PlanMaker {
  public:
-  Planner(const Manifest& manifest, const Surroundings& surroundings)
+  PlanMaker(const Manifest& manifest, const Surroundings& surroundings)
       : manifest_(manifest), surroundings_(surroundings) {
     plan_.study = manifest.name;
   }
@@ -279,7 +279,7 @@ std::int64_t PlannedRun::own_tokens() const {
 }
 
 Plan make_plan(const Manifest& manifest, const Surroundings& surroundings) {
-  return Planner(manifest, surroundings).make();
+  return PlanMaker(manifest, surroundings).make();
 }
 
 }  // namespace isoflop::experiment

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "laws/json_parts.hpp"
 #include "laws/law.hpp"
 #include "laws/report.hpp"
 #include "model/cost.hpp"
@@ -58,11 +59,24 @@ Setting by_fit(const laws::Fit& fit, laws::Variable wanted, const laws::Optimum&
           fmt::format("{} fitted to {} points", fit.law, fit.used)};
 }
 
-template <class Law>
-Setting by_step_law(const laws::Optimum& optimum, double level, Law&& law) {
+/// A law of tuned settings with the values that its source published, at N without embeddings.
+double published(const char* name, double params, double tokens) {
+  const laws::Law& law = laws::find_law(name);
+  std::vector<double> x;
+  for (const laws::Variable variable : law.variables)
+    x.push_back(std::log(variable == laws::Variable::params ? params : tokens));
+  const laws::Vector theta = law.coordinates(laws::example_values(law));
+  return law.from_scale(law.evaluate(x.data(), theta.data(), nullptr, nullptr));
+}
+
+Setting by_step_law(const char* law, const laws::Optimum& optimum, const Shape& shape,
+                    double level) {
+  const auto value = [&](double params, double tokens) {
+    return published(law, shape.params_as(params, false), tokens);
+  };
   std::vector<double> drawn;
-  for (const laws::Split& draw : optimum.draws) drawn.push_back(law(draw.params, draw.tokens));
-  return {law(optimum.params, optimum.tokens),
+  for (const laws::Split& draw : optimum.draws) drawn.push_back(value(draw.params, draw.tokens));
+  return {value(optimum.params, optimum.tokens),
           laws::interval_over_draws(std::move(drawn), level, kOverOptimum), kStepLaw};
 }
 
@@ -70,16 +84,13 @@ Setting choose_learning_rate(const laws::Optimum& optimum, const RecipeOptions& 
                              const Shape& shape, double level) {
   if (options.learning_rate)
     return by_fit(*options.learning_rate, laws::Variable::learning_rate, optimum, shape, level);
-  return by_step_law(optimum, level, [&](double params, double tokens) {
-    return step_law::learning_rate(shape.params_as(params, false), tokens);
-  });
+  return by_step_law("step-lr", optimum, shape, level);
 }
 
 Setting choose_batch(const laws::Optimum& optimum, const RecipeOptions& options, const Shape& shape,
                      double level) {
   if (options.batch) return by_fit(*options.batch, laws::Variable::batch, optimum, shape, level);
-  return by_step_law(optimum, level,
-                     [](double, double tokens) { return step_law::batch_tokens(tokens); });
+  return by_step_law("step-batch", optimum, shape, level);
 }
 
 std::int64_t whole(double value) { return std::max<std::int64_t>(1, std::llround(value)); }
@@ -97,31 +108,13 @@ std::string setting_line(const char* name, const std::string& value, const Setti
   return text + fmt::format("   [{}]\n", setting.source);
 }
 
-nlohmann::ordered_json json_of(const std::optional<laws::Interval>& interval) {
-  if (!interval) return nullptr;
-  return {{"level", interval->level},
-          {"low", interval->low},
-          {"high", interval->high},
-          {"covers", interval->covers}};
-}
-
 nlohmann::ordered_json json_of(const Setting& setting) {
   return {{"value", setting.value},
-          {"interval", json_of(setting.interval)},
+          {"interval", laws::json_of(setting.interval)},
           {"source", setting.source}};
 }
 
 }  // namespace
-
-namespace step_law {
-
-double learning_rate(double n_non_embedding, double tokens) {
-  return 1.79 * std::pow(n_non_embedding, -0.713) * std::pow(tokens, 0.307);
-}
-
-double batch_tokens(double tokens) { return 0.58 * std::pow(tokens, 0.571); }
-
-}  // namespace step_law
 
 std::int64_t Recipe::tokens() const {
   return steps * sequences * static_cast<std::int64_t>(shape.context);
@@ -145,7 +138,8 @@ Recipe make_recipe(const laws::Optimum& optimum, const RecipeOptions& options, d
   recipe.steps = whole(std::ceil(optimum.tokens / step_tokens));
   std::vector<double> steps;
   for (const laws::Split& draw : optimum.draws) {
-    const double batch = options.batch ? step_tokens : step_law::batch_tokens(draw.tokens);
+    const double batch =
+        options.batch ? step_tokens : published("step-batch", draw.params, draw.tokens);
     steps.push_back(std::isinf(draw.tokens) ? draw.tokens : draw.tokens / batch);
   }
   recipe.steps_interval = laws::interval_over_draws(std::move(steps), level, kOverOptimum);
@@ -187,7 +181,7 @@ nlohmann::ordered_json json_of(const Recipe& recipe) {
           {"batch_tokens", json_of(recipe.batch)},
           {"global_batch", recipe.sequences},
           {"steps", recipe.steps},
-          {"steps_interval", json_of(recipe.steps_interval)},
+          {"steps_interval", laws::json_of(recipe.steps_interval)},
           {"tokens", recipe.tokens()}};
 }
 

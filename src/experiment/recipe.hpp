@@ -1,8 +1,8 @@
 // How to train an optimum: its shape, batch, steps and learning rate.
 //
 // Batch and learning rate come from fitted laws when there are any, else from the published Step
-// Law (Li et al. 2025, arXiv 2503.04715): learning rate 1.79 N^-0.713 D^0.307, batch 0.58 D^0.571
-// tokens, N without embeddings; measured on dense and mixture models of 60M to 1B parameters with
+// Law (Li et al. 2025, arXiv 2503.04715; the laws step-lr and step-batch with their example
+// values), N without embeddings: measured on dense and mixture models of 60M to 1B parameters with
 // AdamW and a cosine that ends at 1e-5.
 #pragma once
 
@@ -41,11 +41,6 @@ struct Recipe {
 
   std::int64_t tokens() const;
 };
-
-namespace step_law {
-double learning_rate(double n_non_embedding, double tokens);
-double batch_tokens(double tokens);
-}  // namespace step_law
 
 /// Throws InputError for a family that has no shape for the optimum.
 Recipe make_recipe(const laws::Optimum& optimum, const RecipeOptions& options, double level);

@@ -85,7 +85,9 @@ void for_usable_runs(const record::Results& results, const FindRecord& find_reco
   }
   if (gone > 0)
     points.notes.push_back(fmt::format(
-        "{} runs have no run.h5 where the results link to: not looked at for loss spikes", gone));
+        "{} runs have no run.h5 where the results link to: not looked at for loss spikes and "
+        "constant learning rates",
+        gone));
 }
 
 void require_some(const laws::Points& points) {
@@ -108,18 +110,19 @@ laws::Points points_of(const record::Results& results, bool counts_embeddings,
                        const std::string& source, const FindRecord& find_record) {
   laws::Points points = empty_points(counts_embeddings, source);
   std::vector<std::string> trunks;
-  for_usable_runs(results, find_record, points, [&](const record::ResultRow& row, const auto&) {
-    trunks.push_back(trunk_of(row));
-    points.params.push_back(params_of(row, counts_embeddings));
-    points.tokens.push_back(static_cast<double>(row.tokens));
-    points.loss.push_back(row.loss);
-    points.steps.push_back(static_cast<double>(row.steps));
-    points.batch.push_back(static_cast<double>(row.global_batch * row.context));
-    points.unique_tokens.push_back(static_cast<double>(row.d_unique));
-    points.learning_rate.push_back(row.learning_rate);
-    points.stage.push_back("final");
-    points.name.push_back(row.run);
-  });
+  for_usable_runs(
+      results, find_record, points, [&](const record::ResultRow& row, const auto& data) {
+        trunks.push_back(trunk_of(row));
+        points.params.push_back(params_of(row, counts_embeddings));
+        points.tokens.push_back(static_cast<double>(row.tokens));
+        points.loss.push_back(row.loss);
+        points.steps.push_back(static_cast<double>(row.steps));
+        points.batch.push_back(static_cast<double>(row.global_batch * row.context));
+        points.unique_tokens.push_back(static_cast<double>(row.d_unique));
+        points.learning_rate.push_back(row.learning_rate);
+        points.stage.push_back(data && ends_at_its_peak(data->train) ? "constant-lr" : "final");
+        points.name.push_back(row.run);
+      });
   // a column that some run has no value for (0 in its row) is left out for all
   for (auto* column : {&points.steps, &points.batch, &points.unique_tokens, &points.learning_rate})
     if (std::ranges::find(*column, 0.0) != column->end()) column->clear();
@@ -138,7 +141,7 @@ laws::Points curves_of(const record::Results& results, bool counts_embeddings,
           points.left_out.push_back({row.run, "its record has no training loss"});
           return;
         }
-        for (const CurvePoint& point : smoothed_curve(data->train, kPointsOfCurve)) {
+        for (const LossAtTokens& point : smoothed_curve(data->train, kPointsOfCurve)) {
           points.params.push_back(params_of(row, counts_embeddings));
           points.tokens.push_back(point.tokens);
           points.loss.push_back(point.loss);

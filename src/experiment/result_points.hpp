@@ -20,8 +20,9 @@ FindRecord linked_records_of(const std::string& path);
 /// Final losses of the finished runs; params with or without embeddings, flops = 6 N D with that
 /// N. Left out with the reason: targets, runs that did not finish and, from their records, runs
 /// that were still warming up at their end or ended in a loss spike. Runs that share a trunk
-/// (warm-up-stable-decay, the same but for their tokens) are one group. `source`: the file, for
-/// messages. Throws InputError when no run is left.
+/// (warm-up-stable-decay, the same but for their tokens) are one group. The stage of a run is
+/// "final", or "constant-lr" by its record: those two do not go into one fit. `source`: the file,
+/// for messages. Throws InputError when no run is left.
 laws::Points points_of(const record::Results& results, bool counts_embeddings,
                        const std::string& source, const FindRecord& find_record);
 

@@ -1,9 +1,12 @@
 // The files of a sweep, and what they say of its runs. A sweep has no other state: whoever looks
 // (the manager, `sweep status`, `collect`) reads the same marks.
 //
-//   DIR/manifest.toml   the study's manifest, paths absolute    DIR/runs/<id>/   one directory a
-//   run DIR/plan.json       see stored_plan.hpp                     DIR/lock         held by the
-//   manager DIR/calibration.json, results.h5, ...
+//   DIR/manifest.toml     the study's manifest, paths absolute
+//   DIR/plan.json         see stored_plan.hpp
+//   DIR/lock              held by the manager
+//   DIR/runs/<id>/        one directory a run
+//   DIR/calibration.json  tokens a second by shape, see costs.hpp
+//   DIR/results.h5, fit-<law>[-<method>].json, prediction.json   of a collection
 #pragma once
 
 #include <cstdint>

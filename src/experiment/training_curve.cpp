@@ -47,9 +47,14 @@ std::string curve_trouble(const std::vector<record::TrainRow>& rows) {
                      last, 100 * (last / lowest - 1));
 }
 
-std::vector<CurvePoint> smoothed_curve(const std::vector<record::TrainRow>& rows,
-                                       std::size_t bins) {
-  std::vector<CurvePoint> curve;
+bool ends_at_its_peak(const std::vector<record::TrainRow>& rows) {
+  constexpr double kSame = 0.99;
+  return rows.size() > 1 && rows.back().lr >= kSame * rows[end_of_warmup(rows)].lr;
+}
+
+std::vector<LossAtTokens> smoothed_curve(const std::vector<record::TrainRow>& rows,
+                                         std::size_t bins) {
+  std::vector<LossAtTokens> curve;
   if (rows.empty()) return curve;
   const auto after = std::span(rows).subspan(end_of_warmup(rows));
   const double low = std::log(static_cast<double>(after.front().tokens));

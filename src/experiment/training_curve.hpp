@@ -15,13 +15,18 @@ namespace isoflop::experiment {
 /// Fewer than 100 steps after warmup are too noisy to call a spike.
 std::string curve_trouble(const std::vector<record::TrainRow>& rows);
 
-struct CurvePoint {
+/// Whether the last learning rate is the highest one still, to 1%: a constant rate, whose loss lies
+/// above that of a run that decayed.
+bool ends_at_its_peak(const std::vector<record::TrainRow>& rows);
+
+struct LossAtTokens {
   double tokens;
   double loss;  // nats/token
 };
 
 /// Means over at most `bins` equal steps of ln tokens (the geometric mean of the tokens), from the
 /// end of warmup on: the step of the highest learning rate.
-std::vector<CurvePoint> smoothed_curve(const std::vector<record::TrainRow>& rows, std::size_t bins);
+std::vector<LossAtTokens> smoothed_curve(const std::vector<record::TrainRow>& rows,
+                                         std::size_t bins);
 
 }  // namespace isoflop::experiment

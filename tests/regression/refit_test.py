@@ -1,7 +1,7 @@
 """isoflop fit against the independent Python re-fit (analysis/isoflop_analysis/refit.py): 1e-5 on every parameter.
 
-    refit_test.py synthetic     four seeded data sets
-    refit_test.py published     the public points in $ISOFLOP_EPOCH_DATA; exit code 77 without it
+    refit_test.py synthetic            four seeded data sets
+    refit_test.py published [FOLDER]   the public points in $ISOFLOP_EPOCH_DATA or FOLDER; exit code 77 without them
 """
 import csv
 import json
@@ -59,8 +59,8 @@ def program_fit(n, d, loss, delta):
     return {name: entry["value"] for name, entry in json.loads(done.stdout)["parameters"].items()}
 
 
-def main(kind):
-    folder = os.environ.get("ISOFLOP_EPOCH_DATA")
+def main(kind, folder=None):
+    folder = os.environ.get("ISOFLOP_EPOCH_DATA", folder)
     if kind == "published" and not folder:
         print("skipped: ISOFLOP_EPOCH_DATA does not name the folder of svg_extracted_data.csv")
         return 77
@@ -76,4 +76,4 @@ def main(kind):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

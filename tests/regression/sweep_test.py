@@ -70,10 +70,10 @@ class SweepTest(unittest.TestCase):
     def train(self, *more, code=0, out="sweep"):
         return self.isoflop("sweep", "run", "study.toml", "--out", out, "--jobs", 2, *more, code=code)
 
-    def start(self):
+    def start(self, **options):
         """A manager at work."""
         return subprocess.Popen([BINARY, "sweep", "run", "study.toml", "--out", "sweep", "--jobs", "2"], cwd=self.folder,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
 
     def runs(self, out="sweep"):
         """Planned runs by label."""
@@ -229,6 +229,13 @@ class Failures(SweepTest):
         (self.directory(run) / "run_id").unlink()
         self.train("--retry-failed")
 
+    def test_a_parent_that_ignores_children_does_no_harm(self):
+        self.study(SHORT)
+        self.break_run(self.runs()["a-D10240-s1"])
+        manager = self.start(preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        self.assertEqual(manager.wait(timeout=100), 3)
+        self.assertEqual(self.states(), {"a-D10240-s1": "failed", "b-D10240-s1": "finished"})
+
     def test_branches_of_a_failed_trunk_are_reported(self):
         self.study(BRANCHES)
         runs = self.runs()
@@ -351,6 +358,17 @@ class Collection(SweepTest):
         reasons = " ".join(point["reason"] for point in fit["points"]["left_out"])
         self.assertIn("it is a trunk", reasons)
         self.assertIn("it is a target", reasons)
+
+    def test_any_law_of_what_runs_record_predicts(self):
+        self.study(self.STUDY)
+        self.train()
+        for law in ("repeated-data", "kaplan-ns"):
+            self.study(self.STUDY.replace("chinchilla", law).replace("bootstrap", f"predict = '{law}'\nbootstrap"))
+            done = self.isoflop("sweep", "collect", "study.toml", "--out", "sweep")
+            self.assertIn(f"nats/token by {law}", done.stdout)
+            prediction = json.loads((self.sweep / "prediction.json").read_text())
+            self.assertEqual((prediction["fit"], len(prediction["fitted"]), len(prediction["curve"]["loss"])), (law, 9, 100))
+            self.assertEqual(sorted(prediction["curve"]["loss"], reverse=True), prediction["curve"]["loss"])
 
     def test_the_report_reads_what_the_program_writes(self):
         self.study(self.STUDY)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from .. import style
-from ..profiles import power_law
 from ..study import NotEnough, Study
 from .base import C_LABEL, CONVENTION, D_LABEL, L_LABEL, N_LABEL, Drawing, span
 from .curves import star_key
@@ -28,21 +27,18 @@ def isoflop_profiles(study: Study) -> Drawing:
         if profile.coefficients is not None:
             grid = span(n, 1.08)
             ax.plot(grid, profile.loss(grid), color=colour, lw=1.7)
-        if profile.optimum:
-            ax.plot(profile.optimum, profile.loss(profile.optimum), "D", color="white", mec=colour, mew=1.8,
-                    ms=7, zorder=5)  # fmt: skip
+    minima = study.parabolas.minima
+    for m in minima:
+        ax.plot(m.n, m.loss, "D", color="white", mec=palette[m.profile.budget], mew=1.8, ms=7, zorder=5)
     extra = [style.key("run", marker="o", lw=0, color=style.MUTED),
              style.key("parabola in log N", color=style.MUTED),
              style.key("minimum", marker="D", lw=0, mfc="white", mec=style.MUTED, mew=1.8)]  # fmt: skip
-    minima = [p for p in profiles if p.optimum]
     if len(minima) >= 2:
-        ax.plot([p.optimum for p in minima], [p.loss(p.optimum) for p in minima], color=style.LAW, lw=1.1,
-                ls=(0, (2, 2)), zorder=3)  # fmt: skip
+        ax.plot([m.n for m in minima], [m.loss for m in minima], color=style.LAW, lw=1.1, ls=(0, (2, 2)), zorder=3)
         extra.append(style.key("path of the minima", lw=1.1, ls=(0, (2, 2))))
         title = (
-            f"The best size grows from {style.count(minima[0].optimum)} parameters at "
-            f"{style.flop(minima[0].budget)} FLOP to {style.count(minima[-1].optimum)} at "
-            f"{style.flop(minima[-1].budget)}"
+            f"The best size grows from {style.count(minima[0].n)} parameters at {style.flop(minima[0].c)} FLOP to "
+            f"{style.count(minima[-1].n)} at {style.flop(minima[-1].c)}"
         )
     else:
         title = "Too few budgets have a minimum between measured sizes"
@@ -51,49 +47,46 @@ def isoflop_profiles(study: Study) -> Drawing:
     ax.set(xlabel=N_LABEL, ylabel=L_LABEL)
     ax.set_title(title)
     palette.explain(fig, ax, "C (FLOP)", style.flop, extra)
-    open_ends = [p for p in profiles if not p.optimum]
-    caption = "Final validation loss; parabolas by least squares of the loss in ln N, one a budget. " + CONVENTION
-    if open_ends:
-        text = ", ".join(f"{p.budget:.1e}" for p in open_ends)
-        caption += f" No minimum between measured sizes, hence no estimate, at {text} FLOP."
+    caption = (
+        "Final validation loss; parabolas by least squares of the loss in ln N, one a budget. Minima: "
+        f"{study.parabolas.origin}. {CONVENTION}"
+    )
+    for budget, reason in study.parabolas.without.items():
+        caption += f" No estimate at {budget:.1e} FLOP: {reason}."
     return Drawing(fig, caption, "IsoFLOP profiles: loss against model size for each compute budget.")
 
 
 def optimal_allocation(study: Study) -> Drawing:
-    profiles, palette = _budgets(study)
-    minima = [p for p in profiles if p.optimum]
+    _, palette = _budgets(study)
+    parabolas, minima = study.parabolas, study.parabolas.minima
     if len(minima) < 2:
         raise NotEnough("fewer than two budgets have a minimum between measured sizes")
-    budgets = np.array([p.budget for p in minima])
-    best_n = np.array([p.optimum for p in minima])
-    best_d = budgets / (6 * best_n)
     fig = style.figure(4.2)
     target = study.sweep.target
-    reach = max([budgets.max(), *([target.c] if target else [])])
-    grid = np.geomspace(budgets.min() / 1.3, reach * 1.3, 100)
-    slopes = []
-    for ax, best, label, index, chosen in zip(
+    reach = max(minima[-1].c, target.c if target else 0)
+    grid = np.geomspace(minima[0].c / 1.3, reach * 1.3, 100)
+    for ax, symbol, line, best, label, index, chosen in zip(
         fig.subplots(1, 2),
-        (best_n, best_d),
+        "ND",
+        (parabolas.best_n, parabolas.best_d),
+        ([m.n for m in minima], [m.d for m in minima]),
         ("compute-optimal N (parameters)", f"compute-optimal {D_LABEL[9:]}"),
         (0, 1),
         ((target.n, target.d) if target else (None, None)),
         strict=True,
     ):
-        line = power_law(budgets, best)
-        slopes.append(line.exponent)
-        ax.plot(grid, line(grid), color=style.SECOND)
+        if line:
+            ax.plot(grid, line(grid), color=style.SECOND)
+            ax.set_title(f"Optimal {symbol} grows as {style.powered('C', line.exponent)}")
         if study.law:
             ax.plot(grid, study.law.optimal(grid)[index], color=style.LAW, ls=(0, (5, 2)))
-        for budget, value in zip(budgets, best, strict=True):
-            ax.plot(budget, value, "D", color="white", mec=palette[budget], mew=1.8, ms=7, zorder=4)
+        for m, value in zip(minima, best, strict=True):
+            ax.plot(m.c, value, "D", color="white", mec=palette[m.profile.budget], mew=1.8, ms=7, zorder=4)
         if chosen:
             ax.plot(target.c, chosen, **style.star())
         style.log_axis(ax.xaxis, "flop")
         style.log_axis(ax.yaxis, "count")
         ax.set(xlabel=C_LABEL, ylabel=label)
-    for ax, symbol, slope in zip(fig.axes, "ND", slopes, strict=True):
-        ax.set_title(f"Optimal {symbol} grows as {style.powered('C', slope)}")
     handles = [style.key("minimum of a profile", marker="D", lw=0, mfc="white", mec=style.MUTED, mew=1.8),
                style.key("approach 2: through the minima", color=style.SECOND)]  # fmt: skip
     if study.law:
@@ -103,6 +96,7 @@ def optimal_allocation(study: Study) -> Drawing:
     fig.legend(handles=handles, loc="outside lower center", ncols=4)
     return Drawing(
         fig,
-        "Minima of the profiles and their power laws, beside the optimum of the fitted surface. " + CONVENTION,
+        f"Minima of the profiles and their power laws: {parabolas.origin}; beside them the optimum of the fitted surface. "
+        + CONVENTION,
         "Compute-optimal model size and tokens against compute.",
     )

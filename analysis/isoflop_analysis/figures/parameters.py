@@ -48,7 +48,7 @@ def correlation(study: Study) -> Drawing:
     right.set_title(f"The strongest pair: {names[a]} and {names[b]}")
     return Drawing(
         fig,
-        f"{len(draws)} bootstrap draws of {fit.title}, positive parameters as logarithms. Where two parameters trade "
+        f"{len(draws)} bootstrap draws of {(fit.members or [fit])[0].title}, positive parameters as logarithms. Where two parameters trade "
         "off, their own intervals say little: judge the fit by its predictions.",
         "Correlation of the fitted parameters, and a scatter of the pair that trades off most.",
     )

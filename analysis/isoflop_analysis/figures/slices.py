@@ -90,7 +90,7 @@ def kaplan_laws(study: Study) -> Drawing:
     for ax, (fit, label, symbol, kind, column) in zip(axes, found, strict=True):
         scale, exponent = _power(fit)
         x = np.array([column(r) for r in runs])
-        out = np.array([bool(fit.left_out_runs & {r.name, r.row.get("label")}) for r in runs])
+        out = np.array([not fit.uses(r) for r in runs])
         loss = np.array([r.loss for r in runs])
         ax.plot(x[out], loss[out], "o", color="white", mec=style.MUTED, ms=5)
         ax.plot(x[~out], loss[~out], "o", color=style.SECOND, mec="white", mew=0.6, ms=5.5)

@@ -18,7 +18,8 @@ extern "C" char** environ;
 namespace isoflop::experiment {
 namespace {
 
-constexpr int kCannotRun = 127;  // the shell's code for it
+constexpr int kCannotRun = 127;        // the shell's code for it
+constexpr ProcessEnd kUnknownEnd{-1};  // the process is gone, and nobody kept how it ended
 
 std::vector<std::string> joined_environment(
     const std::vector<std::pair<std::string, std::string>>& more) {
@@ -29,7 +30,7 @@ std::vector<std::string> joined_environment(
         more, [&](const auto& one) { return text.substr(0, text.find('=')) == one.first; });
     if (!replaced) all.emplace_back(text);
   }
-  for (const auto& [name, value] : more) all.push_back(name + "=" + value);
+  for (const auto& [name, value] : more) all.push_back(fmt::format("{}={}", name, value));
   return all;
 }
 
@@ -53,6 +54,17 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   _exit(kCannotRun);
 }
 
+// A parent that ignores SIGCHLD hands that down, and the system would then throw away how children
+// end.
+void keep_ends_of_children() {
+  struct sigaction action{};
+  sigaction(SIGCHLD, nullptr, &action);
+  if (action.sa_handler != SIG_IGN && (action.sa_flags & SA_NOCLDWAIT) == 0) return;
+  action = {};
+  action.sa_handler = SIG_DFL;
+  sigaction(SIGCHLD, &action, nullptr);
+}
+
 ProcessEnd end_of(int status) {
   if (WIFSIGNALED(status)) return {0, WTERMSIG(status)};
   return {WEXITSTATUS(status), 0};
@@ -63,6 +75,7 @@ ProcessEnd end_of(int status) {
 std::string ProcessEnd::text() const {
   if (signal == SIGKILL) return "killed by signal 9, as the system does when memory runs out";
   if (signal != 0) return fmt::format("killed by signal {} ({})", signal, strsignal(signal));
+  if (code < 0) return "ended, nobody knows how";
   return fmt::format("ended with code {}", code);
 }
 
@@ -76,6 +89,7 @@ ChildProcess ChildProcess::start(
   const std::vector<char*> envp = pointers(environment_texts);
   const int log_file = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (log_file < 0) throw_system_error(log, "open", errno);
+  keep_ends_of_children();
   const pid_t parent = getpid();
   const pid_t pid = fork();
   const int error = errno;
@@ -89,13 +103,16 @@ void ChildProcess::terminate() const { kill(pid_, SIGTERM); }
 
 std::optional<ProcessEnd> ChildProcess::ended() const {
   int status = 0;
-  if (waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
+  const pid_t seen = waitpid(pid_, &status, WNOHANG);
+  if (seen < 0 && errno == ECHILD) return kUnknownEnd;
+  if (seen != pid_) return std::nullopt;
   return end_of(status);
 }
 
 ProcessEnd ChildProcess::wait() const {
   int status = 0;
-  while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  while (waitpid(pid_, &status, 0) < 0) {
+    if (errno != EINTR) return kUnknownEnd;
   }
   return end_of(status);
 }

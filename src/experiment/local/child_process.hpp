@@ -15,7 +15,7 @@ namespace isoflop::experiment {
 
 /// How a process ended: by itself with a code, or by a signal.
 struct ProcessEnd {
-  int code = 0;
+  int code = 0;    // below 0: nobody knows
   int signal = 0;  // 0: by itself
 
   std::string text() const;

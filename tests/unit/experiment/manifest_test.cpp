@@ -114,6 +114,9 @@ INSTANTIATE_TEST_SUITE_P(
             "schedule.name = \"wsd\" and a decay_fraction between 0 and 1"},
         Bad{"[[grid]]\ntokens = [1e4]\n[fit]\n",
             "study.toml:28: fit.laws: is missing, needed a list of strings in quotes"},
+        Bad{"[[grid]]\ntokens = [1e4]\n[fit]\nlaws = ['kaplan-ns', 'accuracy-sigmoid']\n",
+            "study.toml:29: fit.laws: seen 'accuracy-sigmoid', which predicts the accuracy, needed "
+            "a law of the loss; isoflop fit makes others from a CSV"},
         Bad{"[[gird]]\ntokens = [1e4]\n",
             "study.toml:1: grid: is missing, needed at least one [[grid]] table"},
         // The base alone cannot be a size: it has no layers.

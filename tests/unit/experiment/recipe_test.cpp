@@ -29,10 +29,13 @@ RecipeOptions options_for(std::size_t vocabulary) {
   return options;
 }
 
-// Li et al. 2025: N 7e9, D 1.4e12.
-TEST(StepLaw, PublishedValues) {
-  EXPECT_NEAR(step_law::learning_rate(7e9, 1.4e12), 9.17e-4, 5e-7);
-  EXPECT_NEAR(step_law::batch_tokens(1.4e12), 5.00e6, 5e3);
+// Li et al. 2025: N 7e9 without embeddings, D 1.4e12.
+TEST(Recipe, SettingsAreThePublishedOnesWithoutFits) {
+  RecipeOptions options = options_for(50304);
+  options.family.count_embeddings = false;
+  const Recipe recipe = make_recipe(optimum_of(7e9, 1.4e12), options, 0.8);
+  EXPECT_NEAR(recipe.learning_rate.value, 9.17e-4, 5e-7);
+  EXPECT_NEAR(recipe.batch.value, 5.00e6, 5e3);
 }
 
 TEST(Recipe, StepsSeeTheTokensOfTheOptimum) {
@@ -77,7 +80,7 @@ TEST(Recipe, AFitReadsWhatItsPointsCounted) {
   by_size.conventions.params = "total";
   options.learning_rate = &by_size;
   EXPECT_NEAR(make_recipe(optimum, options, 0.8).learning_rate.value,
-              step_law::learning_rate(1e8, 2e9), 1e-12);
+              1.79 * std::pow(1e8, -0.713) * std::pow(2e9, 0.307), 1e-12);
 
   laws::Fit by_flops = laws::synthetic::fit_of("deepseek-lr", {0.3118, 0.125});
   options.learning_rate = &by_flops;

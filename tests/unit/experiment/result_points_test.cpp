@@ -98,6 +98,21 @@ TEST(ResultPoints, LeavesOutRunsThatEndInASpikeOrTheirWarmup) {
   EXPECT_EQ(points.left_out[1].reason, "its warmup of 8 steps is as long as its run");
 }
 
+TEST(ResultPoints, AConstantLearningRateIsAStageOfItsOwn) {
+  record::Results results;
+  for (const char* name : {"decayed", "constant", "half way"})
+    results.rows.push_back(row(name, "fit", "finished"));
+  const FindRecord find = [](const std::string& run) {
+    record::RunData data = run_of(400);
+    for (std::size_t i = 9; i < 400 && run != "decayed"; ++i)  // behind the warmup
+      data.train[i].lr = run == "constant" || i < 300 ? 1 : 0.5;
+    return std::optional(data);
+  };
+  const laws::Points points = points_of(results, true, "results.h5", find);
+  EXPECT_EQ(points.stage, (std::vector<std::string>{"final", "constant-lr", "final"}));
+  EXPECT_EQ(points_of(results, true, "results.h5", kNoRecords).stage[1], "final");
+}
+
 TEST(ResultPoints, CurvesAreMeansAfterTheWarmup) {
   record::Results results;
   results.rows = {row("one", "fit", "finished"), row("gone", "fit", "finished")};

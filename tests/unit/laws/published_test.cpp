@@ -14,10 +14,11 @@ namespace {
 class EpochPoints : public ::testing::Test {
  protected:
   void SetUp() override {
-    const char* folder = std::getenv("ISOFLOP_EPOCH_DATA");
-    if (folder == nullptr)
+    const char* named = std::getenv("ISOFLOP_EPOCH_DATA");
+    const std::string folder = named != nullptr ? named : ISOFLOP_EPOCH_DATA;
+    if (folder.empty())
       GTEST_SKIP() << "ISOFLOP_EPOCH_DATA does not name the folder of svg_extracted_data.csv";
-    points_ = read_csv(std::string(folder) + "/svg_extracted_data.csv",
+    points_ = read_csv(folder + "/svg_extracted_data.csv",
                        {{"params", "Model Size"}, {"flops", "Training FLOP"}});
   }
 
