@@ -226,11 +226,12 @@ Factor Ladder::factor_at(std::size_t k) const {
 std::vector<RolloutCut> Ladder::cuts() const {
   std::vector<RolloutCut> cuts;
   for (std::size_t j = 0; j < last(); ++j) {
-    RolloutCut cut{cuts_[j], fitted_[j], held_[j].size(), 0, 0};
+    RolloutCut cut{cuts_[j], fitted_[j], points_.size() - fitted_[j], held_[j].size(), 0, 0};
     if (held_[j].empty()) continue;
+    const auto count = static_cast<double>(held_[j].size());
     for (const Held& held : held_[j]) {
-      cut.rms_miss += held.miss * held.miss / static_cast<double>(cut.held_out);
-      cut.mean_miss += held.miss / static_cast<double>(cut.held_out);
+      cut.rms_miss += held.miss * held.miss / count;
+      cut.mean_miss += held.miss / count;
     }
     cut.rms_miss = std::sqrt(cut.rms_miss);
     cuts.push_back(cut);
@@ -284,10 +285,16 @@ std::vector<double> summarise_scores(const std::vector<double>& scores) {
 }  // namespace
 
 Mixture mix(std::span<const MixtureTerm> terms) {
+  const bool any_sure = std::ranges::any_of(
+      terms, [](const MixtureTerm& term) { return std::isfinite(term.forecast.variance); });
+  const auto counts = [&](const MixtureTerm& term) {
+    return std::isfinite(term.forecast.value) &&
+           (!any_sure || std::isfinite(term.forecast.variance));
+  };
   double weight = 0;
   Mixture mixture;
   for (const MixtureTerm& term : terms) {
-    if (!std::isfinite(term.forecast.value + term.forecast.variance)) {
+    if (!counts(term)) {
       ++mixture.dropped;
       continue;
     }
@@ -300,7 +307,7 @@ Mixture mix(std::span<const MixtureTerm> terms) {
   mixture.noise /= weight;
   mixture.parameters /= weight;
   for (const MixtureTerm& term : terms) {
-    if (!std::isfinite(term.forecast.value + term.forecast.variance)) continue;
+    if (!counts(term)) continue;
     const double offset = term.forecast.value - mixture.value;
     mixture.disagreement += term.weight / weight * offset * offset;
   }

@@ -33,7 +33,8 @@
 
 namespace isoflop::laws {
 
-/// The laws' forecasts mixed with their weights.
+/// The laws' forecasts mixed with their weights. A law whose forecast or variance is not finite is
+/// dropped; when no variance is, the values alone are mixed and the variance is NaN.
 struct Mixture {
   double value = 0;
   double noise = 0;  // variances of ln loss

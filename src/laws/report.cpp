@@ -13,8 +13,8 @@
 namespace isoflop::laws {
 namespace {
 
-std::string or_dash(double value) {
-  return std::isfinite(value) ? fmt::format("{:.6g}", value) : "-";
+std::string or_dash(double value, int digits = 6) {
+  return std::isfinite(value) ? fmt::format("{:.{}g}", value, digits) : "-";
 }
 
 std::string percent(double level) { return fmt::format("{:.3g}%", 100 * level); }
@@ -36,9 +36,9 @@ std::string table(const Fit& fit) {
   std::string text = fmt::format("  {:<8} {:>14} {:>12} {:>14} {:>14}\n", "", "value", "std. error",
                                  percent(fit.level) + " low", "high");
   const auto add = [&](const Estimate& e) {
-    text += fmt::format("  {:<8} {:>14} {:>12} {:>14} {:>14}  {}\n", e.name,
-                        fmt::format("{:.8g}", e.value), or_dash(e.standard_error), or_dash(e.low),
-                        or_dash(e.high), meaning_of(fit, e.name));
+    text += fmt::format("  {:<8} {:>14} {:>12} {:>14} {:>14}  {}\n", e.name, or_dash(e.value, 8),
+                        or_dash(e.standard_error), or_dash(e.low), or_dash(e.high),
+                        meaning_of(fit, e.name));
   };
   std::for_each(fit.parameters.begin(), fit.parameters.end(), add);
   if (!fit.is_frontier()) std::for_each(fit.derived.begin(), fit.derived.end(), add);
@@ -110,7 +110,8 @@ std::string rollout_lines(const Fit& fit) {
   std::string text = fmt::format(
       "rollout    fits on less compute, below {} cuts, missed {} points above by {:.3g}% rms "
       "({} forecasts)\n",
-      rollout.cuts.size(), rollout.held_out(), 100 * rollout.rms_miss(), rollout.forecasts());
+      rollout.cuts.size(), rollout.describe_held_out(), 100 * rollout.rms_miss(),
+      rollout.forecasts());
   if (rollout.nested_points > 0)
     text += fmt::format("coverage   {} intervals made from smaller runs held {} of {} forecasts\n",
                         percent(fit.level), percent(measured_coverage(rollout, fit.level)),
@@ -149,8 +150,9 @@ std::string alternatives(const Fit& fit) {
   text += "\n";
   for (const Alternative& one : fit.alternatives) {
     text += fmt::format("  {:<26}", name_of(one));
-    for (std::size_t i = 0; i < columns; ++i) text += fmt::format(" {:>10.5g}", one.parameters[i]);
-    if (!one.derived.empty()) text += fmt::format(" {:>10.5g}", one.derived.front());
+    for (std::size_t i = 0; i < columns; ++i)
+      text += fmt::format(" {:>10}", or_dash(one.parameters[i], 5));
+    if (!one.derived.empty()) text += fmt::format(" {:>10}", or_dash(one.derived.front(), 5));
     text += "\n";
   }
   return text;
@@ -267,7 +269,8 @@ std::string describe(const Fit& fit, const std::vector<Prediction>& predictions)
   if (intervals)
     text += describe_interval(*predictions.front().interval, fit);
   else if (!predictions.empty())
-    text += "\nno interval: the fit was made with --bootstrap 0\n";
+    text += fit.is_frontier() ? "\nno interval: the fit was made with --bootstrap 0\n"
+                              : "\nno interval: the points leave the parameters open\n";
   for (const Prediction& p : predictions)
     for (const std::string& warning : p.warnings) text += "warning  " + warning + "\n";
   return text + fmt::format("counted like the fit: {}\n", describe(fit.conventions));
