@@ -32,7 +32,7 @@ std::string describe(const Emergence& task, const std::string& size) {
     text += fmt::format(
         "  {:>10.3g} {:>10.4g} {:>10.4g} {:>8}  {}\n", point.size, point.score, point.accuracy,
         point.deviation ? fmt::format("{:.2g}", *point.deviation) : "?", text_of(point.place));
-  text += "\n";
+  text += '\n';
   for (const std::string& verdict : task.verdicts) text += "  " + verdict + "\n";
   if (task.extrapolated) {
     const Extrapolated& far = *task.extrapolated;
@@ -87,7 +87,7 @@ Json json_of(const Emergence& task) {
 std::string describe(const std::vector<Emergence>& tasks, const std::string& size) {
   std::string text;
   for (const Emergence& task : tasks) {
-    if (!text.empty()) text += "\n";
+    if (!text.empty()) text += '\n';
     text += describe(task, size);
   }
   return text;

@@ -115,9 +115,9 @@ struct RolloutCut {
 /// What fits on less compute missed above it, and how wide that makes intervals (calibration.hpp).
 struct Rollout {
   std::vector<RolloutCut> cuts;
-  double scale = 1;     // variance factor where rollouts looked
-  double growth = 0;    // more of it for each unit of distance beyond `distance`
-  double distance = 0;  // mean distance of rollouts, ln(C / largest C fitted)
+  double scale = 1;  // variance factor where rollouts looked
+  double drift = 0;  // variance of ln loss at C = e times the largest C fitted, if misses of one
+                     // sign go on
   /// |miss| / standard deviation, ascending, of points above inner cuts whose intervals came from
   /// the points below alone; 101 quantiles of them where there are more.
   std::vector<double> nested_scores;

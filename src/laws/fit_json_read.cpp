@@ -159,10 +159,9 @@ void read_members(const JsonReader& reader, Fit& fit) {
 Rollout read_rollout(const JsonReader& reader) {
   Rollout rollout;
   rollout.scale = reader.not_negative("scale");
-  rollout.growth = reader.not_negative("growth");
-  rollout.distance = reader.not_negative("distance");
-  require(std::isfinite(rollout.scale + rollout.growth + rollout.distance),
-          "{}: needed numbers for scale, growth and distance", reader.place());
+  rollout.drift = reader.not_negative("drift");
+  require(std::isfinite(rollout.scale + rollout.drift), "{}: needed numbers for scale and drift",
+          reader.place());
   for (const Json& entry : reader.array("cuts")) {
     const JsonReader cut(entry, reader.place_of("cuts"));
     const std::size_t held_out = cut.count("held_out");

@@ -104,8 +104,7 @@ Json rollout(const Fit& fit) {
                     {"mean_miss", number(cut.mean_miss)}});
   return {{"rms_miss", number(rollout.rms_miss())},
           {"scale", rollout.scale},
-          {"growth", rollout.growth},
-          {"distance", rollout.distance},
+          {"drift", rollout.drift},
           {"coverage",
            {{"level", fit.level},
             {"measured", number(measured_coverage(rollout, fit.level))},

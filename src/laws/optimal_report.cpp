@@ -38,7 +38,7 @@ std::string describe(const Fit& fit, const Optimum& optimum) {
   text += fmt::format("\n{:.4g} tokens a parameter", optimum.tokens / optimum.params);
   if (const auto& factor = optimum.prediction.extrapolation.flops)
     text += fmt::format("; {:.3g}x the largest fitted compute", *factor);
-  text += "\n";
+  text += '\n';
   text += fmt::format("counted like the fit: {}\n", describe(fit.conventions));
   for (const std::string& warning : optimum.warnings) text += "warning  " + warning + "\n";
   return text;

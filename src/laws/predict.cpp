@@ -117,8 +117,8 @@ std::string describe_cover(const Fit& fit) {
 }
 
 Interval interval_of(const Fit& fit, const Mixture& mixture, const RunSize& run, double level) {
-  const double factor = width_factor(fit.rollout, distance_of(fit, run));
-  const double width = normal_half_width(level) * std::sqrt(factor * mixture.variance());
+  const double variance = interval_variance(fit.rollout, mixture, distance_of(fit, run));
+  const double width = normal_half_width(level) * std::sqrt(variance);
   const double coverage = measured_coverage(fit.rollout, level);
   const Law& law = find_law(fit.law);
   Interval interval = {level, law.from_scale(mixture.value - width),

@@ -1,8 +1,8 @@
 // What a fit says about a run that was not measured.
 //
 // The loss is the mixture of the fit's members, by weight in ln loss. The interval is normal in ln
-// loss with the mixture's variance times a factor that rollouts measured (calibration.hpp): scatter
-// of the points, uncertainty of the parameters, disagreement of the laws, model error. A fit of the
+// loss with the mixture's variance, widened by what rollouts missed (calibration.hpp): scatter of
+// the points, uncertainty of the parameters, disagreement of the laws, model error. A fit of the
 // frontier (approaches 1 and 2) has the spread over its bootstrap draws instead. `covers` says what
 // went in, and how much of what it claims such an interval held on the points themselves.
 #pragma once

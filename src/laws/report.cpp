@@ -147,13 +147,13 @@ std::string alternatives(const Fit& fit) {
   std::string text = fmt::format("\n  {:<26}", "by another loss");
   for (std::size_t i = 0; i < columns; ++i) text += fmt::format(" {:>10}", fit.parameters[i].name);
   if (!fit.derived.empty()) text += fmt::format(" {:>10}", fit.derived.front().name);
-  text += "\n";
+  text += '\n';
   for (const Alternative& one : fit.alternatives) {
     text += fmt::format("  {:<26}", name_of(one));
     for (std::size_t i = 0; i < columns; ++i)
       text += fmt::format(" {:>10}", or_dash(one.parameters[i], 5));
     if (!one.derived.empty()) text += fmt::format(" {:>10}", or_dash(one.derived.front(), 5));
-    text += "\n";
+    text += '\n';
   }
   return text;
 }
@@ -164,13 +164,13 @@ std::string correlations(const Fit& fit) {
   std::string text = fmt::format("\n  {:<11}", "correlation");
   for (std::size_t k = 0; k + 1 < rows.size(); ++k)
     text += fmt::format(" {:>8}", fit.parameters[k].name);
-  text += "\n";
+  text += '\n';
   for (std::size_t row = 1; row < rows.size(); ++row) {
     text += fmt::format("  {:<11}", fit.parameters[row].name);
     for (std::size_t k = 0; k < row; ++k)
       text += fmt::format(" {:>8}",
                           std::isfinite(rows[row][k]) ? fmt::format("{:+.3f}", rows[row][k]) : "-");
-    text += "\n";
+    text += '\n';
   }
   return text;
 }

@@ -70,6 +70,27 @@ TEST(Ensemble, IntervalsSayWhatTheyHeldOnThePoints) {
   EXPECT_GT(measured_coverage(result.rollout, 0.99), measured_coverage(result.rollout, 0.5));
 }
 
+TEST(Ensemble, WhatTheLawsSayAndWhatTheyMissedAreNotAdded) {
+  const Mixture mixture = {.noise = 1e-4, .parameters = 2e-4, .disagreement = 2e-4};
+  Rollout rollout;
+  rollout.scale = 0.5;
+  rollout.drift = 1e-4;
+  EXPECT_DOUBLE_EQ(interval_variance(rollout, mixture, 0), 2.5e-4);
+  EXPECT_DOUBLE_EQ(interval_variance(rollout, mixture, -3), 2.5e-4);
+  EXPECT_DOUBLE_EQ(interval_variance(rollout, mixture, 1), 2.5e-4);  // 1e-4 of drift, below 2e-4
+  EXPECT_DOUBLE_EQ(interval_variance(rollout, mixture, 2), 0.5e-4 + 8e-4);
+}
+
+// A surface that bends in ln C, as none of the laws does.
+TEST(Ensemble, MissesOfOneSignAreADrift) {
+  Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 3);
+  const double bend = 0.004;
+  for (std::size_t i = 0; i < points.size(); ++i)
+    points.loss[i] *= std::exp(bend * std::pow(std::log(points.flops[i] / 6e18), 2));
+  const double plain = noisy_fit().rollout.drift;
+  EXPECT_GT(ensemble_of(points).rollout.drift, 4 * plain) << plain;
+}
+
 TEST(Ensemble, ReadsOneVariableWhenOnlyOneVaries) {
   Points points;
   for (double params = 1e6; params < 1e10; params *= 3) {
