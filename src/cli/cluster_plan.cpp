@@ -17,8 +17,10 @@ namespace {
 
 constexpr std::size_t kMostRanks = 1024;
 constexpr std::size_t kMostMicroBatches = 4096;
-constexpr std::size_t kMostChunks = 26;  // the picture's letters
-constexpr double kWidestTerminal = 240;  // columns
+constexpr std::size_t kMostChunks = 26;       // the picture's letters
+constexpr double kWidestTerminal = 240;       // columns
+constexpr double kLongestTime = 1e100;        // sums of them stay finite
+constexpr std::size_t kMostPasses = 1 << 20;  // forward, of all ranks: a second's work
 
 struct Options {
   parallel::PipelineShape shape{.ranks = 4, .micro_batches = 8};
@@ -91,6 +93,10 @@ void plan(Options options) {
   shape.kind = kind_named(options.schedule);
   const std::string trouble = problem(shape);
   require(trouble.empty(), "cluster plan: {}", trouble);
+  require(shape.ranks * shape.passes() <= kMostPasses,
+          "cluster plan: saw {} ranks with {} passes each, needed at most {} passes in all: ask "
+          "for fewer micro-batches",
+          shape.ranks, shape.passes(), kMostPasses);
   if (!options.comm.empty())
     options.message = measured_message(options.comm, options.message_bytes);
   const parallel::Timeline timeline =
@@ -121,9 +127,15 @@ void add_cluster_plan(CLI::App& cluster_app) {
       ->check(CLI::Range(std::size_t{1}, kMostChunks))
       ->capture_default_str();
   const auto add_time = [&](const char* name, double& value, const char* help, bool positive) {
-    command->add_option(name, value, help)
-        ->check(positive ? CLI::PositiveNumber : CLI::NonNegativeNumber)
-        ->capture_default_str();
+    const auto check = [positive](const std::string& seen) -> std::string {
+      double time = 0;
+      const bool good = CLI::detail::lexical_cast(seen, time) && time <= kLongestTime &&
+                        (positive ? time > 0 : time >= 0);
+      return good ? ""
+                  : fmt::format("saw '{}', needed a number {} and up to {:g}", seen,
+                                positive ? "above 0" : "from 0", kLongestTime);
+    };
+    command->add_option(name, value, help)->check(check)->capture_default_str();
   };
   add_time("--forward", options->times.forward,
            "Time of the forward pass of one micro-batch on a rank, any unit", true);

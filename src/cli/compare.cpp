@@ -20,7 +20,7 @@ struct Options {
 void run(const Options& options) {
   const laws::ComparedColumns columns = laws::columns_to_compare(options.how);
   const laws::Points points = read_points(options.points, options.columns, columns.needed,
-                                          Rows::final_losses, true, columns.wanted);
+                                          RunRows::final_losses, true, columns.wanted);
   const laws::Comparison comparison = laws::compare(points, options.how);
   print_result(laws::describe(comparison), laws::to_json(comparison), options.json);
 }
@@ -46,6 +46,7 @@ void add_compare(CLI::App& app) {
   command
       ->add_option("--bootstrap", options->how.bootstrap,
                    "Draws of the held-out points, to tell differences from noise")
+      ->check(CLI::Range(std::size_t{0}, laws::kMostDraws))
       ->capture_default_str();
   command->add_option("--seed", options->how.seed, "Seed of the draws")->capture_default_str();
   command->add_option(

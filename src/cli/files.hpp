@@ -19,8 +19,8 @@ CLI::Option* add_output(CLI::App& command, const std::string& name, std::string&
 void write_output(const std::string& path, const std::string& text);
 
 /// What a command prints: `table` on stdout, and `json`, an object, in the file that --json names,
-/// stamped with the program's version. "-" puts the
-/// JSON alone on stdout, so that it can be piped; an empty path writes none.
+/// stamped with the program's version. "-" puts the JSON alone on stdout, so that it can be piped;
+/// an empty path writes none.
 void print_result(const std::string& table, const std::string& json, const std::string& json_path);
 
 }  // namespace isoflop::cli

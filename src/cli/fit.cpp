@@ -18,6 +18,8 @@
 namespace isoflop::cli {
 namespace {
 
+constexpr std::size_t kMostPoints = 1'000'000'000;
+
 struct Options {
   std::string points;
   laws::FitOptions fit;
@@ -39,20 +41,21 @@ void run(const Options& options) {
   std::vector<laws::Variable> needed = laws::columns_of(options.fit.law);
   if (!options.fit.variable.empty()) needed.push_back(laws::variable_from(options.fit.variable));
   if (!options.critical_batch.empty()) needed.push_back(laws::Variable::batch);
-  const Rows rows = options.fit.method == "approach1"     ? Rows::curves
-                    : laws::reads_curves(options.fit.law) ? Rows::schedules
-                                                          : Rows::final_losses;
+  const RunRows rows = options.fit.method == "approach1"     ? RunRows::curves
+                       : laws::reads_curves(options.fit.law) ? RunRows::schedules
+                                                             : RunRows::final_losses;
   std::vector<std::string> columns = options.columns;
   const bool weight_column = !options.weight_by.empty() && options.weight_by != "compute" &&
                              options.weight_by != "replicates";
   if (weight_column) columns.push_back("weight=" + options.weight_by);
   laws::Points points =
-      read_points(options.points, columns, needed, rows, laws::counts_embeddings(options.fit.law));
+      read_points(options.points, columns, needed, rows, laws::counts_embeddings(options.fit.law),
+                  laws::variables_of(options.fit.law));
   if (!options.critical_batch.empty())
     points = laws::at_limiting_batch(std::move(points),
                                      laws::parse_critical_batch(options.critical_batch));
   if (!options.weight_by.empty() && !weight_column)
-    points = laws::weigh(std::move(points), options.weight_by);
+    points = laws::weigh(points, options.weight_by);
   laws::FitOptions how = options.fit;
   how.details = true;
   const laws::Fit fit = laws::fit(points, how);
@@ -83,6 +86,7 @@ void add_fit(CLI::App& app) {
       ->add_option("--huber-delta", options->fit.huber_delta, "Width of the Huber loss in ln loss")
       ->capture_default_str();
   command->add_option("--bootstrap", options->fit.bootstrap, "Draws for the intervals, 0 for none")
+      ->check(CLI::Range(std::size_t{0}, laws::kMostDraws))
       ->capture_default_str();
   command->add_option("--seed", options->fit.seed, "Seed of the draws")->capture_default_str();
   command->add_option("--level", options->fit.level, "Level of the intervals")
@@ -94,8 +98,10 @@ void add_fit(CLI::App& app) {
                    "misses is drawn: for even noise on few points). Profile likelihoods of E and "
                    "a stand beside them; intervals of predictions come from rollout")
       ->capture_default_str();
-  command->add_option("--drop-worst", options->fit.drop_worst,
-                      "Leave out this many of the highest losses");
+  command
+      ->add_option("--drop-worst", options->fit.drop_worst,
+                   "Leave out this many of the highest losses")
+      ->check(CLI::Range(std::size_t{0}, kMostPoints));
   command->add_option("--weight-by", options->weight_by,
                       "Weights of the points: compute (C over its mean), replicates (noise between "
                       "runs of one size), or the name of a column");

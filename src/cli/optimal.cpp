@@ -70,18 +70,37 @@ std::string comparison(const laws::Fit& fit, const laws::Goal& goal, const laws:
       100 * (total / optimum.total_flops() - 1));
 }
 
-/// A size without a shape (a vocabulary that outweighs it) still has an optimum.
+/// Why the optimum has no shape in the family (a vocabulary that outweighs it); empty: it has one.
+std::string why_no_shape(const model::Family& family, double params) {
+  try {
+    model::shape_for(family, params);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+/// A size without a shape still has an optimum; all else that is wrong with a recipe is refused.
 void add_recipe(const laws::Optimum& optimum, const experiment::RecipeOptions& how, double level,
                 std::string& text, nlohmann::ordered_json& json) {
-  try {
-    const experiment::Recipe recipe = experiment::make_recipe(optimum, how, level);
-    text += experiment::describe(recipe);
-    json["recipe"] = experiment::json_of(recipe);
-  } catch (const InputError& error) {
-    text += fmt::format("no recipe: {}\n", error.what());
+  if (const std::string reason = why_no_shape(how.family, optimum.params); !reason.empty()) {
+    text += fmt::format("no recipe: {}\n", reason);
     json["recipe"] = nullptr;
-    json["warnings"].push_back(fmt::format("no recipe: {}", error.what()));
+    json["warnings"].push_back(fmt::format("no recipe: {}", reason));
+    return;
   }
+  const experiment::Recipe recipe = experiment::make_recipe(optimum, how, level);
+  text += experiment::describe(recipe);
+  json["recipe"] = experiment::json_of(recipe);
+}
+
+std::string check_even(const std::string& seen) {
+  constexpr int kMost = 65536;
+  int width = 0;
+  const bool good = CLI::detail::lexical_cast(seen, width) && width >= 0 && width <= kMost;
+  return good && width % 2 == 0
+             ? ""
+             : fmt::format("saw '{}', needed an even number up to {}", seen, kMost);
 }
 
 void run(const Options& options) {
@@ -137,14 +156,20 @@ void add_recipe_options(CLI::App& command, Options& options) {
   command.add_option("--batch-fit", options.batch_fit,
                      "FIT.json of a batch-size law; without it the published Step Law");
   model::Family& family = options.family;
-  command.add_option("--vocabulary", family.base.vocabulary, "Of the shape")->capture_default_str();
+  constexpr std::size_t kMostTokens = 1'000'000'000;
+  command.add_option("--vocabulary", family.base.vocabulary, "Of the shape")
+      ->check(CLI::Range(std::size_t{1}, kMostTokens))
+      ->capture_default_str();
   command.add_option("--context", family.base.context, "Of the shape, tokens")
+      ->check(CLI::Range(std::size_t{1}, kMostTokens))
       ->capture_default_str();
   command.add_option("--aspect", family.aspect, "Width / layers of the shape")
+      ->check(CLI::Range(1.0, 1e4))
       ->capture_default_str();
   command
       .add_option("--head-width", family.head_width,
                   "Of the shape; 0: 64 in widths below 2048, 128 from there on")
+      ->check(check_even)
       ->capture_default_str();
 }
 

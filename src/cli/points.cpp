@@ -9,18 +9,19 @@
 namespace isoflop::cli {
 
 laws::Points read_points(const std::string& path, const std::vector<std::string>& columns,
-                         std::span<const laws::Variable> needed, Rows rows, bool counts_embeddings,
-                         std::span<const laws::Variable> wanted) {
+                         std::span<const laws::Variable> needed, RunRows rows,
+                         bool counts_embeddings, std::span<const laws::Variable> wanted) {
   constexpr std::string_view kHdf5 = "\x89HDF\r\n\x1a\n";
   const laws::ColumnNames names = laws::parse_column_names(columns);
   const std::string text = read_named_file(path);  // once: it may be a pipe
   if (!text.starts_with(kHdf5))
     return laws::parse_csv(text, path, names, needed, laws::Rows::measured, wanted);
-  require(names.empty(), "--column: {} is a results file, its columns have fixed names", path);
+  require(names.empty(),
+          "--column, --weight-by COLUMN: {} is a results file, its columns have fixed names", path);
   const record::Results results = record::read_results(path);
   const experiment::FindRecord find_record = experiment::linked_records_of(path);
-  if (rows == Rows::schedules) return experiment::schedules_of(results, path, find_record);
-  return rows == Rows::curves
+  if (rows == RunRows::schedules) return experiment::schedules_of(results, path, find_record);
+  return rows == RunRows::curves
              ? experiment::curves_of(results, counts_embeddings, path, find_record)
              : experiment::points_of(results, counts_embeddings, path, find_record);
 }

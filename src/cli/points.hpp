@@ -10,7 +10,7 @@
 namespace isoflop::cli {
 
 /// What is read of a sweep's runs. A CSV has what it has.
-enum class Rows {
+enum class RunRows {
   final_losses,
   curves,    // losses along the runs, for approach 1
   schedules  // losses and learning rates of every step, for laws of curves
@@ -20,7 +20,7 @@ enum class Rows {
 /// and, where it has them, `wanted` columns, and `columns` ("params=Model Size") where its names
 /// differ.
 laws::Points read_points(const std::string& path, const std::vector<std::string>& columns,
-                         std::span<const laws::Variable> needed, Rows rows, bool counts_embeddings,
-                         std::span<const laws::Variable> wanted = {});
+                         std::span<const laws::Variable> needed, RunRows rows,
+                         bool counts_embeddings, std::span<const laws::Variable> wanted = {});
 
 }  // namespace isoflop::cli

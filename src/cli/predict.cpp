@@ -1,6 +1,7 @@
 #include "laws/predict.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "cli/commands.hpp"
@@ -11,6 +12,7 @@
 #include "laws/fit_json.hpp"
 #include "laws/law.hpp"
 #include "laws/report.hpp"
+#include "laws/theta.hpp"
 
 namespace isoflop::cli {
 namespace {
@@ -40,8 +42,34 @@ std::vector<laws::RunSize> read_sizes(const Options& options, const laws::Fit& f
   return runs;
 }
 
+/// Sizes are of the run itself; all else must be what a law of the fit reads.
+bool reads(const laws::Fit& fit, laws::Variable variable) {
+  if (variable <= laws::Variable::flops) return true;
+  return std::ranges::any_of(fit.members, [&](const laws::Member& member) {
+    const auto variables = laws::variables_of(laws::find_law(member.law), member.variable);
+    return std::ranges::find(variables, variable) != variables.end();
+  });
+}
+
+/// Every size is used, or refused.
+void require_used(const Options& options, const laws::Fit& fit) {
+  require(options.schedule.empty() || options.points.empty(),
+          "predict: --schedule excludes --points: give one file");
+  for (const laws::VariableInfo& variable : laws::all_variables()) {
+    if (!laws::quantity(options.run, variable.variable)) continue;
+    std::string option(variable.name);
+    std::ranges::replace(option, '_', '-');
+    const char* file = options.schedule.empty() ? "--points" : "--schedule";
+    require(options.points.empty() && options.schedule.empty(),
+            "predict: {} excludes --{}: the file says what to predict for", file, option);
+    require(reads(fit, variable.variable), "predict: --{}: the fit of law {} does not read it",
+            option, fit.law);
+  }
+}
+
 void run(const Options& options) {
   const laws::Fit fit = laws::fit_from_json(read_named_file(options.fit), options.fit);
+  require_used(options, fit);
   if (!options.schedule.empty()) {
     constexpr laws::Variable kSchedule[] = {laws::Variable::steps, laws::Variable::learning_rate};
     const laws::Points schedule = laws::read_csv(
@@ -55,9 +83,6 @@ void run(const Options& options) {
     print_result(laws::describe(fit, {prediction}), laws::to_json(prediction), options.json);
     return;
   }
-  for (const laws::VariableInfo& variable : laws::all_variables())
-    require(!laws::quantity(options.run, variable.variable),
-            "predict: --points excludes --{}: the file has the sizes", variable.name);
   std::vector<laws::Prediction> predictions;
   for (const laws::RunSize& size : read_sizes(options, fit))
     predictions.push_back(laws::predict(fit, size, options.level));

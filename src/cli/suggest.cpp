@@ -12,6 +12,9 @@
 namespace isoflop::cli {
 namespace {
 
+constexpr std::size_t kMostRuns = 10'000;
+constexpr std::size_t kMostPoints = 1'000'000'000;
+
 struct Options {
   std::string points;
   std::vector<std::string> columns;
@@ -38,7 +41,7 @@ laws::Candidate target_of(const Options& options, const laws::Points& points) {
 void run(Options options) {
   const laws::Law& law = laws::find_law(options.design.fit.law);
   const laws::Points points = read_points(options.points, options.columns, law.columns(),
-                                          Rows::final_losses, law.counts_embeddings);
+                                          RunRows::final_losses, law.counts_embeddings);
   options.design.target = target_of(options, points);
   const laws::Design design = laws::suggest(points, options.design);
   print_result(laws::describe(design, options.design), laws::to_json(design, options.design),
@@ -62,15 +65,19 @@ void add_suggest(CLI::App& app) {
                       "Or its compute: N and D are then the best by the fit");
   command->add_option("--budget", design.budget, "FLOP for all new runs together")->required();
   command->add_option("--runs", design.most_runs, "At most so many new runs")
+      ->check(CLI::Range(std::size_t{1}, kMostRuns))
       ->capture_default_str();
   command
       ->add_option("--sizes", design.sizes, "Model sizes to choose from (default: four a decade)")
       ->delimiter(',');
   command->add_option("--huber-delta", design.fit.huber_delta, "Width of the Huber loss in ln loss")
       ->capture_default_str();
-  command->add_option("--drop-worst", design.fit.drop_worst,
-                      "Leave out this many of the highest losses");
+  command
+      ->add_option("--drop-worst", design.fit.drop_worst,
+                   "Leave out this many of the highest losses")
+      ->check(CLI::Range(std::size_t{0}, kMostPoints));
   command->add_option("--bootstrap", design.fit.bootstrap, "Draws for the interval before")
+      ->check(CLI::Range(std::size_t{0}, laws::kMostDraws))
       ->capture_default_str();
   command->add_option("--seed", design.fit.seed, "Seed of the draws")->capture_default_str();
   command->add_option("--level", design.level, "Level of the intervals")->capture_default_str();

@@ -106,7 +106,7 @@ bool reads(const Law& law, Variable variable) {
 
 }  // namespace
 
-Planner::Planner(const Fit& fit, const Demand& demand)
+SplitPlanner::SplitPlanner(const Fit& fit, const Demand& demand)
     : fit_(&fit), law_(&find_law(fit.law)), demand_(demand) {
   require(std::isfinite(demand.inference_tokens) && demand.inference_tokens >= 0,
           "inference-tokens: saw {}, needed a number, 0 or above", demand.inference_tokens);
@@ -121,13 +121,14 @@ Planner::Planner(const Fit& fit, const Demand& demand)
           "law {} reads how many of the tokens are different: give --unique-tokens", fit.law);
 }
 
-bool Planner::has_trade_off() const {
+bool SplitPlanner::has_trade_off() const {
   if (fit_->is_frontier()) return true;
   return law_->response == Variable::loss && reads(*law_, Variable::params) &&
          reads(*law_, Variable::tokens) && std::ranges::all_of(law_->variables, is_known);
 }
 
-std::optional<Split> Planner::best(const std::vector<double>& state, double total_flops) const {
+std::optional<Split> SplitPlanner::best(const std::vector<double>& state,
+                                        double total_flops) const {
   if (!has_trade_off()) return std::nullopt;
   if (fit_->is_frontier())
     return Split{frontier_params(state, total_flops), frontier_tokens(state, total_flops),
@@ -151,7 +152,7 @@ std::optional<Split> Planner::best(const std::vector<double>& state, double tota
   return Split{std::exp(line.log_params(*log_tokens)), std::exp(*log_tokens), line(*log_tokens)};
 }
 
-std::optional<double> Planner::cheapest(const std::vector<double>& state, double loss) const {
+std::optional<double> SplitPlanner::cheapest(const std::vector<double>& state, double loss) const {
   constexpr double kLeastFlops = 1e6;
   constexpr double kStep = 10;
   const auto miss = [&](double log_flops) {
@@ -159,6 +160,7 @@ std::optional<double> Planner::cheapest(const std::vector<double>& state, double
     return split ? split->log_loss - std::log(loss) : 1e3;
   };
   double low = std::log(kLeastFlops);
+  if (miss(low) <= 0) return kLeastFlops;
   while (std::exp(low) < kMostFlops) {
     const double high = low + std::log(kStep);
     if (miss(high) <= 0) return std::exp(find_root(miss, low, high, 1e-13));

@@ -30,11 +30,11 @@ struct Split {
 };
 
 /// N and D of lowest loss for a budget, T = 6 N D + 2 N D_inf.
-class Planner {
+class SplitPlanner {
  public:
   /// References `fit`, which must outlive it. Throws InputError when the fit knows the frontier
   /// only and the demand leaves it, or when the law reads what the demand does not give.
-  Planner(const Fit& fit, const Demand& demand);
+  SplitPlanner(const Fit& fit, const Demand& demand);
 
   /// Whether the law has a trade-off of N and D at all.
   bool has_trade_off() const;
@@ -44,7 +44,7 @@ class Planner {
   /// or the loss has no minimum between 1 token and 1 parameter.
   std::optional<Split> best(const std::vector<double>& state, double total_flops) const;
 
-  /// The smallest T whose best split reaches `loss`; empty: even kMostFlops do not.
+  /// The smallest T, from 1e6 on, whose best split reaches `loss`; empty: even kMostFlops do not.
   std::optional<double> cheapest(const std::vector<double>& state, double loss) const;
 
   static constexpr double kMostFlops = 1e36;

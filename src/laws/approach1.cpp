@@ -17,7 +17,7 @@ constexpr std::size_t kFewestNeighbours = 7;  // that a smoothed loss is made fr
 constexpr std::size_t kMostNeighbours = 101;  // bounds the time of long curves
 
 /// One training run: ln C ascending with ln D and ln L.
-struct Curve {
+struct TrainingCurve {
   double params = 0;
   std::string group;
   std::vector<double> log_flops;
@@ -28,7 +28,7 @@ struct Curve {
 /// Each ln L becomes the value of a local parabola (tricube weights over a tenth of the curve's
 /// points): the lowest of several noisy curves would lie below the lowest loss. A curve too short
 /// for that stays as it is.
-void smooth(Curve& curve) {
+void smooth(TrainingCurve& curve) {
   const std::size_t size = curve.log_flops.size();
   const std::size_t window = std::clamp(size / 10, kFewestNeighbours, kMostNeighbours);
   if (size < window) return;
@@ -52,40 +52,68 @@ void smooth(Curve& curve) {
   }
 }
 
-void leave_out(const Points& points, const std::vector<std::size_t>& rows, Fit& result) {
+void leave_out(const Points& points, const std::vector<std::size_t>& rows, const char* reason,
+               Fit& result) {
   result.used -= rows.size();
   for (const std::size_t row : rows)
-    result.left_out.push_back({points.name.empty() ? points.group[row] : points.name[row],
-                               "its run has no two points of different compute: no curve"});
+    result.left_out.push_back({points.name.empty() && !points.group[row].empty()
+                                   ? points.group[row]
+                                   : name_of(points, row),
+                               reason});
+}
+
+/// The curve of one run; evaluations at the same compute become their mean.
+TrainingCurve make_curve(const Points& points, const std::string& group,
+                         std::vector<std::size_t> rows) {
+  std::stable_sort(rows.begin(), rows.end(),
+                   [&](std::size_t a, std::size_t b) { return points.flops[a] < points.flops[b]; });
+  TrainingCurve curve{points.params[rows.front()], group, {}, {}, {}};
+  double evaluations = 0;  // at the last compute
+  for (const std::size_t row : rows) {
+    require(points.params[row] == curve.params,
+            "approach1: run '{}' has points with {} and {} params; needs one size a run", group,
+            curve.params, points.params[row]);
+    const double log_loss = std::log(points.loss[row]);
+    if (!curve.log_flops.empty() && std::log(points.flops[row]) <= curve.log_flops.back()) {
+      evaluations += 1;
+      curve.log_loss.back() += (log_loss - curve.log_loss.back()) / evaluations;
+      continue;
+    }
+    evaluations = 1;
+    curve.log_flops.push_back(std::log(points.flops[row]));
+    curve.log_tokens.push_back(std::log(points.tokens[row]));
+    curve.log_loss.push_back(log_loss);
+  }
+  return curve;
+}
+
+void require_equal_weights(const Points& points) {
+  const auto [low, high] = std::ranges::minmax(points.weight);
+  require(low == high,
+          "approach1: saw weights from {:g} to {:g}, but the envelope of curves knows no weights: "
+          "leave them out, or use --method approach2 or approach3",
+          low, high);
 }
 
 /// Points that make no curve are left out of `result`.
-std::vector<Curve> read_curves(const Points& points, Fit& result) {
+std::vector<TrainingCurve> read_curves(const Points& points, Fit& result) {
   require(!points.group.empty(),
           "approach1 reads training curves: it needs a column 'group' that names each point's run");
+  require_equal_weights(points);
   std::map<std::string, std::vector<std::size_t>> rows_of;
   for (std::size_t row = 0; row < points.size(); ++row) rows_of[points.group[row]].push_back(row);
-  std::vector<Curve> curves;
-  for (auto& [group, rows] : rows_of) {
-    std::stable_sort(rows.begin(), rows.end(), [&](std::size_t a, std::size_t b) {
-      return points.flops[a] < points.flops[b];
-    });
-    Curve curve{points.params[rows.front()], group, {}, {}, {}};
-    for (const std::size_t row : rows) {
-      require(points.params[row] == curve.params,
-              "approach1: run '{}' has points with {} and {} params; needs one size a run", group,
-              curve.params, points.params[row]);
-      if (!curve.log_flops.empty() && std::log(points.flops[row]) <= curve.log_flops.back())
-        continue;  // a second evaluation at the same step
-      curve.log_flops.push_back(std::log(points.flops[row]));
-      curve.log_tokens.push_back(std::log(points.tokens[row]));
-      curve.log_loss.push_back(std::log(points.loss[row]));
+  std::vector<TrainingCurve> curves;
+  for (const auto& [group, rows] : rows_of) {
+    if (group.empty()) {
+      leave_out(points, rows, "its group is empty: no curve to belong to", result);
+      continue;
     }
+    TrainingCurve curve = make_curve(points, group, rows);
     if (curve.log_flops.size() >= 2) {
       smooth(curve);
       curves.push_back(std::move(curve));
     } else {
-      leave_out(points, rows, result);
+      leave_out(points, rows, "its run has no two points of different compute: no curve", result);
     }
   }
   require(
@@ -102,17 +130,17 @@ struct Table {
   std::vector<std::vector<double>> log_loss;
 };
 
-Table interpolate(const std::vector<Curve>& curves) {
+Table interpolate(const std::vector<TrainingCurve>& curves) {
   double low = curves.front().log_flops.front();
   double high = low;
-  for (const Curve& curve : curves) {
+  for (const TrainingCurve& curve : curves) {
     low = std::min(low, curve.log_flops.front());
     high = std::max(high, curve.log_flops.back());
   }
   Table table;
   for (std::size_t k = 0; k < kComputeValues; ++k)
     table.log_flops.push_back(low + (high - low) * static_cast<double>(k) / (kComputeValues - 1));
-  for (const Curve& curve : curves) {
+  for (const TrainingCurve& curve : curves) {
     std::vector<double> tokens(kComputeValues, 0.0);
     std::vector<double> loss(kComputeValues, std::numeric_limits<double>::infinity());
     for (std::size_t k = 0; k < kComputeValues; ++k) {
@@ -133,7 +161,7 @@ Table interpolate(const std::vector<Curve>& curves) {
 
 /// The envelope of the curves with `count` > 0, inside the range of sizes; `sizes` gets the number
 /// of sizes on it.
-Frontier envelope(const std::vector<Curve>& curves, const Table& table,
+Frontier envelope(const std::vector<TrainingCurve>& curves, const Table& table,
                   const std::vector<double>& count, std::size_t& sizes) {
   double smallest = std::numeric_limits<double>::infinity();
   double largest = 0;
@@ -164,8 +192,8 @@ Frontier envelope(const std::vector<Curve>& curves, const Table& table,
 }
 
 /// Power laws through the whole envelope, the loss law through an even selection of it.
-std::optional<std::vector<double>> fit_envelope(const Frontier& frontier,
-                                                const std::vector<double>* start) {
+std::optional<std::vector<double>> fit_envelope(const Frontier& frontier, double huber_delta,
+                                                const std::vector<double>* start = nullptr) {
   Frontier selection;
   const std::size_t size = frontier.flops.size();
   for (std::size_t k = 0; k < std::min(kLossValues, size); ++k) {
@@ -176,7 +204,7 @@ std::optional<std::vector<double>> fit_envelope(const Frontier& frontier,
     selection.tokens.push_back(frontier.tokens[i]);
     selection.loss.push_back(frontier.loss[i]);
   }
-  auto loss_law = fit_frontier(selection, start);
+  auto loss_law = fit_frontier(selection, huber_delta, start);
   if (!loss_law) return std::nullopt;
   const FrontierLines lines = fit_lines(frontier);
   if (!lines.ok) return std::nullopt;
@@ -190,7 +218,7 @@ std::optional<std::vector<double>> fit_envelope(const Frontier& frontier,
 }  // namespace
 
 void fit_approach1(const Points& prepared, const FitOptions& options, Fit& result) {
-  const std::vector<Curve> curves = read_curves(prepared, result);
+  const std::vector<TrainingCurve> curves = read_curves(prepared, result);
   const Table table = interpolate(curves);
   std::size_t sizes = 0;
   const Frontier frontier = envelope(curves, table, std::vector<double>(curves.size(), 1.0), sizes);
@@ -199,10 +227,10 @@ void fit_approach1(const Points& prepared, const FitOptions& options, Fit& resul
           "add sizes, or use "
           "--method approach3",
           sizes, kInnerSizesNeeded);
-  const std::vector<double> full = *fit_envelope(frontier, nullptr);
+  const std::vector<double> full = *fit_envelope(frontier, options.huber_delta);
 
   std::vector<std::string> runs;
-  for (const Curve& curve : curves) runs.push_back(curve.group);
+  for (const TrainingCurve& curve : curves) runs.push_back(curve.group);
   const Clusters clusters(curves.size(), runs);
   result.draws.asked = options.bootstrap;
   result.draws.clusters = clusters.count();
@@ -210,7 +238,8 @@ void fit_approach1(const Points& prepared, const FitOptions& options, Fit& resul
     const auto counts = clusters.counts(options.seed, static_cast<std::uint32_t>(d));
     const Frontier drawn = envelope(curves, table, counts, sizes);
     if (sizes < kInnerSizesNeeded) continue;
-    if (auto row = fit_envelope(drawn, &full)) result.draws.rows.push_back(*row);
+    if (auto row = fit_envelope(drawn, options.huber_delta, &full))
+      result.draws.rows.push_back(*row);
   }
   summarise_frontier(full, result);
 }

@@ -175,21 +175,45 @@ void leave_out_rejected(const Points& points, const std::vector<Profile>& profil
   }
 }
 
-void bootstrap(const Points& points, const std::vector<Profile>& profiles,
-               const FitOptions& options, const std::vector<double>& full, Fit& result) {
-  const Clusters clusters(points.size(), points.group);
-  result.draws.asked = options.bootstrap;
+/// What the estimate rests on: the points of the budgets in use, and their profiles.
+struct InUse {
+  Points points;
+  std::vector<Profile> profiles;
+};
+
+InUse in_use(const Points& prepared, const std::vector<Profile>& profiles,
+             const std::vector<Budget>& budgets) {
+  InUse used;
+  Rows rows;
+  for (std::size_t k = 0; k < profiles.size(); ++k) {
+    if (!budgets[k].rejected.empty()) continue;
+    used.profiles.push_back(profiles[k]);
+    for (std::size_t& row : used.profiles.back().rows) {
+      rows.push_back(row);
+      row = rows.size() - 1;
+    }
+  }
+  used.points = select(prepared, rows);
+  return used;
+}
+
+void bootstrap(const InUse& used, const FitOptions& options, const std::vector<double>& full,
+               Fit& result) {
+  const Clusters clusters(used.points.size(), used.points.group);
   result.draws.clusters = clusters.count();
+  if (clusters.count() < 2) return;  // every draw would be the same
+  result.draws.asked = options.bootstrap;
   for (std::size_t d = 0; d < options.bootstrap; ++d) {
     const std::vector<double> counts = clusters.counts(options.seed, static_cast<std::uint32_t>(d));
     std::vector<Budget> budgets;
-    for (const Profile& profile : profiles) {
+    for (const Profile& profile : used.profiles) {
       std::vector<double> weight = profile.weight;
       for (std::size_t i = 0; i < weight.size(); ++i) weight[i] *= counts[profile.rows[i]];
       // Flat parabolas stay: without them the draws would spread too little.
       budgets.push_back(find_minimum(profile, weight, 0).budget);
     }
-    if (auto row = fit_frontier(frontier_of(budgets), &full)) result.draws.rows.push_back(*row);
+    if (auto row = fit_frontier(frontier_of(budgets), options.huber_delta, &full))
+      result.draws.rows.push_back(*row);
   }
 }
 
@@ -218,13 +242,12 @@ void warn_about_edges(const std::vector<Profile>& profiles, const std::vector<Ed
                     edges.size(), missing_sizes(profiles, edges)));
 }
 
-/// What approach 2 makes of the losses of `surface` (a Chinchilla law) at the sizes of `profiles`.
-std::optional<ParabolaBias> bias_on(const Vector& surface, const Points& points,
-                                    const std::vector<Profile>& profiles) {
+/// What approach 2 makes of the losses of `surface` (a Chinchilla law) at the sizes in use.
+std::optional<ParabolaBias> bias_on(const Vector& surface, const InUse& used) {
   const Law& law = find_law("chinchilla");
   const Vector theta = law.coordinates(surface);
   std::vector<Budget> budgets;
-  for (Profile profile : profiles) {
+  for (Profile profile : used.profiles) {
     double log_product = 0;
     for (std::size_t i = 0; i < profile.rows.size(); ++i) {
       const double x[2] = {profile.log_params[i], profile.log_tokens[i]};
@@ -237,7 +260,7 @@ std::optional<ParabolaBias> bias_on(const Vector& surface, const Points& points,
   const Frontier frontier = frontier_of(budgets);
   const FrontierLines lines = fit_lines(frontier);
   if (!lines.ok || frontier.flops.size() < kBudgetsNeeded) return std::nullopt;
-  const double flops = *std::max_element(points.flops.begin(), points.flops.end());
+  const double flops = *std::max_element(used.points.flops.begin(), used.points.flops.end());
   const Allocation truth = *law.optimum(surface, flops);
   return ParabolaBias{
       flops,
@@ -249,24 +272,15 @@ std::optional<ParabolaBias> bias_on(const Vector& surface, const Points& points,
 }
 
 /// The bias on the surface that approach 3 finds through the points of the budgets in use.
-void report_bias(const Points& prepared, const std::vector<Profile>& profiles,
-                 const FitOptions& options, Fit& result) {
+void report_bias(const InUse& used, const FitOptions& options, Fit& result) {
   const Law& law = find_law("chinchilla");
-  std::vector<Profile> used;
-  std::vector<std::size_t> rows;
-  for (std::size_t k = 0; k < profiles.size(); ++k) {
-    if (!result.budgets[k].rejected.empty()) continue;
-    used.push_back(profiles[k]);
-    rows.insert(rows.end(), profiles[k].rows.begin(), profiles[k].rows.end());
-  }
-  if (rows.size() < law.minimum_points()) return;
-  const Points points = select(prepared, rows);
-  const Samples samples = make_samples(law, points, law.variables);
+  if (used.points.size() < law.minimum_points()) return;
+  const Samples samples = make_samples(law, used.points, law.variables);
   const std::vector<Vector> all = law.starts(samples);
   std::vector<Vector> starts;
   for (std::size_t i = 0; i < all.size(); i += kEveryStart) starts.push_back(all[i]);
   const Search found = search(Objective(law, samples, options.huber_delta), starts);
-  result.bias = bias_on(law.values(found.best.theta), points, used);
+  result.bias = bias_on(law.values(found.best.theta), used);
   if (result.bias)
     result.notes.push_back(fmt::format(
         "bias of the parabolas: on the surface that approach 3 finds here (alpha {:.3g}, beta "
@@ -298,10 +312,11 @@ void fit_approach2(const Points& prepared, const FitOptions& options, Fit& resul
       kBudgetsNeeded,
       beyond > 0 ? missing_sizes(profiles, edges) : "add sizes around the lowest loss");
   warn_about_edges(profiles, edges, result);
-  const std::vector<double> full = *fit_frontier(frontier);
+  const std::vector<double> full = *fit_frontier(frontier, options.huber_delta);
   leave_out_rejected(prepared, profiles, result);
-  bootstrap(prepared, profiles, options, full, result);
-  report_bias(prepared, profiles, options, result);
+  const InUse used = in_use(prepared, profiles, result.budgets);
+  bootstrap(used, options, full, result);
+  report_bias(used, options, result);
   summarise_frontier(full, result);
 }
 

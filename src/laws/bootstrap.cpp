@@ -43,8 +43,9 @@ double quantile(const std::vector<double>& sorted, double probability) {
 Estimate summarise(std::string name, double value, std::vector<double> draws, double level) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   std::erase_if(draws, [](double draw) { return std::isnan(draw); });
-  if (draws.size() < 2) return {std::move(name), value, nan, nan, nan};
   std::sort(draws.begin(), draws.end());
+  if (draws.size() < 2 || draws.front() == draws.back())
+    return {std::move(name), value, nan, nan, nan};
   const auto n = static_cast<double>(draws.size());
   double mean = 0;
   for (const double draw : draws) mean += draw / n;

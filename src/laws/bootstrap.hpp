@@ -28,7 +28,8 @@ class Clusters {
 double quantile(const std::vector<double>& sorted, double probability);
 
 /// Standard deviation and the central interval of `level` of `draws` around `value`; NaN for fewer
-/// than two draws. Infinite draws count at their end and leave no finite standard deviation.
+/// than two draws and for draws that are all the same: no draw moved it. Infinite draws count at
+/// their end and leave no finite standard deviation.
 Estimate summarise(std::string name, double value, std::vector<double> draws, double level);
 
 /// Half-width of the central `level` interval of a standard normal variable.

@@ -14,26 +14,47 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kSharpness = 3;    // of weights
 constexpr double kPriorCuts = 0.5;  // of equal weights, and of misses as large as claimed
 constexpr double kSmallestMiss = 1e-6;
-constexpr double kLargestScore = 9;  // of z^2
-constexpr double kRounding = 1e-14;  // variance of ln loss
-constexpr double kSlopeRidge = 0.5;
+constexpr double kLargestScore = 9;     // of z^2
+constexpr double kRounding = 1e-14;     // variance of ln loss
+constexpr double kDriftPower = 1.5;     // of the distance, for ln loss
+constexpr double kDriftFactor = 2;      // few cuts see it
+constexpr double kClaimedShare = 0.25;  // of the claimed variance, which misses may have by chance
+constexpr double kShortest = 0.3;       // distance
+constexpr double kDriftSharpness = 8;   // of a cut's share of the points
 constexpr std::size_t kMostProbes = 2000;
 constexpr std::size_t kFewestForNested = 12;
 
-/// Width factor as it is estimated at one cut.
+/// What makes intervals hold, as it is estimated at one cut.
 struct Factor {
   double scale = 1;
-  double growth = 0;
-  double distance = 0;
-  double at(double h) const { return scale + growth * std::max(0.0, h - distance); }
+  double drift = 0;
+
+  double variance(const Mixture& mixture, double distance) const {
+    const double drifted = drift * std::pow(std::max(0.0, distance), 2 * kDriftPower);
+    return scale * mixture.noise + std::max(scale * mixture.systematic(), drifted);
+  }
 };
 
 /// One held-out point above a cut.
 struct Held {
   std::size_t point;
-  double miss;      // of the mixture, ln predicted - ln measured
-  double variance;  // s^2
+  double miss;  // of the mixture, ln predicted - ln measured
+  Mixture mixture;
   double distance;  // h
+};
+
+/// Mean of the products of every two different numbers.
+struct PairMean {
+  double sum = 0;
+  double squares = 0;
+  double count = 0;
+
+  void add(double number) {
+    sum += number;
+    squares += number * number;
+    count += 1;
+  }
+  double mean() const { return (sum * sum - squares) / (count * (count - 1)); }
 };
 
 class Ladder {
@@ -61,7 +82,7 @@ class Ladder {
       if (points_.flops[held.point] <= cuts_[k]) f(held);
   }
 
-  Factor factor_at(std::size_t k) const;
+  Factor factor_at(std::size_t k) const { return {scale_at(k), drift_at(k)}; }
   std::vector<RolloutCut> cuts() const;
   std::vector<double> errors() const;
   /// |miss| / (s sqrt f) of every point above every inner cut, each cut knowing what is below it.
@@ -74,6 +95,8 @@ class Ladder {
   double rms_miss(std::size_t law, std::size_t j, std::size_t k) const;
   std::vector<double> weights_at(std::size_t k) const;
   std::vector<Held> hold_out(std::size_t k) const;
+  double scale_at(std::size_t k) const;
+  double drift_at(std::size_t k) const;
 
   const Points& points_;
   std::vector<double> cuts_;  // the last: all points
@@ -171,66 +194,60 @@ std::vector<Held> Ladder::hold_out(std::size_t k) const {
     if (!points_.tokens.empty())
       distance = std::max(distance, std::log(points_.tokens[i] / tokens_[k]));
     const double miss = mixture.value - measured(i);
-    held.push_back(
-        {i, std::isfinite(miss) ? miss : kLargestMiss, mixture.variance() + kRounding, distance});
+    held.push_back({i, std::isfinite(miss) ? miss : kLargestMiss, mixture, distance});
   }
   return held;
 }
 
-Factor Ladder::factor_at(std::size_t k) const {
-  struct Score {
-    double weight, distance, square;
-  };
-  std::vector<Score> scores;
+double Ladder::scale_at(std::size_t k) const {
   double weighted = kPriorCuts;  // with mean 1
   double weight = kPriorCuts;
-  std::size_t used = 0;
   for (std::size_t j = 0; j < k; ++j) {
-    std::vector<Score> of_cut;
+    double squares = 0;
+    double count = 0;
     for_each_held(j, k, [&](const Held& held) {
-      const double square = std::fmin(held.miss * held.miss / held.variance, kLargestScore);
-      of_cut.push_back({0, held.distance, square});
+      const double variance = held.mixture.variance() + kRounding;
+      squares += std::fmin(held.miss * held.miss / variance, kLargestScore);
+      count += 1;
     });
-    if (of_cut.empty()) continue;
+    if (count == 0) continue;
     const double share = static_cast<double>(fitted_[j]) / static_cast<double>(fitted_[k]);
-    for (Score& score : of_cut) {
-      score.weight = share * share / static_cast<double>(of_cut.size());
-      weighted += score.weight * score.square;
-    }
+    weighted += share * share * squares / count;
     weight += share * share;
-    scores.insert(scores.end(), of_cut.begin(), of_cut.end());
-    ++used;
   }
-  Factor factor{weighted / weight, 0, 0};
-  if (used < 2) return factor;
-  double sum = 0;
-  double mean_square = 0;
-  for (const Score& score : scores) {
-    sum += score.weight;
-    factor.distance += score.weight * score.distance;
-    mean_square += score.weight * score.square;
+  return weighted / weight;
+}
+
+/// Products of the misses of two different points are free of the points' own noise.
+double Ladder::drift_at(std::size_t k) const {
+  double weighted = 0;
+  double weight = 0;
+  for (std::size_t j = 0; j < k; ++j) {
+    PairMean missed;
+    PairMean claimed;
+    for_each_held(j, k, [&](const Held& held) {
+      const double distance = std::pow(std::max(held.distance, kShortest), kDriftPower);
+      missed.add(capped_miss(held.miss) / distance);
+      claimed.add(std::sqrt(held.mixture.systematic()) / distance);
+    });
+    if (missed.count < 2) continue;
+    const double share = std::pow(static_cast<double>(fitted_[j]) / static_cast<double>(fitted_[k]),
+                                  kDriftSharpness);
+    weighted += share * std::max(0.0, missed.mean() - kClaimedShare * claimed.mean());
+    weight += share;
   }
-  factor.distance /= sum;
-  mean_square /= sum;
-  double covariance = 0;
-  double variance = kSlopeRidge * factor.distance * factor.distance;
-  for (const Score& score : scores) {
-    const double offset = score.distance - factor.distance;
-    covariance += score.weight * offset * (score.square - mean_square);
-    variance += score.weight * offset * offset;
-  }
-  if (variance > 0) factor.growth = std::max(0.0, covariance / variance);
-  return factor;
+  return weight > 0 ? kDriftFactor * weighted / weight : 0;
 }
 
 std::vector<RolloutCut> Ladder::cuts() const {
   std::vector<RolloutCut> cuts;
   for (std::size_t j = 0; j < last(); ++j) {
-    RolloutCut cut{cuts_[j], fitted_[j], held_[j].size(), 0, 0};
+    RolloutCut cut{cuts_[j], fitted_[j], points_.size() - fitted_[j], held_[j].size(), 0, 0};
     if (held_[j].empty()) continue;
+    const auto count = static_cast<double>(held_[j].size());
     for (const Held& held : held_[j]) {
-      cut.rms_miss += held.miss * held.miss / static_cast<double>(cut.held_out);
-      cut.mean_miss += held.miss / static_cast<double>(cut.held_out);
+      cut.rms_miss += held.miss * held.miss / count;
+      cut.mean_miss += held.miss / count;
     }
     cut.rms_miss = std::sqrt(cut.rms_miss);
     cuts.push_back(cut);
@@ -261,7 +278,7 @@ std::vector<double> Ladder::nested_scores(std::size_t& counted_cuts) const {
     if (fitted_[k] < kFewestForNested || held_[k - 1].empty() || held_[k].empty()) continue;
     const Factor factor = factor_at(k);
     for_each_held(k, last(), [&](const Held& held) {
-      const double width = std::sqrt(held.variance * factor.at(held.distance));
+      const double width = std::sqrt(factor.variance(held.mixture, held.distance) + kRounding);
       const double score = std::fabs(held.miss) / width;
       scores.push_back(std::isfinite(score) ? score : std::numeric_limits<double>::max());
     });
@@ -284,10 +301,16 @@ std::vector<double> summarise_scores(const std::vector<double>& scores) {
 }  // namespace
 
 Mixture mix(std::span<const MixtureTerm> terms) {
+  const bool any_sure = std::ranges::any_of(
+      terms, [](const MixtureTerm& term) { return std::isfinite(term.forecast.variance); });
+  const auto counts = [&](const MixtureTerm& term) {
+    return std::isfinite(term.forecast.value) &&
+           (!any_sure || std::isfinite(term.forecast.variance));
+  };
   double weight = 0;
   Mixture mixture;
   for (const MixtureTerm& term : terms) {
-    if (!std::isfinite(term.forecast.value + term.forecast.variance)) {
+    if (!counts(term)) {
       ++mixture.dropped;
       continue;
     }
@@ -300,7 +323,7 @@ Mixture mix(std::span<const MixtureTerm> terms) {
   mixture.noise /= weight;
   mixture.parameters /= weight;
   for (const MixtureTerm& term : terms) {
-    if (!std::isfinite(term.forecast.value + term.forecast.variance)) continue;
+    if (!counts(term)) continue;
     const double offset = term.forecast.value - mixture.value;
     mixture.disagreement += term.weight / weight * offset * offset;
   }
@@ -315,16 +338,15 @@ Calibration calibrate(const Points& prepared, std::span<const double> cuts,
   Rollout& rollout = result.rollout;
   rollout.cuts = ladder.cuts();
   rollout.scale = factor.scale;
-  rollout.growth = factor.growth;
-  rollout.distance = factor.distance;
+  rollout.drift = factor.drift;
   const std::vector<double> scores = ladder.nested_scores(rollout.nested_cuts);
   rollout.nested_points = scores.size();
   rollout.nested_scores = summarise_scores(scores);
   return result;
 }
 
-double width_factor(const Rollout& rollout, double distance) {
-  return rollout.scale + rollout.growth * std::max(0.0, distance - rollout.distance);
+double interval_variance(const Rollout& rollout, const Mixture& mixture, double distance) {
+  return Factor{rollout.scale, rollout.drift}.variance(mixture, distance);
 }
 
 double measured_coverage(const Rollout& rollout, double level) {

@@ -177,7 +177,7 @@ Comparison compare(const Points& points, const CompareOptions& options) {
   const Points prepared = prepare(points);
   require(!prepared.flops.empty(),
           "compare: the points have no compute to cut by: needed flops, or params and tokens");
-  conventions_of(points, false);  // throws for losses that do not go into one fit
+  conventions_of(prepared, false);  // throws for losses that do not go into one fit
   const std::vector<double> cuts = compute_cuts(prepared);
   Comparison comparison;
   comparison.points = prepared.size();

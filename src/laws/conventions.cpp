@@ -10,10 +10,6 @@ namespace {
 
 bool is_decayed(const std::string& stage) { return stage == "final" || stage == "cooled-down"; }
 
-std::string name_of(const Points& points, std::size_t row) {
-  return points.name.empty() ? fmt::format("point {}", row + 1) : points.name[row];
-}
-
 std::string_view or_not_stated(const std::string& value) {
   return value.empty() ? "not stated" : std::string_view(value);
 }

@@ -31,10 +31,7 @@ CriticalBatch parse_critical_batch(std::string_view text) {
 Points at_limiting_batch(Points points, const CriticalBatch& critical) {
   require(!points.batch.empty() && !points.loss.empty(),
           "critical-batch: the points need the columns batch [tokens a step] and loss");
-  if (points.flops.empty() && !points.params.empty() && !points.tokens.empty()) {
-    for (std::size_t row = 0; row < points.size(); ++row)
-      points.flops.push_back(6 * points.params[row] * points.tokens[row]);
-  }
+  fill_flops(points);
   for (std::size_t row = 0; row < points.size(); ++row) {
     const double ratio = critical.at(points.loss[row]) / points.batch[row];
     if (!points.steps.empty()) points.steps[row] /= 1 + ratio;

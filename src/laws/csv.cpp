@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -30,52 +29,16 @@ const std::vector<std::string>& known_columns() {
   return columns;
 }
 
-std::string_view alias_of(std::string_view column) {
+std::vector<CsvHeader::Column> columns_of_points() {
+  std::vector<CsvHeader::Column> columns;
+  for (const std::string& name : known_columns()) columns.push_back({name});
   for (const VariableInfo& variable : all_variables())
-    if (variable.name == column && !variable.alias.empty()) return variable.alias;
-  return column;
-}
-
-/// Where each known column sits in the file.
-class Header {
- public:
-  Header(const CsvRow& row, const std::string& name, const ColumnNames& columns) {
-    for (const std::string& column : known_columns()) {
-      const auto renamed = columns.find(column);
-      const std::string& wanted = renamed == columns.end() ? column : renamed->second;
-      auto found = std::find(row.fields.begin(), row.fields.end(), wanted);
-      if (found == row.fields.end() && renamed == columns.end())
-        found = std::find(row.fields.begin(), row.fields.end(), alias_of(column));
-      if (found != row.fields.end())
-        position_[column] = static_cast<std::size_t>(found - row.fields.begin());
-      require(found != row.fields.end() || renamed == columns.end(),
-              "{}:{}: {}: the column '{}' is missing, the file has {}", name, row.line, column,
-              wanted, fmt::join(row.fields, ", "));
-    }
-  }
-
-  bool has(std::string_view column) const { return position_.contains(column); }
-  std::optional<std::size_t> find(std::string_view column) const {
-    const auto entry = position_.find(column);
-    if (entry == position_.end()) return std::nullopt;
-    return entry->second;
-  }
-
- private:
-  std::map<std::string_view, std::size_t> position_;
-};
-
-double parse_number(const std::string& text, const std::string& place) {
-  const char* first = text.data() + (text.starts_with('+') ? 1 : 0);
-  const char* last = text.data() + text.size();
-  double value = 0;
-  const auto [end, error] = std::from_chars(first, last, value);
-  require(error == std::errc() && end == last, "{}: saw '{}', needed a number", place, text);
-  return value;
+    columns[static_cast<std::size_t>(variable.variable)].alias = variable.alias;
+  return columns;
 }
 
 /// Whether a missing params, tokens or flops follows from the two others by C = 6 N D.
-bool follows(Variable variable, const Header& header) {
+bool follows(Variable variable, const CsvHeader& header) {
   if (variable > Variable::flops || header.has(to_string(variable))) return false;
   int present = 0;
   for (const Variable one : {Variable::params, Variable::tokens, Variable::flops})
@@ -83,18 +46,13 @@ bool follows(Variable variable, const Header& header) {
   return present == 2;
 }
 
-void require_columns(const Header& header, const CsvRow& first, const std::string& name,
-                     std::span<const Variable> needed) {
-  for (const Variable variable : needed) {
-    const std::string_view column = to_string(variable);
-    if (header.has(column) || follows(variable, header)) continue;
-    throw InputError(fmt::format(
-        "{}:{}: {}: the column is missing, the file has {}; name it with --column {}=\"{}\"", name,
-        first.line, column, fmt::join(first.fields, ", "), column, nearest(column, first.fields)));
-  }
+void require_columns(const CsvHeader& header, std::span<const Variable> needed) {
+  for (const Variable variable : needed)
+    if (!header.has(to_string(variable)) && !follows(variable, header))
+      header.refuse(to_string(variable));
 }
 
-void note_computed(const Header& header, Points& points) {
+void note_computed(const CsvHeader& header, Points& points) {
   const auto note = [&](Variable variable, const char* text) {
     if (follows(variable, header)) points.notes.push_back(text);
   };
@@ -133,7 +91,7 @@ class OneKind {
 /// Appends the rows of the file to `points`, or to its `left_out`.
 class RowReader {
  public:
-  RowReader(const Header& header, const std::string& name, const ColumnNames& columns,
+  RowReader(const CsvHeader& header, const std::string& name, const ColumnNames& columns,
             std::span<const Variable> needed, std::span<const Variable> wanted, Rows kind,
             Points& points)
       : header_(header),
@@ -172,11 +130,15 @@ class RowReader {
 
   void finish() {
     points_.conventions = {params_kind_.value(), flops_kind_.value(), loss_unit_.value(), ""};
-    if (!header_.has("flops")) {
-      require(points_.conventions.flops.empty() || points_.conventions.flops == "6nd",
-              "{}: flops_kind: saw '{}' without a column flops: give the FLOP too", name_,
-              points_.conventions.flops);
-      points_.conventions.flops = "6nd";
+    std::string& flops_kind = points_.conventions.flops;
+    const bool is_6nd = flops_kind.empty() || flops_kind == "6nd";
+    require(is_6nd || !(follows(Variable::params, header_) || follows(Variable::tokens, header_)),
+            "{}: flops_kind: saw '{}', from which params and tokens do not follow: give both",
+            name_, flops_kind);
+    if (!header_.has("flops") && kind_ == Rows::measured) {
+      require(is_6nd, "{}: flops_kind: saw '{}' without a column flops: give the FLOP too", name_,
+              flops_kind);
+      flops_kind = "6nd";
     }
     if (converted_ > 0)
       points_.notes.push_back(
@@ -252,7 +214,7 @@ class RowReader {
   std::optional<double> number(const CsvRow& row, std::string_view column) const {
     const auto position = header_.find(column);
     if (!position) return std::nullopt;
-    const double value = parse_number(row.fields[*position], place(row, column));
+    const double value = parse_csv_number(row.fields[*position], place(row, column));
     require(std::isfinite(value),
             "{}: saw '{}', needed a finite number: correct the row, or say in a column status that "
             "the run failed",
@@ -285,7 +247,7 @@ class RowReader {
            columns_.contains(std::string(to_string(variable)));
   }
 
-  const Header& header_;
+  const CsvHeader& header_;
   const std::string& name_;
   const ColumnNames& columns_;
   std::span<const Variable> needed_;
@@ -306,8 +268,8 @@ Points parse_csv(std::string_view text, const std::string& name, const ColumnNam
   CsvRows rows(text, name);
   CsvRow first;
   require(rows.next(first), "{}: empty, needed a header row and points", name);
-  const Header header(first, name, columns);
-  require_columns(header, first, name, needed);
+  const CsvHeader header(first, name, columns_of_points(), columns);
+  require_columns(header, needed);
   Points points;
   points.source = name;
   note_computed(header, points);
@@ -352,7 +314,10 @@ ColumnNames parse_column_names(const std::vector<std::string>& arguments,
     require(std::find(known.begin(), known.end(), column) != known.end(),
             "--column: '{}' is unknown, did you mean '{}'? Known: {}", column,
             nearest(column, known), fmt::join(known, ", "));
-    names[column] = argument.substr(equals + 1);
+    const std::string name = argument.substr(equals + 1);
+    const auto [entry, is_new] = names.emplace(column, name);
+    require(is_new, "--column: {} is named twice, '{}' and '{}': needed one name", column,
+            entry->second, name);
   }
   return names;
 }

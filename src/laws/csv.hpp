@@ -12,16 +12,13 @@
 // repeat an earlier one in every column are left out. Other columns are ignored.
 #pragma once
 
-#include <map>
 #include <string>
 #include <string_view>
 
+#include "laws/csv_rows.hpp"
 #include "laws/points.hpp"
 
 namespace isoflop::laws {
-
-/// Where the file's names differ: {"params", "Model Size"}.
-using ColumnNames = std::map<std::string, std::string>;
 
 inline constexpr Variable kUsualColumns[] = {Variable::params, Variable::tokens, Variable::loss};
 
@@ -34,9 +31,7 @@ enum class Rows {
 /// `name` is the file in messages; the columns in `needed` must be there; params, tokens, flops,
 /// steps, loss, those in `wanted`, the columns named in `columns`, weight, group and name are read
 /// when they are. Of params, tokens and flops the third is computed from two (C = 6 N D); that is
-/// written to `notes`.
-/// Throws InputError "NAME:LINE: COLUMN: saw ..., needed
-/// ...".
+/// written to `notes`. Throws InputError "NAME:LINE: COLUMN: saw ..., needed ...".
 Points parse_csv(std::string_view text, const std::string& name, const ColumnNames& columns = {},
                  std::span<const Variable> needed = kUsualColumns, Rows kind = Rows::measured,
                  std::span<const Variable> wanted = {});

@@ -1,13 +1,21 @@
 #include "laws/csv_rows.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "core/error.hpp"
+#include "core/nearest.hpp"
 
 namespace isoflop::laws {
 
 CsvRows::CsvRows(std::string_view text, const std::string& name) : text_(text), name_(name) {
   if (text_.starts_with("\xEF\xBB\xBF")) text_.remove_prefix(3);
+  require(text_.find('\0') == std::string_view::npos,
+          "{}: holds bytes of value 0, as UTF-16 and binary files do: needed a CSV in UTF-8", name);
+  const std::size_t end = text_.find('\r');
+  require(end == std::string_view::npos || text_.find('\n') != std::string_view::npos ||
+              end + 1 == text_.size(),
+          "{}: its lines end in CR alone: needed LF or CRLF at the end of each line", name);
 }
 
 bool CsvRows::next(CsvRow& row) {
@@ -53,6 +61,55 @@ std::string CsvRows::quoted() {
     value += c;
   }
   throw InputError(fmt::format("{}:{}: a quote is never closed", name_, opened));
+}
+
+CsvHeader::CsvHeader(const CsvRow& row, const std::string& name, std::span<const Column> known,
+                     const ColumnNames& columns)
+    : file_(name), line_(row.line), fields_(row.fields) {
+  const auto index_of = [&](std::string_view wanted) -> std::optional<std::size_t> {
+    const auto found = std::ranges::find(fields_, wanted);
+    if (wanted.empty() || found == fields_.end()) return std::nullopt;
+    require(std::find(found + 1, fields_.end(), wanted) == fields_.end(),
+            "{}:{}: two columns are named '{}': needed one, rename or remove the other", file_,
+            line_, wanted);
+    return static_cast<std::size_t>(found - fields_.begin());
+  };
+  for (const auto& [column, alias] : known) {
+    const auto renamed = columns.find(column);
+    const bool is_renamed = renamed != columns.end();
+    auto found = index_of(is_renamed ? renamed->second : column);
+    require(found.has_value() || !is_renamed,
+            "{}:{}: {}: the column '{}' is missing, the file has {}", file_, line_, column,
+            is_renamed ? renamed->second : "", fmt::join(fields_, ", "));
+    if (!found) found = index_of(alias);
+    if (found) position_.emplace(column, *found);
+  }
+}
+
+std::optional<std::size_t> CsvHeader::find(std::string_view column) const {
+  const auto entry = position_.find(column);
+  if (entry == position_.end()) return std::nullopt;
+  return entry->second;
+}
+
+void CsvHeader::refuse(std::string_view column) const {
+  for (const char separator : {';', '\t'})
+    require(fields_.size() > 1 || fields_.front().find(separator) == std::string::npos,
+            "{}:{}: {}: the header is one field with '{}' in it: needed fields separated by commas",
+            file_, line_, column, separator == '\t' ? "tab" : ";");
+  throw InputError(fmt::format(
+      "{}:{}: {}: the column is missing, the file has {}; name it with --column "
+      "{}=\"{}\"",
+      file_, line_, column, fmt::join(fields_, ", "), column, nearest(column, fields_)));
+}
+
+double parse_csv_number(const std::string& text, const std::string& place) {
+  const char* first = text.data() + (text.starts_with('+') ? 1 : 0);
+  const char* last = text.data() + text.size();
+  double value = 0;
+  const auto [end, error] = std::from_chars(first, last, value);
+  require(error == std::errc() && end == last, "{}: saw '{}', needed a number", place, text);
+  return value;
 }
 
 }  // namespace isoflop::laws

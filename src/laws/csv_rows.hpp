@@ -1,12 +1,19 @@
 // RFC 4180 text as rows of fields: quoted fields ("a, ""b"""), CRLF and a byte-order mark are
-// understood, blanks around unquoted fields are dropped, blank lines are skipped.
+// understood, blanks around unquoted fields are dropped, blank lines are skipped. And what every
+// reader of such a table does: find columns by their names, read numbers.
 #pragma once
 
+#include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace isoflop::laws {
+
+/// Where the file's names differ: {"params", "Model Size"}.
+using ColumnNames = std::map<std::string, std::string>;
 
 struct CsvRow {
   std::size_t line = 0;  // where it starts, from 1
@@ -15,7 +22,8 @@ struct CsvRow {
 
 class CsvRows {
  public:
-  /// `name` is the file in messages. Both must outlive the object.
+  /// `name` is the file in messages. Both must outlive the object. Throws InputError for text that
+  /// is not UTF-8 or ASCII, or whose lines end in CR alone.
   CsvRows(std::string_view text, const std::string& name);
 
   /// False behind the last row. Throws InputError "NAME:LINE: ..." for a quote that is never closed
@@ -32,5 +40,34 @@ class CsvRows {
   std::size_t position_ = 0;
   std::size_t line_ = 1;
 };
+
+/// Where each known column sits in a file: under its own name, the one in `columns`, or its alias.
+class CsvHeader {
+ public:
+  struct Column {
+    std::string name;
+    std::string alias = {};  // empty: none
+  };
+
+  /// Throws InputError "NAME:LINE: COLUMN: ..." for a column in `columns` that the file does not
+  /// have, and for a known one that it has twice.
+  CsvHeader(const CsvRow& row, const std::string& name, std::span<const Column> known,
+            const ColumnNames& columns);
+
+  bool has(std::string_view column) const { return position_.contains(column); }
+  std::optional<std::size_t> find(std::string_view column) const;
+  /// Throws InputError that the column is missing.
+  [[noreturn]] void refuse(std::string_view column) const;
+
+ private:
+  const std::string& file_;
+  std::size_t line_;
+  std::vector<std::string> fields_;
+  std::map<std::string, std::size_t, std::less<>> position_;
+};
+
+/// The number that is all of `text`, a leading + allowed; NaN and infinity are numbers here. Throws
+/// InputError "PLACE: saw ..., needed a number".
+double parse_csv_number(const std::string& text, const std::string& place);
 
 }  // namespace isoflop::laws

@@ -52,6 +52,7 @@ void require_options(const DesignOptions& options) {
   require_positive(options.target.tokens, "target-tokens");
   require_positive(options.budget, "budget");
   require(options.most_runs > 0, "runs: saw 0, needed at least 1");
+  for (const double size : options.sizes) require_positive(size, "sizes");
 }
 
 std::vector<Variable> planned_variables(const Law& law, const Fit& fit) {

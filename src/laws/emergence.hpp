@@ -10,12 +10,12 @@
 // U-shaped and absent trends are named and left alone.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "laws/csv_rows.hpp"
 #include "laws/predict.hpp"
 #include "laws/trend.hpp"
 
@@ -86,9 +86,8 @@ struct ScoresFile {
   std::string size;  // the column
   std::vector<TaskScores> tasks;
 };
-ScoresFile read_scores(std::string_view text, const std::string& name,
-                       const std::map<std::string, std::string>& columns, const std::string& size,
-                       bool log_prob);
+ScoresFile read_scores(std::string_view text, const std::string& name, const ColumnNames& columns,
+                       const std::string& size, bool log_prob);
 
 std::string describe(const std::vector<Emergence>& tasks, const std::string& size);
 std::string to_json(const std::vector<Emergence>& tasks, const std::string& size);

@@ -23,7 +23,6 @@ void require_options(const FitOptions& options) {
           "huber-delta: saw {}, needed a number above 0", options.huber_delta);
   require(options.level > 0 && options.level < 1, "level: saw {}, needed a number between 0 and 1",
           options.level);
-  constexpr std::size_t kMostDraws = 1'000'000;
   require(options.bootstrap <= kMostDraws, "bootstrap: saw {}, needed at most {}",
           options.bootstrap, kMostDraws);
   require(options.interval == "pairs" || options.interval == "residuals",
@@ -120,14 +119,19 @@ std::vector<Contender> choose_contenders(const Points& prepared, const FitOption
 
 std::size_t Rollout::forecasts() const {
   std::size_t count = 0;
-  for (const RolloutCut& cut : cuts) count += cut.held_out;
+  for (const RolloutCut& cut : cuts) count += cut.looked_at;
   return count;
 }
 
-std::size_t Rollout::held_out() const {
-  std::size_t count = 0;  // the lowest cut has the points above all others above it too
-  for (const RolloutCut& cut : cuts) count = std::max(count, cut.held_out);
-  return count;
+std::string Rollout::describe_held_out() const {
+  std::size_t held_out = 0;  // the lowest cut has the points above all others above it too
+  std::size_t looked_at = 0;
+  for (const RolloutCut& cut : cuts) {
+    held_out = std::max(held_out, cut.held_out);
+    looked_at = std::max(looked_at, cut.looked_at);
+  }
+  return looked_at == held_out ? fmt::format("{}", held_out)
+                               : fmt::format("{} of {}", looked_at, held_out);
 }
 
 double Rollout::rms_miss() const {
@@ -158,6 +162,11 @@ std::vector<Variable> columns_of(std::string_view law) {
   return find_law(law).columns();
 }
 
+std::vector<Variable> variables_of(std::string_view law) {
+  if (law == kEnsemble) return {Variable::params, Variable::tokens};
+  return find_law(law).variables;
+}
+
 Fit fit(const Points& points, const FitOptions& options) {
   require_options(options);
   const bool ensemble = options.law == kEnsemble;
@@ -168,19 +177,20 @@ Fit fit(const Points& points, const FitOptions& options) {
   if (options.drop_worst > 0) prepared = drop_worst(prepared, options.drop_worst);
 
   Fit result = describe(prepared, options);
-  result.conventions = conventions_of(points, method == "approach1");
+  const bool along_runs = method == "approach1" || reads_curves(options.law);
+  result.conventions = conventions_of(prepared, along_runs);
   const std::vector<Contender> contenders = choose_contenders(prepared, options);
   const Contender* leader = &contenders.front();
   result.is_ensemble = ensemble;
   result.method = method;
   require(!result.is_frontier() || options.interval == "pairs",
           "interval: method {} has no residuals, needed pairs", method);
+  result.huber_delta = options.huber_delta;
   if (method == "approach1") {
     fit_approach1(prepared, options, result);
   } else if (method == "approach2") {
     fit_approach2(prepared, options, result);
   } else {
-    result.huber_delta = options.huber_delta;
     leader = &contenders[fit_robust(prepared, contenders, options, result)];
     result.method = method.empty() ? methods_of(*leader->law).front() : method;
   }

@@ -28,6 +28,7 @@
 namespace isoflop::laws {
 
 inline constexpr std::string_view kEnsemble = "ensemble";
+inline constexpr std::size_t kMostDraws = 1'000'000;
 
 struct FitOptions {
   std::string law = {};          // a name, or kEnsemble
@@ -42,7 +43,8 @@ struct FitOptions {
   bool details = false;            // alternatives and profiles too
 };
 
-/// NaN in `standard_error`, `low` and `high` when there was no bootstrap.
+/// NaN in `standard_error`, `low` and `high` when there was no bootstrap, or none of its draws
+/// moved the value.
 struct Estimate {
   std::string name;
   double value;
@@ -99,12 +101,13 @@ struct Precision {
   std::vector<std::vector<double>> correlation;  // of the parameters' values
 };
 
-/// A fit on the points up to `flops`, held against those above; misses are ln predicted - ln
-/// measured.
+/// A fit on the points up to `flops`, held against those above, or an even selection of very many;
+/// misses are ln predicted - ln measured.
 struct RolloutCut {
   double flops = 0;
   std::size_t fitted = 0;
-  std::size_t held_out = 0;
+  std::size_t held_out = 0;   // points above
+  std::size_t looked_at = 0;  // of them
   double rms_miss = 0;
   double mean_miss = 0;
 };
@@ -112,18 +115,19 @@ struct RolloutCut {
 /// What fits on less compute missed above it, and how wide that makes intervals (calibration.hpp).
 struct Rollout {
   std::vector<RolloutCut> cuts;
-  double scale = 1;     // variance factor where rollouts looked
-  double growth = 0;    // more of it for each unit of distance beyond `distance`
-  double distance = 0;  // mean distance of rollouts, ln(C / largest C fitted)
+  double scale = 1;  // variance factor where rollouts looked
+  double drift = 0;  // variance of ln loss at C = e times the largest C fitted, if misses of one
+                     // sign go on
   /// |miss| / standard deviation, ascending, of points above inner cuts whose intervals came from
   /// the points below alone; 101 quantiles of them where there are more.
   std::vector<double> nested_scores;
-  std::size_t nested_points = 0;
+  std::size_t nested_points = 0;  // forecasts
   std::size_t nested_cuts = 0;
 
-  std::size_t forecasts() const;  // held-out points, each counted above every cut below it
-  std::size_t held_out() const;   // different ones
-  double rms_miss() const;        // mean over cuts of the squares; NaN without cuts
+  std::size_t forecasts() const;  // points looked at, each counted above every cut below it
+  /// How many different points above a cut were looked at: "412", "1950 of 97500".
+  std::string describe_held_out() const;
+  double rms_miss() const;  // mean over cuts of the squares; NaN without cuts
 };
 
 /// One law's part in the prediction. A fit of one law has one, a fit of "ensemble" several.
@@ -209,6 +213,8 @@ bool reads_curves(std::string_view law);
 /// The columns that `law`, a name or kEnsemble, cannot do without; an ensemble's laws that need
 /// more than params, tokens and loss take part where the points have it. Throws InputError.
 std::vector<Variable> columns_of(std::string_view law);
+/// What it reads where the points have it and the user does not say otherwise.
+std::vector<Variable> variables_of(std::string_view law);
 
 /// Throws InputError for an unknown law or method, bad options, bad points and too few points (the
 /// message says how many are needed). A one-variable law of flops without `variable` uses the only

@@ -1,7 +1,8 @@
 // fit.json and the JSON of predictions.
 //
-// fit.json holds every number in full precision (a re-read fit predicts the same bits), one
-// top-level key a line, the bootstrap draws last. Keys: see docs/reference/fit-json.md.
+// fit.json holds every number in full precision (a re-read fit predicts the same bits and writes
+// the same text), one top-level key a line, the bootstrap draws last. Keys: see
+// docs/reference/fit-json.md.
 #pragma once
 
 #include <string>
@@ -13,9 +14,12 @@
 
 namespace isoflop::laws {
 
+inline constexpr int kFitFormat = 4;
+
 std::string to_json(const Fit& fit);
 
-/// Throws InputError "NAME: KEY: ..." for text that is not a fit.
+/// Throws InputError "NAME: KEY: ..." for text that is not a fit, and for one whose parts
+/// contradict each other.
 Fit fit_from_json(std::string_view text, const std::string& name);
 
 std::string to_json(const Prediction& prediction);

@@ -11,7 +11,6 @@
 namespace isoflop::laws {
 namespace {
 
-constexpr double kFrontierDelta = 1e-3;
 constexpr std::size_t kBudgetsForFloor = 4;
 
 /// intercept at C = 6 and slope of ln y = ln G + a ln (C/6)
@@ -42,14 +41,14 @@ Samples loss_samples(const Frontier& frontier) {
 
 /// {E, K, gamma}. With `start` the law is that of the start: draws of one fit are of one law. Empty
 /// when such a law is not determined or its descent does not converge.
-std::optional<std::array<double, 3>> fit_loss(const Frontier& frontier,
+std::optional<std::array<double, 3>> fit_loss(const Frontier& frontier, double huber_delta,
                                               const std::vector<double>* start) {
   const bool enough = frontier.flops.size() >= kBudgetsForFloor;
   const bool floor = start != nullptr ? (*start)[kFloor] > 0 : enough;
   if (floor && !enough) return std::nullopt;
   const Law& law = find_law(floor ? "power-offset" : "power");
   const Samples samples = loss_samples(frontier);
-  const Objective objective(law, samples, kFrontierDelta);
+  const Objective objective(law, samples, huber_delta);
   Minimum minimum;
   if (start != nullptr) {
     const Vector from = floor ? Vector{(*start)[kFloor], (*start)[kK], (*start)[kGamma]}
@@ -74,11 +73,11 @@ FrontierLines fit_lines(const Frontier& frontier) {
   return {std::exp(params->first), params->second, std::exp(tokens->first), tokens->second, true};
 }
 
-std::optional<std::vector<double>> fit_frontier(const Frontier& frontier,
+std::optional<std::vector<double>> fit_frontier(const Frontier& frontier, double huber_delta,
                                                 const std::vector<double>* start) {
   const FrontierLines lines = fit_lines(frontier);
   if (!lines.ok) return std::nullopt;
-  const auto loss = fit_loss(frontier, start);
+  const auto loss = fit_loss(frontier, huber_delta, start);
   if (!loss) return std::nullopt;
   const auto [floor, scale, gamma] = *loss;
   return std::vector<double>{lines.params_scale,

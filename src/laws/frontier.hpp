@@ -33,10 +33,11 @@ struct FrontierLines {
 };
 FrontierLines fit_lines(const Frontier& frontier);
 
-/// The power laws through `frontier`; empty when it does not determine them. `start`: a fit of
-/// similar data, from which the loss law is refined instead of searched for: a floor where that fit
-/// has one, empty when fewer than four budgets are left for it or its descent does not converge.
-std::optional<std::vector<double>> fit_frontier(const Frontier& frontier,
+/// The power laws through `frontier`, the loss law by the Huber objective; empty when it does not
+/// determine them. `start`: a fit of similar data, from which the loss law is refined instead of
+/// searched for: a floor where that fit has one, empty when fewer than four budgets are left for it
+/// or its descent does not converge.
+std::optional<std::vector<double>> fit_frontier(const Frontier& frontier, double huber_delta,
                                                 const std::vector<double>* start = nullptr);
 
 double frontier_params(const std::vector<double>& parameters, double flops);
@@ -47,18 +48,20 @@ double frontier_loss(const std::vector<double>& parameters, double flops);
 void summarise_frontier(const std::vector<double>& parameters, Fit& result);
 
 /// Envelope of training curves. Each group of `prepared` is one run of constant N with several
-/// token counts; the loss is smoothed by local parabolas, then interpolated linearly in ln C, ln L.
+/// token counts (points without a group are left out; those of one compute become their mean); the
+/// loss is smoothed by local parabolas, then interpolated linearly in ln C, ln L.
 /// At 1,500 compute values evenly spaced in ln C the lowest curve wins; values won by the smallest
 /// or the largest size of all are dropped, since a still smaller or larger one could have won.
-/// Bootstrap draws whole runs. Throws InputError when fewer than two inner sizes win.
+/// Bootstrap draws whole runs. Throws InputError for weights that differ and when fewer than two
+/// inner sizes win.
 void fit_approach1(const Points& prepared, const FitOptions& options, Fit& result);
 
 /// IsoFLOP profiles. Points within 20% of compute of a neighbour are one budget (spread at
 /// most 1.5x). In each, a parabola of the loss in ln N (and in ln D) gives the minimum; a budget
 /// with fewer than 4 points, a maximum, a curvature below twice its standard error or a minimum
-/// outside its points is left out with the reason. Needs 3 budgets with a minimum. Known bias: on a
-/// surface with alpha != beta the minimum of the parabola is off even without noise; `result.bias`
-/// has its size on the approach-3 surface through the same points.
+/// outside its points is left out with the reason, of the bootstrap too. Needs 3 budgets with a
+/// minimum. Known bias: on a surface with alpha != beta the minimum of the parabola is off even
+/// without noise; `result.bias` has its size on the approach-3 surface through the same points.
 void fit_approach2(const Points& prepared, const FitOptions& options, Fit& result);
 
 }  // namespace isoflop::laws

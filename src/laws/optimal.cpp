@@ -24,7 +24,7 @@ struct Solution {
 };
 
 /// For what the goal fixes; empty when no run reaches the loss.
-std::optional<Solution> solve(const Fit& fit, const Planner& planner, const Goal& goal,
+std::optional<Solution> solve(const Fit& fit, const SplitPlanner& planner, const Goal& goal,
                               const std::vector<double>& state) {
   const auto total = goal.flops ? goal.flops : planner.cheapest(state, *goal.loss);
   if (!total) return std::nullopt;
@@ -34,7 +34,7 @@ std::optional<Solution> solve(const Fit& fit, const Planner& planner, const Goal
   return Solution{*split, fit.is_frontier() ? *total : 6 * split->params * split->tokens};
 }
 
-void require_goal(const Fit& fit, const Goal& goal, const Planner& planner, double level) {
+void require_goal(const Fit& fit, const Goal& goal, const SplitPlanner& planner, double level) {
   require(level > 0 && level < 1, "level: saw {}, needed a number between 0 and 1", level);
   require(goal.flops.has_value() != goal.loss.has_value(),
           "optimal: needs either flops or a loss to reach");
@@ -45,14 +45,20 @@ void require_goal(const Fit& fit, const Goal& goal, const Planner& planner, doub
           fit.law);
 }
 
-Solution require_solution(const Fit& fit, const Goal& goal, const Planner& planner) {
+Solution require_solution(const Fit& fit, const Goal& goal, const SplitPlanner& planner) {
+  constexpr double kRoot = 1e-6;
   const auto solution = solve(fit, planner, goal, state_of(fit));
+  require(!solution || !goal.loss || solution->split.log_loss > std::log(*goal.loss) - kRoot,
+          "loss: saw {:g}, but by this fit the smallest run that it can plan ({:.3g} FLOP) reaches "
+          "{:.6g}: needed a lower loss",
+          goal.loss.value_or(0), solution ? solution->flops : 0,
+          solution ? std::exp(solution->split.log_loss) : 0);
   if (solution) return *solution;
   if (goal.loss) {
-    const auto most = planner.best(state_of(fit), Planner::kMostFlops);
+    const auto most = planner.best(state_of(fit), SplitPlanner::kMostFlops);
     throw InputError(fmt::format(
         "loss: saw {}, but by this fit even {:.0e} FLOP reach only {:.6g}: needed a higher loss",
-        *goal.loss, Planner::kMostFlops, most ? std::exp(most->log_loss) : kInfinity));
+        *goal.loss, SplitPlanner::kMostFlops, most ? std::exp(most->log_loss) : kInfinity));
   }
   throw InputError(fmt::format(
       "flops: at {:g} FLOP the lowest loss of this fit lies at an end, one token or one "
@@ -60,7 +66,7 @@ Solution require_solution(const Fit& fit, const Goal& goal, const Planner& plann
       *goal.flops));
 }
 
-void fill_intervals(const Planner& planner, const Goal& goal, const Fit& fit, double level,
+void fill_intervals(const SplitPlanner& planner, const Goal& goal, const Fit& fit, double level,
                     Optimum& optimum) {
   std::vector<double> params, tokens, flops;
   std::size_t without = 0;
@@ -127,7 +133,7 @@ double hours_for(const Machine& machine, double flops) {
 
 std::optional<RoundingRange> rounding_range(const Fit& fit, const Demand& demand,
                                             double total_flops) {
-  const Planner planner(fit, demand);
+  const SplitPlanner planner(fit, demand);
   const std::vector<double> values = fit.values();
   const auto centre = planner.best(state_of(fit), total_flops);
   if (!centre) return std::nullopt;
@@ -148,7 +154,7 @@ std::optional<RoundingRange> rounding_range(const Fit& fit, const Demand& demand
 }
 
 Optimum optimal(const Fit& fit, const Goal& goal, double level) {
-  const Planner planner(fit, goal.demand);
+  const SplitPlanner planner(fit, goal.demand);
   require_goal(fit, goal, planner, level);
   const Solution solution = require_solution(fit, goal, planner);
   const Split& split = solution.split;
@@ -158,11 +164,13 @@ Optimum optimal(const Fit& fit, const Goal& goal, double level) {
   optimum.flops = solution.flops;
   optimum.inference_flops = 2 * split.params * goal.demand.inference_tokens;
   RunSize run;
-  run.flops = optimum.flops;
-  if (!fit.is_frontier()) {
+  if (fit.is_frontier()) {
+    run.flops = optimum.flops;
+  } else {
     run.params = split.params;
     run.tokens = split.tokens;
-    run.unique_tokens = goal.demand.unique_tokens;
+    if (goal.demand.unique_tokens)
+      run.unique_tokens = std::min(*goal.demand.unique_tokens, split.tokens);
   }
   optimum.prediction = predict(fit, run, level);
   optimum.warnings = optimum.prediction.warnings;

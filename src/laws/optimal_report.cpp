@@ -35,9 +35,10 @@ std::string describe(const Fit& fit, const Optimum& optimum) {
   const bool flops_vary = spread && spread->high > spread->low * (1 + 1e-9);
   text += line("training FLOP", optimum.flops, flops_vary ? spread : std::nullopt, flop_count);
   if (inference) text += line("inference FLOP", optimum.inference_flops, {}, flop_count);
-  text += fmt::format("\n{:.4g} tokens a parameter; {:.3g}x the largest fitted compute\n",
-                      optimum.tokens / optimum.params,
-                      optimum.prediction.extrapolation.flops.value_or(0));
+  text += fmt::format("\n{:.4g} tokens a parameter", optimum.tokens / optimum.params);
+  if (const auto& factor = optimum.prediction.extrapolation.flops)
+    text += fmt::format("; {:.3g}x the largest fitted compute", *factor);
+  text += '\n';
   text += fmt::format("counted like the fit: {}\n", describe(fit.conventions));
   for (const std::string& warning : optimum.warnings) text += "warning  " + warning + "\n";
   return text;

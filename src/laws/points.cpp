@@ -13,10 +13,6 @@
 namespace isoflop::laws {
 namespace {
 
-std::string name_of(const Points& points, std::size_t row) {
-  return points.name.empty() ? fmt::format("point {}", row + 1) : points.name[row];
-}
-
 template <class T>
 void require_length(const std::vector<T>& column, std::string_view name, std::size_t size) {
   require(column.empty() || column.size() == size,
@@ -43,6 +39,15 @@ void require_values(const Points& points, const VariableInfo& variable) {
             "{}: {}: saw {}, a fit needs {}: correct or remove the point", name_of(points, row),
             variable.name, value, describe(variable.values));
   }
+}
+
+void require_unique_tokens(const Points& points) {
+  if (points.tokens.empty()) return;
+  for (std::size_t row = 0; row < points.unique_tokens.size(); ++row)
+    require(points.unique_tokens[row] <= points.tokens[row],
+            "{}: unique_tokens: saw {}, more than its {} tokens: needed how many of those are "
+            "different",
+            name_of(points, row), points.unique_tokens[row], points.tokens[row]);
 }
 
 void require_weights(const Points& points) {
@@ -75,11 +80,7 @@ std::partial_ordering compare(const Points& points, std::size_t a, std::size_t b
 }
 
 Points fill_optional_columns(Points points) {
-  if (points.flops.empty() && !points.params.empty() && !points.tokens.empty()) {
-    points.flops.resize(points.size());
-    for (std::size_t row = 0; row < points.size(); ++row)
-      points.flops[row] = 6 * points.params[row] * points.tokens[row];
-  }
+  fill_flops(points);
   if (points.weight.empty()) points.weight.assign(points.size(), 1.0);
   return points;
 }
@@ -134,6 +135,16 @@ Variable variable_from(std::string_view name) {
                                nearest(name, known), fmt::join(known, ", ")));
 }
 
+std::string name_of(const Points& points, std::size_t row) {
+  return points.name.empty() ? fmt::format("point {}", row + 1) : points.name[row];
+}
+
+void fill_flops(Points& points) {
+  if (!points.flops.empty() || points.params.empty() || points.tokens.empty()) return;
+  for (std::size_t row = 0; row < points.params.size(); ++row)
+    points.flops.push_back(6 * points.params[row] * points.tokens[row]);
+}
+
 std::size_t Points::size() const {
   std::size_t longest = 0;
   for (const VariableInfo& variable : all_variables())
@@ -155,6 +166,7 @@ Points select(const Points& points, std::span<const std::size_t> rows) {
 Points prepare(const Points& input) {
   require_lengths(input);
   for (const VariableInfo& variable : all_variables()) require_values(input, variable);
+  require_unique_tokens(input);
   require_weights(input);
 
   const Points points = fill_optional_columns(input);

@@ -132,8 +132,14 @@ inline const std::vector<double>& column(const Points& points, Variable variable
 /// weight 0 moved to `left_out`, rows in one canonical order, so that no result depends on the
 /// order of the input. Throws InputError (one line, names the point) for columns of unequal length
 /// and for values that are not finite and positive (fractions: from 0 to 1; a learning rate may be
-/// 0).
+/// 0), or more unique tokens than tokens.
 Points prepare(const Points& points);
+
+/// What messages call a point: its name, or "point 3".
+std::string name_of(const Points& points, std::size_t row);
+
+/// 6 N D as the column flops, where there is none and the points have params and tokens.
+void fill_flops(Points& points);
 
 /// Moves the `count` highest losses to `left_out`.
 Points drop_worst(const Points& points, std::size_t count);

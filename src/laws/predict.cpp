@@ -53,6 +53,39 @@ double distance_of(const Fit& fit, const RunSize& run) {
   return distance;
 }
 
+/// Whether C = 6 N D in the points of the fit, so that one of the three follows from two.
+bool counts_6nd(const Fit& fit) {
+  return fit.conventions.flops.empty() || fit.conventions.flops == "6nd";
+}
+
+void require_sense(const Fit& fit, const RunSize& run) {
+  require(!run.unique_tokens || !run.tokens || *run.unique_tokens <= *run.tokens,
+          "predict: saw {:g} unique_tokens among {:g} tokens: needed at most as many",
+          run.unique_tokens.value_or(0), run.tokens.value_or(0));
+  if (!run.params || !run.tokens || !run.flops || fit.conventions.flops != "6nd") return;
+  constexpr double kRounding = 0.01;
+  const double product = 6 * *run.params * *run.tokens;
+  require(std::fabs(*run.flops / product - 1) <= kRounding,
+          "predict: saw {:g} flops, but 6 params tokens are {:g}, and the fit counts flops so: "
+          "give two of the three",
+          *run.flops, product);
+}
+
+/// What only flops say of a law in N and D.
+void split_flops(const Fit& fit, RunSize& run) {
+  const SplitPlanner planner(fit, {0, run.unique_tokens});
+  if (!planner.has_trade_off()) return;
+  require(counts_6nd(fit),
+          "predict: the fit counts flops as '{}', from which the best params and tokens do not "
+          "follow: give params and tokens",
+          fit.conventions.flops);
+  const auto best = planner.best(state_of(fit), *run.flops);
+  if (!best) return;
+  run.params = best->params;
+  run.tokens = best->tokens;
+  if (run.unique_tokens) run.unique_tokens = std::min(*run.unique_tokens, best->tokens);
+}
+
 RunSize complete(const Fit& fit, RunSize run) {
   bool is_empty = true;
   for (const VariableInfo& variable : all_variables()) {
@@ -61,12 +94,10 @@ RunSize complete(const Fit& fit, RunSize run) {
     is_empty &= !size.has_value();
   }
   require(!is_empty, "predict: needs flops, or params and tokens, or what else the law reads");
-  if (run.flops && !run.params && !run.tokens && !fit.is_frontier())
-    if (const auto best = Planner(fit, {0, run.unique_tokens}).best(state_of(fit), *run.flops)) {
-      run.params = best->params;
-      run.tokens = best->tokens;
-    }
-  if (!run.flops && run.params && run.tokens) run.flops = 6 * *run.params * *run.tokens;
+  require_sense(fit, run);
+  if (run.flops && !run.params && !run.tokens && !fit.is_frontier()) split_flops(fit, run);
+  if (!run.flops && run.params && run.tokens && counts_6nd(fit))
+    run.flops = 6 * *run.params * *run.tokens;
   return run;
 }
 
@@ -81,17 +112,23 @@ std::string describe_cover(const Fit& fit) {
   if (fit.rollout.cuts.empty())
     return covers + "; not model error: the points do not span enough compute to measure it";
   return covers + fmt::format(", model error (from {} forecasts of {} held-out points, {} cuts)",
-                              fit.rollout.forecasts(), fit.rollout.held_out(),
+                              fit.rollout.forecasts(), fit.rollout.describe_held_out(),
                               fit.rollout.cuts.size());
 }
 
 Interval interval_of(const Fit& fit, const Mixture& mixture, const RunSize& run, double level) {
-  const double factor = width_factor(fit.rollout, distance_of(fit, run));
-  const double width = normal_half_width(level) * std::sqrt(factor * mixture.variance());
+  const double variance = interval_variance(fit.rollout, mixture, distance_of(fit, run));
+  const double width = normal_half_width(level) * std::sqrt(variance);
   const double coverage = measured_coverage(fit.rollout, level);
   const Law& law = find_law(fit.law);
-  return {level, law.from_scale(mixture.value - width), law.from_scale(mixture.value + width),
-          describe_cover(fit), std::isfinite(coverage) ? std::optional(coverage) : std::nullopt};
+  Interval interval = {level, law.from_scale(mixture.value - width),
+                       law.from_scale(mixture.value + width), describe_cover(fit),
+                       std::isfinite(coverage) ? std::optional(coverage) : std::nullopt};
+  if (info(law.response).values == Values::fraction) {
+    interval.low = std::clamp(interval.low, 0.0, 1.0);
+    interval.high = std::clamp(interval.high, 0.0, 1.0);
+  }
+  return interval;
 }
 
 std::string describe_size(const RunSize& run) {
@@ -132,7 +169,12 @@ void predict_members(const Fit& fit, double level, Prediction& prediction) {
   const Law& law = find_law(fit.law);
   prediction.response = law.response;
   prediction.value = law.from_scale(mixture.value);
-  prediction.interval = interval_of(fit, mixture, prediction.run, level);
+  if (std::isfinite(mixture.variance()))
+    prediction.interval = interval_of(fit, mixture, prediction.run, level);
+  if (info(law.response).values == Values::fraction && !holds(Values::fraction, prediction.value))
+    prediction.warnings.push_back(
+        fmt::format("{} = {:.4g} is no share from 0 to 1: the law is used beyond where it holds",
+                    to_string(law.response), prediction.value));
 }
 
 }  // namespace

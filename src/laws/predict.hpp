@@ -1,8 +1,8 @@
 // What a fit says about a run that was not measured.
 //
 // The loss is the mixture of the fit's members, by weight in ln loss. The interval is normal in ln
-// loss with the mixture's variance times a factor that rollouts measured (calibration.hpp): scatter
-// of the points, uncertainty of the parameters, disagreement of the laws, model error. A fit of the
+// loss with the mixture's variance, widened by what rollouts missed (calibration.hpp): scatter of
+// the points, uncertainty of the parameters, disagreement of the laws, model error. A fit of the
 // frontier (approaches 1 and 2) has the spread over its bootstrap draws instead. `covers` says what
 // went in, and how much of what it claims such an interval held on the points themselves.
 #pragma once
@@ -13,7 +13,8 @@
 
 namespace isoflop::laws {
 
-/// What is known of the run; flops default to 6 params tokens.
+/// What is known of the run; flops default to 6 params tokens, unless the fit's points count
+/// others.
 using RunSize = Quantities<std::optional<double>>;
 
 struct Interval {
@@ -49,8 +50,9 @@ struct Prediction {
 
 /// The response of a run: its loss, for most laws. A law in N and D that gets only flops predicts
 /// for the compute-optimal N and D. A member of an ensemble that has no finite forecast there is
-/// left out with a warning. Throws InputError for sizes that are not positive or not enough for the
-/// law, and when no member has a forecast.
+/// left out with a warning; the interval of a fraction ends at 0 and 1. Throws InputError for sizes
+/// that are not positive, contradict each other or are not enough for the law, for a split of flops
+/// that the fit does not count as 6 N D, and when no member has a forecast.
 Prediction predict(const Fit& fit, const RunSize& run, double level = 0.8);
 Prediction predict(const Fit& fit, double params, double tokens, double level = 0.8);
 

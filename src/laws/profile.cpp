@@ -277,8 +277,8 @@ std::vector<LikelihoodProfile> profiles_of(const Law& law, const Samples& sample
   if (floor < law.size() && law.parameters[floor].coordinate == "ln E")
     profiles.push_back(follow("E", OneCoordinate(law, floor, theta), objective, theta, level));
   const std::vector<NamedValue> derived = law.derived(law.values(theta));
-  if (!derived.empty() && derived.front().name == "a" && position_of(law, "alpha") < law.size() &&
-      position_of(law, "beta") < law.size())
+  if (!derived.empty() && derived.front().name == "a" && std::isfinite(derived.front().value) &&
+      position_of(law, "alpha") < law.size() && position_of(law, "beta") < law.size())
     profiles.push_back(follow("a", Exponent(law, theta), objective, theta, level));
   return profiles;
 }

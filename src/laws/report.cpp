@@ -13,8 +13,8 @@
 namespace isoflop::laws {
 namespace {
 
-std::string or_dash(double value) {
-  return std::isfinite(value) ? fmt::format("{:.6g}", value) : "-";
+std::string or_dash(double value, int digits = 6) {
+  return std::isfinite(value) ? fmt::format("{:.{}g}", value, digits) : "-";
 }
 
 std::string percent(double level) { return fmt::format("{:.3g}%", 100 * level); }
@@ -36,9 +36,9 @@ std::string table(const Fit& fit) {
   std::string text = fmt::format("  {:<8} {:>14} {:>12} {:>14} {:>14}\n", "", "value", "std. error",
                                  percent(fit.level) + " low", "high");
   const auto add = [&](const Estimate& e) {
-    text += fmt::format("  {:<8} {:>14} {:>12} {:>14} {:>14}  {}\n", e.name,
-                        fmt::format("{:.8g}", e.value), or_dash(e.standard_error), or_dash(e.low),
-                        or_dash(e.high), meaning_of(fit, e.name));
+    text += fmt::format("  {:<8} {:>14} {:>12} {:>14} {:>14}  {}\n", e.name, or_dash(e.value, 8),
+                        or_dash(e.standard_error), or_dash(e.low), or_dash(e.high),
+                        meaning_of(fit, e.name));
   };
   std::for_each(fit.parameters.begin(), fit.parameters.end(), add);
   if (!fit.is_frontier()) std::for_each(fit.derived.begin(), fit.derived.end(), add);
@@ -110,7 +110,8 @@ std::string rollout_lines(const Fit& fit) {
   std::string text = fmt::format(
       "rollout    fits on less compute, below {} cuts, missed {} points above by {:.3g}% rms "
       "({} forecasts)\n",
-      rollout.cuts.size(), rollout.held_out(), 100 * rollout.rms_miss(), rollout.forecasts());
+      rollout.cuts.size(), rollout.describe_held_out(), 100 * rollout.rms_miss(),
+      rollout.forecasts());
   if (rollout.nested_points > 0)
     text += fmt::format("coverage   {} intervals made from smaller runs held {} of {} forecasts\n",
                         percent(fit.level), percent(measured_coverage(rollout, fit.level)),
@@ -146,12 +147,13 @@ std::string alternatives(const Fit& fit) {
   std::string text = fmt::format("\n  {:<26}", "by another loss");
   for (std::size_t i = 0; i < columns; ++i) text += fmt::format(" {:>10}", fit.parameters[i].name);
   if (!fit.derived.empty()) text += fmt::format(" {:>10}", fit.derived.front().name);
-  text += "\n";
+  text += '\n';
   for (const Alternative& one : fit.alternatives) {
     text += fmt::format("  {:<26}", name_of(one));
-    for (std::size_t i = 0; i < columns; ++i) text += fmt::format(" {:>10.5g}", one.parameters[i]);
-    if (!one.derived.empty()) text += fmt::format(" {:>10.5g}", one.derived.front());
-    text += "\n";
+    for (std::size_t i = 0; i < columns; ++i)
+      text += fmt::format(" {:>10}", or_dash(one.parameters[i], 5));
+    if (!one.derived.empty()) text += fmt::format(" {:>10}", or_dash(one.derived.front(), 5));
+    text += '\n';
   }
   return text;
 }
@@ -162,13 +164,13 @@ std::string correlations(const Fit& fit) {
   std::string text = fmt::format("\n  {:<11}", "correlation");
   for (std::size_t k = 0; k + 1 < rows.size(); ++k)
     text += fmt::format(" {:>8}", fit.parameters[k].name);
-  text += "\n";
+  text += '\n';
   for (std::size_t row = 1; row < rows.size(); ++row) {
     text += fmt::format("  {:<11}", fit.parameters[row].name);
     for (std::size_t k = 0; k < row; ++k)
       text += fmt::format(" {:>8}",
                           std::isfinite(rows[row][k]) ? fmt::format("{:+.3f}", rows[row][k]) : "-");
-    text += "\n";
+    text += '\n';
   }
   return text;
 }
@@ -267,7 +269,8 @@ std::string describe(const Fit& fit, const std::vector<Prediction>& predictions)
   if (intervals)
     text += describe_interval(*predictions.front().interval, fit);
   else if (!predictions.empty())
-    text += "\nno interval: the fit was made with --bootstrap 0\n";
+    text += fit.is_frontier() ? "\nno interval: the fit was made with --bootstrap 0\n"
+                              : "\nno interval: the points leave the parameters open\n";
   for (const Prediction& p : predictions)
     for (const std::string& warning : p.warnings) text += "warning  " + warning + "\n";
   return text + fmt::format("counted like the fit: {}\n", describe(fit.conventions));

@@ -118,7 +118,7 @@ Draws draw_again(const Points& prepared, const Law& law, const Samples& samples,
   Draws draws;
   draws.of = options.interval;
   draws.clusters = resampler.units();
-  if (law.reads_curves && draws.clusters < 2) return draws;  // every draw would be the same
+  if (draws.clusters < 2) return draws;  // every draw would be the same
   draws.asked = options.bootstrap;
   for (const Minimum& end : Descents(resampler, law, samples, options, optimum).run()) {
     draws.rows.push_back(to_row(law.values(end.theta), law.size()));

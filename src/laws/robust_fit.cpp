@@ -64,6 +64,24 @@ void warn_about_search(const Law& law, const Search& search, Fit& result) {
                       100 * (search.basins[k].objective / best.objective - 1)));
 }
 
+/// No point would tell another value of these.
+void warn_about_open_parameters(const Law& law, const Samples& samples, const Minimum& best,
+                                Fit& result) {
+  constexpr double kNothing = 1e-8;  // change of any response for a step of 1 in the coordinate
+  Vector steepest{};
+  for (std::size_t row = 0; row < samples.size(); ++row) {
+    Vector gradient{};
+    law.evaluate(samples.row(row), best.theta.data(), gradient.data(), nullptr);
+    for (std::size_t i = 0; i < law.size(); ++i)
+      steepest[i] = std::max(steepest[i], std::fabs(gradient[i]));
+  }
+  for (std::size_t i = 0; i < law.size(); ++i)
+    if (steepest[i] < kNothing && (best.at_bound >> i & 1u) == 0)
+      result.warnings.push_back(
+          fmt::format("{} is open: no point depends on it, its value is where the search began",
+                      law.parameters[i].name));
+}
+
 /// Where the best basins lie.
 std::vector<Vector> best_places(const Search& found) {
   constexpr std::size_t kMost = 3;
@@ -83,6 +101,7 @@ void describe_law(const Points& prepared, const LawRollout& rollout, const Searc
   result.residual_rms = rollout.stages.back()->residual_rms;
   result.precision = precision_of(law, *rollout.stages.back());
   const Samples samples = law.rows(prepared, rollout.contender.variables);
+  warn_about_open_parameters(law, samples, found.best, result);
   result.draws = draw_again(prepared, law, samples, options, found.best.theta);
   summarise_parameters(law, found.best.theta, result);
   if (!options.details) return;
@@ -164,6 +183,10 @@ Rolled search_and_roll(const Contender& contender, const Points& prepared,
                        std::span<const double> cuts, double huber_delta, bool few) {
   const Law& law = *contender.law;
   const Samples samples = law.rows(prepared, contender.variables);
+  require(samples.size() >= law.minimum_points(),
+          "{}: {} points lie behind the largest learning rate of their curves, needs {}: give "
+          "curves whose rate falls",
+          law.name, samples.size(), law.minimum_points());
   const Objective objective(law, samples, huber_delta);
   Search found = search(objective, few ? few_starts(objective) : all_starts(law, samples));
   LawRollout rollout = roll_out(contender, prepared, cuts, huber_delta, found.best.theta);

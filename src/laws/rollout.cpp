@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "laws/objective.hpp"
 #include "laws/robust_fit.hpp"
@@ -23,7 +24,8 @@ std::vector<std::size_t> rows_up_to(const Points& prepared, double cut) {
   return rows;
 }
 
-/// A vanishing direction (a term that the data do not show) must not make the factor fail.
+/// A vanishing direction (a term that the data do not show) must not make the factor fail. NaN
+/// where no row has a gradient.
 void factor_information(Matrix& information, std::size_t n) {
   constexpr double kRidge = 1e-9;
   double largest = 0;
@@ -31,8 +33,12 @@ void factor_information(Matrix& information, std::size_t n) {
   for (double ridge = kRidge * largest;; ridge *= 10) {
     Matrix factor = information;
     for (std::size_t i = 0; i < n; ++i) at(factor, i, i) += ridge;
-    if (factor_cholesky(factor, n) || !(ridge > 0)) {
+    if (factor_cholesky(factor, n)) {
       information = factor;
+      return;
+    }
+    if (!(ridge > 0 && std::isfinite(ridge))) {
+      information.fill(std::numeric_limits<double>::quiet_NaN());
       return;
     }
   }

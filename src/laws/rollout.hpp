@@ -27,7 +27,7 @@ struct Stage {
   double residual_rms = 0;  // of the response, corrected for the degrees of freedom
   /// Cholesky factor of sum_i (w_i / mean w) g_i g_i^T, g_i the gradient of the response by theta;
   /// rows of another step of the law count by their own noise, (residual_rms / its rms)^2.
-  Matrix information{};
+  Matrix information{};  // NaN where the points leave every parameter open
 };
 
 /// The fit's state at its minimum `theta`. `responses`: the rows that hold the response itself

@@ -14,16 +14,16 @@ namespace {
 
 constexpr int kDraws = 1000;
 
-struct Curve {
+struct Sequence {
   std::vector<double> value;
   std::vector<double> weight;
 
   std::size_t size() const { return value.size(); }
-  Curve reversed() const {
+  Sequence reversed() const {
     return {{value.rbegin(), value.rend()}, {weight.rbegin(), weight.rend()}};
   }
-  Curve negated() const {
-    Curve other = *this;
+  Sequence negated() const {
+    Sequence other = *this;
     for (double& v : other.value) v = -v;
     return other;
   }
@@ -31,7 +31,7 @@ struct Curve {
 
 /// Sums of squares of the rising fits to every prefix, entry k of the first k values; `fitted`
 /// gets the fit to all.
-std::vector<double> rising_squares(const Curve& curve, std::vector<double>* fitted = nullptr) {
+std::vector<double> rising_squares(const Sequence& curve, std::vector<double>* fitted = nullptr) {
   struct Block {
     double mean, weight;
     std::size_t count;
@@ -67,7 +67,7 @@ struct Turn {
 };
 
 /// Rising, then falling.
-Turn hill(const Curve& curve) {
+Turn hill(const Sequence& curve) {
   const std::vector<double> up = rising_squares(curve);
   const std::vector<double> down = rising_squares(curve.reversed());
   Turn best;
@@ -82,7 +82,7 @@ struct Shapes {
   double rising, falling;
   Turn hill, valley;
 
-  explicit Shapes(const Curve& curve)
+  explicit Shapes(const Sequence& curve)
       : rising(rising_squares(curve).back()),
         falling(rising_squares(curve.negated()).back()),
         hill(laws::hill(curve)),
@@ -91,7 +91,7 @@ struct Shapes {
   double turned() const { return std::min(hill.squares, valley.squares); }
 };
 
-double squares_around_mean(const Curve& curve) {
+double squares_around_mean(const Sequence& curve) {
   double sum = 0, weight = 0;
   for (std::size_t i = 0; i < curve.size(); ++i) {
     sum += curve.weight[i] * curve.value[i];
@@ -104,7 +104,7 @@ double squares_around_mean(const Curve& curve) {
 }
 
 /// Variance of a value of weight 1, from second differences: a smooth curve adds little to them.
-double noise_variance(const Curve& curve) {
+double noise_variance(const Sequence& curve) {
   double squares = 0;
   const std::size_t count = curve.size() - 2;
   for (std::size_t i = 0; i < count; ++i) {
@@ -116,7 +116,7 @@ double noise_variance(const Curve& curve) {
 }
 
 /// Squares that a turn saves, in units of the noise.
-double turn_statistic(const Curve& curve) {
+double turn_statistic(const Sequence& curve) {
   const Shapes shapes(curve);
   const double saved = shapes.monotone() - shapes.turned();
   const double noise = noise_variance(curve);
@@ -131,10 +131,10 @@ double standard_normal(RandomStream& stream) {
 
 double share(int as_extreme) { return (as_extreme + 1.0) / (kDraws + 1.0); }
 
-double permutation_p(const Curve& curve, std::uint64_t seed) {
+double permutation_p(const Sequence& curve, std::uint64_t seed) {
   const double seen = Shapes(curve).monotone() * (1 + 1e-12);
   RandomStream stream(seed, Purpose::bootstrap, 1);
-  Curve shuffled = curve;
+  Sequence shuffled = curve;
   int as_good = 0;
   for (int draw = 0; draw < kDraws; ++draw) {
     for (std::size_t i = curve.size(); i-- > 1;) {
@@ -147,7 +147,7 @@ double permutation_p(const Curve& curve, std::uint64_t seed) {
   return share(as_good);
 }
 
-std::vector<double> monotone_fit(const Curve& curve) {
+std::vector<double> monotone_fit(const Sequence& curve) {
   const Shapes shapes(curve);
   const bool rises = shapes.rising <= shapes.falling;
   std::vector<double> fitted;
@@ -158,13 +158,13 @@ std::vector<double> monotone_fit(const Curve& curve) {
 }
 
 /// `fitted`: the curve without a turn that the draws scatter around.
-double turn_p(const Curve& curve, const std::vector<double>& fitted, std::uint64_t seed) {
+double turn_p(const Sequence& curve, const std::vector<double>& fitted, std::uint64_t seed) {
   const double seen = turn_statistic(curve);
   if (seen == 0) return 1;
   const double noise = noise_variance(curve);
   RandomStream stream(seed, Purpose::bootstrap, 2);
   int as_large = 0;
-  Curve drawn = curve;
+  Sequence drawn = curve;
   for (int draw = 0; draw < kDraws; ++draw) {
     for (std::size_t i = 0; i < curve.size(); ++i)
       drawn.value[i] = fitted[i] + std::sqrt(noise / curve.weight[i]) * standard_normal(stream);
@@ -175,7 +175,7 @@ double turn_p(const Curve& curve, const std::vector<double>& fitted, std::uint64
 
 struct Pooled {
   std::vector<double> size;
-  Curve curve;
+  Sequence curve;
 };
 
 /// Ascending sizes, one value each.
@@ -188,7 +188,7 @@ Pooled pool(const Series& series) {
   });
   Pooled pooled;
   for (const std::size_t i : order) {
-    Curve& curve = pooled.curve;
+    Sequence& curve = pooled.curve;
     if (pooled.size.empty() || pooled.size.back() != series.size[i]) {
       pooled.size.push_back(series.size[i]);
       curve.value.push_back(series.value[i]);
@@ -253,7 +253,7 @@ std::string_view to_string(Trend trend) {
 TrendTest test_trend(const Series& series, bool higher_is_better, std::uint64_t seed) {
   require_series(series);
   const Pooled pooled = pool(series);
-  const Curve curve = higher_is_better ? pooled.curve : pooled.curve.negated();
+  const Sequence curve = higher_is_better ? pooled.curve : pooled.curve.negated();
   TrendTest test;
   test.sizes = pooled.size.size();
   find_steepest(pooled, test);

@@ -92,10 +92,13 @@ void warn_about_draws(Fit& result) {
     result.warnings.push_back(
         fmt::format("{} of {} bootstrap draws found no sharp optimum: the intervals are rough",
                     draws.unconverged, draws.asked));
-  if (find_law(result.law).reads_curves && draws.clusters == 1)
+  if (draws.clusters == 1)
     result.warnings.push_back(
-        "one curve alone tells nothing of another one: no intervals; name the run of each row in "
-        "a column group");
+        find_law(result.law).reads_curves
+            ? "one curve alone tells nothing of another one: no intervals; name the run of each "
+              "row in a column group"
+            : "all points are of one group: it alone tells nothing of another one: no intervals "
+              "of the parameters; name the run of each row in the column group");
   if (draws.asked > 0 && draws.clusters < 10)
     result.warnings.push_back(fmt::format(
         "the bootstrap draws from {} runs: its intervals are rough below 10", draws.clusters));

@@ -12,18 +12,10 @@ namespace {
 
 constexpr double kPriorRuns = 4;  // of the pooled variance
 
-std::vector<double> compute_of(const Points& points) {
-  if (!points.flops.empty()) return points.flops;
-  require(!points.params.empty() && !points.tokens.empty(),
-          "weight-by: compute needs the columns params and tokens, or flops");
-  std::vector<double> flops;
-  for (std::size_t i = 0; i < points.size(); ++i)
-    flops.push_back(6 * points.params[i] * points.tokens[i]);
-  return flops;
-}
-
 std::vector<double> by_compute(const Points& points) {
-  std::vector<double> weights = compute_of(points);
+  require(!points.flops.empty(),
+          "weight-by: compute needs the columns params and tokens, or flops");
+  std::vector<double> weights = points.flops;
   double mean = 0;
   for (const double flops : weights) mean += flops / static_cast<double>(weights.size());
   for (double& weight : weights) weight /= mean;
@@ -85,14 +77,14 @@ std::vector<double> by_replicates(const Points& points) {
 
 }  // namespace
 
-Points weigh(Points points, std::string_view by) {
+Points weigh(const Points& input, std::string_view by) {
   require(by == "compute" || by == "replicates",
           "weight-by: saw '{}', needed compute, replicates or the name of a column", by);
+  Points points = prepare(input);  // sums over one order of rows give one result
   const std::vector<double> weights = by == "compute" ? by_compute(points) : by_replicates(points);
   points.notes.push_back(by == "compute" ? "weights: compute over its mean"
                                          : "weights: pooled variance of replicates over the "
                                            "variance at the point's size");
-  if (points.weight.empty()) points.weight.assign(points.size(), 1.0);
   for (std::size_t i = 0; i < weights.size(); ++i) points.weight[i] *= weights[i];
   return points;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/error.hpp"
 #include "laws/curves.hpp"
 #include "laws/law.hpp"
 
@@ -217,7 +218,11 @@ class MultiPower final : public Law {
     Samples samples;
     std::vector<std::vector<double>> rows;
     for (const Curve& curve : split_curves(prepared)) {
-      const std::size_t first = peak_of(prepared, curve) + 1;
+      const std::size_t peak = peak_of(prepared, curve);
+      require(prepared.learning_rate[curve[peak]] > 0,
+              "{}: the learning rate is 0 all along its curve: needed the rates of the run",
+              name_of(prepared, curve[peak]));
+      const std::size_t first = peak + 1;
       const std::size_t count = std::min(kMostFitted, curve.size() - std::min(first, curve.size()));
       std::vector<Window> windows;
       for (std::size_t k = 0; k < count; ++k) {

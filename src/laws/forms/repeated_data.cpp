@@ -52,6 +52,14 @@ class RepeatedData final : public FormulaLaw<RepeatedData, kCount> {
     return log_sum_exp<T>(theta[kE], log_sum_exp<T>(of_params, of_data));
   }
 
+  /// No run reads more different tokens than tokens.
+  Points example() const override {
+    Points points = Law::example();
+    for (std::size_t i = 0; i < points.size(); ++i)
+      points.unique_tokens[i] = std::min(points.unique_tokens[i], points.tokens[i]);
+    return points;
+  }
+
   std::vector<Vector> starts(const Samples& samples) const override {
     const auto n = static_cast<double>(samples.size());
     double mean[4] = {};

@@ -24,8 +24,10 @@ grep -q '^  correlation ' table && grep -q '^profile ' table || fail "fit prints
 awk -F, 'NR == 1 { print $0 ",trust" } NR > 1 { print $0 "," (NR < 9 ? 0 : 1) }' points.csv > trust.csv
 "$ISOFLOP_BINARY" fit trust.csv --law power --bootstrap 9 --interval residuals --weight-by trust > table
 grep -q '7 points: its weight is 0' table || fail "--weight-by COLUMN: $(cat table)"
-"$ISOFLOP_BINARY" fit points.csv --law power --weight-by compute | grep '^note .*compute over its mean' > /dev/null \
-  || fail "--weight-by compute"
+"$ISOFLOP_BINARY" fit points.csv --law power --weight-by compute > weighed
+grep -q '^note .*compute over its mean' weighed || fail "--weight-by compute"
+"$ISOFLOP_BINARY" fit points.csv --law power | grep '^objective' > even
+grep '^objective' weighed | diff - even > /dev/null && fail "--weight-by compute changes nothing"
 expect_bad_input "weight-by: replicates" "$ISOFLOP_BINARY" fit points.csv --law power --weight-by replicates
 "$ISOFLOP_BINARY" predict fit.json --flops 1e23 --json - | grep '"extrapolation"' > /dev/null || fail predict
 [ "$("$ISOFLOP_BINARY" predict fit.json --points points.csv --json - | grep -c '"loss"')" = \
@@ -40,6 +42,16 @@ grep -q 'not fitted to your runs' table || fail "optimal does not label the Step
   || fail "optimal fails for a size without a shape"
 "$ISOFLOP_BINARY" fit --list-laws | grep '^kaplan-nd' > /dev/null || fail list-laws
 
+awk 'BEGIN { print "task_loss,accuracy"
+  for (l = 0.2; l < 3; l += 0.1) printf "%.6g,%.6g\n", l, 0.2 + 0.75 / (1 + exp(4 * (l - 1.2))) }' > tasks.csv
+"$ISOFLOP_BINARY" fit tasks.csv --law accuracy-sigmoid --bootstrap 0 | grep 'X = task_loss' > /dev/null \
+  || fail "accuracy-sigmoid does not read task_loss by itself"
+awk -F, 'NR == 1 { print $0 ",flops,flops_kind" } NR > 1 { print $0 "," 7 * $1 * $2 ",exact" }' points.csv > exact.csv
+"$ISOFLOP_BINARY" fit exact.csv --law chinchilla --bootstrap 0 --json exact.json > /dev/null
+"$ISOFLOP_BINARY" predict exact.json --points points.csv > table || fail "a law of N and D needs no FLOP"
+grep -q ' ?$' table || fail "FLOP of another kind are filled in: $(head -5 table)"
+expect_bad_input "counts flops as 'exact'" "$ISOFLOP_BINARY" predict exact.json --flops 1e20
+
 expect_bad_input "did you mean 'chinchilla'" "$ISOFLOP_BINARY" fit points.csv --law chinchila
 expect_bad_input "absent.csv: cannot be read" "$ISOFLOP_BINARY" fit absent.csv --law power
 expect_bad_input "needs at least 6 points" "$ISOFLOP_BINARY" fit <(head -4 points.csv) --law chinchilla
@@ -49,6 +61,18 @@ expect_bad_input "table: not JSON" "$ISOFLOP_BINARY" predict table --flops 1e20
 expect_bad_input "flops: saw -1" "$ISOFLOP_BINARY" optimal fit.json --flops -1
 expect_bad_input "needs one of --flops, --loss and --hours" "$ISOFLOP_BINARY" optimal fit.json
 expect_bad_input "loss: saw 1.5" "$ISOFLOP_BINARY" optimal fit.json --loss 1.5
+expect_bad_input "needed a lower loss" "$ISOFLOP_BINARY" optimal fit.json --loss 1e9
+expect_bad_input "vocabulary" "$ISOFLOP_BINARY" optimal fit.json --flops 1e21 --vocabulary 0
+expect_bad_input "saw '7', needed an even number" "$ISOFLOP_BINARY" optimal fit.json --flops 1e21 --head-width 7
+expect_bad_input "needed one of the learning_rate" "$ISOFLOP_BINARY" optimal fit.json --flops 1e21 \
+  --learning-rate-fit fit.json
+expect_bad_input "but 6 params tokens are" "$ISOFLOP_BINARY" predict fit.json --params 1e8 --tokens 1e10 --flops 1e20
+expect_bad_input "--steps: the fit of law chinchilla does not read it" "$ISOFLOP_BINARY" predict fit.json \
+  --params 1e8 --tokens 1e10 --steps 9
+expect_bad_input "excludes --params" "$ISOFLOP_BINARY" predict fit.json --points points.csv --params 1e8
+expect_bad_input "--column: params is named twice" "$ISOFLOP_BINARY" fit points.csv --law power \
+  --column params=params --column params=tokens
+expect_bad_input "-1 not in range" "$ISOFLOP_BINARY" fit points.csv --law power --bootstrap -1
 expect_bad_input "peak-flops: saw 0" "$ISOFLOP_BINARY" optimal fit.json --hours 3
 expect_bad_input "--hours bounds training alone" "$ISOFLOP_BINARY" optimal fit.json --hours 3 \
   --peak-flops 1e15 --mfu 0.4 --inference-tokens 1e12
@@ -59,6 +83,7 @@ grep -q '^    1 ' table && grep -q '^  now ' table || fail "suggest names no run
 plan --target-flops 1e22 --runs 2 --json - | grep '"bend"' > /dev/null || fail "suggest --target-flops"
 expect_bad_input "suggest: needs a target" plan
 expect_bad_input "target-tokens: saw 0" plan --target-params 1e10 --target-tokens 0
+expect_bad_input "sizes: saw -5" plan --target-flops 1e22 --sizes -5
 expect_bad_input "budget: 1 FLOP pay for no run" "$ISOFLOP_BINARY" suggest points.csv --law chinchilla \
   --bootstrap 20 --budget 1 --target-flops 1e22
 

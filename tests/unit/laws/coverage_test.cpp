@@ -2,40 +2,64 @@
 // families and seeds, is tests/benchmark/coverage_benchmark.cpp.
 #include <gtest/gtest.h>
 
+#include "core/error.hpp"
 #include "families.hpp"
 #include "laws/predict.hpp"
 
 namespace isoflop::laws {
 namespace {
 
-TEST(Coverage, OfIntervalsForLargerRuns) {
-  constexpr int kSeeds = 5;
-  int inside = 0;
-  int count = 0;
-  std::vector<double> of_family;
-  for (const synthetic::Family& family : synthetic::families()) {
-    if (family.name != "Hoffmann, 0.5% noise" && family.name != "Kaplan, no floor" &&
-        family.name != "small models badly tuned")
-      continue;
-    int held = 0;
-    int asked = 0;
-    for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
-      const synthetic::Trial trial = make_trial(family, seed);
-      const Fit result = fit(trial.fitted, {.law = std::string(kEnsemble), .bootstrap = 0});
-      for (std::size_t i = 0; i < trial.held_out.size(); ++i) {
-        const Interval interval =
-            *predict(result, trial.held_out.params[i], trial.held_out.tokens[i], 0.8).interval;
-        held += interval.low <= trial.held_out.loss[i] && trial.held_out.loss[i] <= interval.high;
-        ++asked;
-      }
+synthetic::Family family_of(const std::string& name) {
+  for (const synthetic::Family& family : synthetic::families())
+    if (family.name == name) return family;
+  throw InputError("no family " + name);
+}
+
+/// The share of the larger runs of `seeds` trials that lie inside their 80% interval.
+double coverage(const std::string& name, std::uint64_t seeds) {
+  const synthetic::Family family = family_of(name);
+  double inside = 0;
+  double count = 0;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    const synthetic::Trial trial = make_trial(family, seed);
+    const Fit result = fit(trial.fitted, {.law = std::string(kEnsemble), .bootstrap = 0});
+    for (std::size_t i = 0; i < trial.held_out.size(); ++i) {
+      const Interval interval =
+          *predict(result, trial.held_out.params[i], trial.held_out.tokens[i], 0.8).interval;
+      inside += interval.low <= trial.held_out.loss[i] && trial.held_out.loss[i] <= interval.high;
+      count += 1;
     }
-    EXPECT_GE(held, asked / 2) << family.name;
-    inside += held;
-    count += asked;
   }
-  ASSERT_EQ(count, 3 * 12 * kSeeds);
-  EXPECT_GE(inside, count * 65 / 100);
-  EXPECT_LE(inside, count * 97 / 100);
+  return inside / count;
+}
+
+struct Case {
+  const char* family;
+  std::uint64_t seeds;
+};
+
+class Coverage : public testing::TestWithParam<Case> {};
+
+TEST_P(Coverage, OfIntervalsForLargerRuns) {
+  const double share = coverage(GetParam().family, GetParam().seeds);
+  EXPECT_GE(share, 0.65) << GetParam().family;
+  EXPECT_LE(share, 0.95) << GetParam().family;
+}
+
+INSTANTIATE_TEST_SUITE_P(InView, Coverage,
+                         testing::Values(Case{"Hoffmann, 0.5% noise", 6},
+                                         Case{"Kaplan, no floor", 6},
+                                         Case{"small models badly tuned", 6},
+                                         Case{"exponents change slowly", 6}));
+INSTANTIATE_TEST_SUITE_P(MadeAfterTheMethod, Coverage,
+                         testing::Values(Case{"falls ever faster", 10},
+                                         Case{"gain that fades fast above 3e18 FLOP", 10},
+                                         Case{"twelve budgets of three sizes", 10},
+                                         Case{"Kaplan, 2% noise", 10}));
+
+// A known miss: the laws disagree so much here that intervals hold nearly all, and are too wide.
+TEST(CoverageMissed, IsTooHighWhereNoLawFollowsTheSurface) {
+  EXPECT_GT(coverage("Farseer's exponents", 2), 0.95);
 }
 
 }  // namespace

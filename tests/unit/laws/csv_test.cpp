@@ -76,6 +76,36 @@ TEST(Csv, MissingColumnsSuggestARename) {
             std::string::npos);
 }
 
+TEST(Csv, RefusesColumnsOfOneName) {
+  EXPECT_EQ(error_of("params,tokens,loss,tokens\n1,2,3,4\n"),
+            "p.csv:1: two columns are named 'tokens': needed one, rename or remove the other");
+  EXPECT_EQ(error_of("params,tokens,loss,note,note\n1,2,3,,\n"), "no error");
+  EXPECT_THROW(parse_column_names({"params=a", "params=b"}), InputError);
+}
+
+TEST(Csv, NamesWhatIsNoCsv) {
+  EXPECT_EQ(error_of("params;tokens;loss\n1;2;3\n"),
+            "p.csv:1: params: the header is one field with ';' in it: needed fields separated by "
+            "commas");
+  EXPECT_NE(error_of("params\ttokens\tloss\n1\t2\t3\n").find("'tab' in it"), std::string::npos);
+  EXPECT_EQ(error_of("params,tokens,loss\r1,2,3\r"),
+            "p.csv: its lines end in CR alone: needed LF or CRLF at the end of each line");
+  EXPECT_EQ(error_of(std::string_view("\xFF\xFEp\0a\0", 6)),
+            "p.csv: holds bytes of value 0, as UTF-16 and binary files do: needed a CSV in UTF-8");
+}
+
+TEST(Csv, SizesToPredictForStateTheirFlopsOnlyWhereTheyHaveThem) {
+  constexpr Variable kSizes[] = {Variable::params, Variable::tokens};
+  const auto kind = [&](const char* text) {
+    return parse_csv(text, "p.csv", {}, kSizes, Rows::asked).conventions.flops;
+  };
+  EXPECT_EQ(kind("params,tokens\n1,2\n"), "");
+  EXPECT_EQ(kind("params,tokens,flops_kind\n1,2,6nd\n"), "6nd");
+  EXPECT_NE(error_of("params,flops,loss,flops_kind\n1,12,3,exact\n")
+                .find("from which params and tokens do not follow"),
+            std::string::npos);
+}
+
 TEST(Csv, ColumnArguments) {
   EXPECT_EQ(parse_column_names({"params=Model Size"}).at("params"), "Model Size");
   EXPECT_THROW(parse_column_names({"params"}), InputError);

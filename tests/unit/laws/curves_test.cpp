@@ -114,6 +114,38 @@ TEST(Curves, RefuseWhatTheyCannotRead) {
   EXPECT_THROW(predict(fit_of_paper(), RunSize{.steps = 100}), InputError);
 }
 
+TEST(Curves, WithoutATailAreRefused) {
+  const auto error_of = [](const Points& points) -> std::string {
+    try {
+      fit(points, {.law = "multi-power", .bootstrap = 0});
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  Points points;
+  for (int k = 1; k <= 12; ++k) {
+    points.steps.push_back(10 * k);
+    points.learning_rate.push_back(1e-4 * std::min(k, 12));
+    points.loss.push_back(4 - 0.1 * k);
+  }
+  EXPECT_NE(error_of(points).find("0 points lie behind the largest learning rate"),
+            std::string::npos);
+  points.learning_rate[10] = points.learning_rate[11] = 9e-4;  // the peak is the tenth point
+  EXPECT_NE(error_of(points).find("2 points lie behind the largest learning rate"),
+            std::string::npos)
+      << error_of(points);
+  points.learning_rate.assign(12, 0.0);
+  EXPECT_NE(error_of(points).find("the learning rate is 0"), std::string::npos);
+}
+
+TEST(Curves, MayHoldSeveralStages) {
+  Points points = find_law("multi-power").example();
+  for (std::size_t i = 0; i < points.size(); ++i)
+    points.stage.push_back(i % 2 == 0 ? "mid-decay" : "constant-lr");
+  EXPECT_EQ(fit(points, {.law = "multi-power", .bootstrap = 0}).conventions.stage, "along the run");
+}
+
 TEST(Curves, OneCurveAloneHasNoInterval) {
   Points points = find_law("multi-power").example();
   const Fit two = fit(points, {.law = "multi-power", .bootstrap = 8});

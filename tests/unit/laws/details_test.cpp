@@ -115,6 +115,19 @@ TEST(Details, SurviveTheFile) {
   EXPECT_EQ(to_json(fit_from_json(text, "fit.json")), text);
 }
 
+TEST(Details, OfProfilesSurviveTheFile) {
+  Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.002, 3);
+  for (std::size_t i = 0; i < 9; ++i) points.loss[i] = 8 - points.loss[i];  // a maximum
+  const Fit result =
+      detailed(points, {.law = "chinchilla", .method = "approach2", .bootstrap = 10});
+  ASSERT_EQ(result.budgets.size(), 9u);
+  ASSERT_FALSE(result.budgets.front().rejected.empty());
+  const std::string text = to_json(result);
+  const Fit again = fit_from_json(text, "fit.json");
+  EXPECT_EQ(again.budgets.size(), 9u);
+  EXPECT_EQ(to_json(again), text);
+}
+
 TEST(Residuals, GiveTheErrorsOfPairsForEvenNoise) {
   const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.003, 4);
   FitOptions options = {.law = "chinchilla", .huber_delta = 1, .bootstrap = 400};

@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "laws/bootstrap.hpp"
 #include "laws/fit_json.hpp"
+#include "laws/weights.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {
@@ -44,7 +45,61 @@ TEST(Fit, RowOrderChangesNoBit) {
     points.group.push_back("run " + std::to_string(i / 2));
   std::vector<std::size_t> reversed(points.size());
   for (std::size_t i = 0; i < reversed.size(); ++i) reversed[i] = reversed.size() - 1 - i;
-  EXPECT_EQ(to_json(fit(points, quick(20))), to_json(fit(select(points, reversed), quick(20))));
+  const Points other = select(points, reversed);
+  EXPECT_EQ(to_json(fit(points, quick(20))), to_json(fit(other, quick(20))));
+  EXPECT_EQ(to_json(fit(weigh(points, "compute"), quick(5))),
+            to_json(fit(weigh(other, "compute"), quick(5))));
+}
+
+TEST(Fit, RowOrderChangesNoBitOfWeightsByReplicates) {
+  Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.005, 1);
+  const Points again = synthetic::noisy_grid(synthetic::kEpoch, 0.005, 2);
+  points.params.insert(points.params.end(), again.params.begin(), again.params.end());
+  points.tokens.insert(points.tokens.end(), again.tokens.begin(), again.tokens.end());
+  points.flops.insert(points.flops.end(), again.flops.begin(), again.flops.end());
+  points.loss.insert(points.loss.end(), again.loss.begin(), again.loss.end());
+  std::vector<std::size_t> reversed(points.size());
+  for (std::size_t i = 0; i < reversed.size(); ++i) reversed[i] = reversed.size() - 1 - i;
+  EXPECT_EQ(weigh(points, "replicates").weight,
+            weigh(select(points, reversed), "replicates").weight);
+}
+
+TEST(Fit, OneGroupHasNoIntervals) {
+  Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.005, 1);
+  points.group.assign(points.size(), "one run");
+  const Fit result = fit(points, quick(20));
+  EXPECT_TRUE(result.draws.rows.empty());
+  EXPECT_TRUE(std::isnan(result.parameters[0].standard_error));
+  EXPECT_TRUE(has_warning(result, "all points are of one group"));
+}
+
+// No run repeats its data, none is larger than its data asks for: RD and RN say nothing.
+TEST(Fit, ParametersThatNoPointDependsOnAreNamed) {
+  Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.003, 1);
+  points.unique_tokens = points.tokens;
+  const Fit result = fit(points, {.law = "repeated-data", .bootstrap = 10});
+  EXPECT_EQ(result.parameters[5].name, "RD");
+  EXPECT_TRUE(std::isnan(result.parameters[5].low));
+  EXPECT_FALSE(std::isnan(result.parameters[3].low));
+  EXPECT_TRUE(has_warning(result, "RD is open: no point depends on it"));
+  points.unique_tokens[7] *= 2;
+  EXPECT_NE(error_of(points, {.law = "repeated-data"}).find("point 8: unique_tokens: saw"),
+            std::string::npos);
+}
+
+TEST(Fit, StagesOfPointsThatAreLeftOutDoNotCount) {
+  Points points = synthetic::isoflop_grid(synthetic::kEpoch);
+  points.stage.assign(points.size(), "final");
+  points.stage[5] = "mid-decay";
+  EXPECT_NE(error_of(points, quick()).find("keep one stage"), std::string::npos);
+  points.weight.assign(points.size(), 1.0);
+  points.weight[5] = 0;
+  EXPECT_EQ(fit(points, quick()).conventions.stage, "final");
+  points.weight.clear();
+  points.loss[5] = 9;
+  FitOptions options = quick();
+  options.drop_worst = 1;
+  EXPECT_EQ(fit(points, options).conventions.stage, "final");
 }
 
 TEST(Fit, DuplicatesWithHalfTheWeightChangeNothing) {

@@ -101,6 +101,31 @@ TEST(Approach2, RejectsParabolasThatNoiseCouldHaveBent) {
   EXPECT_TRUE(result.budgets.back().rejected.empty());
 }
 
+// Two budgets that say nothing, beside seven: draws that looked at them would be many times wider.
+TEST(Approach2, DrawsAreMadeFromTheBudgetsInUse) {
+  FitOptions options = kApproach2;
+  options.bootstrap = 100;
+  const Points good = synthetic::noisy_grid(synthetic::kEpoch, 0.002, 3);
+  Points mixed = good;
+  for (std::size_t i = 0; i < 18; ++i) mixed.loss[i] = 4 + 0.01 * static_cast<double>(i * i % 7);
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 18; i < good.size(); ++i) rows.push_back(i);
+  const Fit result = fit(mixed, options);
+  const Fit alone = fit(select(good, rows), options);
+  ASSERT_EQ(result.used, alone.used);
+  EXPECT_EQ(result.draws.clusters, alone.used);
+  EXPECT_EQ(result.draws.rows, alone.draws.rows);
+}
+
+TEST(Approach2, WeightsAct) {
+  Points points = profiles(synthetic::kEpoch, 4);
+  points.weight.assign(points.size(), 1.0);
+  const Fit even = fit(points, kApproach2);
+  for (std::size_t i = 0; i < points.size(); ++i) points.weight[i] = i % 15 < 5 ? 9 : 1;
+  EXPECT_GT(std::fabs(fit(points, kApproach2).budgets[0].params / even.budgets[0].params - 1),
+            1e-4);
+}
+
 TEST(Approach2, RejectsMaxima) {
   Points points = profiles(synthetic::kEpoch, 4);
   for (std::size_t i = 0; i < 15; ++i) points.loss[i] = 8 - points.loss[i];
@@ -182,6 +207,42 @@ TEST(Approach1, SaysWhichRunsMakeNoCurve) {
   EXPECT_EQ(result.used, used);
   ASSERT_EQ(result.left_out.size(), 1u);
   EXPECT_EQ(result.left_out[0].name, "short");
+}
+
+TEST(Approach1, RefusesWeightsAndLeavesOutPointsWithoutARun) {
+  FitOptions options = {.law = "chinchilla", .method = "approach1", .bootstrap = 0};
+  Points points = curves(synthetic::kEpoch);
+  points.weight.assign(points.size(), 2.0);
+  const Fit plain = fit(points, options);
+  points.weight[3] = 1;
+  EXPECT_THROW(fit(points, options), InputError);
+  points.weight.clear();
+  for (const double params : {3e7, 3e8}) {  // two points far below every curve
+    points.params.push_back(params);
+    points.tokens.push_back(1e10);
+    points.loss.push_back(1);
+    points.group.push_back("");
+  }
+  const Fit result = fit(points, options);
+  EXPECT_EQ(result.values(), plain.values());
+  ASSERT_EQ(result.left_out.size(), 2u);
+  EXPECT_EQ(result.left_out[0].reason, "its group is empty: no curve to belong to");
+  options.huber_delta = 1e-5;
+  EXPECT_NE(fit(points, options).values(), plain.values());
+}
+
+TEST(Approach1, EvaluationsAtOneComputeBecomeTheirMean) {
+  const FitOptions options = {.law = "chinchilla", .method = "approach1", .bootstrap = 0};
+  const Points points = curves(synthetic::kEpoch);
+  std::vector<std::size_t> twice;
+  for (std::size_t i = 0; i < 2 * points.size(); ++i) twice.push_back(i / 2);
+  Points doubled = select(points, twice);
+  for (std::size_t i = 0; i < doubled.size(); ++i) doubled.loss[i] *= i % 2 == 0 ? 1.01 : 1 / 1.01;
+  const Fit one = fit(points, options);
+  const Fit both = fit(doubled, options);
+  EXPECT_EQ(both.used, doubled.size());
+  for (std::size_t i = 0; i < one.values().size(); ++i)
+    EXPECT_NEAR(both.values()[i] / one.values()[i], 1, 1e-6) << i;
 }
 
 TEST(Approach1, NeedsGroupsOfOneSize) {

@@ -144,6 +144,8 @@ TEST(Optimal, NamesWhatItNeeds) {
   Goal unreachable;
   unreachable.loss = 1.8;  // below E
   EXPECT_THROW(optimal(epoch(), unreachable), InputError);
+  unreachable.loss = 1e9;  // above that of the smallest run there is
+  EXPECT_THROW(optimal(epoch(), unreachable), InputError);
 }
 
 // The mixture's loss at its own optimum, not the loss of the mixture at one law's.

@@ -81,9 +81,12 @@ TEST(Rollout, FewStartsFindWhatAllOfThemFind) {
 
 TEST(Rollout, CountsForecastsAndPointsApart) {
   Rollout rollout;
-  rollout.cuts = {{1e18, 10, 20, 0.1, 0}, {1e19, 20, 10, 0.1, 0}};
+  rollout.cuts = {{1e18, 10, 20, 20, 0.1, 0}, {1e19, 20, 10, 10, 0.1, 0}};
   EXPECT_EQ(rollout.forecasts(), 30u);
-  EXPECT_EQ(rollout.held_out(), 20u);
+  EXPECT_EQ(rollout.describe_held_out(), "20");
+  rollout.cuts[0] = {1e18, 10, 4000, 1000, 0.1, 0};
+  EXPECT_EQ(rollout.forecasts(), 1010u);
+  EXPECT_EQ(rollout.describe_held_out(), "1000 of 4000");
 }
 
 // A task loss that scatters by 10% and an accuracy that scatters by 0.001.

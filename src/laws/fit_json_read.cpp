@@ -1,0 +1,293 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.hpp"
+#include "laws/fit_json.hpp"
+#include "laws/json_reader.hpp"
+#include "laws/theta.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+std::vector<Estimate> read_estimates(const JsonReader& reader) {
+  std::vector<Estimate> estimates;
+  for (const auto& [name, value] : reader.json().items()) {
+    const JsonReader one(value, reader.place_of(name));
+    estimates.push_back(
+        {name, one.number("value"), one.number("stderr"), one.number("low"), one.number("high")});
+  }
+  return estimates;
+}
+
+Draws read_draws(const JsonReader& reader, std::size_t width) {
+  Draws draws;
+  draws.asked = reader.count("asked");
+  draws.of = reader.text("of");
+  draws.clusters = reader.count("clusters");
+  if (reader.has("unconverged")) draws.unconverged = reader.count("unconverged");
+  if (reader.has("coordinates")) draws.coordinates = read_rows(reader, "coordinates", width, false);
+  draws.rows = read_rows(reader, "rows", width, true);
+  require(draws.coordinates.empty() || draws.coordinates.size() == draws.rows.size(),
+          "{}: saw {} rows, needed as many as rows has, {}", reader.place_of("coordinates"),
+          draws.coordinates.size(), draws.rows.size());
+  return draws;
+}
+
+Precision read_precision(const JsonReader& reader, std::size_t size) {
+  Precision precision;
+  precision.condition_number = reader.number("condition_number");
+  const std::string place = reader.place_of("correlation");
+  const Json& rows = reader.array("correlation");
+  require(rows.empty() || rows.size() == size, "{}: saw {} rows, needed {}", place, rows.size(),
+          size);
+  for (const Json& row : rows) {
+    require(row.is_array() && row.size() == size, "{}: needed rows of {} numbers", place, size);
+    precision.correlation.emplace_back();
+    for (const Json& entry : row) {
+      require(entry.is_number() || entry.is_null(), "{}: saw {}, needed a number", place,
+              entry.dump());
+      precision.correlation.back().push_back(
+          entry.is_null() ? std::numeric_limits<double>::quiet_NaN() : entry.get<double>());
+    }
+  }
+  return precision;
+}
+
+std::vector<Alternative> read_alternatives(const JsonReader& reader, const Fit& fit) {
+  std::vector<Alternative> alternatives;
+  const std::string place = reader.place_of("alternatives");
+  for (const Json& entry : reader.array("alternatives")) {
+    const JsonReader one(entry, place);
+    alternatives.push_back({one.text("loss"), one.number("huber_delta"), one.count("left_out"),
+                            read_numbers(one, "parameters", true),
+                            read_numbers(one, "derived", true)});
+    require(alternatives.back().parameters.size() == fit.parameters.size() &&
+                alternatives.back().derived.size() == fit.derived.size(),
+            "{}: needed {} parameters and {} derived values", place, fit.parameters.size(),
+            fit.derived.size());
+  }
+  return alternatives;
+}
+
+std::optional<double> read_optional(const JsonReader& reader, const char* key) {
+  return reader.is_null(key) ? std::nullopt : std::optional(reader.number(key));
+}
+
+std::vector<LikelihoodProfile> read_profiles(const JsonReader& reader) {
+  std::vector<LikelihoodProfile> profiles;
+  for (const Json& entry : reader.array("profiles")) {
+    const JsonReader one(entry, reader.place_of("profiles"));
+    profiles.push_back({one.text("name"), one.number("level"), read_optional(one, "low"),
+                        read_optional(one, "high"), read_numbers(one, "values", true),
+                        read_numbers(one, "deviance", true)});
+  }
+  return profiles;
+}
+
+/// The triangle of a Cholesky factor, or nulls: the points left the parameters open.
+std::vector<double> read_information(const JsonReader& reader, const Law& law) {
+  const std::vector<double> information = read_numbers(reader, "information", true);
+  const std::size_t size = law.size() * (law.size() + 1) / 2;
+  const std::string place = reader.place_of("information");
+  require(information.size() == size, "{}: saw {} numbers, law {} needs {}", place,
+          information.size(), law.name, size);
+  std::size_t diagonal = 0;
+  for (std::size_t row = 0; row < law.size(); diagonal += ++row + 1)
+    require(!(information[diagonal] <= 0), "{}: saw {} on the diagonal, needed numbers above 0",
+            place, information[diagonal]);
+  return information;
+}
+
+/// What the law computes with must be what the file shows.
+void require_agreement(const Member& member, const Law& law, const std::string& place) {
+  constexpr double kRounding = 1e-6;
+  if (member.coordinates.empty()) return;
+  const Vector values = law.values(to_vector(member.coordinates));
+  for (std::size_t i = 0; i < law.size(); ++i) {
+    const double shown = member.values[i];
+    require(!std::isfinite(shown) || !std::isfinite(values[i]) ||
+                std::fabs(shown - values[i]) <= kRounding * (std::fabs(values[i]) + kRounding),
+            "{}: values: saw {} = {:g}, but its coordinates say {:g}: change both or neither",
+            place, law.parameters[i].name, shown, values[i]);
+  }
+}
+
+Member read_member(const JsonReader& reader) {
+  Member member;
+  member.law = reader.text("law");
+  const Law& law = find_law(member.law);
+  member.variable = reader.text("variable");
+  if (law.any_variable) variable_from(member.variable);
+  member.weight = reader.number("weight");
+  require(std::isfinite(member.weight) && member.weight >= 0, "{}: saw {}, needed 0 or above",
+          reader.place_of("weight"), member.weight);
+  member.rollout_error = reader.number("rollout_error");
+  member.residual_rms = reader.not_negative("residual_rms");
+  if (reader.has("coordinates")) member.coordinates = read_numbers(reader, "coordinates");
+  member.values = read_numbers(reader, "values", !member.coordinates.empty());
+  member.information = read_information(reader, law);
+  require(member.values.size() == law.size() &&
+              (member.coordinates.empty() || member.coordinates.size() == law.size()),
+          "{}: law {} needs {} values and as many coordinates", reader.place_of("values"), law.name,
+          law.size());
+  require_agreement(member, law, reader.place());
+  return member;
+}
+
+void read_members(const JsonReader& reader, Fit& fit) {
+  const std::string place = reader.place_of("members");
+  double weight = 0;
+  for (const Json& entry : reader.array("members")) {
+    fit.members.push_back(read_member(JsonReader(entry, place)));
+    weight += fit.members.back().weight;
+  }
+  if (fit.is_frontier()) return;
+  require(!fit.members.empty(), "{}: needed one law at least", place);
+  require(weight > 0, "{}: weight: saw 0 in all of them, needed one above 0", place);
+  const Member& first = fit.members.front();
+  require(first.law == fit.law, "{}: saw law {} first, needed that of the fit, {}", place,
+          first.law, fit.law);
+  for (std::size_t i = 0; i < first.values.size() && i < fit.parameters.size(); ++i) {
+    const double shown = fit.parameters[i].value;
+    require(first.values[i] == shown || (std::isnan(first.values[i]) && std::isnan(shown)),
+            "{}: values: saw {} = {:g}, but parameters has {:g}: change both or neither", place,
+            fit.parameters[i].name, first.values[i], shown);
+  }
+}
+
+Rollout read_rollout(const JsonReader& reader) {
+  Rollout rollout;
+  rollout.scale = reader.not_negative("scale");
+  rollout.drift = reader.not_negative("drift");
+  require(std::isfinite(rollout.scale + rollout.drift), "{}: needed numbers for scale and drift",
+          reader.place());
+  for (const Json& entry : reader.array("cuts")) {
+    const JsonReader cut(entry, reader.place_of("cuts"));
+    const std::size_t held_out = cut.count("held_out");
+    rollout.cuts.push_back({cut.number("flops"), cut.count("fitted"), held_out,
+                            cut.has("looked_at") ? cut.count("looked_at") : held_out,
+                            cut.number("rms_miss"), cut.number("mean_miss")});
+  }
+  rollout.nested_scores = read_numbers(reader, "nested_scores");
+  require(std::ranges::is_sorted(rollout.nested_scores), "{}: needed numbers in ascending order",
+          reader.place_of("nested_scores"));
+  const JsonReader coverage = reader.object("coverage");
+  rollout.nested_points = coverage.count("points");
+  rollout.nested_cuts = coverage.count("cuts");
+  return rollout;
+}
+
+std::vector<Budget> read_budgets(const JsonReader& reader) {
+  std::vector<Budget> budgets;
+  for (const Json& entry : reader.array("budgets")) {
+    const JsonReader one(entry, reader.place_of("budgets"));
+    budgets.push_back({one.number("flops"), one.count("points"), one.number("params"),
+                       one.number("tokens"), one.number("loss"), one.text("rejected")});
+  }
+  return budgets;
+}
+
+std::vector<std::string> read_texts(const JsonReader& reader, const char* key) {
+  std::vector<std::string> texts;
+  for (const Json& entry : reader.array(key)) {
+    require(entry.is_string(), "{}: needed strings", reader.place_of(key));
+    texts.push_back(entry.get<std::string>());
+  }
+  return texts;
+}
+
+std::optional<ParabolaBias> read_bias(const JsonReader& fit) {
+  if (fit.is_null("bias")) return std::nullopt;
+  const JsonReader bias = fit.object("bias");
+  return ParabolaBias{bias.number("flops"),    bias.number("params"), bias.number("tokens"),
+                      bias.number("exponent"), bias.number("alpha"),  bias.number("beta")};
+}
+
+void require_parameters(const Fit& fit, const std::string& name) {
+  const Law& law = find_law(fit.law);
+  std::vector<std::string> needed;
+  for (const ParameterInfo& parameter : law.parameters) needed.emplace_back(parameter.name);
+  if (fit.is_frontier()) needed = {"G", "a", "H", "b", "E", "K", "gamma"};
+  std::vector<std::string> seen;
+  for (const Estimate& parameter : fit.parameters) seen.push_back(parameter.name);
+  require(seen == needed, "{}: parameters: saw {}; law {} needs {}", name, fmt::join(seen, ", "),
+          fit.law, fmt::join(needed, ", "));
+  const bool may_overflow = !fit.members.empty() && !fit.members.front().coordinates.empty();
+  for (const Estimate& parameter : fit.parameters)
+    require(may_overflow || std::isfinite(parameter.value),
+            "{}: parameters: {}: value: needed a finite number", name, parameter.name);
+}
+
+void read_points(const JsonReader& reader, Fit& fit) {
+  fit.used = reader.count("used");
+  for (const Json& entry : reader.array("left_out")) {
+    const JsonReader point(entry, reader.place_of("left_out"));
+    fit.left_out.push_back({point.text("name"), point.text("reason")});
+  }
+  fit.names = read_texts(reader, "names");
+  fit.source = reader.text("source");
+  fit.params = reader.range("params");
+  fit.tokens = reader.range("tokens");
+  fit.flops = reader.range("flops");
+  fit.response = reader.range("response");
+}
+
+Json parse(std::string_view text, const std::string& name) {
+  try {
+    return Json::parse(text);
+  } catch (const Json::exception& error) {
+    throw InputError(
+        fmt::format("{}: not JSON ({}); needs a file written by isoflop fit", name, error.what()));
+  }
+}
+
+}  // namespace
+
+Fit fit_from_json(std::string_view text, const std::string& name) {
+  const Json json = parse(text, name);
+  const JsonReader reader(json, name);
+  Fit fit;
+  const std::size_t format = reader.count("format");
+  require(format == kFitFormat, "{}: format: saw {}, this isoflop reads {}", name, format,
+          kFitFormat);
+  fit.is_ensemble = reader.flag("ensemble");
+  fit.law = reader.text("law");
+  find_law(fit.law);  // throws for an unknown one
+  fit.method = reader.text("method");
+  fit.variable = reader.text("variable");
+  fit.parameters = read_estimates(reader.object("parameters"));
+  fit.derived = read_estimates(reader.object("derived"));
+  fit.level = reader.number("level");
+  require(fit.level > 0 && fit.level < 1, "{}: level: saw {}, needed a number between 0 and 1",
+          name, fit.level);
+  fit.objective = reader.number("objective");
+  fit.huber_delta = reader.number("huber_delta");
+  fit.seed = reader.count("seed");
+  const JsonReader found = reader.object("search");
+  fit.search = {found.small_count("starts"), found.small_count("starts_converged"),
+                found.small_count("basins"), found.flag("converged"),
+                found.number("gradient_norm")};
+  const JsonReader kinds = reader.object("conventions");
+  fit.conventions = {kinds.text("params"), kinds.text("flops"), kinds.text("loss"),
+                     kinds.text("stage")};
+  read_points(reader.object("points"), fit);
+  fit.residual_rms = reader.not_negative("residual_rms");
+  fit.precision = read_precision(reader.object("precision"), fit.parameters.size());
+  fit.alternatives = read_alternatives(reader, fit);
+  fit.profiles = read_profiles(reader);
+  read_members(reader, fit);
+  require_parameters(fit, name);
+  fit.rollout = read_rollout(reader.object("rollout"));
+  fit.budgets = read_budgets(reader);
+  fit.bias = read_bias(reader);
+  fit.notes = read_texts(reader, "notes");
+  fit.warnings = read_texts(reader, "warnings");
+  fit.draws = read_draws(reader.object("draws"), fit.parameters.size());
+  const JsonReader made_by = reader.object("isoflop");
+  fit.version = made_by.text("version");
+  fit.commit = made_by.text("commit");
+  return fit;
+}
+
+}  // namespace isoflop::laws
