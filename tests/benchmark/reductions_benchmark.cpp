@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "comm/mpi/mpi.hpp"
+#include "device/runtime.hpp"
 #include "kernels/api/optimizer.hpp"
 #include "parallel/zero/gradient_sum.hpp"
 
@@ -77,6 +78,7 @@ int main(int argc, char** argv) {
   const int steps = argc > 2 ? std::atoi(argv[2]) : 10;
   comm::start_mpi();
   {
+    const device::Runtime runtime(1);
     comm::Communicator world(comm::make_mpi_transport());
     const parallel::GradientPlan plan = plan_for(elements, world, parallel::Adder::tree);
     const parallel::GradientPlan other = plan_for(elements, world, parallel::Adder::gather_library);
