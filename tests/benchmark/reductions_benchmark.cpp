@@ -75,7 +75,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const auto elements = static_cast<std::size_t>(std::strtoull(argv[1], nullptr, 10));
-  const int steps = argc > 2 ? std::atoi(argv[2]) : 10;
+  const long steps = argc > 2 ? std::strtol(argv[2], nullptr, 10) : 10;
   comm::start_mpi();
   {
     const device::Runtime runtime(1);
@@ -87,7 +87,7 @@ int main(int argc, char** argv) {
     const auto library_sum = parallel::make_gradient_sum(other, world, profile);
     std::vector<float> whole(plan.sharding.padded_size(), 1.0f);
     std::vector<double> fixed, library, blocking;
-    for (int step = 0; step < steps + 2; ++step) {
+    for (long step = 0; step < steps + 2; ++step) {
       const double ours = slowest(world, [&] { sum_up(*tree_sum, plan.sharding); });
       const double free = slowest(world, [&] { sum_up(*library_sum, plan.sharding); });
       const double theirs = slowest(world, [&] {

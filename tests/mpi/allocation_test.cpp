@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -63,7 +64,7 @@ TEST_P(AllocationsInSteps, AreNone) {
     at = end + 1;
   }
   config::RunConfig config = config::read_run_config(document.root());
-  const data::Synthetic source({"markov", 1, 32, 1}, 16, 1, 16 * 11);
+  const data::Synthetic source({"markov", 1, 32, 1}, 16, 1, std::int64_t{16} * 11);
   config::resolve(config, 32, source.fingerprint());
   if (world.size() % (config.parallel.pipeline * config.parallel.tensor) != 0)
     GTEST_SKIP() << "not on " << world.size() << " ranks";
