@@ -54,8 +54,7 @@ void run(const Options& options) {
   if (!options.critical_batch.empty())
     points = laws::at_limiting_batch(std::move(points),
                                      laws::parse_critical_batch(options.critical_batch));
-  if (!options.weight_by.empty() && !weight_column)
-    points = laws::weigh(points, options.weight_by);
+  if (!options.weight_by.empty() && !weight_column) points = laws::weigh(points, options.weight_by);
   laws::FitOptions how = options.fit;
   how.details = true;
   const laws::Fit fit = laws::fit(points, how);

@@ -103,7 +103,7 @@ void add_predict(CLI::App& app) {
   command->add_option("--tokens", options->run.tokens, "Training tokens");
   command->add_option("--steps", options->run.steps, "Smin, for law kaplan-ns");
   command->add_option("--unique-tokens", options->run.unique_tokens,
-                      "Different tokens among the training tokens, for law repeated-data");
+                      "Different training tokens there are, for law repeated-data");
   command->add_option("--loss", options->run.loss, "Loss, for laws from loss to accuracy");
   command->add_option("--task-loss", options->run.task_loss,
                       "Loss of the right answers, for laws from loss to accuracy");

@@ -169,8 +169,7 @@ Optimum optimal(const Fit& fit, const Goal& goal, double level) {
   } else {
     run.params = split.params;
     run.tokens = split.tokens;
-    if (goal.demand.unique_tokens)
-      run.unique_tokens = std::min(*goal.demand.unique_tokens, split.tokens);
+    run.unique_tokens = goal.demand.unique_tokens;
   }
   optimum.prediction = predict(fit, run, level);
   optimum.warnings = optimum.prediction.warnings;

@@ -58,10 +58,7 @@ bool counts_6nd(const Fit& fit) {
   return fit.conventions.flops.empty() || fit.conventions.flops == "6nd";
 }
 
-void require_sense(const Fit& fit, const RunSize& run) {
-  require(!run.unique_tokens || !run.tokens || *run.unique_tokens <= *run.tokens,
-          "predict: saw {:g} unique_tokens among {:g} tokens: needed at most as many",
-          run.unique_tokens.value_or(0), run.tokens.value_or(0));
+void require_agreement(const Fit& fit, const RunSize& run) {
   if (!run.params || !run.tokens || !run.flops || fit.conventions.flops != "6nd") return;
   constexpr double kRounding = 0.01;
   const double product = 6 * *run.params * *run.tokens;
@@ -83,7 +80,6 @@ void split_flops(const Fit& fit, RunSize& run) {
   if (!best) return;
   run.params = best->params;
   run.tokens = best->tokens;
-  if (run.unique_tokens) run.unique_tokens = std::min(*run.unique_tokens, best->tokens);
 }
 
 RunSize complete(const Fit& fit, RunSize run) {
@@ -94,7 +90,7 @@ RunSize complete(const Fit& fit, RunSize run) {
     is_empty &= !size.has_value();
   }
   require(!is_empty, "predict: needs flops, or params and tokens, or what else the law reads");
-  require_sense(fit, run);
+  require_agreement(fit, run);
   if (run.flops && !run.params && !run.tokens && !fit.is_frontier()) split_flops(fit, run);
   if (!run.flops && run.params && run.tokens && counts_6nd(fit))
     run.flops = 6 * *run.params * *run.tokens;

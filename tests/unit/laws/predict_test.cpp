@@ -197,10 +197,6 @@ TEST(Predict, RefusesSizesThatContradictEachOther) {
   fit.conventions.flops = "6nd";
   EXPECT_THROW(predict(fit, wrong), InputError);
   EXPECT_NO_THROW(predict(fit, RunSize{.params = 1e8, .tokens = 1e10, .flops = 6.001e18}));
-  const Fit repeated =
-      synthetic::fit_of("repeated-data", {1.87, 521, 1488, .353, .353, 15.387756, 5.309743});
-  EXPECT_THROW(predict(repeated, RunSize{.params = 1e8, .tokens = 1e9, .unique_tokens = 2e9}),
-               InputError);
 }
 
 TEST(Predict, AShareEndsAtOne) {
