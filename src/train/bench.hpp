@@ -29,8 +29,8 @@ struct BenchResult {
 };
 
 /// Runs `steps` timed steps after two warm-up ones. Collective; times and rates are those of the
-/// slowest rank, the bubble is the mean of all, memory and shares are this rank's. InputError for
-/// what cannot be trained.
+/// slowest rank, the bubble is the mean of all, memory that of the rank that took most, shares are
+/// this rank's. InputError for what cannot be trained.
 BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicator& communicator);
 
 }  // namespace isoflop::train
