@@ -23,7 +23,7 @@ def run(command, folder):
     script = "".join(line[2:] for line in command.splitlines(keepends=True))
     path = f"{pathlib.Path(os.environ['ISOFLOP_BINARY']).resolve().parent}:{os.environ['PATH']}"
     return subprocess.run(["bash", "-c", script], cwd=folder, env=os.environ | {"PATH": path}, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300).stdout
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600).stdout
 
 
 def same(shown, printed):
