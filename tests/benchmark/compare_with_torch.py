@@ -28,8 +28,9 @@ What is measured
                 its steps, the end of the process included, hence an upper bound
     products    share of the step time in matrix products and attention
 
-isoflop reads a corpus of random characters that `isoflop data prepare` makes with exactly the shape's vocabulary; both
-programs thus see uniformly random tokens.
+isoflop's results are those of any number of ranks up to the cores (parallel.virtual_ranks): more would cost memory
+that the peer, which promises no such thing, does not need. isoflop reads a corpus of random characters that
+`isoflop data prepare` makes with exactly the shape's vocabulary; both programs thus see uniformly random tokens.
 """
 import argparse
 import dataclasses
@@ -147,6 +148,7 @@ class Isoflop:
     def __init__(self, arguments, scratch):
         self.program = arguments.isoflop
         self.launcher = arguments.launcher
+        self.cores = arguments.cores
         self.scratch = scratch
         self.corpora = {}
         self.beside_steps = {}  # seconds of a process that are not steps, by layout
@@ -189,6 +191,8 @@ global_batch = {shape.batch}
 micro_batch = {variant.micro_batch}
 precision = "{variant.precision}"
 threads = {variant.threads}
+[parallel]
+virtual_ranks = {virtual_ranks(shape, variant, self.cores)}
 [optimizer]
 learning_rate = 1e-3
 """)
@@ -249,6 +253,11 @@ class Peer:
 
 def largest_micro_batch(shape, ranks):
     return max(size for size in (1, 2, 4, 8) if shape.batch % (size * ranks) == 0)
+
+
+def virtual_ranks(shape, variant, cores):
+    """What results on any number of ranks up to `cores` need; more would cost memory."""
+    return max(v for v in (1, 2, 4, 8) if v <= cores and shape.batch // variant.micro_batch % v == 0)
 
 
 def variants(shape, arguments):
