@@ -153,6 +153,7 @@ template <class T>
 void Transformer<T>::forward(const Weights<T>& weights, std::size_t slot, const MicroBatch& batch,
                              T* output) {
   ISOFLOP_EXPECT(batch.sequences >= 1 && batch.sequences <= room_.batch);
+  store_ = weights.store;
   const auto& kept = act_.in_flight[slot];
   const std::size_t m = rows_of(batch.sequences);
   const bool only_embedding = kept.blocks.empty() && !stage_.head;
@@ -219,6 +220,7 @@ void Transformer<T>::lose(std::size_t rows, const std::int32_t* targets, float* 
 template <class T>
 double Transformer<T>::evaluate(const Weights<T>& weights, std::size_t slot,
                                 const MicroBatch& batch) {
+  store_ = weights.store;
   const std::size_t d = config_.width, vocabulary = held_.vocabulary.size();
   const std::size_t m = batch.targets.size();
   const std::size_t chunk = head_chunk_rows(vocabulary, m);
@@ -270,6 +272,7 @@ template <class T>
 double Transformer<T>::backward(const Weights<T>& weights, std::size_t slot,
                                 const MicroBatch& batch, T* d_stream, const Gradient& gradient) {
   ISOFLOP_EXPECT(mode_ == Mode::training && room_.put_off == 0);
+  store_ = weights.store;
   const auto& kept = act_.in_flight[slot];
   double loss = 0.0;
   if (stage_.head) {
@@ -300,6 +303,7 @@ double Transformer<T>::backward_input(const Weights<T>& weights, std::size_t slo
                                       std::size_t later, const MicroBatch& batch, T* d_stream,
                                       const Gradient& gradient) {
   ISOFLOP_EXPECT(mode_ == Mode::training && later < room_.put_off);
+  store_ = weights.store;
   const auto& kept = act_.in_flight[slot];
   const PutOff& put_off = act_.put_off[later];
   double loss = 0.0;
@@ -323,6 +327,7 @@ double Transformer<T>::backward_input(const Weights<T>& weights, std::size_t slo
 template <class T>
 void Transformer<T>::backward_weight(const Weights<T>& weights, std::size_t slot, std::size_t later,
                                      std::size_t sequences, const Gradient& gradient) {
+  store_ = weights.store;
   const auto& kept = act_.in_flight[slot];
   const PutOff& put_off = act_.put_off[later];
   if (stage_.head) {

@@ -60,6 +60,8 @@ class PartStore {
   /// The backward pass has added all it has to a part, but for a part with an embedding, to which
   /// the caller may have to add a tied head's.
   virtual void complete(std::size_t part) = 0;
+  /// A pass has computed a product: a moment to move communication on. Must not block.
+  virtual void after_product() = 0;
 };
 
 /// A stage's weights: elements_of() the stage, and the output head [V, d], which lies elsewhere
@@ -184,6 +186,9 @@ class Transformer {
   float* part_of(const Weights<T>& weights, const Gradient& gradient, std::size_t part) const;
   const T* head_of(const Weights<T>& weights) const;
   void complete(const Weights<T>& weights, std::size_t part) const;
+  void after_product() const {
+    if (store_ != nullptr) store_->after_product();
+  }
   std::size_t tokens_of(std::size_t sequences) const { return sequences * config_.context; }
   // This rank's rows of the residual stream, and their elements.
   std::size_t rows_of(std::size_t sequences) const {
@@ -242,6 +247,7 @@ class Transformer {
   parallel::TokenSplit<T> rows_;
   float* rope_table_;
   std::vector<double> block_sums_;
+  PartStore<T>* store_ = nullptr;  // of the pass under way; null if it has none
 };
 
 }  // namespace isoflop::model

@@ -29,22 +29,31 @@ template <class T>
 template <class Y>
 void Transformer<T>::project(std::size_t m, std::size_t outputs, std::size_t inputs, const T* x,
                              const T* w, Y* y) {
-  const Scope scope(profile_, Region::matmul, product_flops(m, outputs, inputs));
-  kernels::matmul_forward(stream_, {m, outputs, inputs}, x, w, y);
+  {
+    const Scope scope(profile_, Region::matmul, product_flops(m, outputs, inputs));
+    kernels::matmul_forward(stream_, {m, outputs, inputs}, x, w, y);
+  }
+  after_product();
 }
 
 template <class T>
 void Transformer<T>::project_back(std::size_t m, std::size_t outputs, std::size_t inputs,
                                   const T* dy, const T* w, T* dx) {
-  const Scope scope(profile_, Region::matmul, product_flops(m, outputs, inputs));
-  kernels::matmul_data_gradient(stream_, {m, outputs, inputs}, dy, w, dx);
+  {
+    const Scope scope(profile_, Region::matmul, product_flops(m, outputs, inputs));
+    kernels::matmul_data_gradient(stream_, {m, outputs, inputs}, dy, w, dx);
+  }
+  after_product();
 }
 
 template <class T>
 void Transformer<T>::project_weights_back(std::size_t m, std::size_t outputs, std::size_t inputs,
                                           const T* dy, const T* x, float* dw) {
-  const Scope scope(profile_, Region::matmul, product_flops(m, outputs, inputs));
-  kernels::matmul_weight_gradient(stream_, {m, outputs, inputs}, dy, x, dw);
+  {
+    const Scope scope(profile_, Region::matmul, product_flops(m, outputs, inputs));
+    kernels::matmul_weight_gradient(stream_, {m, outputs, inputs}, dy, x, dw);
+  }
+  after_product();
 }
 
 template <class T>

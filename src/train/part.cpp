@@ -119,17 +119,14 @@ void ModelPart<T>::weights_from_master() {
   }
 }
 
-// A rank that waits for weights must not keep others waiting for its gradients: those who wait for
-// them cannot come to the gather.
 template <class T>
 const T* ModelPart<T>::weights(std::size_t table_part, Pass pass) {
   const std::size_t part = table_part - parts_.begin;
-  gradients_->advance();
-  if (!weights_.ready(part)) gradients_->finish();
-  const T* values = weights_.full(part);
-  weights_.prefetch_after(
+  const Scope scope(profile_, Region::wait);
+  weights_.prefetch(
       part, pass == Pass::forward ? parallel::Direction::forward : parallel::Direction::backward);
-  return values;
+  advance();
+  return weights_.full(part);
 }
 
 template <class T>
@@ -143,15 +140,22 @@ void ModelPart<T>::advance() {
   gradients_->advance();
 }
 
+// What moves is moved by this thread.
+template <class T>
+void ModelPart<T>::after_product() {
+  const Scope scope(profile_, Region::wait);
+  advance();
+}
+
 template <class T>
 float* ModelPart<T>::gradient(std::size_t part) {
-  advance();
+  after_product();
   return gradients_->gradient(part - parts_.begin);
 }
 
 template <class T>
 void ModelPart<T>::complete(std::size_t part) {
-  advance();
+  after_product();
   if (last_pass_) gradients_->complete(part - parts_.begin);
 }
 

@@ -47,8 +47,9 @@ class ModelPart final : public model::PartStore<T> {
   const T* head_weights() override;
   float* gradient(std::size_t part) override;
   void complete(std::size_t part) override;
+  void after_product() override;
 
-  /// Moves communication on; never blocks.
+  /// Moves communication on; never blocks. Also while this rank waits in another call.
   void advance();
 
   const parallel::Dealing& dealing() const { return plan_.dealing; }

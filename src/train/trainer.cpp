@@ -134,9 +134,10 @@ TypedTrainer<T>::TypedTrainer(const config::RunConfig& config, const data::Token
   gathered_.resize(std::max(mesh.size() * std::max(losses_.size(), validation),
                             mesh.pipeline * square_sums_.size()));
   passes_->weights_changed();
-  // In a pipeline a rank may wait for another stage while a replica of its own waits for the next
-  // piece of its gradients, and that other stage for the replica.
-  if (mesh.pipeline > 1 && config.parallel.zero >= 2)
+  // A rank may wait for weights, or for another stage, while a replica of its own waits for the
+  // next piece of its gradients, and so comes neither to the gather nor to what that stage waits
+  // for.
+  if (mesh.data > 1 && config.parallel.zero >= 2)
     world.while_waiting([this] {
       for (const auto& part : parts_) part->advance();
     });

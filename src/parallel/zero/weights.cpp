@@ -77,27 +77,28 @@ void Weights<T>::start(std::size_t part) {
                                                       {place, sharding_.padded(part)});
 }
 
+// Whole parts are there, or come when they are updated.
 template <class T>
-bool Weights<T>::ready(std::size_t part) {
-  if (keep_ == Keep::replicas || sharding_.ranks() == 1) return true;
-  if (!present_[part]) start(part);
-  return requests_[part].done();
+void Weights<T>::ensure(std::size_t part) {
+  if (keep_ == Keep::shards && sharding_.ranks() > 1 && !present_[part]) start(part);
+}
+
+template <class T>
+void Weights<T>::prefetch(std::size_t part, Direction direction) {
+  ensure(part);
+  const bool forward = direction == Direction::forward;
+  if (part != (forward ? sharding_.parts() - 1 : 0)) ensure(forward ? part + 1 : part - 1);
 }
 
 template <class T>
 const T* Weights<T>::full(std::size_t part) {
-  if (!ready(part)) {
+  ensure(part);
+  if (!requests_[part].done()) {
     const profile::Scope scope(profile_, profile::Region::wait);
     requests_[part].wait();
   }
   requests_[part].wait();  // complete: the next call may use it again
   return in_slot(part) ? buffers_.slots[slot_of(part)] : buffers_.parts[part];
-}
-
-template <class T>
-void Weights<T>::prefetch_after(std::size_t part, Direction direction) {
-  const bool ends = direction == Direction::forward ? part + 1 == sharding_.parts() : part == 0;
-  if (keep_ == Keep::shards && !ends) ready(direction == Direction::forward ? part + 1 : part - 1);
 }
 
 template <class T>

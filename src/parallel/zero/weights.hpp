@@ -2,13 +2,14 @@
 // parts that a pass is about to use (ZeRO 3).
 //
 // ZeRO 1 and 2: an updated part is gathered while other work goes on; full() waits for it.
-// ZeRO 3: full() gathers a part, prefetch_after() starts on the next one of a pass. Blocks take
-// turns in two slots, so that a block is gone as soon as the block after the next is prefetched,
-// which is when the next one is asked for; the other parts (embeddings, head) stay until they are
-// updated.
+// ZeRO 3: prefetch() starts to gather a part and the next one of a pass, full() waits for it.
+// Blocks take turns in two slots, so that a block is gone as soon as the next one is prefetched;
+// the other parts (embeddings, head) stay until they are updated.
 //
-// Collective: all ranks call ready(), full() and prefetch_after() for the same parts in the same
-// order, and updated() for all parts.
+// Gathers move on in advance() alone, and while this rank waits for whatever else.
+//
+// Collective: all ranks call prefetch() and full() for the same parts in the same order, and
+// updated() for all parts.
 #pragma once
 
 #include <array>
@@ -38,15 +39,13 @@ class Weights {
   Weights(const PartSharding& sharding, std::size_t rank, Keep keep,
           comm::Communicator& communicator, profile::Profile& profile);
 
-  /// Starts to gather a part unless that is done or under way; true when it is there. Never blocks.
-  bool ready(std::size_t part);
+  /// Starts to gather a part and, when only shards are kept, the one that a pass needs after it,
+  /// unless that is done or under way. Never blocks.
+  void prefetch(std::size_t part, Direction direction);
 
-  /// The whole part [padded(part)], for reading until another part is asked for or prefetched
-  /// after. Blocks until it is there.
+  /// The whole part [padded(part)], for reading until another one is prefetched. Blocks until it is
+  /// there.
   const T* full(std::size_t part);
-
-  /// Starts to gather the part that a pass needs after this one, when only shards are kept.
-  void prefetch_after(std::size_t part, Direction direction);
 
   /// What this rank updates of a part: its shard [shard(part)], or with replicas the whole part
   /// [padded(part)]. Waits for a gather under way, which reads it.
@@ -72,6 +71,7 @@ class Weights {
   static Buffers lay_out(device::Arena& arena, const PartSharding& sharding, Keep keep);
   std::size_t slot_of(std::size_t part) const { return (part - sharding_.blocks().begin) % kSlots; }
   bool in_slot(std::size_t part) const { return buffers_.parts[part] == nullptr; }
+  void ensure(std::size_t part);
   void start(std::size_t part);
 
   const PartSharding& sharding_;
