@@ -1,10 +1,10 @@
 #include "train/pipeline.hpp"
 
 #include <algorithm>
-#include <chrono>
 
 #include "core/error.hpp"
 #include "kernels/api/optimizer.hpp"
+#include "train/pipeline_chunk.hpp"
 
 namespace isoflop::train {
 namespace {
@@ -14,26 +14,16 @@ using parallel::Pass;
 using profile::Region;
 using profile::Scope;
 
-constexpr std::size_t kNone = SIZE_MAX;
-
 // What a rank needs beside its stages' own activations.
 template <class T>
 struct Buffers {
   std::vector<std::vector<T*>> outputs;  // [chunk][in flight], [M, d]; not with the head
   std::vector<std::vector<T*>> streams;  // [chunk][], [M, d] gradients of the residual stream
-  std::vector<float*> head_gradients;    // [V, d]
-  float* head_arrival = nullptr;         // [V, d]
-  T* head_weights = nullptr;             // [V, d]
 };
-
-bool heads_travel(const config::RunConfig& config, const Layout& layout) {
-  return config.model.tied && layout.shape.ranks > 1;
-}
 
 template <class T>
 Buffers<T> lay_out(device::Arena& arena, const config::RunConfig& config, const Layout& layout) {
   const model::ModelConfig& c = config.model;
-  const std::size_t head = layout.split.share(c.vocabulary).size() * c.width;
   Buffers<T> buffers;
   for (std::size_t chunk = 0; chunk < layout.stages.size(); ++chunk) {
     const model::Stage& stage = layout.stages[chunk];
@@ -47,11 +37,6 @@ Buffers<T> lay_out(device::Arena& arena, const config::RunConfig& config, const 
     for (std::size_t i = 0; i < room.in_flight + (stage.embedding ? 0 : 1); ++i)
       streams.push_back(arena.take<T>(size));
   }
-  for (std::size_t i = 0; i < layout.head_buffers; ++i)
-    buffers.head_gradients.push_back(arena.take<float>(head));
-  if (!heads_travel(config, layout)) return buffers;
-  if (layout.stages.front().embedding) buffers.head_arrival = arena.take<float>(head);
-  if (layout.stages.back().head) buffers.head_weights = arena.take<T>(head);
   return buffers;
 }
 
@@ -62,31 +47,7 @@ std::size_t buffer_bytes(const config::RunConfig& config, const Layout& layout) 
   return counting.used();
 }
 
-std::vector<Operation> forward_passes(const parallel::PipelineShape& shape, std::size_t rank) {
-  std::vector<Operation> operations = parallel::operations_of(shape, rank);
-  std::erase_if(operations, [](const Operation& o) { return o.pass != Pass::forward; });
-  return operations;
-}
-
 }  // namespace
-
-template <class T>
-struct Pipeline<T>::Chunk {
-  Chunk(const config::RunConfig& config, const Layout& layout, std::size_t chunk,
-        ModelPart<T>& part, comm::Communicator* tensor, profile::Profile& profile)
-      : stage(layout.stages[chunk]),
-        room(room_of(config, layout, chunk)),
-        part(part),
-        model(config.model, stage, room, model::Mode::training, profile, tensor) {}
-
-  std::size_t slot(std::size_t micro_batch) const { return micro_batch % room.in_flight; }
-
-  model::Stage stage;
-  model::Room room;
-  ModelPart<T>& part;
-  model::Transformer<T> model;
-  std::size_t open = kNone;  // virtual rank whose gradient is added up
-};
 
 template <class T>
 Pipeline<T>::Pipeline(const config::RunConfig& config, const Layout& layout,
@@ -97,7 +58,7 @@ Pipeline<T>::Pipeline(const config::RunConfig& config, const Layout& layout,
       layout_(layout),
       batches_(batches),
       profile_(profile),
-      heads_(world.group("heads", layout.mesh.color(layout.rank, parallel::Axis::pipeline))),
+      head_(config, layout, world, profile),
       arena_(buffer_bytes<T>(config, layout)) {
   const Buffers<T> buffers = lay_out<T>(arena_, config, layout);
   std::vector<StagePlaces<T>> places;
@@ -116,10 +77,6 @@ Pipeline<T>::Pipeline(const config::RunConfig& config, const Layout& layout,
   messages_ = std::make_unique<StageMessages<T>>(
       world, layout.mesh.color(layout.rank, parallel::Axis::pipeline), std::move(places),
       [this](std::size_t micro_batch) { return stream_size(micro_batch); }, profile);
-  head_gradients_ = buffers.head_gradients;
-  head_sends_.resize(head_gradients_.size());
-  head_arrival_ = buffers.head_arrival;
-  head_weights_ = buffers.head_weights;
 }
 
 template <class T>
@@ -127,18 +84,13 @@ Pipeline<T>::~Pipeline() = default;
 
 template <class T>
 std::size_t Pipeline<T>::memory_bytes(const config::RunConfig& config, const Layout& layout) {
-  std::size_t bytes = buffer_bytes<T>(config, layout);
+  std::size_t bytes =
+      buffer_bytes<T>(config, layout) + PipelineHead<T>::memory_bytes(config, layout);
   for (std::size_t chunk = 0; chunk < layout.stages.size(); ++chunk)
     bytes += model::Transformer<T>::memory_bytes(config.model, layout.stages[chunk],
                                                  room_of(config, layout, chunk),
                                                  model::Mode::training, layout.split);
   return bytes;
-}
-
-template <class T>
-void Pipeline<T>::wait(comm::Request& request) {
-  const Scope scope(profile_, Region::pipeline);
-  request.wait();
 }
 
 template <class T>
@@ -177,13 +129,12 @@ model::MicroBatch Pipeline<T>::load(const model::Stage& stage, std::size_t micro
 
 template <class T>
 model::Weights<T> Pipeline<T>::weights(const Chunk& chunk) const {
-  return {nullptr, chunk.stage.head ? head_weights_ : nullptr, &chunk.part};
+  return {nullptr, chunk.stage.head ? head_.weights() : nullptr, &chunk.part};
 }
 
 template <class T>
 model::Gradient Pipeline<T>::gradient(const Chunk& chunk, std::size_t virtual_rank) {
-  if (!chunk.stage.head || head_gradients_.empty()) return {nullptr, nullptr};
-  return {nullptr, head_gradients_[virtual_rank % head_gradients_.size()]};
+  return {nullptr, chunk.stage.head ? head_.gradient(virtual_rank) : nullptr};
 }
 
 template <class T>
@@ -203,21 +154,19 @@ void Pipeline<T>::backward(const Operation& operation, std::span<double> losses)
   const std::size_t virtual_rank = m / layout_.micro_batches_a_virtual_rank;
   const bool split = operation.pass == Pass::backward_input;
   T* stream = messages_->await_gradient(operation.chunk, m);
-  if (chunk.stage.head) open_head(m);
+  if (chunk.stage.head && m % layout_.micro_batches_a_virtual_rank == 0) head_.open(virtual_rank);
   if (!split || chunk.stage.embedding) open_gradient(chunk, virtual_rank);
   if (!split && ends_virtual_rank(m)) chunk.part.begin_last_pass();
-  const model::MicroBatch batch = load(chunk.stage, m);
   const std::size_t slot = chunk.slot(m);
   const model::Gradient target = gradient(chunk, virtual_rank);
+  const model::MicroBatch batch = load(chunk.stage, m);
   const double loss = split
                           ? chunk.model.backward_input(weights(chunk), slot, m % chunk.room.put_off,
                                                        batch, stream, target)
                           : chunk.model.backward(weights(chunk), slot, batch, stream, target);
   if (chunk.stage.head) losses[layout_.micro_batch(m)] = loss;
   messages_->send_gradient(operation.chunk, m);
-  if (chunk.stage.head && head_weights_ != nullptr && ends_virtual_rank(m))
-    head_sends_[virtual_rank % head_sends_.size()] =
-        heads_.template start_send<float>({target.head, head_size()}, next_rank());
+  if (chunk.stage.head && ends_virtual_rank(m)) head_.send(virtual_rank);
   if (!split) release(operation);
 }
 
@@ -228,8 +177,8 @@ void Pipeline<T>::backward_weight(const Operation& operation) {
   const std::size_t virtual_rank = m / layout_.micro_batches_a_virtual_rank;
   open_gradient(chunk, virtual_rank);
   if (ends_virtual_rank(m)) {
-    if (chunk.stage.head && head_weights_ == nullptr)
-      add_head(chunk, head_gradients_[virtual_rank % head_gradients_.size()]);
+    if (chunk.stage.head && head_.weights() == nullptr)
+      add_head(chunk, head_.gradient(virtual_rank));
     chunk.part.begin_last_pass();
   }
   chunk.model.backward_weight(weights(chunk), chunk.slot(m), m % chunk.room.put_off, sequences(m),
@@ -252,19 +201,9 @@ bool Pipeline<T>::ends_virtual_rank(std::size_t micro_batch) const {
 template <class T>
 void Pipeline<T>::open_gradient(Chunk& chunk, std::size_t virtual_rank) {
   if (chunk.open == virtual_rank) return;
-  ISOFLOP_EXPECT(chunk.open == kNone);
+  ISOFLOP_EXPECT(chunk.open == Chunk::kNone);
   chunk.part.begin_turn(virtual_rank);
   chunk.open = virtual_rank;
-}
-
-template <class T>
-void Pipeline<T>::open_head(std::size_t micro_batch) {
-  if (head_gradients_.empty() || micro_batch % layout_.micro_batches_a_virtual_rank != 0) return;
-  const std::size_t index =
-      micro_batch / layout_.micro_batches_a_virtual_rank % head_gradients_.size();
-  wait(head_sends_[index]);
-  const Scope scope(profile_, Region::zero);
-  kernels::fill(stream_, head_size(), 0.0f, head_gradients_[index]);
 }
 
 template <class T>
@@ -272,7 +211,7 @@ void Pipeline<T>::add_head(Chunk& chunk, const float* head) {
   const model::ParameterTable& table = chunk.model.table();
   float* part = chunk.part.gradient(table.head_part());
   const Scope scope(profile_, Region::reduce);
-  kernels::add_in_place(stream_, head_size(), head,
+  kernels::add_in_place(stream_, head_.size(), head,
                         part + (table.head() - table.parts()[table.head_part()].begin));
 }
 
@@ -280,32 +219,25 @@ void Pipeline<T>::add_head(Chunk& chunk, const float* head) {
 template <class T>
 void Pipeline<T>::close_gradient(Chunk& chunk) {
   if (chunk.stage.embedding) {
-    if (head_arrival_ != nullptr) {
-      wait(head_receive_);
-      add_head(chunk, head_arrival_);
-      if (chunk.open + 1 < layout_.turns()) receive_head();
+    if (head_.receives()) {
+      add_head(chunk, head_.arrived());
+      if (chunk.open + 1 < layout_.turns()) head_.receive();
     }
     chunk.part.complete(0);
   }
-  chunk.open = kNone;
-}
-
-template <class T>
-void Pipeline<T>::receive_head() {
-  head_receive_ =
-      heads_.template start_receive<float>({head_arrival_, head_size()}, previous_rank());
+  chunk.open = Chunk::kNone;
 }
 
 template <class T>
 void Pipeline<T>::begin(const Work& work) {
   work_ = work;
-  loaded_ = kNone;
+  loaded_ = SIZE_MAX;
 }
 
 template <class T>
 void Pipeline<T>::train(std::int64_t batch, std::span<double> all_losses) {
   begin({Data::training, static_cast<std::uint64_t>(batch * config_.train.global_batch)});
-  if (head_arrival_ != nullptr) receive_head();
+  if (head_.receives()) head_.receive();
   messages_->begin(layout_.operations);
   for (const Operation& operation : layout_.operations) {
     switch (operation.pass) {
@@ -322,78 +254,12 @@ void Pipeline<T>::train(std::int64_t batch, std::span<double> all_losses) {
     }
   }
   messages_->end();
-  for (comm::Request& request : head_sends_) wait(request);
-}
-
-// Replicas run the same passes, for they may have to gather weights together: one with fewer
-// micro-batches runs another's once more and drops the loss.
-template <class T>
-void Pipeline<T>::evaluate(std::span<double> all_losses) {
-  const std::size_t replicas = layout_.mesh.data;
-  const parallel::Extent mine = parallel::share(all_losses.size(), replicas, layout_.at.data);
-  const std::span<double> losses = all_losses.subspan(mine.begin, mine.size());
-  begin({Data::validation, mine.begin});
-  only_forward(parallel::share(all_losses.size(), replicas, 0).size(),
-               [&](const Chunk& chunk, std::size_t m, double loss) {
-                 if (chunk.stage.head && m < losses.size()) losses[m] = loss;
-               });
-}
-
-template <class T>
-std::size_t Pipeline<T>::first_non_finite(std::int64_t batch) {
-  begin({Data::training, static_cast<std::uint64_t>(batch * config_.train.global_batch)});
-  std::size_t first = model::Transformer<T>::kAllFinite;
-  only_forward(layout_.shape.micro_batches, [&](const Chunk& chunk, std::size_t m, double loss) {
-    first = std::min(first, chunk.model.first_non_finite(chunk.slot(m), sequences(m), loss));
-  });
-  return first;
-}
-
-// Calls look(chunk, micro-batch, loss) after each forward pass; the loss is 0 without the head.
-template <class T>
-template <class Look>
-void Pipeline<T>::only_forward(std::size_t micro_batches, Look&& look) {
-  parallel::PipelineShape shape = layout_.shape;
-  shape.micro_batches = micro_batches;
-  const std::vector<Operation> operations = forward_passes(shape, layout_.at.pipeline);
-  messages_->begin(operations);
-  for (const Operation& operation : operations) {
-    forward(operation);
-    Chunk& chunk = *chunks_[operation.chunk];
-    const std::size_t m = operation.micro_batch;
-    const double loss =
-        chunk.stage.head ? chunk.model.evaluate(weights(chunk), chunk.slot(m), load(chunk.stage, m))
-                         : 0.0;
-    look(chunk, m, loss);
-    messages_->released(operation.chunk, m);
-  }
-  messages_->end();
+  head_.end();
 }
 
 template <class T>
 void Pipeline<T>::weights_changed() {
-  if (head_arrival_ != nullptr)
-    heads_.template send<T>({chunks_.front()->part.head_weights(), head_size()}, previous_rank());
-  if (head_weights_ != nullptr)
-    heads_.template receive<T>({head_weights_, head_size()}, next_rank());
-}
-
-template <class T>
-double Pipeline<T>::time_forward() {
-  begin({Data::training, 0});
-  const auto once = [&] {
-    for (std::size_t index = 0; index < chunks_.size(); ++index) {
-      Chunk& chunk = *chunks_[index];
-      if (!chunk.stage.embedding) std::fill_n(chunk.model.input(0), stream_size(0), T(0.0f));
-      const model::MicroBatch batch = load(chunk.stage, 0);
-      chunk.model.forward(weights(chunk), 0, batch, messages_->output(index, 0));
-      if (chunk.stage.head) chunk.model.evaluate(weights(chunk), 0, batch);
-    }
-  };
-  once();  // warms up caches and pages
-  const auto begin = std::chrono::steady_clock::now();
-  once();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  head_.exchange_weights(head_.receives() ? chunks_.front()->part.head_weights() : nullptr);
 }
 
 template class Pipeline<float>;

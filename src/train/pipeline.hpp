@@ -1,5 +1,5 @@
 // The passes of a rank that holds stages of the model: runs its schedule. What stages pass on is in
-// stage_messages.hpp; a tied head's gradient and its weights travel here, in a group of their own.
+// stage_messages.hpp, the output head in pipeline_head.hpp.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@
 #include "train/layout.hpp"
 #include "train/part.hpp"
 #include "train/passes.hpp"
+#include "train/pipeline_head.hpp"
 #include "train/stage_messages.hpp"
 
 namespace isoflop::train {
@@ -57,40 +58,27 @@ class Pipeline final : public Passes {
   void backward(const parallel::Operation& operation, std::span<double> losses);
   void backward_weight(const parallel::Operation& operation);
   void release(const parallel::Operation& operation);
-  void receive_head();
   void open_gradient(Chunk& chunk, std::size_t virtual_rank);
-  void open_head(std::size_t micro_batch);
   void close_gradient(Chunk& chunk);
-  void wait(comm::Request& request);
 
   model::MicroBatch load(const model::Stage& stage, std::size_t micro_batch);
   std::size_t validation_batch(std::size_t micro_batch) const;
   std::size_t sequences(std::size_t micro_batch) const;
   std::size_t stream_size(std::size_t micro_batch) const;  // elements
-  std::size_t head_size() const {
-    return layout_.split.share(config_.model.vocabulary).size() * config_.model.width;
-  }
   bool ends_virtual_rank(std::size_t micro_batch) const;
   model::Weights<T> weights(const Chunk& chunk) const;
   model::Gradient gradient(const Chunk& chunk, std::size_t virtual_rank);
   void add_head(Chunk& chunk, const float* head);
-  int next_rank() const { return (heads_.rank() + 1) % heads_.size(); }
-  int previous_rank() const { return (heads_.rank() + heads_.size() - 1) % heads_.size(); }
 
   const config::RunConfig& config_;
   const Layout& layout_;
   Batches& batches_;
   profile::Profile& profile_;
   device::Stream stream_;
-  comm::Communicator heads_;
+  PipelineHead<T> head_;
   device::Arena arena_;
-  std::vector<float*> head_gradients_;  // [V, d] each; empty: it goes straight to its place
-  float* head_arrival_ = nullptr;       // [V, d] where the head's gradient arrives
-  T* head_weights_ = nullptr;           // [V, d] where the embedding's weights arrive
   std::vector<std::unique_ptr<Chunk>> chunks_;
   std::unique_ptr<StageMessages<T>> messages_;
-  std::vector<comm::Request> head_sends_;
-  comm::Request head_receive_;
   Work work_{};                    // under way
   std::size_t loaded_ = SIZE_MAX;  // micro-batch in batches_
 };
