@@ -105,6 +105,15 @@ struct RunRecord::State {
     return *open;
   }
 
+  // The file holds `data`.
+  void begin(const RunData& data) {
+    last_evaluation.clear();
+    for (const auto& [set, rows] : data.eval) {
+      if (!rows.empty()) last_evaluation[set] = rows.back();
+    }
+    open.emplace(path, data);
+  }
+
   void flush() {
     OpenFile& file = writable();
     try {
@@ -135,10 +144,7 @@ RunRecord RunRecord::start(const std::filesystem::path& path, const RunData& dat
   write_run(path, data);
   auto state = std::make_unique<State>();
   state->path = path;
-  for (const auto& [set, rows] : data.eval) {
-    if (!rows.empty()) state->last_evaluation[set] = rows.back();
-  }
-  state->open.emplace(path, data);
+  state->begin(data);
   state->restarts = std::count_if(data.events.begin(), data.events.end(),
                                   [](const EventRow& row) { return row.kind == kResumed; });
   return RunRecord(std::move(state));
@@ -205,7 +211,7 @@ void RunRecord::go_back(std::int64_t step) {
   RunData data = read_run(state_->path);
   drop_rows_after(data, step);
   write_run(state_->path, data);
-  state_->open.emplace(state_->path, data);
+  state_->begin(data);
 }
 
 void RunRecord::flush_when_due() {

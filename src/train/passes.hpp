@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,8 +23,9 @@ class Passes {
   virtual void train(std::int64_t batch, std::span<double> losses) = 0;
 
   /// Forward passes over this rank's validation micro-batches; a rank with the head writes the sums
-  /// of their losses to losses [validation micro-batch].
-  virtual void evaluate(std::span<double> losses) = 0;
+  /// of their losses to losses [validation micro-batch]. False as soon as `stop`, which all ranks
+  /// ask equally often, says so.
+  virtual bool evaluate(std::span<double> losses, const std::function<bool()>& stop) = 0;
 
   /// Runs the forward passes of this rank's micro-batches of global batch `batch` once more: the
   /// place of the first activation that is no number (model::Transformer::first_non_finite).

@@ -31,7 +31,7 @@ class Pipeline final : public Passes {
   ~Pipeline() override;
 
   void train(std::int64_t batch, std::span<double> losses) override;
-  void evaluate(std::span<double> losses) override;
+  bool evaluate(std::span<double> losses, const std::function<bool()>& stop) override;
   std::size_t first_non_finite(std::int64_t batch) override;
   std::string name_of_output(std::size_t place) const override {
     return chunks_.front()->model.name_of_output(place);

@@ -18,18 +18,23 @@ std::vector<Operation> forward_passes(const parallel::PipelineShape& shape, std:
 
 }  // namespace
 
-// Replicas run the same passes, for they may have to gather weights together: one with fewer
-// micro-batches runs another's once more and drops the loss.
+// Stages receive ahead of their passes and cannot turn back in between, so that the pipeline may
+// stop after as many micro-batches as a step has. Replicas run the same passes, for they may have
+// to gather weights together: one with fewer micro-batches runs another's once more and drops the
+// loss.
 template <class T>
-void Pipeline<T>::evaluate(std::span<double> all_losses) {
-  const std::size_t replicas = layout_.mesh.data;
+bool Pipeline<T>::evaluate(std::span<double> all_losses, const std::function<bool()>& stop) {
+  const std::size_t replicas = layout_.mesh.data, each = layout_.shape.micro_batches;
+  const std::size_t most = parallel::share(all_losses.size(), replicas, 0).size();
   const parallel::Extent mine = parallel::share(all_losses.size(), replicas, layout_.at.data);
-  const std::span<double> losses = all_losses.subspan(mine.begin, mine.size());
-  begin({Data::validation, mine.begin});
-  only_forward(parallel::share(all_losses.size(), replicas, 0).size(),
-               [&](const Chunk& chunk, std::size_t m, double loss) {
-                 if (chunk.stage.head && m < losses.size()) losses[m] = loss;
-               });
+  for (std::size_t first = 0; first < most; first += each) {
+    if (stop()) return false;
+    begin({Data::validation, mine.begin + first});
+    only_forward(std::min(each, most - first), [&](const Chunk& chunk, std::size_t m, double loss) {
+      if (chunk.stage.head && first + m < mine.size()) all_losses[mine.begin + first + m] = loss;
+    });
+  }
+  return true;
 }
 
 template <class T>

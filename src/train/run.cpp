@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
-#include <numbers>
 #include <optional>
 
 #include "core/error.hpp"
 #include "model/cost.hpp"
 #include "record/run_record.hpp"
 #include "train/checkpointing.hpp"
+#include "train/evaluations.hpp"
 #include "train/layout.hpp"
 #include "train/memory.hpp"
 #include "train/progress.hpp"
@@ -29,10 +29,6 @@ using Clock = std::chrono::steady_clock;
 using profile::Region;
 using profile::Scope;
 
-double bits_per_byte(double loss, const data::TokenSource& source) {
-  return loss / (std::numbers::ln2 * source.validation_bytes_per_token());
-}
-
 // Everything of one run, put together once; run() drives it.
 class Run {
  public:
@@ -49,13 +45,12 @@ class Run {
   double predict_seconds();
   RunEnd train();
   void after_step(const StepResult& result);
+  bool evaluate_if_due();
   void tell_spike(const StepResult& result);
   void roll_back(const StepResult& result);
-  double evaluate();
-  double evaluate_and_record();
-  double final_loss();
   void flush_record();
-  void finish();
+  RunEnd finish();
+  RunEnd stopped();
   void record_failure(const std::string& reason);
   std::vector<record::ProfileRow> profile_rows() const;
   double seconds() const {
@@ -75,7 +70,9 @@ class Run {
   std::unique_ptr<Trainer> trainer_;
   std::optional<record::RunRecord> record_;  // root only
   std::optional<Checkpointing> checkpointing_;
-  LargestRank memory_;  // predicted
+  std::optional<Evaluations> evaluations_;
+  LargestRank memory_;    // predicted
+  bool goes_on_ = false;  // from a checkpoint of its own
   Clock::time_point begin_ = Clock::now();
   double previous_seconds_ = 0.0;
   std::int64_t step_under_way_ = 0;  // or just done, while it is evaluated
@@ -138,10 +135,13 @@ void Run::start_or_resume() {
   if (!own.goes_on && !options_.branch_from.empty()) {
     branch_snapshot(options_.branch_from, config_, *trainer_, communicator_);
   }
+  goes_on_ = own.goes_on;
   checkpointing_.emplace(path_, config_, *trainer_, progress_, communicator_);
   const double predicted = predict_seconds();
   progress_.say(fmt::format("time predicted: {:.0f} s", predicted));
   if (is_root()) open_record(own, predicted);
+  evaluations_.emplace(config_, source_, *trainer_, is_root() ? &*record_ : nullptr, progress_,
+                       stop_, communicator_);
   // A spike may come before the first regular checkpoint.
   if (!own.goes_on && config_.guard.on_spike == config::OnSpike::rollback) checkpointing_->save();
 }
@@ -173,43 +173,6 @@ void Run::begin_record(double predicted) {
                             trainer_->step_count()));
 }
 
-// What the passes of an evaluation count is the region `evaluate` alone.
-double Run::evaluate() {
-  const profile::Profile before = trainer_->profile();
-  const auto begin = Clock::now();
-  const double loss = trainer_->evaluate();
-  profile::Counter evaluation = before[Region::evaluate];
-  evaluation.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
-  evaluation.calls += 1;
-  evaluation.flops += trainer_->profile().flops() - before.flops();
-  trainer_->profile() = before;
-  trainer_->profile()[Region::evaluate] = evaluation;
-  return loss;
-}
-
-double Run::evaluate_and_record() {
-  if (is_root()) record_->flush();  // it may take long
-  const double loss = evaluate();
-  if (is_root()) {
-    record_->evaluation(
-        "validation", {trainer_->step_count(), tokens_done(), loss, bits_per_byte(loss, source_)});
-    record_->flush();
-  }
-  progress_.say(fmt::format("step {}: validation loss {:.4f} nats/token, {:.4f} bits/byte",
-                            trainer_->step_count(), loss, bits_per_byte(loss, source_)));
-  return loss;
-}
-
-// After a kill between this evaluation and the mark `finished` it is there already.
-// On the root alone.
-double Run::final_loss() {
-  std::optional<record::EvalRow> recorded;
-  if (is_root()) recorded = record_->last_evaluation("validation");
-  const bool done = recorded && recorded->step == trainer_->step_count();
-  if (communicator_.maximum(done ? 1 : 0) == 0) return evaluate_and_record();
-  return recorded ? recorded->loss : 0.0;
-}
-
 // Before a checkpoint: who goes on from it finds the rows up to it.
 void Run::flush_record() {
   const Scope scope(trainer_->profile(), Region::record);
@@ -226,12 +189,19 @@ void Run::after_step(const StepResult& result) {
   }
   progress_.step(config_, result);
   checkpointing_->poll();
-  const bool last = result.step == config_.steps;
   if (is_regular(config_, result.step)) trainer_->guard().passed_checkpoint();
-  if (!last && crosses(config_, config_.evaluate.every_tokens, result.step)) evaluate_and_record();
-  if (last || !checkpointing_->is_due(result.step)) return;
+  if (!evaluate_if_due()) return;
+  if (result.step == config_.steps || !checkpointing_->is_due(result.step)) return;
   flush_record();
   checkpointing_->save_beside();
+}
+
+// False if a signal cut it short. The one after the last step belongs to finish().
+bool Run::evaluate_if_due() {
+  const std::int64_t step = trainer_->step_count();
+  if (step == 0 || step == config_.steps || !crosses(config_, config_.evaluate.every_tokens, step))
+    return true;
+  return evaluations_->loss().has_value();
 }
 
 void Run::tell_spike(const StepResult& result) {
@@ -256,10 +226,11 @@ void Run::roll_back(const StepResult& result) {
 
 // The state comes first: who does not wait for the evaluation then loses that alone. The states
 // before go last: this one may turn out to be no good.
-void Run::finish() {
+RunEnd Run::finish() {
   flush_record();
   checkpointing_->save();
-  const double loss = final_loss();
+  const std::optional<double> loss = evaluations_->loss();
+  if (!loss) return stopped();
   checkpointing_->prune();
   const LargestRank peak = largest_of(peak_resident_bytes(), communicator_);
   const int ranks = communicator_.size();
@@ -267,18 +238,30 @@ void Run::finish() {
                             peak.text(ranks), memory_.text(ranks)));
   progress_.say(
       fmt::format("training stood still {:.3f} s for checkpoints", checkpointing_->seconds()));
-  if (!is_root()) return;
+  if (!is_root()) return RunEnd::finished;
   record_->finish({.status = "finished",
-                   .final_loss = loss,
-                   .final_bits_per_byte = bits_per_byte(loss, source_),
+                   .final_loss = *loss,
+                   .final_bits_per_byte = bits_per_byte(*loss, source_),
                    .peak_memory_bytes = static_cast<std::int64_t>(peak.bytes),
                    .wall_seconds = seconds()},
                   profile_rows());
-  directory_->mark_finished(trainer_->step_count(), loss);
+  directory_->mark_finished(trainer_->step_count(), *loss);
+  return RunEnd::finished;
 }
 
+// The state is saved.
+RunEnd Run::stopped() {
+  checkpointing_->prune();
+  progress_.say(fmt::format("stopped by signal {} after step {}; the same command goes on",
+                            communicator_.maximum(stop_.received()), trainer_->step_count()));
+  if (is_root()) record_->finish({.status = "stopped", .wall_seconds = seconds()}, profile_rows());
+  return RunEnd::stopped;
+}
+
+// Who goes on from a checkpoint makes the evaluation that a signal cut short before it.
 RunEnd Run::train() {
   step_under_way_ = trainer_->step_count();
+  if (goes_on_ && !evaluate_if_due()) return stopped();
   while (trainer_->step_count() < config_.steps) {
     step_under_way_ = trainer_->step_count() + 1;
     const StepResult result = trainer_->step();
@@ -288,19 +271,13 @@ RunEnd Run::train() {
     } else {
       after_step(result);
     }
-    const std::int64_t signal = communicator_.maximum(stop_.received());
-    if (signal == 0 || trainer_->step_count() == config_.steps) continue;
+    const bool signalled = communicator_.maximum(stop_.received()) != 0;
+    if (!signalled || trainer_->step_count() == config_.steps) continue;
     flush_record();
     checkpointing_->save();
-    checkpointing_->prune();
-    progress_.say(fmt::format("stopped by signal {} after step {}; the same command goes on",
-                              signal, trainer_->step_count()));
-    if (is_root())
-      record_->finish({.status = "stopped", .wall_seconds = seconds()}, profile_rows());
-    return RunEnd::stopped;
+    return stopped();
   }
-  finish();
-  return RunEnd::finished;
+  return finish();
 }
 
 // What goes wrong on the way must not hide why the run failed.

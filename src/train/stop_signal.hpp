@@ -1,5 +1,5 @@
 // SIGTERM, SIGINT, SIGUSR1 and SIGHUP (of a terminal that is closed; nohup keeps it away) ask a run
-// to stop after the step it is in.
+// to stop after the step, or in the evaluation, that it is in.
 #pragma once
 
 namespace isoflop::train {

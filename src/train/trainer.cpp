@@ -15,6 +15,7 @@
 #include "train/part.hpp"
 #include "train/pipeline.hpp"
 #include "train/split_state.hpp"
+#include "train/stop_vote.hpp"
 #include "train/whole_model.hpp"
 
 namespace isoflop::train {
@@ -32,7 +33,7 @@ class TypedTrainer final : public Trainer {
   ~TypedTrainer() override { world_.while_waiting(nullptr); }
 
   StepResult step() override;
-  double evaluate() override;
+  std::optional<double> evaluate(const std::function<bool()>& stop) override;
   double time_forward() override;
   const model::ParameterTable& table() const override { return table_; }
   std::vector<OwnedState> owned_state() override;
@@ -245,8 +246,9 @@ StepResult TypedTrainer<T>::step() {
 }
 
 template <class T>
-double TypedTrainer<T>::evaluate() {
-  passes_->evaluate(validation_losses_);
+std::optional<double> TypedTrainer<T>::evaluate(const std::function<bool()>& stop) {
+  StopVote vote(world_, stop);
+  if (!passes_->evaluate(validation_losses_, [&vote] { return vote.stops(); })) return std::nullopt;
   const double loss = gather_sum(world_, validation_losses_, validation_owner_) /
                       static_cast<double>(batches_.validation_tokens());
   if (std::isfinite(loss)) return loss;

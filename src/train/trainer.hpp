@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -50,9 +51,13 @@ class Trainer {
   /// tensor, unless the guard takes it for a spike; then the weights are those before the step.
   virtual StepResult step() = 0;
 
-  /// Mean loss (nats/token) over the whole validation split. Throws CheckFailed when it is not
-  /// finite, naming the last step and the tensor.
-  virtual double evaluate() = 0;
+  /// Mean loss (nats/token) over the whole validation split; nothing, on all ranks, once `stop` was
+  /// true on one of them, which each asks before every few batches. Throws CheckFailed when the
+  /// loss is not finite, naming the last step and the tensor.
+  virtual std::optional<double> evaluate(const std::function<bool()>& stop) = 0;
+  double evaluate() {
+    return *evaluate([] { return false; });
+  }
 
   /// Seconds that the forward pass over one micro-batch takes through this rank's layers, for
   /// predictions; changes nothing.

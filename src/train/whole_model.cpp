@@ -75,10 +75,11 @@ void WholeModel<T>::follow_virtual_rank() {
 }
 
 template <class T>
-void WholeModel<T>::evaluate(std::span<double> losses) {
+bool WholeModel<T>::evaluate(std::span<double> losses, const std::function<bool()>& stop) {
   const std::size_t ranks = layout_.mesh.data;
   const parallel::Extent mine = parallel::share(losses.size(), ranks, layout_.at.data);
   for (std::size_t i = 0; i < parallel::share(losses.size(), ranks, 0).size(); ++i) {
+    if (stop()) return false;
     if (i >= mine.size()) {
       model_.follow_batch(part_, model::Mode::evaluation);
       continue;
@@ -86,6 +87,7 @@ void WholeModel<T>::evaluate(std::span<double> losses) {
     batches_.load_validation(mine.begin + i);
     losses[mine.begin + i] = model_.evaluate_batch(part_, batches_.tokens(), batches_.targets());
   }
+  return true;
 }
 
 template <class T>

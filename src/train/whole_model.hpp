@@ -21,7 +21,7 @@ class WholeModel final : public Passes {
              Batches& batches, profile::Profile& profile, comm::Communicator* tensor);
 
   void train(std::int64_t batch, std::span<double> losses) override;
-  void evaluate(std::span<double> losses) override;
+  bool evaluate(std::span<double> losses, const std::function<bool()>& stop) override;
   std::size_t first_non_finite(std::int64_t batch) override;
   std::string name_of_output(std::size_t place) const override {
     return model_.name_of_output(place);

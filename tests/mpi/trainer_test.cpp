@@ -225,6 +225,24 @@ TEST(NotReproducible, TrainsLikeOneRankUpToRounding) {
   }
 }
 
+// One rank is asked to stop: all drop the evaluation, and the next one is as if nothing had been.
+TEST(CutEvaluation, EndsOnAllRanksAndIsMadeAgain) {
+  comm::Communicator world(comm::make_mpi_transport());
+  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, 17 * 11);
+  for (const std::string& layout : {std::string("parallel.zero=0"), std::string("parallel.zero=3"),
+                                    key("parallel.pipeline", std::to_string(world.size()))}) {
+    config::RunConfig config = small_run({layout, "train.global_batch=4"});
+    config::resolve(config, 29, source.fingerprint());
+    const auto trainer = make_trainer(config, source, world);
+    const double whole = trainer->evaluate();
+    int questions = 0;
+    const auto stop = [&] { return questions++ == 0 && world.rank() == world.size() - 1; };
+    EXPECT_FALSE(trainer->evaluate(stop).has_value()) << layout;
+    EXPECT_EQ(questions, 2) << layout;
+    EXPECT_EQ(trainer->evaluate(), whole) << layout;
+  }
+}
+
 // Every layout names the same tensor.
 TEST(Divergence, NamesTheFirstOutputThatIsNoNumber) {
   comm::Communicator world(comm::make_mpi_transport());

@@ -2,6 +2,7 @@
 branch that starts from a trunk's checkpoint."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -88,6 +89,32 @@ class Resume(CommandLineTest):
         self.assertIn(f"stopped by signal {signal.SIGTERM.value} after step", output)
         self.assert_finished(self.train("stopped", *LONG))
         self.assert_same("stopped", "whole")
+
+    def stop_in_an_evaluation(self, out, ranks, arguments):
+        """Starts a run, or goes on with it, and stops it by a signal to the last rank, until one came in an evaluation; its step."""
+        for _ in range(8):
+            job = subprocess.Popen(["mpirun", "--oversubscribe", "-n", str(ranks), BINARY, "train", "run.toml", "--out", out, *arguments],
+                                   cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            while "validation loss" not in (line := job.stdout.readline()):
+                self.assertTrue(line, "the run ended before it evaluated")
+            os.kill(ranks_of(job)[-1], signal.SIGTERM)
+            output, errors = job.communicate(timeout=60)
+            self.assertEqual(job.returncode, 75, (output, errors))
+            if cut := re.search(r"step (\d+): a signal cut the evaluation short", output):
+                return int(cut[1])
+        self.fail("no signal came in an evaluation")
+
+    def test_a_signal_cuts_an_evaluation_short_which_is_made_again(self):
+        often = ["--set", "model.width=256", "--set", "train.tokens=4096", "--set", "evaluate.every_tokens=256"]
+        self.assert_finished(self.train("whole", *often))
+        for ranks, layout in ((1, []), (2, ["--set", "parallel.zero=3"]), (2, ["--set", "parallel.pipeline=2"])):
+            out = f"stopped-{ranks}{layout[-1:]}"
+            step = self.stop_in_an_evaluation(out, ranks, [*often, *layout])
+            with h5py.File(self.folder / out / "run.h5") as file:
+                self.assertEqual(file["train/step"][-1], step)
+                self.assertNotIn(step, file["eval/validation/step"])
+            self.assert_finished(self.train(out, *often))
+            self.assert_same(out, "whole")
 
     def test_killed_between_the_last_checkpoint_and_the_mark_goes_on(self):
         self.assert_finished(self.train("whole", *LONG))

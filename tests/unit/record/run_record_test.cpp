@@ -133,6 +133,8 @@ TEST(RunRecord, GoingBackDropsLaterRowsAndKeepsEvents) {
     record.evaluation("validation", eval_row(16));
     record.event({20, 1, "spike rolled back", "back to step 10"});
     record.go_back(10);
+    ASSERT_TRUE(record.last_evaluation("validation").has_value());
+    EXPECT_EQ(record.last_evaluation("validation")->step, 8);
     record.train(train_row(11));
     record.flush();
   }
