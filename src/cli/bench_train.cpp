@@ -33,6 +33,7 @@ nlohmann::json to_json(const train::BenchResult& result) {
           {"gflops", result.gflops},
           {"share_of_peak", result.share_of_peak},
           {"bubble", result.bubble},
+          {"bubble_played", result.bubble_played},
           {"bubble_formula", result.bubble_formula},
           {"shares", shares}};
 }
@@ -46,8 +47,10 @@ std::string table(const train::BenchResult& result) {
       "{} a rank\n",
       result.gflops, 100.0 * result.share_of_peak, train::mebibytes(result.peak_rss_bytes));
   if (result.bubble_formula > 0.0)
-    text += fmt::format("pipeline bubble {:.1f}% of the step, formula {:.1f}%\n",
-                        100.0 * result.bubble, 100.0 * result.bubble_formula);
+    text += fmt::format(
+        "pipeline bubble {:.1f}% of the step, {:.1f}% by the processor time of the passes, formula "
+        "{:.1f}%\n",
+        100.0 * result.bubble, 100.0 * result.bubble_played, 100.0 * result.bubble_formula);
   text += fmt::format("\n{:<12} {:>7} {:>9}\n", "region", "share", "GFLOP/s");
   for (const auto& region : result.shares) {
     text += fmt::format("{:<12} {:>6.1f}% {:>9}\n", region.region, 100.0 * region.share,

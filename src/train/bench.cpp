@@ -5,6 +5,7 @@
 
 #include "kernels/api/machine_peak.hpp"
 #include "model/cost.hpp"
+#include "parallel/pipeline/timeline.hpp"
 #include "train/layout.hpp"
 #include "train/memory.hpp"
 #include "train/ranks.hpp"
@@ -58,6 +59,20 @@ std::vector<RegionShare> shares_of(const profile::Profile& profile, double secon
   return shares;
 }
 
+double played_bubble(Trainer& trainer, const Layout& layout, comm::Communicator& communicator) {
+  if (layout.shape.ranks == 1) return 0.0;
+  const std::vector<parallel::PassTimes> mine = trainer.pass_seconds();
+  std::vector<parallel::PassTimes> all(static_cast<std::size_t>(communicator.size()) * mine.size());
+  communicator.all_gather<parallel::PassTimes>(mine, all);
+  parallel::StageTimes times{std::vector<parallel::PassTimes>(layout.shape.stages())};
+  const auto ranks = layout.mesh.line(layout.rank, parallel::Axis::pipeline);
+  for (std::size_t stage = 0; stage < times.stages.size(); ++stage)
+    times.stages[stage] =
+        all[ranks[stage % ranks.size()] * mine.size() + stage / layout.shape.ranks];
+  return mean(parallel::simulate(parallel::make_schedule(layout.shape), times).bubble(),
+              communicator);
+}
+
 }  // namespace
 
 BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicator& communicator) {
@@ -71,6 +86,7 @@ BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicat
   result.first_step_seconds = slowest(since(begin), communicator);
   for (int i = 1; i < kWarmUpSteps; ++i) trainer->step();
   trainer->profile().reset();
+  trainer->pass_seconds();
   std::vector<double> seconds;
   for (std::int64_t i = 0; i < steps; ++i) {
     const Clock::time_point step_begin = Clock::now();
@@ -87,6 +103,7 @@ BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicat
   result.peak_rss_bytes = largest_of(peak_resident_bytes(), communicator).bytes;
   result.bubble = mean(trainer->profile()[profile::Region::pipeline].seconds, communicator) / total;
   const Layout layout = layout_of(config, communicator);
+  result.bubble_played = played_bubble(*trainer, layout, communicator);
   result.bubble_formula = parallel::bubble_formula(layout.shape, {});
   result.shares = shares_of(trainer->profile(), total);
   return result;

@@ -24,6 +24,8 @@ struct BenchResult {
   double share_of_peak;  // of the measured dense peak of the run's format, all threads and ranks
   double first_step_seconds;  // from the call to the end of the first step
   double bubble;              // share of the step time that ranks wait for their pipeline's others
+  double bubble_played;       // when the schedule is played with the processor time of the ranks'
+                              // passes: as on a core for every rank, messages taking no time
   double bubble_formula;      // of equal stages whose messages take no time
   std::vector<RegionShare> shares;
 };

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "parallel/layout/virtual_ranks.hpp"
+#include "parallel/pipeline/schedule.hpp"
 
 namespace isoflop::train {
 
@@ -37,6 +38,10 @@ class Passes {
 
   /// Seconds of the forward pass of one micro-batch through this rank's layers.
   virtual double time_forward() = 0;
+
+  /// Processor seconds of this rank's passes over a micro-batch (PassClock::means), by chunk; empty
+  /// without a pipeline.
+  virtual std::vector<parallel::PassTimes> pass_seconds() { return {}; }
 };
 
 }  // namespace isoflop::train

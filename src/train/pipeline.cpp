@@ -59,7 +59,8 @@ Pipeline<T>::Pipeline(const config::RunConfig& config, const Layout& layout,
       batches_(batches),
       profile_(profile),
       head_(config, layout, world, profile),
-      arena_(buffer_bytes<T>(config, layout)) {
+      arena_(buffer_bytes<T>(config, layout)),
+      clock_(layout.stages.size()) {
   const Buffers<T> buffers = lay_out<T>(arena_, config, layout);
   std::vector<StagePlaces<T>> places;
   for (std::size_t chunk = 0; chunk < layout.stages.size(); ++chunk) {
@@ -142,8 +143,10 @@ void Pipeline<T>::forward(const Operation& operation) {
   Chunk& chunk = *chunks_[operation.chunk];
   const std::size_t m = operation.micro_batch;
   messages_->await_input(operation.chunk, m);
-  chunk.model.forward(weights(chunk), chunk.slot(m), load(chunk.stage, m),
-                      messages_->output(operation.chunk, m));
+  clock_.time(operation, [&] {
+    chunk.model.forward(weights(chunk), chunk.slot(m), load(chunk.stage, m),
+                        messages_->output(operation.chunk, m));
+  });
   messages_->forwarded(operation.chunk, m);
 }
 
@@ -159,11 +162,12 @@ void Pipeline<T>::backward(const Operation& operation, std::span<double> losses)
   if (!split && ends_virtual_rank(m)) chunk.part.begin_last_pass();
   const std::size_t slot = chunk.slot(m);
   const model::Gradient target = gradient(chunk, virtual_rank);
-  const model::MicroBatch batch = load(chunk.stage, m);
-  const double loss = split
-                          ? chunk.model.backward_input(weights(chunk), slot, m % chunk.room.put_off,
-                                                       batch, stream, target)
-                          : chunk.model.backward(weights(chunk), slot, batch, stream, target);
+  const double loss = clock_.time(operation, [&] {
+    const model::MicroBatch batch = load(chunk.stage, m);
+    return split ? chunk.model.backward_input(weights(chunk), slot, m % chunk.room.put_off, batch,
+                                              stream, target)
+                 : chunk.model.backward(weights(chunk), slot, batch, stream, target);
+  });
   if (chunk.stage.head) losses[layout_.micro_batch(m)] = loss;
   messages_->send_gradient(operation.chunk, m);
   if (chunk.stage.head && ends_virtual_rank(m)) head_.send(virtual_rank);
@@ -181,8 +185,10 @@ void Pipeline<T>::backward_weight(const Operation& operation) {
       add_head(chunk, head_.gradient(virtual_rank));
     chunk.part.begin_last_pass();
   }
-  chunk.model.backward_weight(weights(chunk), chunk.slot(m), m % chunk.room.put_off, sequences(m),
-                              gradient(chunk, virtual_rank));
+  clock_.time(operation, [&] {
+    chunk.model.backward_weight(weights(chunk), chunk.slot(m), m % chunk.room.put_off, sequences(m),
+                                gradient(chunk, virtual_rank));
+  });
   release(operation);
 }
 

@@ -14,6 +14,7 @@
 #include "train/batches.hpp"
 #include "train/layout.hpp"
 #include "train/part.hpp"
+#include "train/pass_clock.hpp"
 #include "train/passes.hpp"
 #include "train/pipeline_head.hpp"
 #include "train/stage_messages.hpp"
@@ -39,6 +40,7 @@ class Pipeline final : public Passes {
   /// Gives the rank with a tied head the weights of the token embedding.
   void weights_changed() override;
   double time_forward() override;
+  std::vector<parallel::PassTimes> pass_seconds() override { return clock_.means(); }
 
   static std::size_t memory_bytes(const config::RunConfig& config, const Layout& layout);
 
@@ -77,6 +79,7 @@ class Pipeline final : public Passes {
   device::Stream stream_;
   PipelineHead<T> head_;
   device::Arena arena_;
+  PassClock clock_;
   std::vector<std::unique_ptr<Chunk>> chunks_;
   std::unique_ptr<StageMessages<T>> messages_;
   Work work_{};                    // under way

@@ -18,6 +18,7 @@
 #include "data/token_source.hpp"
 #include "model/parameters.hpp"
 #include "parallel/layout/virtual_ranks.hpp"
+#include "parallel/pipeline/schedule.hpp"
 #include "profile/profile.hpp"
 #include "train/spike_guard.hpp"
 
@@ -62,6 +63,10 @@ class Trainer {
   /// Seconds that the forward pass over one micro-batch takes through this rank's layers, for
   /// predictions; changes nothing.
   virtual double time_forward() = 0;
+
+  /// Mean processor seconds of this rank's passes over a micro-batch since the last call, by stage
+  /// that it holds (PassClock::means); empty without a pipeline.
+  virtual std::vector<parallel::PassTimes> pass_seconds() = 0;
 
   virtual const model::ParameterTable& table() const = 0;
   /// By elements of the whole model, also where a rank has pieces of its tensors.

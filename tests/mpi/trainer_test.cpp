@@ -225,6 +225,27 @@ TEST(NotReproducible, TrainsLikeOneRankUpToRounding) {
   }
 }
 
+// What plays a schedule needs a time of every pass that the schedule has, and of no other.
+TEST(PassSeconds, AreMeasuredForEveryPassOfAPipeline) {
+  comm::Communicator world(comm::make_mpi_transport());
+  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, 17 * 11);
+  for (const char* schedule : {"1f1b", "zero-bubble"}) {
+    config::RunConfig config = small_run({key("parallel.pipeline", std::to_string(world.size())),
+                                          key("parallel.schedule", schedule)});
+    config::resolve(config, 29, source.fingerprint());
+    const auto trainer = make_trainer(config, source, world);
+    trainer->step();
+    const std::vector<parallel::PassTimes> measured = trainer->pass_seconds();
+    ASSERT_EQ(measured.size(), world.size() == 1 ? 0u : 1u);
+    for (const parallel::PassTimes& times : measured) {
+      EXPECT_GT(times.forward, 0.0);
+      EXPECT_GT(times.backward_input, 0.0);
+      EXPECT_EQ(times.backward_weight > 0.0, std::string(schedule) == "zero-bubble");
+    }
+    for (const parallel::PassTimes& times : trainer->pass_seconds()) EXPECT_EQ(times.total(), 0.0);
+  }
+}
+
 // One rank is asked to stop: all drop the evaluation, and the next one is as if nothing had been.
 TEST(CutEvaluation, EndsOnAllRanksAndIsMadeAgain) {
   comm::Communicator world(comm::make_mpi_transport());
