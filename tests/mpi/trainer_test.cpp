@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -83,7 +84,7 @@ class Twins {
 
  private:
   config::RunConfig together_config_, alone_config_;
-  data::Synthetic source_{{"markov", 1, 29, 1}, 17, 1, 17 * 11};
+  data::Synthetic source_{{"markov", 1, 29, 1}, 17, 1, std::int64_t{17} * 11};
   comm::Communicator world_{comm::make_mpi_transport()};
   comm::Communicator alone_{comm::make_self_transport()};
   std::unique_ptr<Trainer> together_, reference_;
@@ -199,7 +200,7 @@ INSTANTIATE_TEST_SUITE_P(
 // Sums of gradients by MPI's own reductions: near those of one rank, and the same on all replicas.
 TEST(NotReproducible, TrainsLikeOneRankUpToRounding) {
   comm::Communicator world(comm::make_mpi_transport()), alone(comm::make_self_transport());
-  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, 17 * 11);
+  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, std::int64_t{17} * 11);
   for (const char* layout : {"parallel.zero=0", "parallel.zero=1", "parallel.pipeline=2"}) {
     config::RunConfig config =
         small_run({layout, "train.precision=fp32", "train.reproducible=false"});
@@ -228,7 +229,7 @@ TEST(NotReproducible, TrainsLikeOneRankUpToRounding) {
 // What plays a schedule needs a time of every pass that the schedule has, and of no other.
 TEST(PassSeconds, AreMeasuredForEveryPassOfAPipeline) {
   comm::Communicator world(comm::make_mpi_transport());
-  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, 17 * 11);
+  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, std::int64_t{17} * 11);
   for (const char* schedule : {"1f1b", "zero-bubble"}) {
     config::RunConfig config = small_run({key("parallel.pipeline", std::to_string(world.size())),
                                           key("parallel.schedule", schedule)});
@@ -249,7 +250,7 @@ TEST(PassSeconds, AreMeasuredForEveryPassOfAPipeline) {
 // One rank is asked to stop: all drop the evaluation, and the next one is as if nothing had been.
 TEST(CutEvaluation, EndsOnAllRanksAndIsMadeAgain) {
   comm::Communicator world(comm::make_mpi_transport());
-  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, 17 * 11);
+  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, std::int64_t{17} * 11);
   for (const std::string& layout : {std::string("parallel.zero=0"), std::string("parallel.zero=3"),
                                     key("parallel.pipeline", std::to_string(world.size()))}) {
     config::RunConfig config = small_run({layout, "train.global_batch=4"});
@@ -267,7 +268,7 @@ TEST(CutEvaluation, EndsOnAllRanksAndIsMadeAgain) {
 // Every layout names the same tensor.
 TEST(Divergence, NamesTheFirstOutputThatIsNoNumber) {
   comm::Communicator world(comm::make_mpi_transport());
-  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, 17 * 11);
+  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, std::int64_t{17} * 11);
   const std::string depth = std::to_string(world.size());
   for (const std::string layout : {"parallel.zero=0", "parallel.zero=3", "parallel.pipeline"}) {
     config::RunConfig config =
@@ -317,7 +318,7 @@ TEST(Exchange, EveryLayoutContinuesEveryOther) {
     scratch->path().string().copy(path.data(), path.size() - 1);
   }
   world.broadcast<char>(path, 0);
-  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, 17 * 11);
+  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, std::int64_t{17} * 11);
   std::vector<config::RunConfig> layouts = exchanging_layouts(world.size());
   for (config::RunConfig& config : layouts) config::resolve(config, 29, source.fingerprint());
   comm::Communicator alone(comm::make_self_transport());
