@@ -38,13 +38,13 @@ def write_text(folder, documents=40):
 def ranks_of(mpirun):
     """Process ids of the isoflop processes below this mpirun."""
     found = []
-    for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    for process in filter(str.isdigit, os.listdir("/proc")):
         try:
-            name, rest = status.read_text().rsplit(")", 1)
+            name, rest = pathlib.Path("/proc", process, "stat").read_text().rsplit(")", 1)
         except OSError:  # it has just ended
             continue
         if name.endswith("(isoflop") and int(rest.split()[1]) == mpirun.pid:
-            found.append(int(status.parent.name))
+            found.append(int(process))
     return found
 
 
