@@ -41,6 +41,7 @@ ALLOWED = {
 FOREIGN = {
     r"mpi\.h": {"src/comm"},
     r"nccl\.h": {"src/comm"},
+    r"cuda_.*": {"src/comm"},
     r"hdf5\.h": {"src/hdf5"},
     r"Kokkos_.*": {"src/device", "kernels/kokkos", "kernels/cpu", "kernels/bench", "kernels/device_check"},
     r"CLI/.*": {"src/cli"},

@@ -11,24 +11,14 @@
 
 #include "comm/communicator.hpp"
 #include "comm/mpi/mpi.hpp"
-#include "core/error.hpp"
 #include "parallel/layout/mesh.hpp"
+#include "tests/harness/error_text.hpp"
 
 namespace isoflop::comm {
 namespace {
 
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-void expect_parts(const std::string& text, const std::vector<std::string>& parts) {
-  for (const std::string& part : parts) EXPECT_NE(text.find(part), std::string::npos) << text;
-}
+using test::error_of;
+using test::expect_parts;
 
 class Faults : public ::testing::Test {
  protected:

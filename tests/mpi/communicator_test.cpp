@@ -1,5 +1,4 @@
-// One conformance suite for every transport: alone, all ranks, in small pieces, with checked
-// arguments, and in groups of a world.
+// One conformance suite for every transport (transports.hpp).
 #include "comm/communicator.hpp"
 
 #include <gtest/gtest.h>
@@ -11,28 +10,11 @@
 #include <utility>
 #include <vector>
 
-#include "comm/mpi/mpi.hpp"
-#include "comm/self/self.hpp"
 #include "core/error.hpp"
+#include "transports.hpp"
 
 namespace isoflop::comm {
 namespace {
-
-Communicator world_with(const Options& options) {
-  return Communicator(make_mpi_transport(options));
-}
-
-const std::map<std::string, std::function<Communicator()>> kTransports = {
-    {"self", [] { return Communicator(make_self_transport()); }},
-    {"mpi", [] { return world_with({.check_arguments = false}); }},
-    {"pieces", [] { return world_with({.check_arguments = false, .piece_bytes = 1000}); }},
-    {"checked", [] { return world_with({.check_arguments = true}); }},
-    {"group",
-     [] {
-       Communicator world = world_with({});
-       return world.group("parity", world.rank() % 2);
-     }},
-};
 
 constexpr std::size_t kCounts[] = {0, 1, 17, 20'011};
 
@@ -91,7 +73,7 @@ class Conformance : public ::testing::TestWithParam<std::string> {
     }
   }
 
-  Communicator ranks_ = kTransports.at(GetParam())();
+  Communicator ranks_ = transports().at(GetParam())();
   const int size_ = ranks_.size();
   const int rank_ = ranks_.rank();
 };
@@ -295,8 +277,13 @@ TEST_P(Conformance, SpansOfTheWrongSizeAreRefused) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Transports, Conformance,
-                         ::testing::Values("self", "mpi", "pieces", "checked", "group"),
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const auto& [name, make] : transports()) all.push_back(name);
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Transports, Conformance, ::testing::ValuesIn(names()),
                          [](const auto& test) { return test.param; });
 
 }  // namespace
