@@ -28,6 +28,7 @@ void add_bench_comm(CLI::App& bench_app);
 void add_bench_train(CLI::App& bench_app);
 
 // Subcommands of cluster.
+void add_cluster_layouts(CLI::App& cluster_app);
 void add_cluster_plan(CLI::App& cluster_app);
 
 }  // namespace isoflop::cli

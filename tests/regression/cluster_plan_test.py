@@ -1,4 +1,4 @@
-"""isoflop cluster plan: figures, picture and refusals of the real binary."""
+"""isoflop cluster plan and layouts: figures, picture and refusals of the real binary."""
 import json
 import pathlib
 import subprocess
@@ -64,6 +64,67 @@ class ClusterPlan(unittest.TestCase):
             done = self.plan(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertEqual(len(done.stderr.splitlines()), 1)
+
+
+RUN = """\
+[model]
+layers = 2
+width = 32
+heads = 2
+context = 32
+[data]
+kind = "markov"
+symbols = 64
+[train]
+tokens = 16384
+global_batch = 8
+micro_batch = 4
+"""
+
+
+class ClusterLayouts(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        (self.folder / "run.toml").write_text(RUN)
+        (self.folder / "bench.json").write_text(json.dumps({"gflops": 10.0}))
+        line = {"alpha_seconds": 1e-6, "beta_seconds_per_byte": 1e-10, "points": []}
+        (self.folder / "comm.json").write_text(json.dumps(
+            {"ranks": 2, "collectives": {"send": line, "all_to_all": line, "all_gather": line}}))
+
+    def layouts(self, *arguments, bench="bench.json", comm="comm.json"):
+        return subprocess.run([BINARY, "cluster", "layouts", "run.toml", "--bench", bench, "--comm", comm, *map(str, arguments)],
+                              cwd=self.folder, capture_output=True, text=True, timeout=60)
+
+    def test_lists_every_layout_that_can_train(self):
+        done = self.layouts("--ranks", 4, "--json", "-")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        got = json.loads(done.stdout)["layouts"]
+        places = [(row["data"], row["tensor"], row["pipeline"], row["zero"]) for row in got]
+        # Two virtual ranks, two heads, at most four stages; ZeRO 2 and 3 do not combine with tensor-parallel ranks.
+        self.assertEqual(sorted(places), [(1, 1, 4, 0), (1, 2, 2, 0), *((2, 1, 2, zero) for zero in range(4)),
+                                          (2, 2, 1, 0), (2, 2, 1, 1)])
+        times = [row["step_seconds"] for row in got]
+        self.assertEqual(times, sorted(times))
+        for row in got:
+            self.assertAlmostEqual(row["step_seconds"], sum(row[part + "_seconds"] for part in
+                                                            ("compute", "tensor", "pipeline", "replicas")))
+            self.assertEqual(row["tensor_seconds"] > 0, row["tensor"] > 1)
+            self.assertEqual(row["replicas_seconds"] > 0, row["data"] > 1)
+        memory = {place: row["memory_bytes"] for place, row in zip(places, got)}
+        self.assertLess(memory[2, 1, 2, 3], memory[2, 1, 2, 0])
+
+    def test_refuses_what_it_cannot_know(self):
+        for arguments, files, says in (
+                (["--ranks", 64], {}, "run.toml: no layout of 64 ranks can train it"),
+                (["--ranks", 2, "--set", "train.tokns=1"], {}, 'the nearest is "tokens"'),
+                (["--ranks", 2], {"bench": "comm.json"}, "comm.json: has no number /gflops from 0, needed what"),
+                (["--ranks", 2], {"comm": "bench.json"}, "bench.json: has no number /ranks from 0")):
+            done = self.layouts(*arguments, **files)
+            self.assertEqual(done.returncode, 2, (arguments, done.stderr))
+            self.assertIn(says, done.stderr)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,199 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/commands.hpp"
+#include "cli/files.hpp"
+#include "config/run_config.hpp"
+#include "core/error.hpp"
+#include "device/runtime.hpp"
+#include "train/memory.hpp"
+#include "train/progress.hpp"
+#include "train/ranks.hpp"
+#include "train/source.hpp"
+#include "train/step_time.hpp"
+
+namespace isoflop::cli {
+namespace {
+
+constexpr std::int64_t kMostRanks = 1024;
+
+struct Options {
+  std::string config;
+  std::vector<std::string> sets;
+  std::int64_t ranks = 0;
+  std::string bench;
+  std::string comm;
+  std::string json;
+};
+
+struct Row {
+  config::ParallelConfig parallel;
+  std::int64_t data;
+  train::StepTime step;
+  std::size_t memory_bytes;  // of the rank that needs most
+};
+
+double number_at(const nlohmann::json& measured, const std::string& at, const std::string& path,
+                 const char* writer) {
+  const nlohmann::json::json_pointer pointer(at);
+  require(measured.is_object() && measured.contains(pointer) && measured[pointer].is_number() &&
+              measured[pointer].get<double>() >= 0.0,
+          "{}: has no number {} from 0, needed what `{}` writes", path, at, writer);
+  return measured[pointer].get<double>();
+}
+
+// bench comm times an all-to-all and an all-gather of n ranks by the bytes of all blocks; each rank
+// sends n - 1 of the n.
+train::Speeds read_speeds(const Options& options) {
+  const char* bench_writer = "isoflop bench train RUN.toml --json FILE";
+  const char* comm_writer = "mpirun -n 2 isoflop bench comm --json FILE";
+  const auto parse = [](const std::string& path) {
+    return nlohmann::json::parse(read_named_file(path), nullptr, false);
+  };
+  const nlohmann::json bench = parse(options.bench), comm = parse(options.comm);
+  train::Speeds speeds{.flops = 1e9 * number_at(bench, "/gflops", options.bench, bench_writer)};
+  require(speeds.flops > 0.0, "{}: seen 0 at /gflops, needed a rate above 0", options.bench);
+  const auto at = [&](const std::string& place) {
+    return number_at(comm, place, options.comm, comm_writer);
+  };
+  const double ranks = at("/ranks");
+  require(ranks >= 2.0, "{}: seen figures of {} rank(s), needed what `{}` writes", options.comm,
+          ranks, comm_writer);
+  const auto line = [&](const std::string& name) {
+    return train::Line{at("/collectives/" + name + "/alpha_seconds"),
+                       at("/collectives/" + name + "/beta_seconds_per_byte")};
+  };
+  const auto of_message = [&](const train::Line& whole) {
+    return train::Line{whole.alpha / (ranks - 1.0), whole.beta * ranks / (ranks - 1.0)};
+  };
+  speeds.send = line("send");
+  speeds.exchange = of_message(line("all_to_all"));
+  speeds.gather = of_message(line("all_gather"));
+  return speeds;
+}
+
+// All ranks of a tensor-parallel group need about the same; the first one is looked at.
+std::size_t most_memory(const config::RunConfig& config, std::size_t ranks) {
+  std::size_t most = 0;
+  const auto step = static_cast<std::size_t>(config.parallel.tensor);
+  for (std::size_t rank = 0; rank < ranks; rank += step)
+    most = std::max(most, train::plan_memory(config, ranks, rank).total());
+  return train::program_bytes() + most;
+}
+
+// The configuration with this layout, read anew with all its checks; nothing if it cannot be.
+std::optional<config::RunConfig> with_layout(const Options& options,
+                                             const data::TokenSource& source, std::int64_t tensor,
+                                             std::int64_t pipeline, std::int64_t zero) {
+  std::vector<std::string> sets = options.sets;
+  sets.push_back("parallel.data=0");
+  sets.push_back(fmt::format("parallel.tensor={}", tensor));
+  sets.push_back(fmt::format("parallel.pipeline={}", pipeline));
+  sets.push_back(fmt::format("parallel.zero={}", zero));
+  try {
+    auto config = config::read_run_config(options.config, sets);
+    config::resolve(config, static_cast<std::size_t>(source.vocabulary()), source.fingerprint());
+    train::check_ranks(config, options.ranks);
+    return config;
+  } catch (const InputError&) {
+    return std::nullopt;
+  }
+}
+
+// Fastest first.
+std::vector<Row> layouts(const Options& options, const train::Speeds& speeds) {
+  const auto asked = config::read_run_config(options.config, options.sets);
+  const device::Runtime runtime(static_cast<int>(asked.train.threads));  // workspace is for threads
+  const auto source = train::open_source(asked);
+  const auto ranks = static_cast<std::size_t>(options.ranks);
+  std::vector<Row> rows;
+  for (std::int64_t tensor = 1; tensor <= options.ranks; ++tensor) {
+    for (std::int64_t pipeline = 1; tensor * pipeline <= options.ranks; ++pipeline) {
+      if (options.ranks % (tensor * pipeline) != 0) continue;
+      const std::int64_t data = options.ranks / (tensor * pipeline);
+      for (std::int64_t zero = 0; zero <= (data > 1 ? 3 : 0); ++zero) {
+        const auto config = with_layout(options, *source, tensor, pipeline, zero);
+        if (!config) continue;
+        rows.push_back({config->parallel, data, train::predict_step(*config, ranks, speeds),
+                        most_memory(*config, ranks)});
+      }
+    }
+  }
+  std::ranges::stable_sort(rows, {}, [](const Row& row) { return row.step.total(); });
+  return rows;
+}
+
+nlohmann::json to_json(const std::vector<Row>& rows, std::int64_t ranks) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Row& row : rows)
+    list.push_back({{"data", row.data},
+                    {"tensor", row.parallel.tensor},
+                    {"pipeline", row.parallel.pipeline},
+                    {"zero", row.parallel.zero},
+                    {"step_seconds", row.step.total()},
+                    {"compute_seconds", row.step.compute},
+                    {"tensor_seconds", row.step.tensor},
+                    {"pipeline_seconds", row.step.pipeline},
+                    {"replicas_seconds", row.step.replicas},
+                    {"memory_bytes", row.memory_bytes}});
+  return {{"ranks", ranks}, {"layouts", list}};
+}
+
+std::string table(const std::vector<Row>& rows, std::int64_t ranks) {
+  std::string text = fmt::format(
+      "{} layouts of {} rank(s), fastest first; ms a step, predicted\n\n"
+      "data tensor pipeline zero      step   compute    tensor  pipeline  replicas  memory a "
+      "rank\n",
+      rows.size(), ranks);
+  for (const Row& row : rows)
+    text += fmt::format(
+        "{:>4} {:>6} {:>8} {:>4} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f}  {}\n", row.data,
+        row.parallel.tensor, row.parallel.pipeline, row.parallel.zero, 1e3 * row.step.total(),
+        1e3 * row.step.compute, 1e3 * row.step.tensor, 1e3 * row.step.pipeline,
+        1e3 * row.step.replicas, train::mebibytes(row.memory_bytes));
+  return text;
+}
+
+void compare_layouts(const Options& options) {
+  const train::Speeds speeds = read_speeds(options);
+  const std::vector<Row> rows = layouts(options, speeds);
+  require(!rows.empty(),
+          "{}: no layout of {} ranks can train it; ask for fewer, or for more "
+          "parallel.virtual_ranks",
+          options.config, options.ranks);
+  print_result(table(rows, options.ranks), to_json(rows, options.ranks).dump(2) + "\n",
+               options.json);
+}
+
+}  // namespace
+
+void add_cluster_layouts(CLI::App& cluster_app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = cluster_app.add_subcommand(
+      "layouts",
+      "Compare the layouts (replicas, tensor, pipeline, ZeRO) in which ranks could train a run");
+  command->add_option("config", options->config, "Run configuration (run.toml)")->required();
+  command->add_option("--set", options->sets,
+                      "Override a key: --set parallel.recompute=full (repeatable)");
+  command->add_option("--ranks", options->ranks, "Ranks that would be started")
+      ->required()
+      ->check(CLI::Range(std::int64_t{1}, kMostRanks));
+  command
+      ->add_option("--bench", options->bench,
+                   "What one rank does: file of `isoflop bench train RUN.toml --json`")
+      ->required();
+  command
+      ->add_option("--comm", options->comm,
+                   "What messages take: file of `mpirun -n R isoflop bench comm --json`")
+      ->required();
+  add_output(*command, "--json", options->json,
+             "Write the figures as JSON to this file, or to standard output with -");
+  command->callback([options] { compare_layouts(*options); });
+}
+
+}  // namespace isoflop::cli

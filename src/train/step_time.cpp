@@ -1,0 +1,130 @@
+#include "train/step_time.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/bf16.hpp"
+#include "core/integers.hpp"
+#include "model/cost.hpp"
+#include "parallel/pipeline/timeline.hpp"
+#include "train/layout.hpp"
+#include "train/sharding.hpp"
+
+namespace isoflop::train {
+namespace {
+
+double number(std::size_t value) { return static_cast<double>(value); }
+
+std::size_t element_bytes(const config::RunConfig& config) {
+  return config.train.precision == config::Precision::bf16 ? sizeof(bf16) : sizeof(float);
+}
+
+// Rows of the residual stream that a rank has of a micro-batch, in bytes.
+double stream_bytes(const config::RunConfig& config, const Layout& layout) {
+  return number(static_cast<std::size_t>(config.train.micro_batch) * config.model.context *
+                config.model.width * element_bytes(config)) /
+         number(layout.mesh.tensor);
+}
+
+// A third each of a block's FLOP; the head's are all in the backward pass (train/pipeline).
+parallel::PassTimes compute_of(const config::RunConfig& config, const Layout& layout,
+                               const model::Stage& stage, double flops) {
+  const double tokens =
+      number(static_cast<std::size_t>(config.train.micro_batch) * config.model.context);
+  const double scale = tokens / number(layout.mesh.tensor) / flops;
+  const std::vector<double> costs = model::layer_costs(config.model);  // FLOP a token
+  const double blocks = number(stage.blocks.size());
+  const double third = scale * blocks * costs[1] / 3.0;
+  const double again = scale * blocks / number(config.model.layers) *
+                       model::recomputed_flops_per_token(config.model, config.parallel.recompute);
+  return {third, third + again + (stage.head ? scale * costs.back() : 0.0), third};
+}
+
+// A block has two gathers and two sums in a pass, and gathers twice more for the weight gradients;
+// what is computed again is gathered again (docs/parallelism.md).
+parallel::PassTimes tensor_of(const config::RunConfig& config, const Layout& layout,
+                              const model::Stage& stage, const Speeds& speeds) {
+  if (layout.mesh.tensor == 1) return {0.0, 0.0, 0.0};
+  const double peers = number(layout.mesh.tensor - 1), bytes = stream_bytes(config, layout);
+  const double gather = peers * speeds.gather(bytes), sum = peers * speeds.exchange(bytes);
+  const double blocks = number(stage.blocks.size());
+  double again = 0.0;
+  if (config.parallel.recompute == model::Recompute::attention) again = gather;
+  if (config.parallel.recompute == model::Recompute::full) again = 2.0 * gather + sum;
+  const double ends = stage.embedding ? sum : 0.0, head = stage.head ? gather : 0.0;
+  const double back = (stage.embedding ? gather : 0.0) + (stage.head ? sum : 0.0);
+  return {blocks * 2.0 * (gather + sum) + ends + head,
+          blocks * (2.0 * (gather + sum) + again) + back, blocks * 2.0 * gather};
+}
+
+parallel::PassTimes add(const parallel::PassTimes& a, const parallel::PassTimes& b) {
+  return {a.forward + b.forward, a.backward_input + b.backward_input,
+          a.backward_weight + b.backward_weight};
+}
+
+// Subtrees that a rank sends of each part in a step.
+double nodes_sent(const config::RunConfig& config, const parallel::Dealing& dealing) {
+  if (!config.train.reproducible) return 1.0;
+  std::size_t nodes = 0;
+  for (std::size_t turn = 0; turn < (dealing.in_rounds ? dealing.turns() : 1); ++turn) {
+    std::size_t most = 0;
+    for (std::size_t rank = 0; rank < dealing.ranks; ++rank)
+      most = std::max(most, dealing.brings(rank, turn).size());
+    nodes += most;
+  }
+  return number(nodes);
+}
+
+// ZeRO 0 gathers the sums, the other stages the weights, stage 3 blocks for every pass.
+double replica_seconds(const config::RunConfig& config, const Layout& layout,
+                       const Speeds& speeds) {
+  const std::size_t replicas = layout.mesh.data;
+  if (replicas == 1) return 0.0;
+  const model::ParameterTable table(config.model, layout.split);
+  const double nodes = nodes_sent(config, layout.dealing);
+  const std::size_t gathered = config.parallel.zero == 0 ? sizeof(float) : element_bytes(config);
+  double seconds = 0.0;
+  for (const parallel::Extent& layers : layout.layers) {
+    const auto plan = plan_gradients(config, table, layers, replicas, layout.at.data);
+    for (std::size_t part = 0; part < plan.sharding.parts(); ++part) {
+      const std::size_t shard = plan.sharding.shard(part);
+      const bool every_pass = config.parallel.zero == 3 && plan.sharding.is_block(part);
+      const double gathers = every_pass ? 2.0 * number(layout.shape.micro_batches) : 1.0;
+      const double buckets = number(ceil_div(shard, plan.bucket));
+      seconds += nodes * buckets * speeds.exchange(number(shard * sizeof(float)) / buckets) +
+                 gathers * speeds.gather(number(shard * gathered));
+    }
+  }
+  return number(replicas - 1) * seconds;
+}
+
+}  // namespace
+
+StepTime predict_step(const config::RunConfig& config, std::size_t ranks, const Speeds& speeds) {
+  const Layout first = layout_of(config, ranks, 0);  // no replica has more virtual ranks
+  const double micro_batches = number(first.shape.micro_batches);
+  parallel::StageTimes times;
+  times.stages.resize(first.shape.stages());
+  if (first.mesh.pipeline > 1) times.message = speeds.send(stream_bytes(config, first));
+  StepTime longest;
+  double replicas = 0.0;
+  for (std::size_t rank = 0; rank < first.mesh.pipeline; ++rank) {
+    const Layout layout = layout_of(config, ranks, first.mesh.rank_of({.pipeline = rank}));
+    StepTime own;
+    for (std::size_t chunk = 0; chunk < layout.stages.size(); ++chunk) {
+      const auto compute = compute_of(config, layout, layout.stages[chunk], speeds.flops);
+      const auto tensor = tensor_of(config, layout, layout.stages[chunk], speeds);
+      times.stages[first.shape.stage(rank, chunk)] = add(compute, tensor);
+      own.compute += micro_batches * compute.total();
+      own.tensor += micro_batches * tensor.total();
+    }
+    if (own.total() > longest.total()) longest = own;
+    replicas = std::max(replicas, replica_seconds(config, layout, speeds));
+  }
+  const double makespan = simulate(make_schedule(first.shape), times).makespan();
+  longest.pipeline = std::max(0.0, makespan - longest.total());
+  longest.replicas = replicas;
+  return longest;
+}
+
+}  // namespace isoflop::train
