@@ -21,7 +21,7 @@ namespace {
 
 // Mostly parameters, few tokens.
 config::RunConfig wide_run(const char* precision, int zero, const char* recompute, int tensor,
-                           int depth, bool checkpoints) {
+                           int depth, bool checkpoints, bool reproducible) {
   ConfigDocument document = ConfigDocument::from_text(
       "[model]\nlayers = 6\nwidth = 512\nheads = 8\ncontext = 64\n"
       "[data]\nkind = \"markov\"\nsymbols = 29\n"
@@ -32,6 +32,7 @@ config::RunConfig wide_run(const char* precision, int zero, const char* recomput
   document.set(std::string("parallel.recompute=") + recompute);
   document.set("parallel.tensor=" + std::to_string(tensor));
   document.set("parallel.pipeline=" + std::to_string(depth));
+  if (!reproducible) document.set("train.reproducible=false");
   if (checkpoints) document.set("checkpoint.every_tokens=2048");
   return config::read_run_config(document.root());
 }
@@ -43,17 +44,18 @@ struct Kind {
   bool is_cut = false;  // across all ranks
   int depth = 1;        // of the pipeline
   bool checkpoints = false;
+  bool reproducible = true;
 };
 
 class Memory : public ::testing::TestWithParam<Kind> {};
 
 TEST_P(Memory, IsWithin3PercentOfTheFormula) {
-  const auto [precision, zero, recompute, is_cut, depth, checkpoints] = GetParam();
+  const auto [precision, zero, recompute, is_cut, depth, checkpoints, reproducible] = GetParam();
   comm::Communicator world(comm::make_mpi_transport());
   if (is_cut && world.size() == 3) GTEST_SKIP() << "3 does not divide the heads";
   if (world.size() % depth != 0) GTEST_SKIP() << "needs a multiple of " << depth << " ranks";
-  config::RunConfig config =
-      wide_run(precision, zero, recompute, is_cut ? world.size() : 1, depth, checkpoints);
+  config::RunConfig config = wide_run(precision, zero, recompute, is_cut ? world.size() : 1, depth,
+                                      checkpoints, reproducible);
   const data::Synthetic source({"markov", 1, 29, 1}, 64, 1, 64 * 8);
   config::resolve(config, 29, source.fingerprint());
   {  // the transport's own buffers, which grow with the first long messages
@@ -78,11 +80,13 @@ TEST_P(Memory, IsWithin3PercentOfTheFormula) {
     trainer->saved_state();  // puts rows of cut matrices together
   }
   const auto measured = static_cast<double>(peak_resident_bytes() - before);
-  const auto predicted =
-      static_cast<double>(plan_memory(config, static_cast<std::size_t>(world.size()),
-                                      static_cast<std::size_t>(world.rank()))
-                              .total());
-  EXPECT_NEAR(measured / predicted, 1.0, 0.03)
+  const MemoryPlan plan = plan_memory(config, static_cast<std::size_t>(world.size()),
+                                      static_cast<std::size_t>(world.rank()));
+  const auto predicted = static_cast<double>(plan.total());
+  // MPI's reductions copy what they reduce while they are under way, as many of them as are.
+  const std::size_t copies = reproducible || world.size() == 1 ? 0 : plan.gradients;
+  EXPECT_GE(measured, 0.97 * predicted);
+  EXPECT_LE(measured, 1.03 * (predicted + static_cast<double>(copies)))
       << measured / 1e6 << " MB, predicted " << predicted / 1e6;
 }
 
@@ -110,7 +114,9 @@ INSTANTIATE_TEST_SUITE_P(Stages, Memory,
                                            Kind{"fp32", 2, "none", false, 2},
                                            Kind{"bf16", 3, "none", false, 2},
                                            Kind{"fp32", 0, "none", false, 1, true},
-                                           Kind{"bf16", 2, "none", false, 1, true}));
+                                           Kind{"bf16", 2, "none", false, 1, true},
+                                           Kind{"fp32", 0, "none", false, 1, false, false},
+                                           Kind{"fp32", 1, "none", false, 1, false, false}));
 
 }  // namespace
 }  // namespace isoflop::train
