@@ -15,6 +15,7 @@
 #include "comm/self/self.hpp"
 #include "core/error.hpp"
 #include "data/synthetic.hpp"
+#include "tests/harness/run_from.hpp"
 #include "tests/harness/scratch_directory.hpp"
 #include "train/ranks.hpp"
 #include "train/snapshot.hpp"
@@ -25,14 +26,12 @@ namespace {
 constexpr std::size_t kContext = 16, kSymbols = 29;
 
 config::RunConfig small_run(const std::vector<std::string>& sets) {
-  ConfigDocument document = ConfigDocument::from_text(
+  return test::run_from(
       "[model]\nlayers = 3\nwidth = 32\nheads = 4\ncontext = 16\nfeed_forward = 64\n"
       "[data]\nkind = \"markov\"\nsymbols = 29\n"
       "[train]\ntokens = 6400\nglobal_batch = 4\nmicro_batch = 2\nprecision = \"fp32\"\n"
       "[optimizer]\nlearning_rate = 0.003\n",
-      "run.toml");
-  for (const std::string& assignment : sets) document.set(assignment);
-  return config::read_run_config(document.root());
+      sets);
 }
 
 // A trainer with all that it refers to.

@@ -21,6 +21,7 @@
 #include "comm/self/self.hpp"
 #include "core/error.hpp"
 #include "data/synthetic.hpp"
+#include "tests/harness/run_from.hpp"
 #include "tests/harness/scratch_directory.hpp"
 #include "train/ranks.hpp"
 #include "train/snapshot.hpp"
@@ -29,13 +30,11 @@ namespace isoflop::train {
 namespace {
 
 config::RunConfig small_run(const std::vector<std::string>& sets) {
-  ConfigDocument document = ConfigDocument::from_text(
+  return test::run_from(
       "[model]\nlayers = 6\nwidth = 24\nheads = 3\ncontext = 17\n"
       "[data]\nkind = \"markov\"\nsymbols = 29\n"
       "[train]\ntokens = 20000\nglobal_batch = 16\nmicro_batch = 1\n",
-      "run.toml");
-  for (const std::string& assignment : sets) document.set(assignment);
-  return config::read_run_config(document.root());
+      sets);
 }
 
 std::string key(const char* name, const std::string& value) {
@@ -137,6 +136,19 @@ struct Kind {
   int micro_batch;
 };
 
+std::vector<std::string> sets_of(const Kind& kind) {
+  return {key("train.precision", kind.precision), key("model.tied", kind.tied ? "true" : "false"),
+          key("parallel.virtual_ranks", std::to_string(kind.virtual_ranks)),
+          key("train.micro_batch", std::to_string(kind.micro_batch))};
+}
+
+std::vector<std::string> sets_of(const Pipelined& pipelined, int depth, int zero) {
+  return {key("parallel.pipeline", std::to_string(depth)),
+          key("parallel.schedule", pipelined.schedule),
+          key("parallel.chunks", std::to_string(pipelined.chunks)),
+          key("parallel.zero", std::to_string(zero))};
+}
+
 class Pipelines : public ::testing::TestWithParam<std::tuple<Pipelined, Kind>> {};
 
 // All ranks form one pipeline, or two where their number is even; virtual ranks of one micro-batch
@@ -149,15 +161,9 @@ TEST_P(Pipelines, GiveTheBitsOfOneRank) {
   for (const int replicas : {1, 2}) {
     const int depth = ranks / replicas;
     if (depth < 2 || depth > layers || ranks % replicas != 0) continue;
-    const int chunks = depth * pipelined.chunks > layers ? 1 : pipelined.chunks;
-    Twins twins(
-        {key("train.precision", kind.precision), key("model.tied", kind.tied ? "true" : "false"),
-         key("parallel.virtual_ranks", std::to_string(kind.virtual_ranks)),
-         key("train.micro_batch", std::to_string(kind.micro_batch))},
-        {key("parallel.pipeline", std::to_string(depth)),
-         key("parallel.schedule", pipelined.schedule),
-         key("parallel.chunks", std::to_string(chunks)),
-         key("parallel.zero", std::to_string(replicas - 1))});
+    Pipelined fitting = pipelined;
+    if (depth * fitting.chunks > layers) fitting.chunks = 1;
+    Twins twins(sets_of(kind), sets_of(fitting, depth, replicas - 1));
     twins.expect_same_steps(3);
     twins.expect_same_state();
   }
@@ -179,14 +185,7 @@ TEST_P(ShardedPipelines, GiveTheBitsOfOneRank) {
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
   const int replicas = ranks % 2 == 0 ? 2 : 1, depth = ranks / replicas;
   if (depth < 2) GTEST_SKIP() << "two replicas and two stages need 4 ranks";
-  Twins twins(
-      {key("train.precision", kind.precision), key("model.tied", kind.tied ? "true" : "false"),
-       key("parallel.virtual_ranks", std::to_string(kind.virtual_ranks)),
-       key("train.micro_batch", std::to_string(kind.micro_batch))},
-      {key("parallel.pipeline", std::to_string(depth)),
-       key("parallel.schedule", pipelined.schedule),
-       key("parallel.chunks", std::to_string(pipelined.chunks)),
-       key("parallel.zero", std::to_string(zero))});
+  Twins twins(sets_of(kind), sets_of(pipelined, depth, zero));
   twins.expect_same_steps(3);
   twins.expect_same_state();
 }

@@ -95,15 +95,19 @@ TEST(RunRecord, RowsAreVisibleOnceFlushed) {
   }
 }
 
+// With the rows of so many steps, and evaluations after some of them.
+RunRecord begun(const std::filesystem::path& path, std::int64_t steps,
+                std::initializer_list<std::int64_t> evaluated) {
+  RunRecord record = RunRecord::create(path, sample_facts());
+  for (std::int64_t step = 1; step <= steps; ++step) record.train(train_row(step));
+  for (const std::int64_t step : evaluated) record.evaluation("validation", eval_row(step));
+  return record;
+}
+
 TEST(RunRecord, ResumeDropsLaterStepsAndKeepsTime) {
   const ScratchDirectory scratch;
   const auto path = scratch.path() / "run.h5";
-  {
-    RunRecord record = RunRecord::create(path, sample_facts());
-    for (std::int64_t step = 1; step <= 50; ++step) record.train(train_row(step));
-    record.evaluation("validation", eval_row(20));
-    record.evaluation("validation", eval_row(40));
-  }
+  begun(path, 50, {20, 40});
   for (const std::int64_t restart : {1, 2}) {
     RunRecord record = RunRecord::resume(path, sample_facts(), 30);
     EXPECT_EQ(record.restarts(), restart);
@@ -127,10 +131,7 @@ TEST(RunRecord, GoingBackDropsLaterRowsAndKeepsEvents) {
   const ScratchDirectory scratch;
   const auto path = scratch.path() / "run.h5";
   {
-    RunRecord record = RunRecord::create(path, sample_facts());
-    for (std::int64_t step = 1; step <= 20; ++step) record.train(train_row(step));
-    record.evaluation("validation", eval_row(8));
-    record.evaluation("validation", eval_row(16));
+    RunRecord record = begun(path, 20, {8, 16});
     record.event({20, 1, "spike rolled back", "back to step 10"});
     record.go_back(10);
     ASSERT_TRUE(record.last_evaluation("validation").has_value());

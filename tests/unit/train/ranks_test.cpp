@@ -3,18 +3,17 @@
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
+#include "tests/harness/run_from.hpp"
 
 namespace isoflop::train {
 namespace {
 
 // Empty when `ranks` may train the run.
 std::string message(std::int64_t ranks, const std::vector<std::string>& sets) {
-  ConfigDocument document = ConfigDocument::from_text(
+  config::RunConfig config = test::run_from(
       "[model]\nlayers = 6\nwidth = 64\n[data]\nkind = \"markov\"\n"
       "[train]\ntokens = 100_000\nglobal_batch = 16\nmicro_batch = 2\n",
-      "run.toml");
-  for (const std::string& assignment : sets) document.set(assignment);
-  config::RunConfig config = config::read_run_config(document.root());
+      sets);
   config::resolve(config, 64, "00ff");
   config.places.clear();  // keys alone: the same whether they stand in the text or in `sets`
   try {

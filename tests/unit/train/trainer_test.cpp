@@ -6,20 +6,19 @@
 #include "core/error.hpp"
 #include "data/synthetic.hpp"
 #include "tests/harness/peak_memory.hpp"
+#include "tests/harness/run_from.hpp"
 #include "train/memory.hpp"
 
 namespace isoflop::train {
 namespace {
 
 config::RunConfig small_run(const std::vector<std::string>& sets) {
-  ConfigDocument document = ConfigDocument::from_text(
+  return test::run_from(
       "[model]\nlayers = 2\nwidth = 32\nheads = 2\ncontext = 64\n"
       "[data]\nkind = \"markov\"\norder = 1\nsymbols = 16\n"
       "[train]\ntokens = 131072\nglobal_batch = 16\nmicro_batch = 4\nprecision = \"fp32\"\n"
       "[optimizer]\nlearning_rate = 0.01\n[schedule]\nwarmup_tokens = 8192\n",
-      "run.toml");
-  for (const std::string& assignment : sets) document.set(assignment);
-  return config::read_run_config(document.root());
+      sets);
 }
 
 struct SmallRun {
