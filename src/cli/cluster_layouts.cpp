@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <tuple>
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
@@ -124,7 +125,10 @@ std::vector<Row> layouts(const Options& options, const train::Speeds& speeds) {
       }
     }
   }
-  std::ranges::stable_sort(rows, {}, [](const Row& row) { return row.step.total(); });
+  std::ranges::sort(rows, {}, [](const Row& row) {
+    return std::tuple(row.step.total(), row.parallel.tensor, row.parallel.pipeline,
+                      row.parallel.zero);
+  });
   return rows;
 }
 
