@@ -1,0 +1,94 @@
+"""A sweep of two tiny models on this machine, and a test case that plans, trains and inspects it."""
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+
+from command_line import BINARY
+
+BASE = """\
+[study]
+name = "small"
+[base.model]
+context = 32
+[base.data]
+kind = "markov"
+symbols = 16
+[base.train]
+global_batch = 16
+micro_batch = 8
+precision = "fp32"
+[base.optimizer]
+learning_rate = 0.01
+[base.schedule]
+name = "wsd"
+warmup_tokens = 2048
+decay_fraction = 0.25
+[base.checkpoint]
+every_tokens = 51_200
+[[size]]
+label = "a"
+model.layers = 1
+model.width = 16
+[[size]]
+label = "b"
+model.layers = 1
+model.width = 32
+"""
+BRANCHES = "[[grid]]\nsizes = ['a']\ntokens = [20_480, 40_960]\nbranch = true\n"
+LONG = "[[grid]]\ntokens = [1_500_000]\n"  # seconds
+SHORT = "[[grid]]\ntokens = [10_240]\n"
+
+
+class SweepTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="isoflop-test-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.sweep = self.folder / "sweep"
+
+    def isoflop(self, *arguments, code=0):
+        done = subprocess.run([BINARY, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True, timeout=100)
+        self.assertEqual(done.returncode, code, (arguments, done.stdout, done.stderr))
+        return done
+
+    def study(self, grids):
+        (self.folder / "study.toml").write_text(BASE + grids)
+
+    def train(self, *more, code=0, out="sweep"):
+        return self.isoflop("sweep", "run", "study.toml", "--out", out, "--jobs", 2, *more, code=code)
+
+    def start(self, **options):
+        """A manager at work."""
+        return subprocess.Popen([BINARY, "sweep", "run", "study.toml", "--out", "sweep", "--jobs", "2"], cwd=self.folder,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+
+    def runs(self, out="sweep"):
+        """Planned runs by label."""
+        plan = json.loads(self.isoflop("sweep", "plan", "study.toml", "--out", out, "--json", "-").stdout)
+        return {run["label"]: run for run in plan["runs"]}
+
+    def directory(self, run, out="sweep"):
+        return self.folder / out / "runs" / run["run"]
+
+    def log(self, run, out="sweep"):
+        return (self.directory(run, out) / "log").read_text()
+
+    def states(self):
+        status = json.loads(self.isoflop("sweep", "status", "study.toml", "--out", "sweep", "--json", "-").stdout)
+        return {run["label"]: run["state"] for run in status["runs"]}
+
+    def wait_for(self, condition, what):
+        for _ in range(2000):
+            if condition():
+                return
+            time.sleep(0.005)
+        self.fail(f"never came: {what}")
+
+    def under_way(self, run):
+        return lambda: any((self.directory(run) / "checkpoint").glob("step-*/complete"))
+
+    def losses(self, runs, out="sweep"):
+        return {label: json.loads((self.directory(run, out) / "finished").read_text()) for label, run in runs.items()}

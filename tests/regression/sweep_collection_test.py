@@ -1,0 +1,132 @@
+"""From finished runs to results.h5, fits, prediction and report."""
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import unittest
+
+import h5py
+from small_sweep import SHORT, SweepTest
+
+ANALYSIS = pathlib.Path(__file__).parents[2] / "analysis"
+sys.path.insert(0, str(ANALYSIS / "tests"))
+from synthetic import COLUMNS  # noqa: E402
+
+
+class Collection(SweepTest):
+    STUDY = ("[[size]]\nlabel = 'c'\nmodel.layers = 2\nmodel.width = 16\n[[grid]]\nbudgets = [2e8, 4e8, 8e8]\nbranch = true\n[target]\nmodel.layers = 1\nmodel.width = 32\nflops = 3e9\n"
+             "[fit]\nlaws = ['chinchilla']\nbootstrap = 20\n")
+
+    def test_from_runs_to_the_error_of_the_prediction(self):
+        self.study(self.STUDY)
+        self.train()
+        done = self.isoflop("sweep", "collect", "sweep")
+        for text in ("a-C2e8-s1", "approach3", "target: N", "measured ", "% of the measured loss", "the interval",
+                     "left out   3 points: it is a trunk", "sweep/prediction.json", "sweep/fit-chinchilla-approach3.json"):
+            self.assertIn(text, done.stdout)
+        prediction = json.loads((self.sweep / "prediction.json").read_text())
+        target = json.loads((self.directory(self.runs()["target"]) / "finished").read_text())
+        self.assertEqual(prediction["measured"], target["loss"])
+        self.assertAlmostEqual(prediction["error_percent"], 100 * (prediction["predicted"] / target["loss"] - 1))
+        fit = json.loads((self.sweep / "fit-chinchilla-approach3.json").read_text())
+        self.assertEqual(fit["points"]["used"], 9)
+        reasons = " ".join(point["reason"] for point in fit["points"]["left_out"])
+        self.assertIn("it is a trunk", reasons)
+        self.assertIn("it is a target", reasons)
+
+    def test_any_law_of_what_runs_record_predicts(self):
+        self.study(self.STUDY)
+        self.train()
+        for law in ("repeated-data", "kaplan-ns"):
+            self.study(self.STUDY.replace("chinchilla", law).replace("bootstrap", f"predict = '{law}'\nbootstrap"))
+            done = self.isoflop("sweep", "collect", "study.toml", "--out", "sweep")
+            self.assertIn(f"nats/token by {law}", done.stdout)
+            prediction = json.loads((self.sweep / "prediction.json").read_text())
+            self.assertEqual((prediction["fit"], len(prediction["fitted"]), len(prediction["curve"]["loss"])), (law, 9, 100))
+            self.assertEqual(sorted(prediction["curve"]["loss"], reverse=True), prediction["curve"]["loss"])
+
+    def test_the_report_reads_what_the_program_writes(self):
+        self.study(self.STUDY)
+        self.train()
+        self.isoflop("sweep", "collect", "sweep")
+        with h5py.File(self.sweep / "results.h5") as results:
+            stored = results["runs"].dtype
+        self.assertEqual([(name, stored[name].kind, stored[name].itemsize) for name in stored.names],
+                         [(name, COLUMNS[name].kind, COLUMNS[name].itemsize) for name in COLUMNS.names])
+        done = subprocess.run([sys.executable, "-m", "isoflop_analysis", self.sweep], capture_output=True, text=True, timeout=200)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = (self.sweep / "report.html").read_text()
+        for text in ("Chinchilla, approach 3", "the law that predicts (chinchilla-approach3)"):
+            self.assertIn(text, report)
+
+    def test_only_finished_runs_are_fitted(self):
+        self.study(self.STUDY)
+        self.train()
+        run = self.runs()["a-C8e8-s1"]
+        (self.directory(run) / "finished").unlink()
+        collected = json.loads(self.isoflop("sweep", "collect", "sweep", "--json", "-").stdout)
+        row = next(row for row in collected["results"] if row["label"] == "a-C8e8-s1")
+        self.assertEqual((row["status"], row["loss"]), ("stopped", None))
+        self.assertEqual(collected["fits"]["chinchilla-approach3"]["points"]["used"], 8)
+
+    def test_a_finished_run_without_a_readable_record_is_named_and_trained_again_when_removed(self):
+        self.study(SHORT)
+        self.train()
+        folder = self.directory(self.runs()["a-D10240-s1"])
+        record = folder / "run.h5"
+        record.write_bytes(record.read_bytes()[:5000])
+        self.assertIn("run a-D10240-s1: its record cannot be read", self.isoflop("sweep", "collect", "sweep", code=2).stderr)
+        self.assertIn("its run.h5 is damaged; remove", self.isoflop("sweep", "status", "sweep").stdout)
+        record.unlink()
+        refused = self.isoflop("sweep", "collect", "sweep", code=2).stderr
+        self.assertIn("run a-D10240-s1: it finished, but its run.h5 is missing", refused)
+        self.assertIn(f"remove {folder.relative_to(self.folder)}", refused)
+        self.assertIn("its run.h5 is missing", self.train(code=3).stdout)
+        self.assertEqual(self.states()["a-D10240-s1"], "failed")
+        shutil.rmtree(folder)
+        self.train()
+        self.isoflop("sweep", "collect", "sweep")
+
+    def test_no_figures_of_an_earlier_collection_stay(self):
+        self.study(self.STUDY)
+        self.train()
+        self.isoflop("sweep", "collect", "sweep")
+        runs = self.runs()
+        for label, run in runs.items():
+            if "-C" in label and not label.startswith("a-C2e8"):
+                (self.directory(run) / "finished").unlink()
+        (self.directory(runs["target"]) / "finished").unlink()
+        own = self.sweep / "fit-own.json"
+        own.write_text("{}")
+        self.isoflop("sweep", "collect", "sweep", code=2)
+        self.assertEqual(list(self.sweep.glob("fit-*.json")), [own])
+        self.assertFalse((self.sweep / "prediction.json").exists())
+
+    def test_a_collection_that_fails_leaves_the_one_before(self):
+        self.study(self.STUDY)
+        self.train()
+        self.isoflop("sweep", "collect", "sweep")
+        names = ("results.h5", "prediction.json", "fit-chinchilla-approach3.json")
+        before = {name: (self.sweep / name).read_bytes() for name in names}
+        record = self.directory(self.runs()["b-C2e8-s1"]) / "run.h5"
+        whole = record.read_bytes()
+        record.write_bytes(whole[:len(whole) // 2])
+        self.assertIn(str(record.relative_to(self.folder)), self.isoflop("sweep", "collect", "sweep", code=2).stderr)
+        self.assertEqual({name: (self.sweep / name).read_bytes() for name in names}, before)
+
+    def test_too_few_points_is_said_after_the_rest_is_written(self):
+        self.study("[[grid]]\nsizes = ['a']\nbudgets = [2e8]\n[fit]\nlaws = ['chinchilla']\n")
+        self.train()
+        done = self.isoflop("sweep", "collect", "sweep", code=2)
+        self.assertIn("a-C2e8-s1", done.stdout)
+        self.assertIn("chinchilla-approach3", done.stderr)
+        self.assertTrue((self.sweep / "results.h5").exists())
+
+    def test_nothing_to_collect(self):
+        self.study(SHORT)
+        self.assertIn("has no run yet", self.isoflop("sweep", "collect", "study.toml", code=2).stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

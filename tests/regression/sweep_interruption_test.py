@@ -1,0 +1,89 @@
+"""A sweep under kill -9 and signals at any moment, and beside other processes."""
+import fcntl
+import shutil
+import signal
+import unittest
+
+from small_sweep import LONG, SHORT, SweepTest
+
+
+class Interruptions(SweepTest):
+    def is_locked(self, run):
+        with open(self.directory(run) / "lock") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return False
+            except BlockingIOError:
+                return True
+
+    def finish_and_compare(self, runs):
+        self.train()
+        for run in runs.values():
+            self.assertIn("goes on after step", self.log(run))
+        losses = self.losses(runs)
+        self.train(out="undisturbed")
+        self.assertEqual(losses, self.losses(runs, "undisturbed"))
+
+    def test_a_killed_manager_is_continued_with_the_same_bits(self):
+        self.study(LONG)
+        runs = self.runs()
+        manager = self.start()
+        for run in runs.values():
+            self.wait_for(self.under_way(run), "a checkpoint")
+        manager.kill()
+        manager.wait()
+        for run in runs.values():
+            self.wait_for(lambda: not self.is_locked(run), "the end of the children")
+        self.assertEqual(set(self.states().values()), {"stopped"})
+        self.finish_and_compare(runs)
+
+    def test_the_next_manager_waits_for_children_that_still_save(self):
+        self.study(LONG)
+        runs = self.runs()
+        manager = self.start()
+        for run in runs.values():
+            self.wait_for(self.under_way(run), "a checkpoint")
+        manager.kill()
+        manager.wait()
+        self.finish_and_compare(runs)
+
+    def test_a_signal_stops_all_runs_and_is_reported(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number):
+                shutil.rmtree(self.sweep, ignore_errors=True)
+                self.study(LONG)
+                runs = self.runs()
+                manager = self.start()
+                for run in runs.values():
+                    self.wait_for(self.under_way(run), "a checkpoint")
+                manager.send_signal(number)
+                self.assertEqual(manager.wait(timeout=100), 75)
+                for run in runs.values():
+                    self.assertIn("stopped by signal", self.log(run))
+                self.assertEqual(set(self.states().values()), {"stopped"})
+
+    def test_a_second_manager_is_refused(self):
+        self.study(LONG)
+        runs = self.runs()
+        manager = self.start()
+        self.wait_for(self.under_way(runs["a-D1.5e6-s1"]), "a checkpoint")
+        self.assertIn("locked by another process", self.train(code=4).stderr)
+        manager.send_signal(signal.SIGINT)
+        manager.wait(timeout=100)
+
+    def test_a_run_that_another_process_trains_is_left_to_it(self):
+        self.study(SHORT)
+        run = self.runs()["a-D10240-s1"]
+        self.directory(run).mkdir(parents=True)
+        with open(self.directory(run) / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            manager = self.start()
+            other = self.runs()["b-D10240-s1"]
+            self.wait_for((self.directory(other) / "finished").exists, "the other run")
+            self.assertIsNone(manager.poll())
+        self.assertEqual(manager.wait(timeout=100), 0)
+        self.assertEqual(set(self.states().values()), {"finished"})
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,113 @@
+"""What a sweep trains, what it does not train again, and branches."""
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import unittest
+
+import h5py
+from command_line import BINARY, write_text
+from small_sweep import BASE, BRANCHES, LONG, SHORT, SweepTest
+
+
+class Training(SweepTest):
+    def children(self, manager):
+        """Command line and environment of every trainer at work."""
+        for child in pathlib.Path(f"/proc/{manager.pid}/task/{manager.pid}/children").read_text().split():
+            try:
+                yield [pathlib.Path(f"/proc/{child}/{name}").read_text().split("\0") for name in ("cmdline", "environ")]
+            except OSError:  # it has just ended
+                continue
+
+    def test_finished_runs_are_not_trained_again(self):
+        self.study(SHORT)
+        self.train()
+        before = {path: path.stat().st_mtime_ns for path in self.sweep.glob("runs/*/*")}
+        self.assertIn("2 of 2 runs finished", self.train().stdout)
+        self.assertEqual({path: path.stat().st_mtime_ns for path in self.sweep.glob("runs/*/*")}, before)
+
+    def test_finished_runs_need_no_memory(self):
+        huge = "[[size]]\nlabel = 'huge'\nmodel.layers = 100\nmodel.width = 65536\n"
+        self.study(huge + "[[grid]]\nsizes = ['a', 'huge']\ntokens = [10_240]\n")
+        self.assertIn("GiB left", self.train(code=2).stderr)
+        status = json.loads(self.isoflop("sweep", "status", "study.toml", "--out", "sweep", "--json", "-").stdout)
+        done = next(run for run in status["runs"] if run["label"].startswith("huge"))
+        self.directory(done).mkdir(parents=True)
+        (self.directory(done) / "finished").write_text("{}")
+        (self.directory(done) / "run.h5").touch()
+        trained = self.train()
+        self.assertIn("2 of 2 runs finished", trained.stdout)
+        self.assertIn("bench train, which measures the speed, failed: it needs", trained.stderr)
+
+    def test_runs_are_single_threaded_and_labelled(self):
+        self.study(LONG)
+        runs = self.runs()
+        manager = self.start()
+        for run in runs.values():
+            self.wait_for(self.under_way(run), "a checkpoint")
+        trainers = [environment for line, environment in self.children(manager) if "train" in line]
+        manager.send_signal(signal.SIGINT)
+        manager.wait(timeout=100)
+        self.assertGreater(len(trainers), 0)
+        for environment in trainers:
+            self.assertIn("OMP_NUM_THREADS=1", environment)
+        for label, run in runs.items():
+            with h5py.File(self.directory(run) / "run.h5", swmr=True) as record:
+                self.assertEqual((record.attrs["label"], record.attrs["threads"]), (label, 1))
+                self.assertEqual(record["events/kind"].asstr()[0], "entropy")
+            self.assertRegex(self.log(run), r"entropy of the data: \d\.\d+ nats/token")
+
+    def test_a_sweep_directory_means_the_same_in_any_folder(self):
+        write_text(self.folder / "text")
+        self.isoflop("data", "prepare", "--source", "text=text/*.txt", "--tokenizer", "bytes", "--validation", "0.1", "--out", "corpus")
+        (self.folder / "study.toml").write_text(BASE.replace('kind = "markov"\nsymbols = 16', 'corpus = "corpus"') + SHORT)
+        self.train()
+        stored = (self.sweep / "manifest.toml").read_text()
+        self.assertRegex(stored, r"\A# of isoflop \d+\.\d+\.\d+ \([0-9a-f]+\+?|unknown\)\n")
+        self.assertIn(str(self.folder / "corpus"), stored)
+        runs = self.states()
+        (self.folder / "corpus").rename(self.folder / "moved")  # what was trained needs it no more
+        for folder in (pathlib.Path("/"), self.folder):
+            status = subprocess.run([BINARY, "sweep", "status", self.sweep, "--json", "-"], cwd=folder, capture_output=True,
+                                    text=True, timeout=100)
+            self.assertEqual(status.returncode, 0, status.stderr)
+            self.assertEqual({run["label"]: run["state"] for run in json.loads(status.stdout)["runs"]}, runs)
+        self.assertEqual(set(runs.values()), {"finished"})
+        self.isoflop("sweep", "collect", "sweep")
+        self.assertIn("corpus", self.isoflop("sweep", "run", "sweep", code=2).stderr)
+
+    def test_branches_give_the_losses_of_plain_runs(self):
+        self.study(BRANCHES)
+        self.train()
+        branches = self.runs()
+        self.assertIn("branches off", self.log(branches["a-D20480-s1"]))
+        self.assertIn("after step 30", self.log(branches["a-D20480-s1"]))
+        self.study(BRANCHES.replace("branch = true", ""))
+        self.train(out="plain")
+        plain = self.runs(out="plain")
+        self.assertEqual(self.losses(plain, "plain"), {k: v for k, v in self.losses(branches).items() if k in plain})
+
+    def test_a_point_added_later_starts_from_an_earlier_checkpoint(self):
+        self.study(BRANCHES)
+        self.train()
+        runs = self.runs()
+        far = runs["a-D40960-s1"]
+        loss = self.losses(runs)["a-D40960-s1"]
+        shutil.rmtree(self.directory(far))
+        shutil.rmtree(self.directory(runs["a-trunk-s1"]) / "checkpoint" / "step-60")
+        self.train()
+        self.assertIn("after step 30", self.log(far))
+        self.assertEqual(self.losses(runs)["a-D40960-s1"], loss)
+        self.assertEqual(self.log(runs["a-trunk-s1"]).count("finished"), 1)
+
+    def test_a_trunk_whose_branches_are_finished_is_not_trained(self):
+        self.study(BRANCHES.replace("branch = true", ""))
+        self.train()
+        self.study(BRANCHES)
+        self.train()
+        self.assertFalse(self.directory(self.runs()["a-trunk-s1"]).exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
