@@ -48,7 +48,7 @@ class Keys:
 
     def __init__(self, build):
         self.includes, self.hashes = includes_of(build), {}
-        self.settings = (ROOT / ".clang-tidy").read_bytes()
+        self.settings = b"".join((ROOT / folder / ".clang-tidy").read_bytes() for folder in (".", "tests"))
 
     def hash_of(self, path):
         if path not in self.hashes:

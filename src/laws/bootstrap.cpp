@@ -12,13 +12,13 @@ namespace isoflop::laws {
 Clusters::Clusters(std::size_t size, const std::vector<std::string>& group) : cluster_(size) {
   std::map<std::string, std::size_t> known;
   for (std::size_t i = 0; i < size; ++i) {
-    const bool alone = group.empty() || group[i].empty();  // a point without a group is its own
-    if (alone)
+    if (group.empty() || group[i].empty()) {  // a point without a group is its own
       cluster_[i] = count_++;
-    else if (const auto [entry, is_new] = known.try_emplace(group[i], count_); is_new)
-      cluster_[i] = count_++;
-    else
-      cluster_[i] = entry->second;
+      continue;
+    }
+    const auto [entry, is_new] = known.try_emplace(group[i], count_);
+    if (is_new) ++count_;
+    cluster_[i] = entry->second;
   }
 }
 

@@ -164,7 +164,7 @@ TEST(Plan, RefusesWhatCannotWork) {
 TEST(Plan, RunsOfSeveralRanksAreRefused) {
   const std::string grid = "[[grid]]\ntokens = [20_480]\n";
   for (const char* key : {"pipeline", "data"}) {
-    EXPECT_EQ(trouble(kBase + "parallel." + key + " = 2\n" + grid),
+    EXPECT_EQ(trouble(fmt::format("{}parallel.{} = 2\n{}", kBase, key, grid)),
               fmt::format("study.toml:26: parallel.{}: seen 2, needed 1 or no such key: a sweep "
                           "trains a run in one process",
                           key));
