@@ -8,6 +8,14 @@ set(ISOFLOP_TEST_ENVIRONMENT OMP_NUM_THREADS=1 OMP_PROC_BIND=false
   OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1)
 
+# Sanitized programs take several times as long, and so may their tests.
+function(isoflop_test_timeout variable seconds)
+  if(ISOFLOP_SANITIZE)
+    math(EXPR seconds "5 * ${seconds}")
+  endif()
+  set(${variable} ${seconds} PARENT_SCOPE)
+endfunction()
+
 # Points that may not be redistributed; tests that need them are skipped without. The environment variable of this name wins.
 find_path(ISOFLOP_EPOCH_DATA svg_extracted_data.csv
   PATHS ENV ISOFLOP_EPOCH_DATA ${PROJECT_SOURCE_DIR}/../shared/data/epoch-chinchilla NO_DEFAULT_PATH
@@ -28,22 +36,24 @@ function(isoflop_test name)
     if(NOT arg_TIMEOUT)
       set(arg_TIMEOUT 120)
     endif()
+    isoflop_test_timeout(timeout ${arg_TIMEOUT})
     target_link_libraries(${name} PRIVATE isoflop_test_main)
     # gtest_discover_tests passes on only the first entry of an ENVIRONMENT list, hence a launcher
     set_target_properties(${name} PROPERTIES CROSSCOMPILING_EMULATOR
       "env;${ISOFLOP_TEST_ENVIRONMENT};ASAN_OPTIONS=allocator_may_return_null=1")
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-      PROPERTIES LABELS "unit;${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+      PROPERTIES LABELS "unit;${arg_LABELS}" TIMEOUT ${timeout})
     return()
   endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 180)
   endif()
+  isoflop_test_timeout(timeout ${arg_TIMEOUT})
   target_link_libraries(${name} PRIVATE isoflop_test_main_mpi)
   foreach(ranks IN LISTS arg_RANKS)
     add_test(NAME ${name}.${ranks}_ranks
       COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:${name}>)
-    set_tests_properties(${name}.${ranks}_ranks PROPERTIES LABELS "mpi;${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} PROCESSORS ${ranks}
+    set_tests_properties(${name}.${ranks}_ranks PROPERTIES LABELS "mpi;${arg_LABELS}" TIMEOUT ${timeout} PROCESSORS ${ranks}
       ENVIRONMENT "${ISOFLOP_TEST_ENVIRONMENT};ISOFLOP_TEST_RANKS=${ranks};ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0")
   endforeach()
 endfunction()
@@ -54,7 +64,8 @@ function(isoflop_command_test name)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
+  isoflop_test_timeout(timeout ${arg_TIMEOUT})
   add_test(NAME ${name} COMMAND ${arg_COMMAND})
-  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${timeout}
     ENVIRONMENT "${ISOFLOP_TEST_ENVIRONMENT};ISOFLOP_BINARY=$<TARGET_FILE:isoflop>;ASAN_OPTIONS=detect_leaks=0")
 endfunction()
