@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "laws/frontier.hpp"
+#include "laws/mixture.hpp"
 #include "laws/root.hpp"
 #include "laws/theta.hpp"
 
@@ -18,25 +19,22 @@ struct Term {
   double weight;
 };
 
-/// ln loss as a function of ln N and ln D: the mean over the laws that have a finite one.
+/// ln loss of the mixture as a function of ln N and ln D.
 class Surface {
  public:
   Surface(std::vector<Term> terms, const Demand& demand)
       : terms_(std::move(terms)), log_unique_(std::log(demand.unique_tokens.value_or(1))) {}
 
   double operator()(double log_params, double log_tokens) const {
-    double sum = 0;
-    double weight = 0;
+    std::vector<WeightedValue> values;
+    values.reserve(terms_.size());
     for (const Term& term : terms_) {
       double x[kMaxVariables] = {};
       for (std::size_t i = 0; i < term.law->variables.size(); ++i)
         x[i] = log_of(term.law->variables[i], log_params, log_tokens);
-      const double value = term.law->evaluate(x, term.theta.data(), nullptr, nullptr);
-      if (!std::isfinite(value)) continue;
-      sum += term.weight * value;
-      weight += term.weight;
+      values.push_back({term.weight, term.law->evaluate(x, term.theta.data(), nullptr, nullptr)});
     }
-    return sum / weight;
+    return mix_values(values);
   }
 
  private:

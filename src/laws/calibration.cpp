@@ -19,8 +19,8 @@ constexpr double kRounding = 1e-14;     // variance of ln loss
 constexpr double kDriftPower = 1.5;     // of the distance, for ln loss
 constexpr double kDriftFactor = 2;      // few cuts see it
 constexpr double kClaimedShare = 0.25;  // of the claimed variance, which misses may have by chance
-constexpr double kShortest = 0.3;       // distance
 constexpr double kDriftSharpness = 8;   // of a cut's share of the points
+constexpr std::size_t kFewestOfOneSign = 3;  // two misses agree in sign every second time
 constexpr std::size_t kMostProbes = 2000;
 constexpr std::size_t kFewestForNested = 12;
 
@@ -31,7 +31,7 @@ struct Factor {
 
   double variance(const Mixture& mixture, double distance) const {
     const double drifted = drift * std::pow(std::max(0.0, distance), 2 * kDriftPower);
-    return scale * mixture.noise + std::max(scale * mixture.systematic(), drifted);
+    return scale * mixture.noise + std::max(scale * mixture.spread, drifted);
   }
 };
 
@@ -43,18 +43,18 @@ struct Held {
   double distance;  // h
 };
 
-/// Mean of the products of every two different numbers.
-struct PairMean {
+/// Sum of the products of every two different numbers.
+struct PairSum {
   double sum = 0;
   double squares = 0;
-  double count = 0;
+  std::size_t count = 0;
 
   void add(double number) {
     sum += number;
     squares += number * number;
-    count += 1;
+    ++count;
   }
-  double mean() const { return (sum * sum - squares) / (count * (count - 1)); }
+  double value() const { return sum * sum - squares; }
 };
 
 class Ladder {
@@ -223,17 +223,19 @@ double Ladder::drift_at(std::size_t k) const {
   double weighted = 0;
   double weight = 0;
   for (std::size_t j = 0; j < k; ++j) {
-    PairMean missed;
-    PairMean claimed;
+    PairSum missed;
+    PairSum claimed;
+    PairSum reached;
     for_each_held(j, k, [&](const Held& held) {
-      const double distance = std::pow(std::max(held.distance, kShortest), kDriftPower);
-      missed.add(capped_miss(held.miss) / distance);
-      claimed.add(std::sqrt(held.mixture.systematic()) / distance);
+      missed.add(capped_miss(held.miss));
+      claimed.add(std::sqrt(held.mixture.spread));
+      reached.add(std::pow(std::max(held.distance, 0.0), kDriftPower));
     });
-    if (missed.count < 2) continue;
+    if (reached.count < kFewestOfOneSign || !(reached.value() > 0)) continue;
+    const double excess = missed.value() - kClaimedShare * claimed.value();
     const double share = std::pow(static_cast<double>(fitted_[j]) / static_cast<double>(fitted_[k]),
                                   kDriftSharpness);
-    weighted += share * std::max(0.0, missed.mean() - kClaimedShare * claimed.mean());
+    weighted += share * std::max(0.0, excess / reached.value());
     weight += share;
   }
   return weight > 0 ? kDriftFactor * weighted / weight : 0;
@@ -299,36 +301,6 @@ std::vector<double> summarise_scores(const std::vector<double>& scores) {
 }
 
 }  // namespace
-
-Mixture mix(std::span<const MixtureTerm> terms) {
-  const bool any_sure = std::ranges::any_of(
-      terms, [](const MixtureTerm& term) { return std::isfinite(term.forecast.variance); });
-  const auto counts = [&](const MixtureTerm& term) {
-    return std::isfinite(term.forecast.value) &&
-           (!any_sure || std::isfinite(term.forecast.variance));
-  };
-  double weight = 0;
-  Mixture mixture;
-  for (const MixtureTerm& term : terms) {
-    if (!counts(term)) {
-      ++mixture.dropped;
-      continue;
-    }
-    weight += term.weight;
-    mixture.value += term.weight * term.forecast.value;
-    mixture.noise += term.weight * term.residual_rms * term.residual_rms;
-    mixture.parameters += term.weight * term.forecast.variance;
-  }
-  mixture.value /= weight;
-  mixture.noise /= weight;
-  mixture.parameters /= weight;
-  for (const MixtureTerm& term : terms) {
-    if (!counts(term)) continue;
-    const double offset = term.forecast.value - mixture.value;
-    mixture.disagreement += term.weight / weight * offset * offset;
-  }
-  return mixture;
-}
 
 Calibration calibrate(const Points& prepared, std::span<const double> cuts,
                       std::span<const LawRollout> rollouts) {

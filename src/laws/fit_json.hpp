@@ -14,7 +14,7 @@
 
 namespace isoflop::laws {
 
-inline constexpr int kFitFormat = 4;
+inline constexpr int kFitFormat = 5;
 
 std::string to_json(const Fit& fit);
 

@@ -9,6 +9,7 @@
 #include "laws/calibration.hpp"
 #include "laws/frontier.hpp"
 #include "laws/law.hpp"
+#include "laws/mixture.hpp"
 #include "laws/theta.hpp"
 
 namespace isoflop::laws {

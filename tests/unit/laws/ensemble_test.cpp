@@ -4,9 +4,9 @@
 #include <numeric>
 
 #include "core/error.hpp"
+#include "families.hpp"
 #include "laws/calibration.hpp"
 #include "laws/fit_json.hpp"
-#include "synthetic.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -71,7 +71,7 @@ TEST(Ensemble, IntervalsSayWhatTheyHeldOnThePoints) {
 }
 
 TEST(Ensemble, WhatTheLawsSayAndWhatTheyMissedAreNotAdded) {
-  const Mixture mixture = {.noise = 1e-4, .parameters = 2e-4, .disagreement = 2e-4};
+  const Mixture mixture = {.noise = 1e-4, .spread = 4e-4};
   Rollout rollout;
   rollout.scale = 0.5;
   rollout.drift = 1e-4;
@@ -79,6 +79,67 @@ TEST(Ensemble, WhatTheLawsSayAndWhatTheyMissedAreNotAdded) {
   EXPECT_DOUBLE_EQ(interval_variance(rollout, mixture, -3), 2.5e-4);
   EXPECT_DOUBLE_EQ(interval_variance(rollout, mixture, 1), 2.5e-4);  // 1e-4 of drift, below 2e-4
   EXPECT_DOUBLE_EQ(interval_variance(rollout, mixture, 2), 0.5e-4 + 8e-4);
+}
+
+TEST(Mixture, OneLawIsItsForecast) {
+  const Mixture mixture = mix(std::vector<MixtureTerm>{{0.7, 0.01, {0.8, 4e-4}}});
+  EXPECT_DOUBLE_EQ(mixture.value, 0.8);
+  EXPECT_DOUBLE_EQ(mixture.noise, 1e-4);
+  EXPECT_DOUBLE_EQ(mixture.spread, 4e-4);
+}
+
+TEST(Mixture, LawsThatAgreeAreOneNormal) {
+  const std::vector<MixtureTerm> terms = {{0.6, 0.01, {0.8, 4e-4}}, {0.4, 0.02, {0.8, 4e-4}}};
+  EXPECT_NEAR(mix(terms).spread, 4e-4, 1e-12);
+  EXPECT_DOUBLE_EQ(mix(terms).noise, 0.6e-4 + 0.4 * 4e-4);
+}
+
+TEST(Mixture, LawsThatDisagreeReachFromOneToTheOther) {
+  const std::vector<MixtureTerm> terms = {{0.5, 0.01, {0.78, 0}}, {0.5, 0.01, {0.82, 0}}};
+  EXPECT_NEAR(mix(terms).value, 0.8, 1e-12);
+  EXPECT_NEAR(std::sqrt(mix(terms).spread), 0.02, 1e-9);
+}
+
+// 2.2 nats say the others, 12 this one; with a law left out the rest must not notice.
+TEST(Mixture, AWildLawOfLittleWeightMovesLittle) {
+  std::vector<MixtureTerm> terms = {
+      {0.6, 0.003, {0.788, 2.5e-5}}, {0.384, 0.003, {0.79, 2.5e-5}}, {0.016, 0.003, {2.485, 0.5}}};
+  const Mixture with = mix(terms);
+  terms.pop_back();
+  const Mixture without = mix(terms);
+  EXPECT_NEAR(with.value, without.value, 0.005);
+  EXPECT_NEAR(std::sqrt(with.spread / without.spread), 1, 0.05);
+  EXPECT_EQ(with.dropped, 0u);
+}
+
+TEST(Mixture, DropsWhatIsNotFinite) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const Mixture one =
+      mix(std::vector<MixtureTerm>{{0.6, 0.01, {nan, 1}}, {0.4, 0.02, {0.8, 1e-4}}});
+  EXPECT_EQ(one.dropped, 1u);
+  EXPECT_DOUBLE_EQ(one.value, 0.8);
+  EXPECT_DOUBLE_EQ(one.variance(), 5e-4);
+  const Mixture unsure = mix(std::vector<MixtureTerm>{{1, 0.01, {0.8, nan}}});
+  EXPECT_DOUBLE_EQ(unsure.value, 0.8);
+  EXPECT_TRUE(std::isnan(unsure.variance()));
+  const Mixture none = mix(std::vector<MixtureTerm>{{1, 0.01, {nan, 1}}});
+  EXPECT_TRUE(std::isnan(none.value));
+}
+
+// The seed at which Farseer's law, with a few percent of the weight, leaves by 1e10 and more.
+TEST(Ensemble, AWildLawDoesNotWidenIntervalsWithoutLimit) {
+  for (const synthetic::Family& family : synthetic::families()) {
+    if (family.name != "twenty points of a grid, Hoffmann") continue;
+    const synthetic::Trial trial = make_trial(family, 7);
+    const Fit result = fit(trial.fitted, {.law = std::string(kEnsemble), .bootstrap = 0});
+    for (std::size_t i = 0; i < trial.held_out.size(); ++i) {
+      const Prediction far = predict(result, trial.held_out.params[i], trial.held_out.tokens[i]);
+      EXPECT_NEAR(far.value / trial.held_out.loss[i], 1, 0.03);
+      EXPECT_LT(far.interval->high / far.interval->low, 1.2);
+    }
+    return;
+  }
+  FAIL() << "no such family";
 }
 
 // A surface that bends in ln C, as none of the laws does.

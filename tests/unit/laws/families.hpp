@@ -1,8 +1,9 @@
 // Families of surfaces with their own faults, to count how often intervals hold.
 //
-// Each gives points of small compute (1e17 to 1e19 FLOP) and larger runs (3 to 100 times as much
-// compute) of the same law and noise. `tuned`: families that were in view when the method's
-// constants were chosen; the others were made afterwards and are only counted.
+// Each gives points of small compute (1e17 to 1e19 FLOP on IsoFLOP budgets, or a grid of sizes and
+// token counts) and larger runs (3 to 100 times as much compute) of the same law and noise.
+// `tuned`: families that were in view when the method's constants were chosen; the others were made
+// afterwards and are only counted.
 #pragma once
 
 #include <cmath>
@@ -24,6 +25,7 @@ struct Family {
   double size_offset = 0;  // standard deviation of an error that all runs of one size share
   int budgets = 5;         // fitted, from 1e17 to 1e19 FLOP
   int sizes = 7;           // each, within 4 times the optimum
+  bool grid = false;       // five sizes by four token counts instead, up to 2e20 FLOP
 };
 
 struct Trial {
@@ -44,13 +46,34 @@ class Normal {
   RandomStream stream_;
 };
 
+/// Takes a run of params and tokens, the error that its size shares, and whether it is fitted.
+template <class Add>
+void lay_budgets(const Family& family, Normal& normal, Add&& add) {
+  const auto add_run = [&](double flops, double stretch, bool fitted) {
+    const double params =
+        0.12 * std::sqrt(flops / 6) * stretch;  // 70 tokens a parameter and around
+    add(params, flops / (6 * params), family.size_offset * normal.next(), fitted);
+  };
+  for (int b = 0; b < family.budgets; ++b)
+    for (int k = 0; k < family.sizes; ++k)
+      add_run(1e17 * std::pow(100.0, b / (family.budgets - 1.0)),
+              std::pow(4.0, 2.0 * k / (family.sizes - 1) - 1), true);
+  for (const double flops : {3e19, 1e20, 3e20, 1e21})
+    for (const double stretch : {0.5, 1.0, 2.0}) add_run(flops, stretch, false);
+}
+
+template <class Add>
+void lay_grid(Add&& add) {
+  for (const double params : {1e7, 3e7, 1e8, 3e8, 1e9})
+    for (const double tokens : {1e9, 3e9, 1e10, 3e10}) add(params, tokens, 0.0, true);
+  for (const double params : {2e9, 7e9})
+    for (const double tokens : {5e10, 1.4e11, 4e11}) add(params, tokens, 0.0, false);
+}
+
 inline Trial make_trial(const Family& family, std::uint64_t seed) {
   Normal normal(seed, 0);
   Trial trial;
-  const auto add = [&](double flops, double stretch, double offset, bool fitted) {
-    const double params =
-        0.12 * std::sqrt(flops / 6) * stretch;  // 70 tokens a parameter and around
-    const double tokens = flops / (6 * params);
+  const auto add = [&](double params, double tokens, double offset, bool fitted) {
     double error = family.noise(params, tokens) * normal.next() + offset;
     if (fitted && normal.uniform() < family.outliers) error += 0.05;
     Points& points = fitted ? trial.fitted : trial.held_out;
@@ -58,16 +81,10 @@ inline Trial make_trial(const Family& family, std::uint64_t seed) {
     points.tokens.push_back(tokens);
     points.loss.push_back(family.loss(params, tokens) * std::exp(error));
   };
-  for (int b = 0; b < family.budgets; ++b) {
-    const double flops = 1e17 * std::pow(100.0, b / (family.budgets - 1.0));
-    for (int k = 0; k < family.sizes; ++k) {
-      const double stretch = std::pow(4.0, 2.0 * k / (family.sizes - 1) - 1);
-      add(flops, stretch, family.size_offset * normal.next(), true);
-    }
-  }
-  for (const double flops : {3e19, 1e20, 3e20, 1e21})
-    for (const double stretch : {0.5, 1.0, 2.0})
-      add(flops, stretch, family.size_offset * normal.next(), false);
+  if (family.grid)
+    lay_grid(add);
+  else
+    lay_budgets(family, normal, add);
   return trial;
 }
 
@@ -80,10 +97,14 @@ inline std::vector<Family> families() {
   const auto even = [](double sigma) { return [sigma](double, double) { return sigma; }; };
   const auto hoffmann = law("chinchilla", kHoffmann);
   const auto epoch = law("chinchilla", kEpoch);
+  const auto kaplan = law("kaplan-nd", {6.4e13, 1.8e13, 0.076, 0.103});
+  const auto farseer = [form = &find_law("farseer")](double n, double d) {
+    const Vector values = example_values(*form);
+    return synthetic::loss(*form, {values.begin(), values.begin() + 9}, {n, d});
+  };
   std::vector<Family> list;
   list.push_back({"Hoffmann, 0.5% noise", true, hoffmann, even(0.005)});
-  list.push_back(
-      {"Kaplan, no floor", true, law("kaplan-nd", {6.4e13, 1.8e13, 0.076, 0.103}), even(0.004)});
+  list.push_back({"Kaplan, no floor", true, kaplan, even(0.004)});
   list.push_back({"one outlier in twenty", true, hoffmann, even(0.004), 0.05});
   list.push_back(
       {"small models badly tuned", true,
@@ -98,12 +119,7 @@ inline std::vector<Family> families() {
   list.push_back({"Epoch, 1% noise", true, epoch, even(0.01)});
   list.push_back({"Muennighoff, 0.3% noise", true,
                   law("chinchilla", {1.87, 521, 1488, 0.353, 0.353}), even(0.003)});
-  list.push_back({"Farseer's exponents", true,
-                  [form = &find_law("farseer")](double n, double d) {
-                    const Vector values = example_values(*form);
-                    return synthetic::loss(*form, {values.begin(), values.begin() + 9}, {n, d});
-                  },
-                  even(0.004)});
+  list.push_back({"Farseer's exponents", true, farseer, even(0.004)});
   list.push_back({"power of a sum, with a floor", true,
                   [](double n, double d) {
                     return 1.6 + std::pow(std::pow(3e9 / n, 0.45) + std::pow(4e11 / d, 0.4), 0.7);
@@ -123,19 +139,48 @@ inline std::vector<Family> families() {
                   },
                   even(0.003)});
 
-  list.push_back({"falls ever faster", false,
+  list.push_back({"falls ever faster", true,
                   [=](double n, double d) {
                     return hoffmann(n, d) * std::exp(-0.0012 * std::pow(std::log(n * d / 1e16), 2));
                   },
                   even(0.004)});
-  list.push_back({"one outlier in seven", false, epoch, even(0.004), 0.15});
+  list.push_back({"one outlier in seven", true, epoch, even(0.004), 0.15});
   list.push_back(
-      {"gain that fades fast above 3e18 FLOP", false,
+      {"gain that fades fast above 3e18 FLOP", true,
        [=](double n, double d) { return epoch(n, d) * (1 + 0.02 * std::log1p(6 * n * d / 3e18)); },
        even(0.004)});
-  list.push_back({"twelve budgets of three sizes", false, hoffmann, even(0.005), 0, 0, 12, 3});
+  list.push_back({"twelve budgets of three sizes", true, hoffmann, even(0.005), 0, 0, 12, 3});
+  list.push_back({"Kaplan, 2% noise", true, kaplan, even(0.02)});
+
+  const auto add_grid = [&](const char* name, bool tuned, auto loss, double sigma) {
+    Family family{name, tuned, loss, even(sigma)};
+    family.grid = true;
+    list.push_back(family);
+  };
+  add_grid("twenty points of a grid, Hoffmann", true, hoffmann, 0.003);
+  add_grid("twenty points of a grid, Epoch", true, epoch, 0.003);
+  add_grid("twenty points of a grid, Kaplan", true, kaplan, 0.003);
+
+  add_grid("twenty points of a grid, Farseer, 1% noise", false, farseer, 0.01);
+  list.push_back({"exponent of D breaks at 3e9", false,
+                  [](double n, double d) {
+                    const double broken = 1.1 * std::pow(d / 3e9, -0.4);
+                    return 1.8 + 480 * std::pow(n, -0.35) +
+                           broken * std::pow(1 + std::pow(d / 3e9, 2.0), 0.05);
+                  },
+                  even(0.004)});
+  list.push_back({"a term of N and D together", false,
+                  [=](double n, double d) {
+                    return epoch(n, d) + 60 * std::pow(n, -0.15) * std::pow(d, -0.12);
+                  },
+                  even(0.004)});
   list.push_back(
-      {"Kaplan, 2% noise", false, law("kaplan-nd", {6.4e13, 1.8e13, 0.076, 0.103}), even(0.02)});
+      {"long runs of small models gain less", false,
+       [=](double n, double d) { return hoffmann(n, d) * (1 + 0.004 * std::log1p(d / n / 100)); },
+       even(0.004)});
+  list.push_back({"runs whose noise differs tenfold", false, hoffmann, [](double n, double d) {
+                    return 0.001 * std::pow(10.0, 0.5 + 0.5 * std::sin(1e3 * std::log(n * d * d)));
+                  }});
   return list;
 }
 
