@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <unordered_map>
 #include <utility>
 
 #include "laws/calibration.hpp"
@@ -62,13 +63,11 @@ std::string ranges(const Fit& fit) {
 // A line for each reason; the JSON has every point.
 std::string left_out_lines(const Fit& fit) {
   std::vector<std::pair<const LeftOut*, std::size_t>> groups;  // the first point, their number
+  std::unordered_map<std::string_view, std::size_t> group_of;  // a reason may name its point
   for (const LeftOut& point : fit.left_out) {
-    const auto same = std::ranges::find_if(
-        groups, [&](const auto& group) { return group.first->reason == point.reason; });
-    if (same == groups.end())
-      groups.push_back({&point, 1});
-    else
-      ++same->second;
+    const auto [entry, is_new] = group_of.try_emplace(point.reason, groups.size());
+    if (is_new) groups.push_back({&point, 0});
+    ++groups[entry->second].second;
   }
   constexpr std::size_t kShown = 5;
   std::string text;
