@@ -9,6 +9,7 @@
 #include "cli/files.hpp"
 #include "cli/points.hpp"
 #include "core/error.hpp"
+#include "laws/best_runs.hpp"
 #include "laws/critical_batch.hpp"
 #include "laws/fit_json.hpp"
 #include "laws/law.hpp"
@@ -27,6 +28,7 @@ struct Options {
   std::string critical_batch;
   std::string weight_by;
   std::string json;
+  bool best_runs = false;
   bool list_laws = false;
 };
 
@@ -48,9 +50,18 @@ void run(const Options& options) {
   const bool weight_column = !options.weight_by.empty() && options.weight_by != "compute" &&
                              options.weight_by != "replicates";
   if (weight_column) columns.push_back("weight=" + options.weight_by);
-  laws::Points points =
-      read_points(options.points, columns, needed, rows, laws::counts_embeddings(options.fit.law),
-                  laws::variables_of(options.fit.law));
+  std::vector<laws::Variable> wanted = laws::variables_of(options.fit.law);
+  wanted.push_back(laws::Variable::unique_tokens);
+  if (options.best_runs)
+    wanted.insert(wanted.end(), {laws::Variable::learning_rate, laws::Variable::batch});
+  laws::Points points = read_points(options.points, columns, needed, rows,
+                                    laws::counts_embeddings(options.fit.law), wanted);
+  if (options.best_runs) {
+    require(rows == RunRows::final_losses,
+            "best-runs: {} reads whole curves, needed a law of final losses",
+            rows == RunRows::curves ? "approach1" : options.fit.law);
+    points = laws::keep_best(points);
+  }
   if (!options.critical_batch.empty())
     points = laws::at_limiting_batch(std::move(points),
                                      laws::parse_critical_batch(options.critical_batch));
@@ -101,6 +112,9 @@ void add_fit(CLI::App& app) {
       ->add_option("--drop-worst", options->fit.drop_worst,
                    "Leave out this many of the highest losses")
       ->check(CLI::Range(std::size_t{0}, kMostPoints));
+  command->add_flag("--best-runs", options->best_runs,
+                    "Of runs of the same params and tokens keep the one of lowest loss, as where "
+                    "learning rates were swept; says where the best is at the edge of its sweep");
   command->add_option("--weight-by", options->weight_by,
                       "Weights of the points: compute (C over its mean), replicates (noise between "
                       "runs of one size), or the name of a column");

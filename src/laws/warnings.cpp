@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -58,6 +59,64 @@ void warn_about_grid(const Points& prepared, std::span<const Variable> variables
   }
 }
 
+/// Where tokens grow in step with params, no point tells the terms of a law in both apart.
+void warn_about_ratio(const Points& prepared, std::span<const Variable> variables, Fit& result) {
+  constexpr double kNarrow = 3;
+  const auto reads = [&](Variable one) {
+    return std::ranges::find(variables, one) != variables.end();
+  };
+  if (!reads(Variable::params) || !reads(Variable::tokens)) return;
+  double low = std::numeric_limits<double>::infinity();
+  double high = 0;
+  for (std::size_t row = 0; row < prepared.size(); ++row) {
+    const double ratio = prepared.tokens[row] / prepared.params[row];
+    low = std::min(low, ratio);
+    high = std::max(high, ratio);
+  }
+  if (high < kNarrow * low)
+    result.warnings.push_back(fmt::format(
+        "tokens a parameter span only a factor {:.3g}: what params and tokens do is not "
+        "told apart; add runs with more and with fewer tokens a parameter",
+        high / low));
+}
+
+/// Repeated tokens are worth less than new ones, which only laws of unique_tokens know.
+void warn_about_repetition(const Points& prepared, std::span<const Variable> variables,
+                           Fit& result) {
+  constexpr double kOnce = 1.01;  // epochs
+  const bool knows = std::ranges::find(variables, Variable::unique_tokens) != variables.end();
+  if (knows || prepared.unique_tokens.empty() || prepared.tokens.empty()) return;
+  std::size_t repeated = 0;
+  double most = 0;
+  for (std::size_t row = 0; row < prepared.size(); ++row) {
+    const double epochs = prepared.tokens[row] / prepared.unique_tokens[row];
+    repeated += epochs > kOnce;
+    most = std::max(most, epochs);
+  }
+  if (repeated > 0)
+    result.warnings.push_back(
+        fmt::format("{} of {} points saw their text more than once, up to {:.3g} times: the law "
+                    "counts repeated tokens as new ones; fit repeated-data",
+                    repeated, prepared.size(), most));
+}
+
+/// A law of the loss is one of tuned runs.
+void warn_about_sweeps(const Points& prepared, Fit& result) {
+  if (prepared.learning_rate.empty() || find_law(result.law).response != Variable::loss ||
+      find_law(result.law).reads_curves || prepared.params.empty() || prepared.tokens.empty())
+    return;
+  std::map<std::pair<double, double>, std::set<double>> rates_of;
+  for (std::size_t row = 0; row < prepared.size(); ++row)
+    rates_of[{prepared.params[row], prepared.tokens[row]}].insert(prepared.learning_rate[row]);
+  const auto swept =
+      std::ranges::count_if(rates_of, [](const auto& size) { return size.second.size() > 1; });
+  if (swept > 0)
+    result.warnings.push_back(
+        fmt::format("{} of {} sizes were run with several learning rates: the worse ones bend the "
+                    "law; keep the best with --best-runs",
+                    swept, rates_of.size()));
+}
+
 void warn_about_compute(const Points& prepared, Fit& result) {
   if (prepared.params.empty() || prepared.tokens.empty()) return;
   double largest = 1;
@@ -110,6 +169,9 @@ void add_data_warnings(const Points& prepared, std::span<const Variable> variabl
   warn_about_duplicates(prepared, result);
   warn_about_mid_run_losses(prepared, result);
   warn_about_grid(prepared, variables, result);
+  warn_about_ratio(prepared, variables, result);
+  warn_about_repetition(prepared, variables, result);
+  warn_about_sweeps(prepared, result);
   warn_about_compute(prepared, result);
   warn_about_kind_of_params(result);
   warn_about_draws(result);

@@ -29,6 +29,12 @@ grep -q '^note .*compute over its mean' weighed || fail "--weight-by compute"
 "$ISOFLOP_BINARY" fit points.csv --law power | grep '^objective' > even
 grep '^objective' weighed | diff - even > /dev/null && fail "--weight-by compute changes nothing"
 expect_bad_input "weight-by: replicates" "$ISOFLOP_BINARY" fit points.csv --law power --weight-by replicates
+awk -F, 'NR == 1 { print $0 ",learning_rate" }
+  NR > 1 { for (r = 1; r < 4; ++r) printf "%s,%s,%.17g,%g\n", $1, $2, $3 * (r == 2 ? 1 : 1.1), r / 1e3 }' points.csv > swept.csv
+"$ISOFLOP_BINARY" fit swept.csv --law chinchilla --bootstrap 0 --best-runs > table
+grep -q '^  alpha *0.35 ' table && grep -q 'is the largest tried at 0 of' table || fail "--best-runs: $(cat table)"
+expect_bad_input "best-runs: multi-power reads whole curves" "$ISOFLOP_BINARY" fit \
+  <(printf 'step,lr,loss\n1,1,3\n') --law multi-power --best-runs
 "$ISOFLOP_BINARY" predict fit.json --flops 1e23 --json - | grep '"extrapolation"' > /dev/null || fail predict
 [ "$("$ISOFLOP_BINARY" predict fit.json --points points.csv --json - | grep -c '"loss"')" = \
   "$(($(wc -l < points.csv) - 1))" ] || fail "predict --points does not give a prediction a row"

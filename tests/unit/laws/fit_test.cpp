@@ -237,5 +237,41 @@ TEST(Fit, WarnsOfLossesFromTheMiddleOfRuns) {
   EXPECT_TRUE(has_warning(fit(points, quick()), "hold several token counts"));
 }
 
+TEST(Fit, WarnsWhenTokensFollowParams) {
+  Points points = synthetic::isoflop_grid(synthetic::kEpoch);
+  EXPECT_FALSE(has_warning(fit(points, quick()), "tokens a parameter span"));
+  const Law& law = find_law("chinchilla");
+  points.flops.clear();
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    points.tokens[i] = 20 * points.params[i];
+    points.loss[i] = synthetic::loss(law, synthetic::kEpoch, {points.params[i], points.tokens[i]});
+  }
+  EXPECT_TRUE(has_warning(fit(points, quick()), "tokens a parameter span only a factor 1:"));
+}
+
+TEST(Fit, WarnsOfRepeatedTokensUnlessTheLawKnowsThem) {
+  Points points = synthetic::isoflop_grid(synthetic::kEpoch);
+  points.unique_tokens = points.tokens;
+  EXPECT_FALSE(has_warning(fit(points, quick()), "more than once"));
+  points.unique_tokens[7] /= 4;
+  points.unique_tokens[9] /= 3;
+  EXPECT_TRUE(has_warning(fit(points, quick()),
+                          "2 of 81 points saw their text more than once, up to 4 times"));
+  EXPECT_FALSE(
+      has_warning(fit(points, {.law = "repeated-data", .bootstrap = 0}), "more than once"));
+}
+
+TEST(Fit, WarnsOfSizesWithSeveralLearningRates) {
+  Points points = synthetic::isoflop_grid(synthetic::kEpoch);
+  points.learning_rate.assign(points.size(), 1e-3);
+  EXPECT_FALSE(has_warning(fit(points, quick()), "several learning rates"));
+  points.params.push_back(points.params.front());
+  points.tokens.push_back(points.tokens.front());
+  points.flops.push_back(points.flops.front());
+  points.loss.push_back(points.loss.front() + 0.1);
+  points.learning_rate.push_back(2e-3);
+  EXPECT_TRUE(has_warning(fit(points, quick()), "1 of 81 sizes were run with several learning"));
+}
+
 }  // namespace
 }  // namespace isoflop::laws
