@@ -72,13 +72,13 @@ def main(arguments: list[str] | None = None) -> int:
         prog="isoflop-report",
         description="Writes one self-contained HTML page about a sweep, or about a CSV of points and its fits: "
         "prediction against measurement, loss curves, IsoFLOP profiles, laws with intervals, residuals, the run table "
-        "and provenance.",
+        "and provenance. Fits of law multi-power are shown with the curves they were made from.",
         epilog="Exit codes: 0 written, 2 the input cannot be used (one line says why).",
     )
     parser.add_argument("input", metavar="SWEEP_DIR|POINTS.csv",
                         help="directory with results.h5 (isoflop sweep collect), or a CSV as isoflop fit reads it")  # fmt: skip
     parser.add_argument("fits", metavar="FIT.json", nargs="*", help="with a CSV: what isoflop fit --json wrote")
-    parser.add_argument("--prediction", metavar="FILE", help="with a CSV: what isoflop predict --json wrote for one run")
+    parser.add_argument("--prediction", metavar="FILE", help="with a CSV: what isoflop predict --json wrote for one run, or for a schedule")
     parser.add_argument("--column", metavar="COLUMN=NAME", action="append", default=[],
                         help="with a CSV: as in isoflop fit, where the file's name differs; what --weight-by named is weight=NAME")  # fmt: skip
     parser.add_argument("--out", metavar="FILE", help="default: SWEEP_DIR/report.html, or POINTS.html beside the CSV")

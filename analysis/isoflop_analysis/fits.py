@@ -19,6 +19,7 @@ _TITLES = {
     "kaplan-c": "Kaplan L(C)",
     "kaplan-nd": "Kaplan L(N, D)",
     "kaplan-ns": "Kaplan L(N, S)",
+    "multi-power": "Multi-power law of whole curves",
 }
 
 

@@ -59,6 +59,19 @@ def _law_cards(study: Study) -> list[str]:
     return cards
 
 
+def _curve_cards(study: Study) -> list[str]:
+    """Of a study that has curves alone."""
+    worst = max(study.curves, key=lambda one: one.rms)
+    cards = [_card("Fitted curves", str(len(study.curves)), f"{max(c.curve.steps[-1] for c in study.curves):g} steps at most"),
+             _card("Largest miss of a curve", f"{100 * worst.rms:.2g}%", "root mean square of the loss",
+                   escape(worst.curve.name), main=True)]  # fmt: skip
+    if study.predicted_curve:
+        p = study.predicted_curve
+        bounds = f"{p.level:.0%} interval {p.low[-1]:.4f} to {p.high[-1]:.4f}" if p.level else "without interval"
+        cards.append(_card("Predicted at the end of the schedule", f"{p.losses[-1]:.4f}", "nats/token", bounds))
+    return cards
+
+
 def _law_line(study: Study) -> str:
     if study.law is None:
         return ""
@@ -72,12 +85,13 @@ def _law_line(study: Study) -> str:
 
 def _conventions(study: Study) -> str:
     """What the numbers of the page mean: a sweep's are known, a CSV's as far as its fits state them."""
+    compute = "; C in the figures is 6 N D" if study.sweep.runs else ""
     if study.sweep.has_records:
         return ("Losses in nats/token on the validation split; N total parameters, D training tokens, "
                 "C = 6 N D FLOP unless said otherwise.")  # fmt: skip
     stated = next((fit.raw["conventions"] for fit in study.fits if isinstance(fit.raw.get("conventions"), dict)), {})
     words = ", ".join(f"{key} {value}" for key, value in stated.items() if value) or "nothing"
-    return f"Points of {study.sweep.source}; C in the figures is 6 N D. The file states: {words}."
+    return f"Points of {study.sweep.source}{compute}. The file states: {words}."
 
 
 def _notes(study: Study) -> str:
@@ -102,22 +116,29 @@ def _figure(drawn: Drawn) -> str:
     )
 
 
+def _sections(study: Study) -> list[tuple[str, str, str]]:
+    """(key, heading, content); what a study lacks altogether has no section."""
+    parts = [
+        (study.sweep.runs, "runs", "Runs", tables.run_table),
+        (study.curves, "curves", "Curves", tables.curve_table),
+        (True, "laws", "Laws", tables.law_tables),
+        (study.sweep.runs, "cross-check", "Cross-check: an independent re-fit", tables.cross_check),
+        (True, "provenance", "Provenance", tables.provenance),
+    ]
+    return [(key, heading, content(study)) for there, key, heading, content in parts if there]
+
+
 def build_page(study: Study, drawn: list[Drawn]) -> str:
     assets = files(__package__) / "assets"
-    sections = [
-        ("runs", "Runs", tables.run_table(study)),
-        ("laws", "Laws", tables.law_tables(study)),
-        ("cross-check", "Cross-check: an independent re-fit", tables.cross_check(study)),
-        ("provenance", "Provenance", tables.provenance(study)),
-    ]
+    sections = _sections(study)
     links = [(d.name, d.heading) for d in drawn] + [(name, heading) for name, heading, _ in sections]
     name = escape(study.sweep.attributes.get("sweep") or study.sweep.directory.resolve().name)
-    cards = "".join(_prediction_cards(study) + _target_card(study) + _law_cards(study))
+    cards = _prediction_cards(study) + _target_card(study) + _law_cards(study) if study.sweep.runs else _curve_cards(study)
     body = [
         f"<h1>Scaling law of {name}</h1>",
         f'<p class="muted">isoflop {escape(study.sweep.attributes.get("isoflop_version", "?"))}, commit '
         f"{escape(study.sweep.attributes.get('isoflop_commit', '?'))}. {escape(_conventions(study))}</p>",
-        f'<div class="cards">{cards}</div>',
+        f'<div class="cards">{"".join(cards)}</div>',
         _law_line(study),
         _notes(study),
         "<nav>" + " ".join(f'<a href="#{key}">{escape(text)}</a>' for key, text in links) + "</nav>",

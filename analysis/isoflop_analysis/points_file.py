@@ -8,15 +8,21 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from .fits import Fit, Prediction, load_json, number, read_fit
 from .records import InputError, Run, Sweep
-from .study import Study, make_study
+from .schedules import LAW as CURVES
+from .schedules import Curve, FittedCurve, PredictedCurve, fit_to
+from .study import Study, make_study, make_study_of_curves
 
 NEIGHBOUR = 1.2  # points within this factor of compute are one IsoFLOP budget, as in approach 2
 WIDEST = 1.5
 COLUMNS = ("params", "tokens", "flops", "steps", "unique_tokens", "batch", "learning_rate", "loss", "task_loss", "accuracy",
            "error", "weight", "group", "name", "params_kind", "flops_kind", "loss_unit", "bytes_per_token", "stage", "status",
            "warmup_tokens")  # fmt: skip   # as isoflop fit knows them; not all matter here
+
+_ALIASES = {"step": "steps", "lr": "learning_rate"}
 
 
 def _positive(text: str, place: str) -> float:
@@ -51,7 +57,7 @@ def _records(path: Path, columns: dict[str, str]) -> list[tuple[int, dict[str, s
     for column, theirs in columns.items():
         if theirs not in (header or []):
             raise InputError(f"{path}: {column}: the column '{theirs}' is missing, the file has {', '.join(header or [])}")
-    known = {**{name: name for name in header or []}, **columns}
+    known = {_ALIASES.get(name, name): name for name in header or []} | {name: name for name in header or []} | columns
     return [(line, {name: row[theirs] for name, theirs in known.items()}) for line, row in rows]
 
 
@@ -161,6 +167,41 @@ def read_single_prediction(path: Path) -> Prediction:
     return Prediction(n, d, c or 6 * n * d, loss, None, *(number(interval.get(k)) for k in ("low", "high", "level")))
 
 
+def read_predicted_curve(path: Path) -> PredictedCurve:
+    """What `isoflop predict --schedule FILE --json FILE` writes."""
+    points = load_json(path).get("curve")
+    if not isinstance(points, list) or not points or not all(isinstance(point, dict) for point in points):
+        raise InputError(f"{path}: needs the key curve with points; write it with `isoflop predict --schedule FILE --json`")
+    intervals = [point.get("interval") or {} for point in points]
+
+    def column(entries: list[dict], key: str):
+        return np.array([nan if (value := number(entry.get(key))) is None else value for entry in entries])
+
+    nan = math.nan
+    return PredictedCurve(*(column(points, key) for key in ("step", "learning_rate", "loss")), column(intervals, "low"),
+                          column(intervals, "high"), number(intervals[-1].get("level")))  # fmt: skip
+
+
+def _curves(rows: list[dict[str, str]], places: list[str], unused: set[int]) -> list[Curve]:
+    """The points of each group by step, in the order of the file."""
+    records: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    for i, (row, place) in enumerate(zip(rows, places, strict=True)):
+        if i in unused:
+            continue
+        missing = [name for name in ("steps", "learning_rate", "loss") if not row.get(name)]
+        if missing:
+            raise InputError(f"{place}: needs {', '.join(missing)}; name other columns with --column")
+        rate = _number_or(row["learning_rate"], math.nan)
+        if not rate >= 0:
+            raise InputError(f"{place}: learning_rate: saw '{row['learning_rate']}', needed a number, 0 or above")
+        records[row.get("group", "")].append((_positive(row["steps"], f"{place}: steps"), rate, _loss(row, place)))
+    return [Curve(name or "curve", *np.array(sorted(points)).T) for name, points in records.items()]
+
+
+def _fitted(curves: list[Curve], fit: Fit) -> list[FittedCurve]:
+    return [fitted for curve in curves if (fitted := fit_to(fit, curve))]
+
+
 def read_points_study(points: Path, fits: list[Path], columns: dict[str, str], prediction: Path | None) -> Study:
     read: list[Fit] = [read_fit(path) for path in fits]
     records = _records(points, columns)
@@ -168,11 +209,19 @@ def read_points_study(points: Path, fits: list[Path], columns: dict[str, str], p
         raise InputError(f"{points}: has no points, needed a header and rows")
     lines, rows = map(list, zip(*records, strict=True))
     read, names, unused = _match(read, lines, rows, str(points))
-    runs = [_run(row, f"{points}:{line}", name, i not in unused)
-            for i, (line, row, name) in enumerate(zip(lines, rows, names, strict=True))]  # fmt: skip
-    _mark_budgets([r for r in runs if r.finished])
+    places = [f"{points}:{line}" for line in lines]
     made_by = read[0].raw.get("isoflop", {}) if read else {}
     attributes = {"sweep": points.stem, **{f"isoflop_{key}": made_by[key] for key in made_by}}
+    if read and all(fit.law == CURVES for fit in read):
+        curves = _fitted(_curves(rows, places, unused), read[0])
+        if not curves:
+            raise InputError(f"{points}: no curve goes on behind its largest learning rate, needed one that falls")
+        predicted = read_predicted_curve(prediction) if prediction else None
+        notes = [f"{len(unused)} of {len(rows)} records were left out of the fit and are in no figure."] if unused else []
+        return make_study_of_curves(Sweep(points.parent, attributes, [], None, points.name), read, curves, predicted, notes)
+    runs = [_run(row, place, name, i not in unused)
+            for i, (place, row, name) in enumerate(zip(places, rows, names, strict=True))]  # fmt: skip
+    _mark_budgets([r for r in runs if r.finished])
     notes = []
     if not read:
         notes.append("No fit: give the file that `isoflop fit --json` wrote for laws with intervals.")

@@ -38,6 +38,8 @@ class Curve:
     train_loss: np.ndarray
     validation_tokens: np.ndarray
     validation_loss: np.ndarray
+    train_steps: np.ndarray
+    train_rates: np.ndarray  # learning rate
 
     def smoothed(self, width: float = 0.06) -> tuple[np.ndarray, np.ndarray]:
         """Training loss averaged over bins of this width in ln tokens, the same for a whole run and for the short
@@ -153,13 +155,13 @@ def _column(group: h5py.Group, name: str) -> np.ndarray:
     return np.asarray(group[name][()])
 
 
-def _pair(file: h5py.File, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """(tokens, loss) of a group; the writer may be between two columns, so the shorter length counts."""
+def _columns(file: h5py.File, path: str, *names: str) -> list[np.ndarray]:
+    """Columns of a group; the writer may be between two of them, so the shortest length counts."""
     if path not in file:
-        return np.empty(0), np.empty(0)
-    tokens, loss = _column(file[path], "tokens"), _column(file[path], "loss")
-    length = min(tokens.size, loss.size)
-    return tokens[:length], loss[:length]
+        return [np.empty(0) for _ in names]
+    columns = [_column(file[path], name) for name in names]
+    length = min(column.size for column in columns)
+    return [column[:length] for column in columns]
 
 
 def read_curve(path: Path) -> tuple[Curve | None, dict, str | None]:
@@ -167,7 +169,8 @@ def read_curve(path: Path) -> tuple[Curve | None, dict, str | None]:
     try:
         with open_for_reading(path) as file:
             attributes = {key: plain(value) for key, value in file.attrs.items()}
-            curve = Curve(*_pair(file, "train"), *_pair(file, "eval/validation"))
+            tokens, loss, steps, rates = _columns(file, "train", "tokens", "loss", "step", "lr")
+            curve = Curve(tokens, loss, *_columns(file, "eval/validation", "tokens", "loss"), steps, rates)
     except FileNotFoundError:
         return None, {}, "no run.h5"
     except (OSError, KeyError, ValueError, RuntimeError) as error:

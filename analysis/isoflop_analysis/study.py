@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from .fits import Estimate, Fit, Prediction, read_fits, read_prediction
 from .profiles import ParabolaFit, Profile, find_profiles, parabolas_of
 from .records import Run, Sweep, read_sweep
 from .refit import MINIMUM_POINTS, Chinchilla, Refit, refit
+from .schedules import LAW, Curve, FittedCurve, PredictedCurve, fit_to
 
 
 class NotEnough(Exception):
@@ -29,6 +30,8 @@ class Study:
     law_fit: Fit | None  # None where the surface is the report's own re-fit
     refit: Refit | None
     notes: list[str]
+    curves: list[FittedCurve] = field(default_factory=list)  # of a fit of whole curves
+    predicted_curve: PredictedCurve | None = None
 
     def fit(self, law: str, method: str | None = None) -> Fit | None:
         matches = (f for f in self.fits if f.law == law and (method is None or f.method == method))
@@ -103,10 +106,19 @@ def read_study(directory: str | os.PathLike) -> Study:
         notes.append("No fit-*.json: run `isoflop fit` on results.h5 for laws with intervals.")
     if prediction is None and trouble is None:
         notes.append("No prediction.json: there is no prediction of the target to show.")
-    return make_study(sweep, fits, prediction, notes)
+    return make_study(sweep, fits, prediction, notes, _fitted_curves(sweep, fits))
 
 
-def make_study(sweep: Sweep, fits: list[Fit], prediction: Prediction | None, notes: list[str]) -> Study:
+def _fitted_curves(sweep: Sweep, fits: list[Fit]) -> list[FittedCurve]:
+    """The runs' records and a fit of whole curves through them, where there is one."""
+    fit = next((fit for fit in fits if fit.law == LAW), None)
+    runs = [r for r in sweep.fitted if r.curve and r.curve.train_steps.size > 1 and fit and fit.uses(r)]
+    curves = (Curve(r.row.get("label") or r.name, r.curve.train_steps, r.curve.train_rates, r.curve.train_loss) for r in runs)
+    return [fitted for curve in curves if (fitted := fit_to(fit, curve))]
+
+
+def make_study(sweep: Sweep, fits: list[Fit], prediction: Prediction | None, notes: list[str],
+               curves: list[FittedCurve] | None = None) -> Study:  # fmt: skip
     main = _choose_surface(fits)
     profiles = find_profiles([r for r in sweep.fitted if not fits or any(fit.uses(r) for fit in fits)])
     own = _own_refit(sweep.fitted, main)
@@ -130,7 +142,14 @@ def make_study(sweep: Sweep, fits: list[Fit], prediction: Prediction | None, not
         law_fit=main,
         refit=own,
         notes=notes,
+        curves=curves or [],
     )
+
+
+def make_study_of_curves(sweep: Sweep, fits: list[Fit], curves: list[FittedCurve], predicted: PredictedCurve | None,
+                         notes: list[str]) -> Study:  # fmt: skip
+    """Of records along runs alone: no sizes, so no surface, profiles or run table."""
+    return Study(sweep, fits, None, [], parabolas_of(None, []), None, "", None, None, notes, curves, predicted)
 
 
 def best_exponent(study: Study) -> tuple[str, Estimate] | None:

@@ -19,6 +19,8 @@ LAW = "#111111"  # fitted surface (approach 3)
 SECOND = "#0072b2"  # other approaches
 TARGET = "#d55e00"  # the held-out run
 MUTED = "#8a8f98"
+# Okabe and Ito's colours: things without an order
+CATEGORIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6d31")
 LEGEND_ENTRIES = 9  # more sizes or budgets than this get a colour bar
 
 PARAMETERS = {

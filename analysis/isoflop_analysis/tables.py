@@ -102,6 +102,20 @@ def run_table(study: Study) -> str:
     )
 
 
+def curve_table(study: Study) -> str:
+    rows = "".join(
+        f'<tr><td class="text">{escape(one.curve.name)}</td><td>{one.curve.steps[-1]:g}</td><td>{one.curve.rates.max():.3g}</td>'
+        f"<td>{one.measured[-1]:.4f}</td><td>{one.fitted[-1]:.4f}</td><td>{_percent(one.rms)}</td></tr>"
+        for one in study.curves
+    )
+    return (
+        "<table><thead><tr><th class='text'>curve</th><th>steps</th><th>largest learning rate</th><th>loss at the end, measured"
+        f"</th><th>fitted</th><th>law misses it by</th></tr></thead><tbody>{rows}</tbody></table><p class='muted'>Losses in "
+        "nats/token, means over the last records; misses are root mean squares behind the warm-up, from a separate "
+        "implementation of the law in Python (isoflop_analysis.schedules) at the program's parameters.</p>"
+    )
+
+
 def _estimate_rows(estimates: dict[str, Estimate], kind: str) -> str:
     rows = []
     for name, e in estimates.items():
@@ -216,12 +230,14 @@ def _provenance_rows(study: Study) -> list[tuple[str, str]]:
         values = sorted({str(r.attributes[key]) for r in runs if key in r.attributes})
         if values:
             rows.append((f"{key} of the runs", ", ".join(values)))
-    rows.append(("runs", f"{sum(r.finished for r in runs)} finished of {len(runs)}"))
+    if runs:
+        rows.append(("runs", f"{sum(r.finished for r in runs)} finished of {len(runs)}"))
     seconds = [r.row["seconds"] for r in runs if math.isfinite(r.row.get("seconds", math.nan))]
     if seconds:
         rows.append(("training time, all runs", duration(sum(seconds))))
     rows.append(("files", ", ".join([study.sweep.source, *(f.path.name for f in study.fits)])))
-    rows.append(("surface of the figures", study.law_origin))
+    if study.law_origin:
+        rows.append(("surface of the figures", study.law_origin))
     packages = ", ".join(f"{name} {version(name)}" for name in ("h5py", "numpy", "matplotlib"))
     rows.append(("report made with", f"Python {sys.version.split()[0]}, {packages}"))
     return rows
@@ -240,9 +256,11 @@ def provenance(study: Study) -> str:
         cells = (f'<tr><td class="text">{escape(k)}</td><td class="text wrap">{escape(v)}</td></tr>' for k, v in rows)
         return f"<table><tbody>{''.join(cells)}</tbody></table>"
 
-    parts = [table(_provenance_rows(study)), "<h3>FLOP conventions</h3>", table(_CONVENTIONS)]
-    hashes = " ".join(sorted(r.name for r in study.sweep.runs))
-    parts.append(f"<h3>Configuration hashes of the runs</h3><p><code>{escape(hashes)}</code></p>")
+    parts = [table(_provenance_rows(study))]
+    if study.sweep.runs:
+        hashes = " ".join(sorted(r.name for r in study.sweep.runs))
+        parts += ["<h3>FLOP conventions</h3>", table(_CONVENTIONS), "<h3>Configuration hashes of the runs</h3>",
+                  f"<p><code>{escape(hashes)}</code></p>"]  # fmt: skip
     if study.sweep.manifest:
         parts.append(f"<h3>manifest.toml</h3><pre>{escape(study.sweep.manifest)}</pre>")
     return "".join(parts)

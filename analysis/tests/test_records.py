@@ -30,7 +30,7 @@ def test_smoothing_keeps_the_mean_of_a_bin_and_drops_what_is_not_finite():
     tokens = np.arange(1.0, 1001.0)
     loss = np.where(tokens % 2 == 0, 2.0, 4.0)
     loss[10] = np.nan
-    curve = Curve(tokens, loss, np.empty(0), np.empty(0))
+    curve = Curve(tokens, loss, *[np.empty(0)] * 4)
     x, y = curve.smoothed(0.35)
     assert len(x) <= 20 and (np.diff(x) > 0).all() and np.isfinite(y).all()
     assert y[-5:] == pytest.approx(3.0, abs=0.05)
@@ -39,7 +39,7 @@ def test_smoothing_keeps_the_mean_of_a_bin_and_drops_what_is_not_finite():
 def test_a_short_branch_is_smoothed_like_the_whole_run():
     tokens = np.arange(1.0, 1001.0)
     loss = np.where(tokens % 2 == 0, 2.0, 4.0)
-    branch = Curve(tokens[800:], loss[800:], np.empty(0), np.empty(0))
+    branch = Curve(tokens[800:], loss[800:], *[np.empty(0)] * 4)
     x, y = branch.smoothed()
     assert len(x) == 4 and y == pytest.approx(3.0, abs=0.05)
 
@@ -49,9 +49,9 @@ WRITER = """
     file = h5py.File(sys.argv[1], "w", libver="latest")
     file.attrs["run"] = "abc"
     columns = [file.create_dataset(f"train/{name}", (0,), dtype, maxshape=(None,), chunks=(64,), fletcher32=True)
-               for name, dtype in (("tokens", "i8"), ("loss", "f8"))]
+               for name, dtype in (("tokens", "i8"), ("loss", "f8"), ("step", "i8"), ("lr", "f8"))]
     file.swmr_mode = True
-    for column, length in zip(columns, (300, 250)):
+    for column, length in zip(columns, (300, 250, 300, 300)):
         column.resize((length,))
         column[:] = np.linspace(2, 8, length)
         column.flush()

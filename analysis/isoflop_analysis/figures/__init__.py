@@ -13,6 +13,7 @@ from .base import Drawing
 from .curves import frontier, loss_curves
 from .isoflop import isoflop_profiles, optimal_allocation
 from .parameters import correlation
+from .schedules import fitted_curves
 from .slices import kaplan_laws, slices
 from .surface import residuals, surface
 from .target import learning_curve, prediction
@@ -29,10 +30,18 @@ _FIGURES: tuple[tuple[str, Callable[[Study], Drawing]], ...] = (
     ("The fitted surface", surface),
     ("Residuals", residuals),
     ("How the parameters trade off", correlation),
+    ("Curves against their law", fitted_curves),
 )
 
 
 _OF_RECORDS = (learning_curve, loss_curves, frontier)  # need the runs' own records
+
+
+def _belongs(function: Callable[[Study], Drawing], study: Study) -> bool:
+    """Whether a page about this study has such a figure at all."""
+    if function is fitted_curves:
+        return bool(study.curves)
+    return bool(study.sweep.runs) and (study.sweep.has_records or function not in _OF_RECORDS)
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class Drawn:
 
 def draw_all(study: Study) -> list[Drawn]:
     drawn = []
-    figures = _FIGURES if study.sweep.has_records else [f for f in _FIGURES if f[1] not in _OF_RECORDS]
+    figures = [(heading, function) for heading, function in _FIGURES if _belongs(function, study)]
     with matplotlib.rc_context(style.PARAMETERS):
         for heading, function in figures:
             name = function.__name__.replace("_", "-")
