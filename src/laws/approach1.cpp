@@ -15,6 +15,7 @@ constexpr std::size_t kLossValues = 48;       // of them, for the loss law
 constexpr std::size_t kInnerSizesNeeded = 2;
 constexpr std::size_t kFewestNeighbours = 7;  // that a smoothed loss is made from
 constexpr std::size_t kMostNeighbours = 101;  // bounds the time of long curves
+constexpr std::size_t kMostPassing = 64;      // a draw leaves all of them out once in e^64
 
 /// One training run: ln C ascending with ln D and ln L.
 struct TrainingCurve {
@@ -123,14 +124,35 @@ std::vector<TrainingCurve> read_curves(const Points& points, Fit& result) {
   return curves;
 }
 
-/// ln D and ln L of every curve at every compute value; infinite loss where a curve does not reach.
-struct Table {
-  std::vector<double> log_flops;
-  std::vector<std::vector<double>> log_tokens;
-  std::vector<std::vector<double>> log_loss;
+/// One curve at a compute value.
+struct Passing {
+  double log_loss = 0;
+  std::size_t curve = 0;
+  double log_tokens = 0;
+
+  auto operator<=>(const Passing&) const = default;
 };
 
-Table interpolate(const std::vector<TrainingCurve>& curves) {
+/// The lowest curves at every compute value, lowest first.
+struct Table {
+  std::vector<double> log_flops;
+  std::vector<std::vector<Passing>> lowest;
+};
+
+void keep_lowest(std::vector<Passing>& passing) {
+  std::ranges::sort(passing);
+  passing.resize(std::min(passing.size(), kMostPassing));
+}
+
+Passing interpolate(const TrainingCurve& curve, std::size_t index, double x) {
+  const auto upper = std::upper_bound(curve.log_flops.begin() + 1, curve.log_flops.end() - 1, x);
+  const auto j = static_cast<std::size_t>(upper - curve.log_flops.begin());
+  const double t = (x - curve.log_flops[j - 1]) / (curve.log_flops[j] - curve.log_flops[j - 1]);
+  return {curve.log_loss[j - 1] + t * (curve.log_loss[j] - curve.log_loss[j - 1]), index,
+          curve.log_tokens[j - 1] + t * (curve.log_tokens[j] - curve.log_tokens[j - 1])};
+}
+
+Table tabulate(const std::vector<TrainingCurve>& curves) {
   double low = curves.front().log_flops.front();
   double high = low;
   for (const TrainingCurve& curve : curves) {
@@ -140,22 +162,17 @@ Table interpolate(const std::vector<TrainingCurve>& curves) {
   Table table;
   for (std::size_t k = 0; k < kComputeValues; ++k)
     table.log_flops.push_back(low + (high - low) * static_cast<double>(k) / (kComputeValues - 1));
-  for (const TrainingCurve& curve : curves) {
-    std::vector<double> tokens(kComputeValues, 0.0);
-    std::vector<double> loss(kComputeValues, std::numeric_limits<double>::infinity());
-    for (std::size_t k = 0; k < kComputeValues; ++k) {
-      const double x = table.log_flops[k];
-      if (x < curve.log_flops.front() || x > curve.log_flops.back()) continue;
-      const auto upper =
-          std::upper_bound(curve.log_flops.begin() + 1, curve.log_flops.end() - 1, x);
-      const auto j = static_cast<std::size_t>(upper - curve.log_flops.begin());
-      const double t = (x - curve.log_flops[j - 1]) / (curve.log_flops[j] - curve.log_flops[j - 1]);
-      tokens[k] = curve.log_tokens[j - 1] + t * (curve.log_tokens[j] - curve.log_tokens[j - 1]);
-      loss[k] = curve.log_loss[j - 1] + t * (curve.log_loss[j] - curve.log_loss[j - 1]);
+  table.lowest.resize(kComputeValues);
+  for (std::size_t c = 0; c < curves.size(); ++c) {
+    const auto first = std::ranges::lower_bound(table.log_flops, curves[c].log_flops.front());
+    const auto last = std::ranges::upper_bound(table.log_flops, curves[c].log_flops.back());
+    for (auto x = first; x < last; ++x) {
+      auto& passing = table.lowest[static_cast<std::size_t>(x - table.log_flops.begin())];
+      passing.push_back(interpolate(curves[c], c, *x));
+      if (passing.size() >= 2 * kMostPassing) keep_lowest(passing);
     }
-    table.log_tokens.push_back(std::move(tokens));
-    table.log_loss.push_back(std::move(loss));
   }
+  std::ranges::for_each(table.lowest, keep_lowest);
   return table;
 }
 
@@ -173,19 +190,16 @@ Frontier envelope(const std::vector<TrainingCurve>& curves, const Table& table,
   Frontier frontier;
   std::vector<double> winners;
   for (std::size_t k = 0; k < kComputeValues; ++k) {
-    std::size_t best = curves.size();
-    for (std::size_t c = 0; c < curves.size(); ++c)
-      if (count[c] > 0 && std::isfinite(table.log_loss[c][k]) &&
-          (best == curves.size() || table.log_loss[c][k] < table.log_loss[best][k]))
-        best = c;
-    if (best == curves.size()) continue;
-    const double params = curves[best].params;
+    const auto best = std::ranges::find_if(
+        table.lowest[k], [&](const Passing& passing) { return count[passing.curve] > 0; });
+    if (best == table.lowest[k].end()) continue;
+    const double params = curves[best->curve].params;
     if (params == smallest || params == largest) continue;
     winners.push_back(params);
     frontier.flops.push_back(std::exp(table.log_flops[k]));
     frontier.params.push_back(params);
-    frontier.tokens.push_back(std::exp(table.log_tokens[best][k]));
-    frontier.loss.push_back(std::exp(table.log_loss[best][k]));
+    frontier.tokens.push_back(std::exp(best->log_tokens));
+    frontier.loss.push_back(std::exp(best->log_loss));
   }
   sizes = count_distinct(winners);
   return frontier;
@@ -219,7 +233,7 @@ std::optional<std::vector<double>> fit_envelope(const Frontier& frontier, double
 
 void fit_approach1(const Points& prepared, const FitOptions& options, Fit& result) {
   const std::vector<TrainingCurve> curves = read_curves(prepared, result);
-  const Table table = interpolate(curves);
+  const Table table = tabulate(curves);
   std::size_t sizes = 0;
   const Frontier frontier = envelope(curves, table, std::vector<double>(curves.size(), 1.0), sizes);
   require(sizes >= kInnerSizesNeeded,
