@@ -51,9 +51,9 @@ void run(const Options& options) {
                              options.weight_by != "replicates";
   if (weight_column) columns.push_back("weight=" + options.weight_by);
   std::vector<laws::Variable> wanted = laws::variables_of(options.fit.law);
-  wanted.push_back(laws::Variable::unique_tokens);
-  if (options.best_runs)
-    wanted.insert(wanted.end(), {laws::Variable::learning_rate, laws::Variable::batch});
+  // what a law of N and D does not read, but is warned by
+  wanted.insert(wanted.end(), {laws::Variable::unique_tokens, laws::Variable::learning_rate,
+                               laws::Variable::batch});
   laws::Points points = read_points(options.points, columns, needed, rows,
                                     laws::counts_embeddings(options.fit.law), wanted);
   if (options.best_runs) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <unordered_map>
 
@@ -111,6 +112,11 @@ class RowReader {
     }
     for (const VariableInfo& variable : all_variables()) {
       if (!is_read(variable.variable)) continue;
+      if (!is_needed(variable.variable) && header_.has(variable.name) &&
+          text(row, variable.name).empty()) {
+        incomplete_.insert(variable.variable);
+        continue;
+      }
       if (const auto value = number(row, variable.name)) {
         require_in_range(row, variable, *value);
         quantity(points_, variable.variable).push_back(*value);
@@ -129,6 +135,10 @@ class RowReader {
   }
 
   void finish() {
+    for (const Variable variable : incomplete_) {
+      quantity(points_, variable).clear();
+      points_.notes.push_back(fmt::format("{} not read: some rows have none", to_string(variable)));
+    }
     points_.conventions = {params_kind_.value(), flops_kind_.value(), loss_unit_.value(), ""};
     std::string& flops_kind = points_.conventions.flops;
     const bool is_6nd = flops_kind.empty() || flops_kind == "6nd";
@@ -239,11 +249,13 @@ class RowReader {
   /// A column that nobody asked for may mean something else in this file: only those that every
   /// fit uses are read.
   bool is_read(Variable variable) const {
+    return is_needed(variable) || std::ranges::find(wanted_, variable) != wanted_.end();
+  }
+  bool is_needed(Variable variable) const {
     constexpr Variable kAlways[] = {Variable::params, Variable::tokens, Variable::flops,
                                     Variable::steps, Variable::loss};
     return std::ranges::find(kAlways, variable) != std::end(kAlways) ||
            std::ranges::find(needed_, variable) != needed_.end() ||
-           std::ranges::find(wanted_, variable) != wanted_.end() ||
            columns_.contains(std::string(to_string(variable)));
   }
 
@@ -258,6 +270,7 @@ class RowReader {
   OneKind flops_kind_{"flops_kind", {"6nd", "exact", "other"}};
   OneKind loss_unit_{"loss_unit", {"nats", "bits_per_byte", "perplexity"}};
   std::size_t converted_ = 0;
+  std::set<Variable> incomplete_;                         // wanted, but a row has none
   std::unordered_map<std::string, std::size_t> line_of_;  // of the first row with this text
 };
 
@@ -301,25 +314,6 @@ Points read_csv(const std::string& path, const ColumnNames& columns,
 
 ColumnNames parse_column_names(const std::vector<std::string>& arguments) {
   return parse_column_names(arguments, known_columns(), "params=\"Model Size\"");
-}
-
-ColumnNames parse_column_names(const std::vector<std::string>& arguments,
-                               const std::vector<std::string>& known, std::string_view example) {
-  ColumnNames names;
-  for (const std::string& argument : arguments) {
-    const std::size_t equals = argument.find('=');
-    require(equals != std::string::npos && equals + 1 < argument.size(),
-            "--column: saw '{}', needed COLUMN=NAME, for example {}", argument, example);
-    const std::string column = argument.substr(0, equals);
-    require(std::find(known.begin(), known.end(), column) != known.end(),
-            "--column: '{}' is unknown, did you mean '{}'? Known: {}", column,
-            nearest(column, known), fmt::join(known, ", "));
-    const std::string name = argument.substr(equals + 1);
-    const auto [entry, is_new] = names.emplace(column, name);
-    require(is_new, "--column: {} is named twice, '{}' and '{}': needed one name", column,
-            entry->second, name);
-  }
-  return names;
 }
 
 }  // namespace isoflop::laws

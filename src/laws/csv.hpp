@@ -30,8 +30,9 @@ enum class Rows {
 
 /// `name` is the file in messages; the columns in `needed` must be there; params, tokens, flops,
 /// steps, loss, those in `wanted`, the columns named in `columns`, weight, group and name are read
-/// when they are. Of params, tokens and flops the third is computed from two (C = 6 N D); that is
-/// written to `notes`. Throws InputError "NAME:LINE: COLUMN: saw ..., needed ...".
+/// when they are; one that is only wanted and empty in some row is not. Of params, tokens and flops
+/// the third is computed from two (C = 6 N D); that is written to `notes`. Throws InputError
+/// "NAME:LINE: COLUMN: saw ..., needed ...".
 Points parse_csv(std::string_view text, const std::string& name, const ColumnNames& columns = {},
                  std::span<const Variable> needed = kUsualColumns, Rows kind = Rows::measured,
                  std::span<const Variable> wanted = {});
@@ -40,11 +41,7 @@ Points parse_csv(std::string_view text, const std::string& name, const ColumnNam
 Points read_csv(const std::string& path, const ColumnNames& columns = {},
                 std::span<const Variable> needed = kUsualColumns, Rows kind = Rows::measured);
 
-/// "params=Model Size" as it comes from the command line, for the columns of points. Throws
-/// InputError.
+/// "params=Model Size" as it comes from the command line, for the columns of points (csv_rows.hpp).
 ColumnNames parse_column_names(const std::vector<std::string>& arguments);
-/// For a file with the columns `known`; `example` is for the message.
-ColumnNames parse_column_names(const std::vector<std::string>& arguments,
-                               const std::vector<std::string>& known, std::string_view example);
 
 }  // namespace isoflop::laws

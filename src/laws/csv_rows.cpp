@@ -112,4 +112,23 @@ double parse_csv_number(const std::string& text, const std::string& place) {
   return value;
 }
 
+ColumnNames parse_column_names(const std::vector<std::string>& arguments,
+                               const std::vector<std::string>& known, std::string_view example) {
+  ColumnNames names;
+  for (const std::string& argument : arguments) {
+    const std::size_t equals = argument.find('=');
+    require(equals != std::string::npos && equals + 1 < argument.size(),
+            "--column: saw '{}', needed COLUMN=NAME, for example {}", argument, example);
+    const std::string column = argument.substr(0, equals);
+    require(std::find(known.begin(), known.end(), column) != known.end(),
+            "--column: '{}' is unknown, did you mean '{}'? Known: {}", column,
+            nearest(column, known), fmt::join(known, ", "));
+    const std::string name = argument.substr(equals + 1);
+    const auto [entry, is_new] = names.emplace(column, name);
+    require(is_new, "--column: {} is named twice, '{}' and '{}': needed one name", column,
+            entry->second, name);
+  }
+  return names;
+}
+
 }  // namespace isoflop::laws

@@ -70,4 +70,9 @@ class CsvHeader {
 /// InputError "PLACE: saw ..., needed a number".
 double parse_csv_number(const std::string& text, const std::string& place);
 
+/// "params=Model Size" as it comes from the command line, for a table with the columns `known`;
+/// `example` is for the message. Throws InputError.
+ColumnNames parse_column_names(const std::vector<std::string>& arguments,
+                               const std::vector<std::string>& known, std::string_view example);
+
 }  // namespace isoflop::laws

@@ -31,6 +31,8 @@ grep '^objective' weighed | diff - even > /dev/null && fail "--weight-by compute
 expect_bad_input "weight-by: replicates" "$ISOFLOP_BINARY" fit points.csv --law power --weight-by replicates
 awk -F, 'NR == 1 { print $0 ",learning_rate" }
   NR > 1 { for (r = 1; r < 4; ++r) printf "%s,%s,%.17g,%g\n", $1, $2, $3 * (r == 2 ? 1 : 1.1), r / 1e3 }' points.csv > swept.csv
+"$ISOFLOP_BINARY" fit swept.csv --law chinchilla --bootstrap 0 > table
+grep -q 'were run with several learning rates' table || fail "a sweep of rates is no matter: $(cat table)"
 "$ISOFLOP_BINARY" fit swept.csv --law chinchilla --bootstrap 0 --best-runs > table
 grep -q '^  alpha *0.35 ' table && grep -q 'is the largest tried at 0 of' table || fail "--best-runs: $(cat table)"
 expect_bad_input "best-runs: multi-power reads whole curves" "$ISOFLOP_BINARY" fit \

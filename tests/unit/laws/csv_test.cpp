@@ -42,6 +42,20 @@ TEST(Csv, RenamedColumnsAndTokensFromCompute) {
   EXPECT_EQ(points.notes[0], "tokens computed as flops / (6 params)");
 }
 
+TEST(Csv, AColumnThatIsOnlyWantedMayHaveGaps) {
+  constexpr Variable kRates[] = {Variable::learning_rate};
+  const auto read = [&](std::string_view rows, std::span<const Variable> needed) {
+    return parse_csv("params,tokens,loss,lr\n" + std::string(rows), "p.csv", {}, needed,
+                     Rows::measured, kRates);
+  };
+  EXPECT_EQ(read("1e6,1e7,3,1e-3\n1e7,1e8,2,2e-3\n", kUsualColumns).learning_rate.size(), 2u);
+  const Points gap = read("1e6,1e7,3,1e-3\n1e7,1e8,2,\n", kUsualColumns);
+  EXPECT_TRUE(gap.learning_rate.empty());
+  EXPECT_EQ(gap.size(), 2u);
+  EXPECT_EQ(gap.notes.back(), "learning_rate not read: some rows have none");
+  EXPECT_THROW(read("1e6,1e7,3,\n", kRates), InputError);
+}
+
 TEST(Csv, PredictionNeedsNoLoss) {
   constexpr Variable kSizes[] = {Variable::params, Variable::tokens};
   EXPECT_EQ(parse_csv("params,tokens\n1,2\n", "p.csv", {}, kSizes).size(), 1u);
