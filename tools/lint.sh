@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Lints C++ sources with the pinned clang-tidy, after a build (it needs compile_commands.json).
 #   tools/lint.sh [-p BUILD] [all | FILE...]   BUILD: default the one configured last; without FILE what differs from main;
-#                                              all: every source of the build, those that passed before excepted
+#                                              all: every source of the build; those that passed before are not asked again
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 version=23.1.4
@@ -21,8 +21,10 @@ omp=$venv/omp   # Kokkos includes omp.h, which the wheel lacks: gcc's alone, non
 mkdir -p "$omp"
 ln -sf "$(g++ -print-file-name=include/omp.h)" "$omp/omp.h"
 arguments=(--quiet --extra-arg=-isystem"$omp" --extra-arg=-Wno-unknown-warning-option)
-if [[ ${1-} == all ]]; then exec python3 tools/lint_all.py "$venv" "$build" "${arguments[@]}"; fi
 files=("$@")
-if [[ ${#files[@]} == 0 ]]; then mapfile -t files < <(git diff --name-only main -- '*.cpp'); fi
-if [[ ${#files[@]} == 0 ]]; then echo "lint: nothing differs from main"; exit 0; fi
-exec "$venv/bin/clang-tidy" -p "$build" "${arguments[@]}" "${files[@]}"
+if [[ ${#files[@]} == 0 ]]; then
+  mapfile -t files < <(git diff --name-only --diff-filter=d main -- '*.cpp')
+  if [[ ${#files[@]} == 0 ]]; then echo "lint: nothing differs from main"; exit 0; fi
+fi
+if [[ ${files[0]} == all ]]; then files=(); fi
+exec python3 tools/lint.py "$venv" "$build" "${files[@]}" -- "${arguments[@]}"

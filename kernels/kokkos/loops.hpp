@@ -8,7 +8,7 @@
 
 /// In front of an inner loop whose iterations touch only their own elements, even where an output
 /// is an input: spares the compiler's run-time overlap checks, which fail for in-place use.
-#if defined(__GNUC__) && !defined(__CUDACC__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
 #define ISOFLOP_INDEPENDENT _Pragma("GCC ivdep")
 #else
 #define ISOFLOP_INDEPENDENT
@@ -19,9 +19,9 @@ namespace isoflop::kernels::kokkos {
 inline constexpr std::size_t kLanes = 16;
 
 inline constexpr bool kRunsOnHost =
-    Kokkos::SpaceAccessibility<Kokkos::DefaultExecutionSpace, Kokkos::HostSpace>::accessible &&
+    Kokkos::SpaceAccessibility<Kokkos::DefaultExecutionSpace, Kokkos::HostSpace>::accessible != 0 &&
     Kokkos::SpaceAccessibility<Kokkos::HostSpace,
-                               Kokkos::DefaultExecutionSpace::memory_space>::accessible;
+                               Kokkos::DefaultExecutionSpace::memory_space>::accessible != 0;
 
 /// Elements that one thread takes at a time: long inner loops on a CPU, neighbouring threads on
 /// neighbouring elements on a GPU.

@@ -1,6 +1,6 @@
-"""Lints every source of a build, on all cores, and remembers those that passed.
+"""Lints sources of a build, on all cores, and remembers those that passed.
 
-    lint_all.py CLANG_TIDY_FOLDER BUILD CLANG_TIDY_ARGUMENT...
+    lint.py CLANG_TIDY_FOLDER BUILD [SOURCE...] -- CLANG_TIDY_ARGUMENT...      without SOURCE: all
 
 A source passes once for its compile commands, .clang-tidy and the contents of all files that it includes, as the build
 noted them: CLANG_TIDY_FOLDER/passed/ holds a file for each such state. What nobody met for a month is forgotten.
@@ -18,6 +18,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 GCC_ONLY = "#pragma GCC target"  # and with it builtins that clang does not know
+CUDA = " -x cu "  # of the device check: nvcc's options
 MONTH = 30 * 24 * 3600
 
 
@@ -26,7 +27,9 @@ def commands_of(build):
     commands = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         source = pathlib.Path(entry["file"])
-        if source.is_relative_to(ROOT) and not source.is_relative_to(ROOT / "build") and GCC_ONLY not in source.read_text():
+        if not source.is_relative_to(ROOT) or source.is_relative_to(ROOT / "build") or CUDA in entry["command"]:
+            continue
+        if GCC_ONLY not in source.read_text():
             commands[source] = entry
     return commands
 
@@ -72,12 +75,20 @@ def forget_old(passed):
             stamp.unlink(missing_ok=True)
 
 
-def main(folder, build, *arguments):
+def chosen_of(commands, names):
+    wanted = {pathlib.Path(name).resolve() for name in names}
+    for path in sorted(wanted - commands.keys()):
+        print(f"lint: {path}: is no source of this build, or one for gcc or nvcc alone")
+    return {source: entry for source, entry in commands.items() if source in wanted}
+
+
+def main(folder, build, *words):
+    names, arguments = words[:words.index("--")], words[words.index("--") + 1:]
     folder, build = pathlib.Path(folder), pathlib.Path(build).resolve()
     passed = folder / "passed"
     passed.mkdir(exist_ok=True)
     keys, todo = Keys(build), {}
-    commands = commands_of(build)
+    commands = chosen_of(commands_of(build), names) if names else commands_of(build)
     for source, entry in commands.items():
         key = keys.of(entry["command"])
         if key and (passed / key).exists():
