@@ -13,7 +13,7 @@ bool started_by_launcher() {
   }
   const char* tasks =
       std::getenv("SLURM_STEP_NUM_TASKS");  // srun; a plain shell inside an allocation has no step
-  return tasks != nullptr && std::atoi(tasks) > 1;
+  return tasks != nullptr && std::strtol(tasks, nullptr, 10) > 1;
 }
 
 World::World() : launched_(started_by_launcher()) {
