@@ -1,5 +1,7 @@
 #include "hdf5/attributes.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/error.hpp"
@@ -44,7 +46,7 @@ void write(hid_t object, const std::string& name, const Value& value, Text stora
 std::string read_text(hid_t attribute, hid_t stored, const std::string& where) {
   if (ISOFLOP_HDF5(H5Tis_variable_str(stored), where) > 0) {
     char* pointer = nullptr;
-    ISOFLOP_HDF5(H5Aread(attribute, stored, &pointer), where);
+    ISOFLOP_HDF5(H5Aread(attribute, stored, static_cast<void*>(&pointer)), where);
     const std::string text = pointer == nullptr ? "" : pointer;
     H5free_memory(pointer);
     return text;
@@ -79,7 +81,7 @@ void write_attributes(File& file, const std::string& object, const Attributes& a
   const ObjectHandle target(
       ISOFLOP_HDF5(H5Oopen(file.id(), object.c_str(), H5P_DEFAULT), file.where(object)));
   for (const auto& [name, value] : attributes)
-    write(target.id(), name, value, text, file.where(object + "@" + name));
+    write(target.id(), name, value, text, file.where(fmt::format("{}@{}", object, name)));
 }
 
 Attributes read_attributes(const File& file, const std::string& object) {
@@ -96,7 +98,7 @@ Attributes read_attributes(const File& file, const std::string& object) {
         static_cast<std::size_t>(ISOFLOP_HDF5(H5Aget_name(attribute.id(), 0, nullptr), where)),
         '\0');
     ISOFLOP_HDF5(H5Aget_name(attribute.id(), name.size() + 1, name.data()), where);
-    attributes.emplace_back(name, read_value(attribute.id(), where + "@" + name));
+    attributes.emplace_back(name, read_value(attribute.id(), fmt::format("{}@{}", where, name)));
   }
   return attributes;
 }

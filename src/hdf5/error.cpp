@@ -1,6 +1,6 @@
 #include "hdf5/error.hpp"
 
-#include <cstdlib>
+#include <charconv>
 #include <string_view>
 
 #include "core/atomic_file.hpp"
@@ -19,7 +19,10 @@ herr_t keep_first(unsigned depth, const H5E_error2_t* entry, void* text) {
 int system_error(std::string_view text) {
   constexpr std::string_view kKey = "errno = ";
   const auto at = text.find(kKey);
-  return at == text.npos ? 0 : std::atoi(text.data() + at + kKey.size());
+  int number = 0;
+  if (at != text.npos)
+    std::from_chars(text.data() + at + kKey.size(), text.data() + text.size(), number);
+  return number;
 }
 
 }  // namespace
