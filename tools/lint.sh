@@ -20,7 +20,8 @@ fi
 omp=$venv/omp   # Kokkos includes omp.h, which the wheel lacks: gcc's alone, none of its other headers
 mkdir -p "$omp"
 ln -sf "$(g++ -print-file-name=include/omp.h)" "$omp/omp.h"
-arguments=(--quiet --extra-arg=-isystem"$omp" --extra-arg=-Wno-unknown-warning-option)
+# Deprecated: the compiler tells where we use such things; clang tells that libstdc++ does.
+arguments=(--quiet --extra-arg=-isystem"$omp" --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-deprecated-declarations)
 files=("$@")
 if [[ ${#files[@]} == 0 ]]; then
   mapfile -t files < <(git diff --name-only --diff-filter=d main -- '*.cpp')
