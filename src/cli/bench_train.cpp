@@ -23,14 +23,16 @@ struct Options {
   std::string json;
 };
 
-nlohmann::json to_json(const train::BenchResult& result) {
+nlohmann::json to_json(const train::BenchResult& result, int ranks) {
   nlohmann::json shares;
   for (const auto& region : result.shares) shares[region.region] = region.share;
-  return {{"tokens_per_second", result.tokens_per_second},
+  return {{"ranks", ranks},
+          {"tokens_per_second", result.tokens_per_second},
           {"step_seconds", result.step_seconds},
           {"first_step_seconds", result.first_step_seconds},
           {"peak_rss_bytes", result.peak_rss_bytes},
           {"gflops", result.gflops},
+          {"computed_gflops", result.computed_gflops},
           {"share_of_peak", result.share_of_peak},
           {"bubble", result.bubble},
           {"bubble_played", result.bubble_played},
@@ -67,7 +69,7 @@ void bench(const Options& options) {
     const device::Runtime runtime(static_cast<int>(config.train.threads));
     const train::BenchResult result = train::bench(config, options.steps, communicator);
     if (!communicator.is_root()) return;
-    print_result(table(result), to_json(result).dump(2) + "\n", options.json);
+    print_result(table(result), to_json(result, communicator.size()).dump(2) + "\n", options.json);
   });
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <tuple>
 
+#include "cli/bench_file.hpp"
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "config/run_config.hpp"
@@ -39,43 +40,24 @@ struct Row {
   std::size_t memory_bytes;  // of the rank that needs most
 };
 
-double number_at(const nlohmann::json& measured, const std::string& at, const std::string& path,
-                 const char* writer) {
-  const nlohmann::json::json_pointer pointer(at);
-  require(measured.is_object() && measured.contains(pointer) && measured[pointer].is_number() &&
-              measured[pointer].get<double>() >= 0.0,
-          "{}: has no number {} from 0, needed what `{}` writes", path, at, writer);
-  return measured[pointer].get<double>();
-}
-
 // bench comm times an all-to-all and an all-gather of n ranks by the bytes of all blocks; each rank
 // sends n - 1 of the n.
 train::Speeds read_speeds(const Options& options) {
-  const char* bench_writer = "isoflop bench train RUN.toml --json FILE";
-  const char* comm_writer = "mpirun -n 2 isoflop bench comm --json FILE";
-  const auto parse = [](const std::string& path) {
-    return nlohmann::json::parse(read_named_file(path), nullptr, false);
-  };
-  const nlohmann::json bench = parse(options.bench), comm = parse(options.comm);
-  train::Speeds speeds{.flops = 1e9 * number_at(bench, "/gflops", options.bench, bench_writer)};
-  require(speeds.flops > 0.0, "{}: seen 0 at /gflops, needed a rate above 0", options.bench);
-  const auto at = [&](const std::string& place) {
-    return number_at(comm, place, options.comm, comm_writer);
-  };
-  const double ranks = at("/ranks");
-  require(ranks >= 2.0, "{}: seen figures of {} rank(s), needed what `{}` writes", options.comm,
-          ranks, comm_writer);
-  const auto line = [&](const std::string& name) {
-    return train::Line{at("/collectives/" + name + "/alpha_seconds"),
-                       at("/collectives/" + name + "/beta_seconds_per_byte")};
-  };
+  const BenchFile bench = open_bench_train(options.bench), comm = open_bench_comm(options.comm);
+  const double benched = bench.number("/ranks"), ranks = comm.number("/ranks");
+  bench.require_that(benched == 1.0,
+                     fmt::format("seen figures of {} ranks, needed those of one", benched));
+  const double gflops = bench.number("/computed_gflops");
+  bench.require_that(gflops > 0.0, "seen 0 at /computed_gflops, needed a rate above 0");
+  comm.require_that(ranks >= 2.0,
+                    fmt::format("seen figures of {} rank(s), needed 2 or more", ranks));
   const auto of_message = [&](const train::Line& whole) {
     return train::Line{whole.alpha / (ranks - 1.0), whole.beta * ranks / (ranks - 1.0)};
   };
-  speeds.send = line("send");
-  speeds.exchange = of_message(line("all_to_all"));
-  speeds.gather = of_message(line("all_gather"));
-  return speeds;
+  return {.flops = 1e9 * gflops,
+          .send = line_of(comm, "send"),
+          .exchange = of_message(line_of(comm, "all_to_all")),
+          .gather = of_message(line_of(comm, "all_gather"))};
 }
 
 // All ranks of a tensor-parallel group need about the same; the first one is looked at.
@@ -188,8 +170,9 @@ void add_cluster_layouts(CLI::App& cluster_app) {
       ->required()
       ->check(CLI::Range(std::int64_t{1}, kMostRanks));
   command
-      ->add_option("--bench", options->bench,
-                   "What one rank does: file of `isoflop bench train RUN.toml --json`")
+      ->add_option(
+          "--bench", options->bench,
+          "What one rank does: file of `isoflop bench train RUN.toml --json`, without mpirun")
       ->required();
   command
       ->add_option("--comm", options->comm,

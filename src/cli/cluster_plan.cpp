@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/bench_file.hpp"
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "core/error.hpp"
@@ -36,19 +37,6 @@ struct Options {
 parallel::ScheduleKind kind_named(const std::string& name) {
   const auto& names = parallel::kScheduleNames;
   return static_cast<parallel::ScheduleKind>(std::ranges::find(names, name) - names.begin());
-}
-
-// Seconds of a message by the line through the measured ones.
-double measured_message(const std::string& path, std::size_t bytes) {
-  const auto measured = nlohmann::json::parse(read_named_file(path), nullptr, false);
-  const auto number = [&](const char* name) {
-    const nlohmann::json::json_pointer at(std::string("/collectives/send/") + name);
-    require(measured.is_object() && measured.contains(at) && measured[at].is_number(),
-            "{}: has no number {}, needed what `mpirun -n 2 isoflop bench comm --json FILE` writes",
-            path, at.to_string());
-    return measured[at].get<double>();
-  };
-  return number("alpha_seconds") + number("beta_seconds_per_byte") * static_cast<double>(bytes);
 }
 
 std::vector<std::size_t> in_flight(const parallel::PipelineShape& shape) {
@@ -98,7 +86,8 @@ void plan(Options options) {
           "for fewer micro-batches",
           shape.ranks, shape.passes(), kMostPasses);
   if (!options.comm.empty())
-    options.message = measured_message(options.comm, options.message_bytes);
+    options.message =
+        line_of(open_bench_comm(options.comm), "send")(static_cast<double>(options.message_bytes));
   const parallel::Timeline timeline =
       simulate(make_schedule(shape), equal_stages(shape, options.times, options.message));
   if (!options.draw.empty()) write_output(options.draw, draw_svg(shape, timeline));

@@ -99,6 +99,8 @@ BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicat
   result.step_seconds = seconds[static_cast<std::size_t>(steps / 2)];
   result.tokens_per_second = static_cast<double>(config.tokens_per_step()) / result.step_seconds;
   result.gflops = 1e-9 * result.tokens_per_second * model::flops_per_token_exact(config.model);
+  const double again = model::recomputed_flops_per_token(config.model, config.parallel.recompute);
+  result.computed_gflops = result.gflops + 1e-9 * result.tokens_per_second * again;
   result.share_of_peak = result.gflops / peak_gflops(config, communicator.size());
   result.peak_rss_bytes = largest_of(peak_resident_bytes(), communicator).bytes;
   result.bubble = mean(trainer->profile()[profile::Region::pipeline].seconds, communicator) / total;

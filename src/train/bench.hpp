@@ -21,7 +21,8 @@ struct BenchResult {
   double step_seconds;         // median
   std::size_t peak_rss_bytes;  // of the rank that took most
   double gflops;  // exact model GFLOP/s of all ranks (causal attention halved, no recomputation)
-  double share_of_peak;  // of the measured dense peak of the run's format, all threads and ranks
+  double computed_gflops;  // the same with what is recomputed
+  double share_of_peak;    // of the measured dense peak of the run's format, all threads and ranks
   double first_step_seconds;  // from the call to the end of the first step
   double bubble;              // share of the step time that ranks wait for their pipeline's others
   double bubble_played;       // when the schedule is played with the processor time of the ranks'

@@ -24,7 +24,8 @@ struct Line {
 };
 
 struct Speeds {
-  double flops;     // a second, of one rank in training: exact FLOP, all else it does counted in
+  double flops;     // a second, of one rank in training: exact FLOP and what is recomputed, the
+                    // time of all else it does counted in
   Line send{};      // from one rank to another, one way
   Line exchange{};  // to a rank and from it, in an all-to-all
   Line gather{};    // likewise in an all-gather

@@ -111,6 +111,12 @@ class BadRanks(CommandLineTest):
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertEqual(done.stderr.count("parallel.virtual_ranks: 2 ranks were started"), 1, done.stderr)
 
+    def test_layouts_planned_from_a_bench_of_several_ranks(self):
+        subprocess.run(["mpirun", "--oversubscribe", "-n", "2", BINARY, "bench", "train", "run.toml", "--steps", "1", "--json",
+                        "bench.json"], cwd=self.folder, check=True, capture_output=True, timeout=100)
+        self.refused("cluster", "layouts", "run.toml", "--ranks", "2", "--bench", "bench.json", "--comm", "bench.json",
+                     says=["bench.json: seen figures of 2 ranks", "write it anew with `isoflop bench train RUN.toml"])
+
 
 class BadCorpus(CommandLineTest):
     def shard(self):

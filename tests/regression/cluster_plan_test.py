@@ -42,11 +42,15 @@ class ClusterPlan(unittest.TestCase):
 
             subprocess.run([BINARY, "bench", "comm", "--repetitions", "1", "--largest", "64", "--json", measured],
                            check=True, capture_output=True, timeout=60)
-            for text in (measured.read_text(), "no JSON", "[]"):   # one rank alone sends nothing
+            alpha = "at /collectives/send/alpha_seconds, needed a number from 0"
+            for text, says in ((measured.read_text(), f"seen nothing {alpha}"),   # one rank alone sends nothing
+                               ("no JSON", "is no JSON"), ("[]", f"seen nothing {alpha}"),
+                               ('{"collectives": {"send": {"alpha_seconds": null}}}', f"seen null {alpha}")):
                 measured.write_text(text)
                 done = self.plan("--comm", measured, "--message-bytes", 250)
                 self.assertEqual(done.returncode, 2, done.stderr)
-                self.assertIn("comm.json: has no number /collectives/send/alpha_seconds, needed what `mpirun", done.stderr)
+                self.assertIn(f"comm.json: {says}; write it anew with `mpirun -n 2 isoflop bench comm --json FILE`", done.stderr)
+                self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
 
     def test_draws_a_picture(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -88,10 +92,13 @@ class ClusterLayouts(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         (self.folder / "run.toml").write_text(RUN)
-        (self.folder / "bench.json").write_text(json.dumps({"gflops": 10.0}))
+        self.write_bench(ranks=1, computed_gflops=10.0)
         line = {"alpha_seconds": 1e-6, "beta_seconds_per_byte": 1e-10, "points": []}
         (self.folder / "comm.json").write_text(json.dumps(
             {"ranks": 2, "collectives": {"send": line, "all_to_all": line, "all_gather": line}}))
+
+    def write_bench(self, **figures):
+        (self.folder / "bench.json").write_text(json.dumps(figures))
 
     def layouts(self, *arguments, bench="bench.json", comm="comm.json"):
         return subprocess.run([BINARY, "cluster", "layouts", "run.toml", "--bench", bench, "--comm", comm, *map(str, arguments)],
@@ -115,12 +122,27 @@ class ClusterLayouts(unittest.TestCase):
         memory = {place: row["memory_bytes"] for place, row in zip(places, got)}
         self.assertLess(memory[2, 1, 2, 3], memory[2, 1, 2, 0])
 
+    def test_one_rank_takes_what_it_was_benched_with_recomputation_too(self):
+        recompute = ["--set", "parallel.recompute=full"]
+        subprocess.run([BINARY, "bench", "train", "run.toml", "--steps", "1", "--json", "bench.json", *recompute], cwd=self.folder,
+                       check=True, capture_output=True, timeout=100)
+        benched = json.loads((self.folder / "bench.json").read_text())
+        self.assertGreater(benched["computed_gflops"], 1.1 * benched["gflops"])
+        done = self.layouts("--ranks", 1, "--json", "-", *recompute)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (row,) = json.loads(done.stdout)["layouts"]
+        self.assertAlmostEqual(row["step_seconds"] / benched["step_seconds"], 1.0)
+
     def test_refuses_what_it_cannot_know(self):
+        (self.folder / "old.json").write_text(json.dumps({"gflops": 10.0}))
+        (self.folder / "idle.json").write_text(json.dumps({"ranks": 1, "computed_gflops": 0}))
         for arguments, files, says in (
                 (["--ranks", 64], {}, "run.toml: no layout of 64 ranks can train it"),
                 (["--ranks", 2, "--set", "train.tokns=1"], {}, 'the nearest is "tokens"'),
-                (["--ranks", 2], {"bench": "comm.json"}, "comm.json: has no number /gflops from 0, needed what"),
-                (["--ranks", 2], {"comm": "bench.json"}, "bench.json: has no number /ranks from 0")):
+                (["--ranks", 2], {"bench": "run.toml"}, "run.toml: is no JSON; write it anew with `isoflop bench train"),
+                (["--ranks", 2], {"bench": "old.json"}, "old.json: seen nothing at /ranks, needed a number from 0; write"),
+                (["--ranks", 2], {"bench": "idle.json"}, "idle.json: seen 0 at /computed_gflops, needed a rate above 0"),
+                (["--ranks", 2], {"comm": "bench.json"}, "bench.json: seen figures of 1 rank(s), needed 2 or more; write it")):
             done = self.layouts(*arguments, **files)
             self.assertEqual(done.returncode, 2, (arguments, done.stderr))
             self.assertIn(says, done.stderr)
