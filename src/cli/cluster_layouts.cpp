@@ -60,16 +60,31 @@ train::Speeds read_speeds(const Options& options) {
           .gather = of_message(line_of(comm, "all_gather"))};
 }
 
+// The table tries all values of these itself.
+void refuse_layout_keys(const Options& options) {
+  for (const std::string& set : options.sets) {
+    const std::string key = set.substr(0, set.find('='));
+    for (const char* own :
+         {"parallel", "parallel.data", "parallel.tensor", "parallel.pipeline", "parallel.zero"})
+      require(
+          key != own,
+          "--set {}: every value of parallel.data, tensor, pipeline and zero is compared; leave it "
+          "out, or write it in {} if parallel.schedule needs it",
+          set, options.config);
+  }
+}
+
 // All ranks of a tensor-parallel group need about the same; the first one is looked at.
 std::size_t most_memory(const config::RunConfig& config, std::size_t ranks) {
   std::size_t most = 0;
   const auto step = static_cast<std::size_t>(config.parallel.tensor);
   for (std::size_t rank = 0; rank < ranks; rank += step)
     most = std::max(most, train::plan_memory(config, ranks, rank).total());
-  return train::program_bytes() + most;
+  return train::program_bytes() + most;  // MPI's own comes on top
 }
 
-// The configuration with this layout, read anew with all its checks; nothing if it cannot be.
+// The configuration with this layout, read anew with all its checks; nothing if it cannot be. What
+// has nothing to do with layouts is right already.
 std::optional<config::RunConfig> with_layout(const Options& options,
                                              const data::TokenSource& source, std::int64_t tensor,
                                              std::int64_t pipeline, std::int64_t zero) {
@@ -90,9 +105,11 @@ std::optional<config::RunConfig> with_layout(const Options& options,
 
 // Fastest first.
 std::vector<Row> layouts(const Options& options, const train::Speeds& speeds) {
-  const auto asked = config::read_run_config(options.config, options.sets);
+  refuse_layout_keys(options);
+  auto asked = config::read_run_config(options.config, options.sets);
   const device::Runtime runtime(static_cast<int>(asked.train.threads));  // workspace is for threads
   const auto source = train::open_source(asked);
+  config::resolve(asked, static_cast<std::size_t>(source->vocabulary()), source->fingerprint());
   const auto ranks = static_cast<std::size_t>(options.ranks);
   std::vector<Row> rows;
   for (std::int64_t tensor = 1; tensor <= options.ranks; ++tensor) {
@@ -162,10 +179,12 @@ void add_cluster_layouts(CLI::App& cluster_app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = cluster_app.add_subcommand(
       "layouts",
-      "Compare the layouts (replicas, tensor, pipeline, ZeRO) in which ranks could train a run");
+      "Compare the layouts (replicas, tensor, pipeline, ZeRO) in which ranks could train a run; "
+      "memory without the MPI library's own");
   command->add_option("config", options->config, "Run configuration (run.toml)")->required();
   command->add_option("--set", options->sets,
-                      "Override a key: --set parallel.recompute=full (repeatable)");
+                      "Override a key other than parallel.data, tensor, pipeline and zero, which "
+                      "are compared: --set parallel.recompute=full (repeatable)");
   command->add_option("--ranks", options->ranks, "Ranks that would be started")
       ->required()
       ->check(CLI::Range(std::int64_t{1}, kMostRanks));

@@ -139,6 +139,10 @@ class ClusterLayouts(unittest.TestCase):
         for arguments, files, says in (
                 (["--ranks", 64], {}, "run.toml: no layout of 64 ranks can train it"),
                 (["--ranks", 2, "--set", "train.tokns=1"], {}, 'the nearest is "tokens"'),
+                (["--ranks", 2, "--set", "model.vocabulary=4096"], {}, "model.vocabulary: seen 4096"),
+                (["--ranks", 2, "--set", "schedule.warmup_tokens=16384"], {}, "schedule.warmup_tokens"),
+                (["--ranks", 2, "--set", "parallel.tensor=2"], {}, "--set parallel.tensor=2: every value of"),
+                (["--ranks", 2, "--set", "parallel={zero=1}"], {}, "--set parallel={zero=1}: every value of"),
                 (["--ranks", 2], {"bench": "run.toml"}, "run.toml: is no JSON; write it anew with `isoflop bench train"),
                 (["--ranks", 2], {"bench": "old.json"}, "old.json: seen nothing at /ranks, needed a number from 0; write"),
                 (["--ranks", 2], {"bench": "idle.json"}, "idle.json: seen 0 at /computed_gflops, needed a rate above 0"),
