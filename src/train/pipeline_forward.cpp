@@ -19,12 +19,14 @@ std::vector<Operation> forward_passes(const parallel::PipelineShape& shape, std:
 }  // namespace
 
 // Stages receive ahead of their passes and cannot turn back in between, so that the pipeline may
-// stop after as many micro-batches as a step has. Replicas run the same passes, for they may have
+// stop after as many micro-batches as the longest replica's step has: all ranks ask equally often,
+// also those of replicas with fewer virtual ranks. Replicas run the same passes, for they may have
 // to gather weights together: one with fewer micro-batches runs another's once more and drops the
 // loss.
 template <class T>
 bool Pipeline<T>::evaluate(std::span<double> all_losses, const std::function<bool()>& stop) {
-  const std::size_t replicas = layout_.mesh.data, each = layout_.shape.micro_batches;
+  const std::size_t replicas = layout_.mesh.data;
+  const std::size_t each = layout_.dealing.turns() * layout_.micro_batches_a_virtual_rank;
   const std::size_t most = parallel::share(all_losses.size(), replicas, 0).size();
   const parallel::Extent mine = parallel::share(all_losses.size(), replicas, layout_.at.data);
   for (std::size_t first = 0; first < most; first += each) {

@@ -129,6 +129,9 @@ struct Pipelined {
   int chunks;
 };
 
+constexpr Pipelined kSchedules[] = {
+    {"gpipe", 1}, {"1f1b", 1}, {"interleaved", 2}, {"zero-bubble", 1}};
+
 struct Kind {
   const char* precision;
   bool tied;
@@ -170,8 +173,7 @@ TEST_P(Pipelines, GiveTheBitsOfOneRank) {
 }
 INSTANTIATE_TEST_SUITE_P(
     All, Pipelines,
-    ::testing::Combine(::testing::Values(Pipelined{"gpipe", 1}, Pipelined{"1f1b", 1},
-                                         Pipelined{"interleaved", 2}, Pipelined{"zero-bubble", 1}),
+    ::testing::Combine(::testing::ValuesIn(kSchedules),
                        ::testing::Values(Kind{"fp32", true, 8, 2}, Kind{"bf16", true, 4, 1},
                                          Kind{"fp32", false, 4, 1}, Kind{"bf16", false, 8, 2})));
 
@@ -191,10 +193,22 @@ TEST_P(ShardedPipelines, GiveTheBitsOfOneRank) {
 }
 INSTANTIATE_TEST_SUITE_P(
     All, ShardedPipelines,
-    ::testing::Combine(::testing::Values(Pipelined{"gpipe", 1}, Pipelined{"1f1b", 1},
-                                         Pipelined{"interleaved", 2}, Pipelined{"zero-bubble", 1}),
-                       ::testing::Values(2, 3),
+    ::testing::Combine(::testing::ValuesIn(kSchedules), ::testing::Values(2, 3),
                        ::testing::Values(Kind{"fp32", true, 8, 2}, Kind{"bf16", false, 4, 2})));
+
+// Three replicas share 4 virtual ranks of a micro-batch each: a step of the first has twice as many
+// as those of the others, and all ask equally often whether to stop.
+TEST(UnevenPipelines, GiveTheBitsOfOneRankInEvaluationsToo) {
+  int ranks = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  if (ranks != 6) GTEST_SKIP() << "three replicas of two stages need 6 ranks";
+  const std::vector<std::string> model = {"train.global_batch=4", "parallel.virtual_ranks=4"};
+  for (const Pipelined& pipelined : kSchedules) {
+    Twins twins(model, sets_of(pipelined, 2, 1));
+    twins.expect_same_steps(2);
+    twins.expect_same_state();
+  }
+}
 
 // Sums of gradients by MPI's own reductions: near those of one rank, and the same on all replicas.
 TEST(NotReproducible, TrainsLikeOneRankUpToRounding) {
