@@ -24,7 +24,7 @@ enum class Region {
   loss,
   zero,
   reduce,
-  wait,      // for other ranks: communication that nothing hides
+  wait,      // for other ranks: communication that nothing hides, copies by this thread included
   pipeline,  // for other stages of the pipeline: its bubble
   optimizer,
   evaluate,

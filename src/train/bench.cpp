@@ -61,7 +61,7 @@ std::vector<RegionShare> shares_of(const profile::Profile& profile, double secon
 
 double played_bubble(Trainer& trainer, const Layout& layout, comm::Communicator& communicator) {
   if (layout.shape.ranks == 1) return 0.0;
-  const std::vector<parallel::PassTimes> mine = trainer.pass_seconds();
+  const std::vector<parallel::PassTimes> mine = trainer.take_pass_seconds();
   std::vector<parallel::PassTimes> all(static_cast<std::size_t>(communicator.size()) * mine.size());
   communicator.all_gather<parallel::PassTimes>(mine, all);
   parallel::StageTimes times{std::vector<parallel::PassTimes>(layout.shape.stages())};
@@ -86,7 +86,7 @@ BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicat
   result.first_step_seconds = slowest(since(begin), communicator);
   for (int i = 1; i < kWarmUpSteps; ++i) trainer->step();
   trainer->profile().reset();
-  trainer->pass_seconds();
+  trainer->take_pass_seconds();
   std::vector<double> seconds;
   for (std::int64_t i = 0; i < steps; ++i) {
     const Clock::time_point step_begin = Clock::now();

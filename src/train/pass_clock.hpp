@@ -25,9 +25,9 @@ class PassClock {
     return work();
   }
 
-  /// Mean seconds of a micro-batch's passes since the last call, by chunk; what backward() takes is
-  /// all in backward_input.
-  std::vector<parallel::PassTimes> means() {
+  /// Mean seconds of a micro-batch's passes since the last call, by chunk, and begins anew; what
+  /// backward() takes is all in backward_input.
+  std::vector<parallel::PassTimes> take_means() {
     std::vector<parallel::PassTimes> means;
     for (const Passes& passes : std::exchange(chunks_, std::vector<Passes>(chunks_.size())))
       means.push_back({passes[0].mean(), passes[1].mean() + passes[2].mean(), passes[3].mean()});

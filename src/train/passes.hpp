@@ -39,9 +39,9 @@ class Passes {
   /// Seconds of the forward pass of one micro-batch through this rank's layers.
   virtual double time_forward() = 0;
 
-  /// Processor seconds of this rank's passes over a micro-batch (PassClock::means), by chunk; empty
-  /// without a pipeline.
-  virtual std::vector<parallel::PassTimes> pass_seconds() { return {}; }
+  /// Processor seconds of this rank's passes over a micro-batch (PassClock::take_means), by chunk;
+  /// empty without a pipeline.
+  virtual std::vector<parallel::PassTimes> take_pass_seconds() { return {}; }
 };
 
 }  // namespace isoflop::train

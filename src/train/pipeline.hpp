@@ -40,7 +40,7 @@ class Pipeline final : public Passes {
   /// Gives the rank with a tied head the weights of the token embedding.
   void weights_changed() override;
   double time_forward() override;
-  std::vector<parallel::PassTimes> pass_seconds() override { return clock_.means(); }
+  std::vector<parallel::PassTimes> take_pass_seconds() override { return clock_.take_means(); }
 
   static std::size_t memory_bytes(const config::RunConfig& config, const Layout& layout);
 

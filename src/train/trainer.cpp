@@ -35,7 +35,9 @@ class TypedTrainer final : public Trainer {
   StepResult step() override;
   std::optional<double> evaluate(const std::function<bool()>& stop) override;
   double time_forward() override;
-  std::vector<parallel::PassTimes> pass_seconds() override { return passes_->pass_seconds(); }
+  std::vector<parallel::PassTimes> take_pass_seconds() override {
+    return passes_->take_pass_seconds();
+  }
   const model::ParameterTable& table() const override { return table_; }
   std::vector<OwnedState> owned_state() override;
   std::vector<OwnedState> saved_state() override;

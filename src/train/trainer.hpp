@@ -65,8 +65,8 @@ class Trainer {
   virtual double time_forward() = 0;
 
   /// Mean processor seconds of this rank's passes over a micro-batch since the last call, by stage
-  /// that it holds (PassClock::means); empty without a pipeline.
-  virtual std::vector<parallel::PassTimes> pass_seconds() = 0;
+  /// that it holds (PassClock::take_means); empty without a pipeline.
+  virtual std::vector<parallel::PassTimes> take_pass_seconds() = 0;
 
   virtual const model::ParameterTable& table() const = 0;
   /// By elements of the whole model, also where a rank has pieces of its tensors.
@@ -94,7 +94,8 @@ class Trainer {
 };
 
 /// A trainer at step 0, weights initialised from the seed. `config` is resolved; all references
-/// must outlive the trainer.
+/// must outlive the trainer. One at a time on a world, whose while_waiting() is the trainer's: once
+/// another is made or ends there, a trainer may only end.
 std::unique_ptr<Trainer> make_trainer(const config::RunConfig& config,
                                       const data::TokenSource& source,
                                       comm::Communicator& communicator);

@@ -63,7 +63,8 @@ TreeSum::Buffers TreeSum::lay_out(device::Arena& arena, const GradientPlan& plan
     for (std::size_t i = 0; i < buffers_needed(mine); ++i)
       buffers.full.push_back(arena.take<float>(s.padded_size()));
   }
-  for (std::size_t i = 0; i < slots_needed(plan); ++i)
+  const std::size_t slots = slots_needed(plan);
+  for (std::size_t i = 0; i < slots; ++i)
     buffers.slots.push_back(arena.take<float>(std::min(plan.bucket, s.largest_shard())));
   return buffers;
 }
