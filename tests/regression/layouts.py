@@ -41,13 +41,14 @@ at_tokens = [{half}]
 
 
 def layouts():
-    """(ranks, keys of [parallel]): 32 of them."""
+    """(ranks, keys of [parallel]): 33 of them."""
     for ranks, zero in itertools.product((1, 2, 4, 8), range(4)):
         yield ranks, {"zero": zero}
     for zero, recompute in itertools.product((0, 3), ("attention", "full")):
         yield 2, {"zero": zero, "recompute": recompute}
     for ranks, schedule in itertools.product((2, 4), ("gpipe", "1f1b", "zero-bubble")):
         yield ranks, {"pipeline": 2, "schedule": schedule}
+    yield 6, {"pipeline": 2}  # 8 virtual ranks: replicas with 3, 3 and 2 of them
     yield 8, {"pipeline": 4, "zero": 1, "recompute": "full"}
     for zero, schedule in itertools.product((2, 3), ("1f1b", "zero-bubble")):
         yield 4, {"pipeline": 2, "schedule": schedule, "zero": zero}
