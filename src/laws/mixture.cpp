@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 namespace isoflop::laws {
@@ -27,7 +28,6 @@ double share_below(std::span<const MixtureTerm> terms, double place) {
 /// Where the mixture has `share` of its weight below.
 double place_of(std::span<const MixtureTerm> terms, double share) {
   constexpr double kReach = 9;  // standard deviations: beyond is no weight
-  constexpr int kSteps = 60;
   double low = std::numeric_limits<double>::infinity();
   double high = -low;
   for (const MixtureTerm& term : terms) {
@@ -35,11 +35,11 @@ double place_of(std::span<const MixtureTerm> terms, double share) {
     low = std::min(low, term.forecast.value - reach);
     high = std::max(high, term.forecast.value + reach);
   }
-  for (int step = 0; step < kSteps; ++step) {
-    const double middle = 0.5 * (low + high);
+  for (;;) {  // a law of no weight may stretch the bracket: halve until no number lies between
+    const double middle = std::midpoint(low, high);
+    if (middle == low || middle == high) return middle;
     (share_below(terms, middle) < share ? low : high) = middle;
   }
-  return 0.5 * (low + high);
 }
 
 /// Variance of one normal that is as wide in its middle.

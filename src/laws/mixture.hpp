@@ -6,8 +6,8 @@
 // Spread: each law's forecast is a normal distribution of ln L (its value, the variance by its
 // parameters), their weighted sum the distribution of the mixture. Its standard deviation counts
 // as half of the range that holds the central 68.3%, as it is for one normal: a law with a
-// hundredth of the weight moves that by a hundredth of the weight, wherever it lies, while it could
-// move the variance without a limit.
+// hundredth of the weight moves the ranks of its ends by a hundredth at most, wherever it lies,
+// while it could move the variance without a limit.
 #pragma once
 
 #include <span>
