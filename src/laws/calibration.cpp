@@ -15,6 +15,7 @@ constexpr double kPriorCuts = 0.5;      // of misses as large as claimed
 constexpr double kLargestScore = 9;     // of z^2
 constexpr double kRounding = 1e-14;     // variance of ln loss
 constexpr double kDriftPower = 1.5;     // of the distance, for ln loss
+constexpr double kShortest = 0.3;       // distance that a miss tells the drift from
 constexpr double kDriftFactor = 2;      // few cuts see it
 constexpr double kClaimedShare = 0.25;  // of the claimed variance, which misses may have by chance
 constexpr double kDriftSharpness = 8;   // of a cut's share of the points
@@ -66,6 +67,12 @@ double scale_at(const Ladder& ladder, std::size_t k) {
   return weighted / weight;
 }
 
+/// Standard deviation that the laws themselves allow, counted as misses are; a spread that is not
+/// known allows nothing.
+double claim_of(const Mixture& mixture) {
+  return std::isnan(mixture.spread) ? 0 : capped_miss(std::sqrt(mixture.spread));
+}
+
 /// Products of the misses of two different points are free of the points' own noise.
 double drift_at(const Ladder& ladder, std::size_t k) {
   double weighted = 0;
@@ -76,10 +83,10 @@ double drift_at(const Ladder& ladder, std::size_t k) {
     PairSum reached;
     ladder.for_each_held(j, k, [&](const Held& held) {
       missed.add(capped_miss(held.miss));
-      claimed.add(std::sqrt(held.mixture.spread));
-      reached.add(std::pow(std::max(held.distance, 0.0), kDriftPower));
+      claimed.add(claim_of(held.mixture));
+      reached.add(std::pow(std::max(held.distance, kShortest), kDriftPower));
     });
-    if (reached.count < kFewestOfOneSign || !(reached.value() > 0)) continue;
+    if (reached.count < kFewestOfOneSign) continue;
     const double excess = missed.value() - kClaimedShare * claimed.value();
     const double share =
         std::pow(static_cast<double>(ladder.fitted(j)) / static_cast<double>(ladder.fitted(k)),

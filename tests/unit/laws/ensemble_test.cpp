@@ -7,6 +7,7 @@
 #include "families.hpp"
 #include "laws/calibration.hpp"
 #include "laws/fit_json.hpp"
+#include "laws/robust_fit.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -112,6 +113,12 @@ TEST(Mixture, AWildLawOfLittleWeightMovesLittle) {
   EXPECT_EQ(with.dropped, 0u);
 }
 
+// Its reach sets where the search for the range begins, not where it ends.
+TEST(Mixture, ALawOfNoWeightAndNoBoundMovesNothing) {
+  const std::vector<MixtureTerm> terms = {{1, 0.01, {0.8, 4e-4}}, {1e-30, 0.01, {0.8, 1e40}}};
+  EXPECT_NEAR(mix(terms).spread, 4e-4, 1e-12);
+}
+
 TEST(Mixture, DropsWhatIsNotFinite) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const Mixture one =
@@ -143,13 +150,46 @@ TEST(Ensemble, AWildLawDoesNotWidenIntervalsWithoutLimit) {
 }
 
 // A surface that bends in ln C, as none of the laws does.
-TEST(Ensemble, MissesOfOneSignAreADrift) {
+Points bent_grid(double bend) {
   Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 3);
-  const double bend = 0.004;
   for (std::size_t i = 0; i < points.size(); ++i)
     points.loss[i] *= std::exp(bend * std::pow(std::log(points.flops[i] / 6e18), 2));
+  return points;
+}
+
+TEST(Ensemble, MissesOfOneSignAreADrift) {
   const double plain = noisy_fit().rollout.drift;
-  EXPECT_GT(ensemble_of(points).rollout.drift, 4 * plain) << plain;
+  EXPECT_GT(ensemble_of(bent_grid(0.004)).rollout.drift, 4 * plain) << plain;
+}
+
+// A law that leaves its parameters open claims nothing, one that allows any loss no more than a
+// miss can be: neither hides a drift.
+TEST(Ensemble, MissesAreADriftWhateverTheLawClaims) {
+  const Points prepared = prepare(bent_grid(0.1));
+  const Contender contender = choose_contenders(prepared, {.law = "chinchilla"}).front();
+  const std::vector<double> cuts = compute_cuts(prepared);
+  for (const double factor : {std::numeric_limits<double>::quiet_NaN(), 1e-9}) {
+    LawRollout rollout = search_and_roll(contender, prepared, cuts, 1e-3, true).rollout;
+    for (std::optional<Stage>& stage : rollout.stages)
+      for (auto& entry : stage->information) entry *= factor;
+    EXPECT_GT(calibrate(prepared, cuts, {&rollout, 1}).rollout.drift, 0) << factor;
+  }
+}
+
+// A shared miss of 1% close above a cut tells little of 10 times the compute: without a floor of
+// the distance it becomes a standard deviation of 3.9.
+TEST(Ensemble, ABudgetCloseAboveTheLastCutIsNoLongWay) {
+  for (const synthetic::Family& family : synthetic::families()) {
+    if (family.extra_budget == 0) continue;
+    Points points = make_trial(family, 1).fitted;
+    for (std::size_t i = 0; i < points.size(); ++i)
+      if (6 * points.params[i] * points.tokens[i] > 9.9e18) points.loss[i] *= 1.01;
+    const Fit result = fit(points, {.law = std::string(kEnsemble), .bootstrap = 0});
+    EXPECT_GT(result.rollout.drift, 0);
+    EXPECT_LT(std::sqrt(result.rollout.drift * std::pow(std::log(10.0), 3)), 0.5);
+    return;
+  }
+  FAIL() << "no such family";
 }
 
 TEST(Ensemble, ReadsOneVariableWhenOnlyOneVaries) {

@@ -21,11 +21,12 @@ struct Family {
   bool tuned = false;
   std::function<double(double params, double tokens)> loss;
   std::function<double(double params, double tokens)> noise;  // standard deviation of ln loss
-  double outliers = 0;     // share of points that lie 5% too high
-  double size_offset = 0;  // standard deviation of an error that all runs of one size share
-  int budgets = 5;         // fitted, from 1e17 to 1e19 FLOP
-  int sizes = 7;           // each, within 4 times the optimum
-  bool grid = false;       // five sizes by four token counts instead, up to 2e20 FLOP
+  double outliers = 0;      // share of points that lie 5% too high
+  double size_offset = 0;   // standard deviation of an error that all runs of one size share
+  int budgets = 5;          // fitted, from 1e17 to 1e19 FLOP
+  int sizes = 7;            // each, within 4 times the optimum
+  bool grid = false;        // five sizes by four token counts instead, up to 2e20 FLOP
+  double extra_budget = 0;  // FLOP of one budget more
 };
 
 struct Trial {
@@ -54,10 +55,13 @@ void lay_budgets(const Family& family, Normal& normal, Add&& add) {
         0.12 * std::sqrt(flops / 6) * stretch;  // 70 tokens a parameter and around
     add(params, flops / (6 * params), family.size_offset * normal.next(), fitted);
   };
-  for (int b = 0; b < family.budgets; ++b)
+  const auto add_budget = [&](double flops) {
     for (int k = 0; k < family.sizes; ++k)
-      add_run(1e17 * std::pow(100.0, b / (family.budgets - 1.0)),
-              std::pow(4.0, 2.0 * k / (family.sizes - 1) - 1), true);
+      add_run(flops, std::pow(4.0, 2.0 * k / (family.sizes - 1) - 1), true);
+  };
+  for (int b = 0; b < family.budgets; ++b)
+    add_budget(1e17 * std::pow(100.0, b / (family.budgets - 1.0)));
+  if (family.extra_budget > 0) add_budget(family.extra_budget);
   for (const double flops : {3e19, 1e20, 3e20, 1e21})
     for (const double stretch : {0.5, 1.0, 2.0}) add_run(flops, stretch, false);
 }
@@ -181,6 +185,9 @@ inline std::vector<Family> families() {
   list.push_back({"runs whose noise differs tenfold", false, hoffmann, [](double n, double d) {
                     return 0.001 * std::pow(10.0, 0.5 + 0.5 * std::sin(1e3 * std::log(n * d * d)));
                   }});
+
+  list.push_back({"last budgets 9.4e18 and 1e19 FLOP", false, hoffmann, even(0.005)});
+  list.back().extra_budget = 9.4e18;
   return list;
 }
 
