@@ -6,8 +6,8 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <optional>
-#include <set>
 #include <sstream>
 #include <unordered_map>
 
@@ -113,8 +113,8 @@ class RowReader {
     for (const VariableInfo& variable : all_variables()) {
       if (!is_read(variable.variable)) continue;
       if (!is_needed(variable.variable) && header_.has(variable.name) &&
-          text(row, variable.name).empty()) {
-        incomplete_.insert(variable.variable);
+          !holds_one(row, variable)) {
+        drop(variable.variable, row, describe(variable.values));
         continue;
       }
       if (const auto value = number(row, variable.name)) {
@@ -123,6 +123,7 @@ class RowReader {
       }
     }
     if (header_.has("flops")) compute_missing();
+    drop_impossible_unique_tokens(row);
     if (const auto weight = number(row, "weight")) {
       require(*weight >= 0, "{}: saw {}, needed a number, 0 or above", place(row, "weight"),
               *weight);
@@ -135,9 +136,9 @@ class RowReader {
   }
 
   void finish() {
-    for (const Variable variable : incomplete_) {
+    for (const auto& [variable, reason] : dropped_) {
       quantity(points_, variable).clear();
-      points_.notes.push_back(fmt::format("{} not read: some rows have none", to_string(variable)));
+      points_.notes.push_back(fmt::format("{} not read: {}", to_string(variable), reason));
     }
     points_.conventions = {params_kind_.value(), flops_kind_.value(), loss_unit_.value(), ""};
     std::string& flops_kind = points_.conventions.flops;
@@ -237,6 +238,26 @@ class RowReader {
             place(row, variable.name), value, describe(variable.values));
   }
 
+  bool holds_one(const CsvRow& row, const VariableInfo& variable) const {
+    const auto value = to_number(text(row, variable.name));
+    return value && holds(variable.values, *value);
+  }
+
+  /// Of a column that is only wanted, the first row that has no such value.
+  void drop(Variable variable, const CsvRow& row, std::string_view needed) {
+    const std::string& cell = text(row, to_string(variable));
+    const std::string seen = cell.empty() ? "none" : "'" + cell + "'";
+    dropped_.try_emplace(variable,
+                         fmt::format("line {} has {}, needed {}", row.line, seen, needed));
+  }
+
+  void drop_impossible_unique_tokens(const CsvRow& row) {
+    constexpr Variable kUnique = Variable::unique_tokens;
+    if (is_needed(kUnique) || points_.unique_tokens.empty() || points_.tokens.empty()) return;
+    if (points_.unique_tokens.back() > points_.tokens.back())
+      drop(kUnique, row, "at most its tokens");
+  }
+
   /// params or tokens of the row just read, from its flops.
   void compute_missing() {
     const double product = points_.flops.back() / 6;
@@ -270,7 +291,7 @@ class RowReader {
   OneKind flops_kind_{"flops_kind", {"6nd", "exact", "other"}};
   OneKind loss_unit_{"loss_unit", {"nats", "bits_per_byte", "perplexity"}};
   std::size_t converted_ = 0;
-  std::set<Variable> incomplete_;                         // wanted, but a row has none
+  std::map<Variable, std::string> dropped_;               // columns that are only wanted, and why
   std::unordered_map<std::string, std::size_t> line_of_;  // of the first row with this text
 };
 

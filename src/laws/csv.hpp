@@ -30,8 +30,9 @@ enum class Rows {
 
 /// `name` is the file in messages; the columns in `needed` must be there; params, tokens, flops,
 /// steps, loss, those in `wanted`, the columns named in `columns`, weight, group and name are read
-/// when they are; one that is only wanted and empty in some row is not. Of params, tokens and flops
-/// the third is computed from two (C = 6 N D); that is written to `notes`. Throws InputError
+/// when they are; one that is only wanted is not when a row has no number in its range there, or
+/// more unique_tokens than tokens, and `notes` names the first such line. Of params, tokens and
+/// flops the third is computed from two (C = 6 N D); that is written to `notes`. Throws InputError
 /// "NAME:LINE: COLUMN: saw ..., needed ...".
 Points parse_csv(std::string_view text, const std::string& name, const ColumnNames& columns = {},
                  std::span<const Variable> needed = kUsualColumns, Rows kind = Rows::measured,

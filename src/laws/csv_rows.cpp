@@ -103,13 +103,19 @@ void CsvHeader::refuse(std::string_view column) const {
       file_, line_, column, fmt::join(fields_, ", "), column, nearest(column, fields_)));
 }
 
-double parse_csv_number(const std::string& text, const std::string& place) {
+std::optional<double> to_number(const std::string& text) {
   const char* first = text.data() + (text.starts_with('+') ? 1 : 0);
   const char* last = text.data() + text.size();
   double value = 0;
   const auto [end, error] = std::from_chars(first, last, value);
-  require(error == std::errc() && end == last, "{}: saw '{}', needed a number", place, text);
+  if (error != std::errc() || end != last) return std::nullopt;
   return value;
+}
+
+double parse_csv_number(const std::string& text, const std::string& place) {
+  const auto value = to_number(text);
+  require(value.has_value(), "{}: saw '{}', needed a number", place, text);
+  return *value;
 }
 
 ColumnNames parse_column_names(const std::vector<std::string>& arguments,

@@ -66,8 +66,10 @@ class CsvHeader {
   std::map<std::string, std::size_t, std::less<>> position_;
 };
 
-/// The number that is all of `text`, a leading + allowed; NaN and infinity are numbers here. Throws
-/// InputError "PLACE: saw ..., needed a number".
+/// The number that is all of `text`, a leading + allowed; NaN and infinity are numbers here.
+std::optional<double> to_number(const std::string& text);
+
+/// As to_number. Throws InputError "PLACE: saw ..., needed a number".
 double parse_csv_number(const std::string& text, const std::string& place);
 
 /// "params=Model Size" as it comes from the command line, for a table with the columns `known`;

@@ -52,8 +52,26 @@ TEST(Csv, AColumnThatIsOnlyWantedMayHaveGaps) {
   const Points gap = read("1e6,1e7,3,1e-3\n1e7,1e8,2,\n", kUsualColumns);
   EXPECT_TRUE(gap.learning_rate.empty());
   EXPECT_EQ(gap.size(), 2u);
-  EXPECT_EQ(gap.notes.back(), "learning_rate not read: some rows have none");
+  EXPECT_EQ(gap.notes.back(),
+            "learning_rate not read: line 3 has none, needed a finite number, 0 or above");
   EXPECT_THROW(read("1e6,1e7,3,\n", kRates), InputError);
+}
+
+TEST(Csv, AColumnThatIsOnlyWantedMayMeanSomethingElse) {
+  constexpr Variable kWanted[] = {Variable::unique_tokens, Variable::learning_rate,
+                                  Variable::batch};
+  const Points points = parse_csv(
+      "params,tokens,loss,lr,batch,unique_tokens\n1e6,1e7,3,1e-3,64,1e7\n"
+      "1e7,1e8,2,cosine,64,2e8\n1e8,1e9,1.5,n/a,0,nan\n",
+      "p.csv", {}, kUsualColumns, Rows::measured, kWanted);
+  EXPECT_EQ(points.size(), 3u);
+  EXPECT_TRUE(points.learning_rate.empty() && points.batch.empty() && points.unique_tokens.empty());
+  EXPECT_EQ(points.notes.at(1),
+            "unique_tokens not read: line 3 has '2e8', needed at most its tokens");
+  EXPECT_EQ(points.notes.at(2), "batch not read: line 4 has '0', needed a finite number above 0");
+  EXPECT_EQ(points.notes.at(3),
+            "learning_rate not read: line 3 has 'cosine', needed a finite number, 0 or above");
+  EXPECT_NO_THROW(prepare(points));
 }
 
 TEST(Csv, PredictionNeedsNoLoss) {
