@@ -112,9 +112,10 @@ void add_fit(CLI::App& app) {
       ->add_option("--drop-worst", options->fit.drop_worst,
                    "Leave out this many of the highest losses")
       ->check(CLI::Range(std::size_t{0}, kMostPoints));
-  command->add_flag("--best-runs", options->best_runs,
-                    "Of runs of the same params and tokens keep the one of lowest loss, as where "
-                    "learning rates were swept; says where the best is at the edge of its sweep");
+  command->add_flag(
+      "--best-runs", options->best_runs,
+      "Of runs of the same params and tokens keep those of the learning rate and batch "
+      "with the lowest mean loss; says where the best is at the edge of its sweep");
   command->add_option("--weight-by", options->weight_by,
                       "Weights of the points: compute (C over its mean), replicates (noise between "
                       "runs of one size), or the name of a column");

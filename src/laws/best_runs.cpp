@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <map>
-#include <tuple>
+#include <ranges>
+#include <span>
+#include <utility>
 
 #include "core/error.hpp"
 
@@ -13,35 +15,47 @@ namespace {
 
 using Rows = std::vector<std::size_t>;
 
-/// The rows of each size, the best first.
-std::vector<Rows> split_by_size(const Points& points) {
-  std::map<std::tuple<double, double, double>, Rows> rows_of;
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    const double unique = points.unique_tokens.empty() ? 0 : points.unique_tokens[i];
-    rows_of[{points.params[i], points.tokens[i], unique}].push_back(i);
-  }
-  std::vector<Rows> sizes;
-  for (auto& [size, rows] : rows_of) {
-    std::ranges::stable_sort(rows, {}, [&](std::size_t row) { return points.loss[row]; });
-    sizes.push_back(std::move(rows));
+/// Runs of one size, one entry a setting, the best first.
+using Settings = std::vector<Rows>;
+
+double mean_loss(const Points& points, const Rows& rows) {
+  double sum = 0;
+  for (const std::size_t row : rows) sum += points.loss[row];
+  return sum / static_cast<double>(rows.size());
+}
+
+std::vector<Settings> split_by_size(const Points& points) {
+  const auto value = [](const std::vector<double>& values, std::size_t row) {
+    return values.empty() ? 0 : values[row];
+  };
+  std::map<SweptSize, std::map<std::pair<double, double>, Rows>> rows_of;
+  for (std::size_t i = 0; i < points.size(); ++i)
+    rows_of[size_of(points, i)][{value(points.learning_rate, i), value(points.batch, i)}].push_back(
+        i);
+  std::vector<Settings> sizes;
+  for (const auto& [size, settings] : rows_of) {
+    sizes.emplace_back();
+    for (const auto& [setting, rows] : settings) sizes.back().push_back(rows);
+    std::ranges::stable_sort(sizes.back(), {},
+                             [&](const Rows& rows) { return mean_loss(points, rows); });
   }
   return sizes;
 }
 
-/// "learning_rate: the best of 12 sweeps is the largest tried at 3, the smallest at 1".
-void note_edges(Variable setting, const std::vector<Rows>& sizes, Points& points) {
+/// "learning_rate: the best of its sweep is the largest tried at 3 of 12 sizes, the smallest at 1".
+void note_edges(Variable setting, const std::vector<Settings>& sizes, Points& points) {
   const std::vector<double>& values = column(points, setting);
   if (values.empty()) return;
   std::size_t sweeps = 0;
   std::size_t at_smallest = 0;
   std::size_t at_largest = 0;
-  for (const Rows& rows : sizes) {
-    const auto [low, high] =
-        std::ranges::minmax(rows, {}, [&](std::size_t row) { return values[row]; });
-    if (values[low] == values[high]) continue;
+  const auto value_of = [&](const Rows& rows) { return values[rows.front()]; };
+  for (const Settings& settings : sizes) {
+    const auto [low, high] = std::ranges::minmax(settings | std::views::transform(value_of));
+    if (low == high) continue;
     ++sweeps;
-    at_smallest += values[rows.front()] == values[low];
-    at_largest += values[rows.front()] == values[high];
+    at_smallest += value_of(settings.front()) == low;
+    at_largest += value_of(settings.front()) == high;
   }
   if (sweeps == 0) return;
   std::string note = fmt::format(
@@ -54,19 +68,28 @@ void note_edges(Variable setting, const std::vector<Rows>& sizes, Points& points
 
 }  // namespace
 
+SweptSize size_of(const Points& points, std::size_t row) {
+  const double unique = points.unique_tokens.empty() ? 0 : points.unique_tokens[row];
+  return {points.params[row], points.tokens[row], unique};
+}
+
 Points keep_best(const Points& input) {
   require(!input.params.empty() && !input.tokens.empty() && !input.loss.empty(),
           "best-runs: needs the columns params, tokens and loss");
-  Points points = prepare(input);  // of equal losses the first in one order stays
-  const std::vector<Rows> sizes = split_by_size(points);
+  require(!input.learning_rate.empty() || !input.batch.empty(),
+          "best-runs: needs a column learning_rate or batch, which tells settings from seeds");
+  Points points = prepare(input);  // of equal means the first in one order stays
+  const std::vector<Settings> sizes = split_by_size(points);
   for (const Variable setting : {Variable::learning_rate, Variable::batch})
     note_edges(setting, sizes, points);
   Rows kept;
-  for (const Rows& rows : sizes) {
-    kept.push_back(rows.front());
-    for (const std::size_t row : std::span(rows).subspan(1))
-      points.left_out.push_back(
-          {name_of(points, row), "a run of the same params and tokens reached a lower loss"});
+  for (const Settings& settings : sizes) {
+    kept.insert(kept.end(), settings.front().begin(), settings.front().end());
+    for (const Rows& rows : std::span(settings).subspan(1))
+      for (const std::size_t row : rows)
+        points.left_out.push_back({name_of(points, row),
+                                   "another learning rate or batch reached a lower mean loss at "
+                                   "the same params and tokens"});
   }
   std::ranges::sort(kept);
   return select(points, kept);

@@ -249,8 +249,8 @@ Fit fit_from_json(std::string_view text, const std::string& name) {
   const JsonReader reader(json, name);
   Fit fit;
   const std::size_t format = reader.count("format");
-  require(format == kFitFormat, "{}: format: saw {}, this isoflop reads {}", name, format,
-          kFitFormat);
+  require(format == kFitFormat, "{}: format: saw {}, this isoflop reads {}: fit the points again",
+          name, format, kFitFormat);
   fit.is_ensemble = reader.flag("ensemble");
   fit.law = reader.text("law");
   find_law(fit.law);  // throws for an unknown one

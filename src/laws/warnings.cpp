@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "laws/best_runs.hpp"
 #include "laws/law.hpp"
 
 namespace isoflop::laws {
@@ -96,18 +97,19 @@ void warn_about_repetition(const Points& prepared, std::span<const Variable> var
   if (repeated > 0)
     result.warnings.push_back(
         fmt::format("{} of {} points saw their text more than once, up to {:.3g} times: the law "
-                    "counts repeated tokens as new ones; fit repeated-data",
+                    "counts repeated tokens as new ones; fit --law repeated-data",
                     repeated, prepared.size(), most));
 }
 
 /// A law of the loss is one of tuned runs.
 void warn_about_sweeps(const Points& prepared, Fit& result) {
+  const bool reads_curves = find_law(result.law).reads_curves || result.method == "approach1";
   if (prepared.learning_rate.empty() || find_law(result.law).response != Variable::loss ||
-      find_law(result.law).reads_curves || prepared.params.empty() || prepared.tokens.empty())
+      reads_curves || prepared.params.empty() || prepared.tokens.empty())
     return;
-  std::map<std::pair<double, double>, std::set<double>> rates_of;
+  std::map<SweptSize, std::set<double>> rates_of;
   for (std::size_t row = 0; row < prepared.size(); ++row)
-    rates_of[{prepared.params[row], prepared.tokens[row]}].insert(prepared.learning_rate[row]);
+    rates_of[size_of(prepared, row)].insert(prepared.learning_rate[row]);
   const auto swept =
       std::ranges::count_if(rates_of, [](const auto& size) { return size.second.size() > 1; });
   if (swept > 0)

@@ -50,6 +50,30 @@ TEST(BestRuns, RunsOnOtherAmountsOfTextAreOfAnotherSize) {
   EXPECT_EQ(keep_best(points).size(), 4u);
 }
 
+// At the first size the lowest loss is one of two seeds of a setting that is not the best.
+TEST(BestRuns, RanksSettingsByTheirMeanAndKeepsTheirSeeds) {
+  Points points = swept();
+  const auto add = [&](double rate, double loss, const char* name) {
+    points.params.push_back(1e7);
+    points.tokens.push_back(2e8);
+    points.learning_rate.push_back(rate);
+    points.batch.push_back(1e5);
+    points.loss.push_back(loss);
+    points.name.push_back(name);
+  };
+  add(2e-3, 3.04, "0 1 again");  // mean 3.02
+  add(3e-3, 2.98, "0 2 lucky");  // mean 3.04
+  EXPECT_EQ(keep_best(points).name, (std::vector<std::string>{"0 1", "0 1 again", "1 2", "2 0"}));
+}
+
+TEST(BestRuns, NeedsSettings) {
+  Points points = swept();
+  points.learning_rate.clear();
+  EXPECT_EQ(keep_best(points).size(), 9u);  // of one batch: seeds
+  points.batch.clear();
+  EXPECT_THROW(keep_best(points), InputError);
+}
+
 TEST(BestRuns, OrderOfTheRowsChangesNothing) {
   Points points = swept();
   points.loss.assign(points.size(), 3.0);

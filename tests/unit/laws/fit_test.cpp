@@ -271,6 +271,9 @@ TEST(Fit, WarnsOfSizesWithSeveralLearningRates) {
   points.loss.push_back(points.loss.front() + 0.1);
   points.learning_rate.push_back(2e-3);
   EXPECT_TRUE(has_warning(fit(points, quick()), "1 of 81 sizes were run with several learning"));
+  points.unique_tokens = points.tokens;
+  points.unique_tokens.back() /= 2;  // of another size, as --best-runs has it
+  EXPECT_FALSE(has_warning(fit(points, quick()), "several learning rates"));
 }
 
 }  // namespace

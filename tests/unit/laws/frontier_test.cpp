@@ -180,6 +180,23 @@ TEST(Approach1, FindsTheExponentsOfTheEnvelope) {
   EXPECT_GT(result.derived[0].standard_error, 0);
 }
 
+// Rows of runs under schedules: rates at one size are no sweep, and --best-runs reads no curves.
+TEST(Approach1, DoesNotWarnOfSweeps) {
+  Points points = curves(synthetic::kEpoch);
+  const std::size_t count = points.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    points.params.push_back(points.params[i]);
+    points.tokens.push_back(points.tokens[i]);
+    points.loss.push_back(points.loss[i]);
+    points.group.push_back(points.group[i] + " again");
+  }
+  points.learning_rate.assign(count, 1e-3);
+  points.learning_rate.resize(points.size(), 2e-3);
+  const Fit result = fit(points, {.law = "chinchilla", .method = "approach1", .bootstrap = 0});
+  for (const std::string& warning : result.warnings)
+    EXPECT_EQ(warning.find("several learning rates"), std::string::npos) << warning;
+}
+
 TEST(Approach1, SmoothsNoisyCurves) {
   const FitOptions options = {.law = "chinchilla", .method = "approach1", .bootstrap = 0};
   Points points = curves(synthetic::kEpoch);
