@@ -212,7 +212,10 @@ def read_points_study(points: Path, fits: list[Path], columns: dict[str, str], p
     places = [f"{points}:{line}" for line in lines]
     made_by = read[0].raw.get("isoflop", {}) if read else {}
     attributes = {"sweep": points.stem, **{f"isoflop_{key}": made_by[key] for key in made_by}}
-    if read and all(fit.law == CURVES for fit in read):
+    of_curves = sum(fit.law == CURVES for fit in read)
+    if of_curves and len(read) > 1:
+        raise InputError(f"{points}: saw {len(read)} fits, {of_curves} of them of law {CURVES}, needed that fit alone: give one")
+    if of_curves:
         curves = _fitted(_curves(rows, places, unused), read[0])
         if not curves:
             raise InputError(f"{points}: no curve goes on behind its largest learning rate, needed one that falls")

@@ -22,7 +22,7 @@ LEAST_RATE = 1e-9  # of the peak: a rate of 0 has no power
 _NAMES = ("L0", "A", "alpha", "B", "C", "beta", "gamma")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth
 class Curve:
     """The records of one run by step; between two of them the rate is that of the later one."""
 
@@ -37,7 +37,7 @@ class Curve:
         return int(np.argmax(self.rates)) + 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FittedCurve:
     """What the law makes of a curve, at the rows that the program fits."""
 
@@ -56,7 +56,7 @@ class FittedCurve:
         return float(np.sqrt(np.mean(self.misses**2)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PredictedCurve:
     """`isoflop predict --schedule`: the loss along a schedule; NaN bounds where it gives no interval."""
 

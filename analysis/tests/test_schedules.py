@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -120,6 +121,19 @@ def test_the_figure_holds_the_measured_against_the_fitted(tmp_path, points, curv
     assert losses.get_ylabel() == "loss (nats/token)" and misses.get_xlabel() == "optimizer steps"
     assert rates.get_ylabel() == "learning rate" and "(%)" in misses.get_ylabel()
     assert max(one.rms for one in study.curves) < 1e-3
+
+
+def test_curves_of_one_name_are_drawn_each(tmp_path, points, curves):
+    study = read_points_study(points, [write_fit(tmp_path / "fit.json")], {}, None)
+    study.curves[1:] = [replace(one, curve=replace(one.curve, name="cosine")) for one in study.curves[1:]]
+    (drawn,) = draw_all(study)
+    assert drawn.drawing and len(drawn.drawing.figure.axes[0].get_lines()) == 2 * len(curves)
+
+
+def test_a_fit_of_curves_stands_alone_on_its_page(tmp_path, points):
+    fits = [write_fit(tmp_path / name) for name in ("one.json", "two.json")]
+    with pytest.raises(InputError, match="saw 2 fits, 2 of them of law multi-power, needed that fit alone"):
+        read_points_study(points, fits, {}, None)
 
 
 def test_a_predicted_schedule_is_drawn_with_its_interval(tmp_path, points):
