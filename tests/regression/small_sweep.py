@@ -70,6 +70,14 @@ class SweepTest(unittest.TestCase):
         plan = json.loads(self.isoflop("sweep", "plan", "study.toml", "--out", out, "--json", "-").stdout)
         return {run["label"]: run for run in plan["runs"]}
 
+    def start_and_wait(self):
+        """The planned runs by label, and a manager at work on them once each has a checkpoint."""
+        runs = self.runs()
+        manager = self.start()
+        for run in runs.values():
+            self.wait_for(self.under_way(run), "a checkpoint")
+        return runs, manager
+
     def directory(self, run, out="sweep"):
         return self.folder / out / "runs" / run["run"]
 

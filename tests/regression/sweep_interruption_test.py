@@ -26,10 +26,7 @@ class Interruptions(SweepTest):
 
     def test_a_killed_manager_is_continued_with_the_same_bits(self):
         self.study(LONG)
-        runs = self.runs()
-        manager = self.start()
-        for run in runs.values():
-            self.wait_for(self.under_way(run), "a checkpoint")
+        runs, manager = self.start_and_wait()
         manager.kill()
         manager.wait()
         for run in runs.values():
@@ -39,10 +36,7 @@ class Interruptions(SweepTest):
 
     def test_the_next_manager_waits_for_children_that_still_save(self):
         self.study(LONG)
-        runs = self.runs()
-        manager = self.start()
-        for run in runs.values():
-            self.wait_for(self.under_way(run), "a checkpoint")
+        runs, manager = self.start_and_wait()
         manager.kill()
         manager.wait()
         self.finish_and_compare(runs)

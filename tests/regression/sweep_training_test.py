@@ -42,10 +42,7 @@ class Training(SweepTest):
 
     def test_runs_are_single_threaded_and_labelled(self):
         self.study(LONG)
-        runs = self.runs()
-        manager = self.start()
-        for run in runs.values():
-            self.wait_for(self.under_way(run), "a checkpoint")
+        runs, manager = self.start_and_wait()
         trainers = [environment for line, environment in self.children(manager) if "train" in line]
         manager.send_signal(signal.SIGINT)
         manager.wait(timeout=100)
