@@ -3,9 +3,10 @@ include(GoogleTest)
 isoflop_dependency(GTest "install libgtest-dev and set GTest_ROOT")
 isoflop_dependency(benchmark "install libbenchmark-dev and set benchmark_ROOT" CONFIG)
 
-# One thread a process: deterministic, and several tests share the machine. Open MPI as root and sanitizers need the rest.
+# One thread a process: deterministic, and several tests share the machine. Without PMIX_MCA_gds a job that loses a rank may never
+# end (docs/parallelism.md). Open MPI as root and sanitizers need the rest.
 set(ISOFLOP_TEST_ENVIRONMENT OMP_NUM_THREADS=1 OMP_PROC_BIND=false
-  OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  PMIX_MCA_gds=hash OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1)
 
 # Sanitized programs take several times as long, and so may their tests.

@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from command_line import BINARY, CommandLineTest
+from command_line import BINARY, CommandLineTest, ranks_of
 
 DEADLINE = 2.0  # seconds
 GRACE = 2.0     # what ranks wait for each other's answers
@@ -20,27 +20,32 @@ class Hang(CommandLineTest):
         return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env={**os.environ, "ISOFLOP_DEADLINE": str(DEADLINE)})
 
-    def ranks_of(self, job):
+    def training_ranks(self, job):
         """Process ids by rank, once all of them train."""
         deadline = time.monotonic() + 60
         while "step" not in (self.folder / "run/log").read_text() if (self.folder / "run/log").exists() else True:
             self.assertIsNone(job.poll(), "the job ended before it trained")
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(job.pid)], capture_output=True, text=True).stdout.split()
         ranks = {}
-        for pid in children:
+        for pid in ranks_of(job):
             with open(f"/proc/{pid}/environ", encoding="utf-8", errors="replace") as environ:
-                ranks[int(re.search(r"OMPI_COMM_WORLD_RANK=(\d+)", environ.read()).group(1))] = int(pid)
+                ranks[int(re.search(r"OMPI_COMM_WORLD_RANK=(\d+)", environ.read()).group(1))] = pid
         self.assertEqual(sorted(ranks), [0, 1, 2])
         return ranks
 
     def end(self, number, zero=0):
         with self.start(zero) as job:
-            victim = self.ranks_of(job)[1]
+            victim = self.training_ranks(job)[1]
             begin = time.monotonic()
             os.kill(victim, number)
-            _, errors = job.communicate(timeout=DEADLINE + GRACE + SLACK)
+            try:
+                _, errors = job.communicate(timeout=DEADLINE + GRACE + SLACK)
+            except subprocess.TimeoutExpired as late:
+                left = ranks_of(job)
+                for process in [job.pid, *left]:
+                    os.kill(process, signal.SIGKILL)
+                self.fail(f"the job did not end; ranks still there: {left}; it said: {late.stderr}")
             self.assertNotEqual(job.returncode, 0)
             return errors, time.monotonic() - begin
 
