@@ -1,6 +1,8 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -9,11 +11,14 @@
 #include <filesystem>
 #include <iostream>
 #include <new>
+#include <string>
+#include <vector>
 
 #include "cli/commands.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/file_lock.hpp"
+#include "core/nearest.hpp"
 #include "core/version.hpp"
 
 namespace {
@@ -25,6 +30,28 @@ constexpr int kCheckFailed = 3;
 int report(const char* message, int code) {
   fmt::print(stderr, "isoflop: {}\n", message);
   return code;
+}
+
+const CLI::App& command_of(const CLI::App& app) {
+  const auto given = app.get_subcommands();
+  return given.empty() ? app : command_of(*given.front());
+}
+
+// Names the commands to choose from where the library says only that one is missing.
+std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& command = command_of(app);
+  if (command.get_require_subcommand_min() == 0) return error.what();
+  std::vector<std::string> names;
+  for (const CLI::App* one : command.get_subcommands({})) names.push_back(one->get_name());
+  const std::string where = &command == &app ? "" : command.get_name() + ": ";
+  const std::string choice =
+      fmt::format("needed one of {} (--help explains them)", fmt::join(names, ", "));
+  const std::vector<std::string> words = command.remaining();
+  const auto word =
+      std::ranges::find_if(words, [](const auto& one) { return !one.starts_with('-'); });
+  if (word == words.end()) return fmt::format("{}no command given; {}", where, choice);
+  return fmt::format("{}'{}' is no command, did you mean '{}'? {}", where, *word,
+                     isoflop::nearest(*word, names), choice);
 }
 
 // What was printed may still be in buffers when a disk is full.
@@ -53,7 +80,7 @@ int run(CLI::App& app, int argc, char** argv) {
     const int code = app.exit(request);
     return code == 0 ? flush_output() : code;
   } catch (const CLI::ParseError& error) {
-    return report(error.what(), kBadInput);
+    return report(usage_error(app, error).c_str(), kBadInput);
   } catch (const isoflop::Locked& error) {
     return report(error.what(), isoflop::kLockedExitCode);
   } catch (const isoflop::InputError& error) {

@@ -99,7 +99,12 @@ class BadRunConfiguration(CommandLineTest):
 
     def test_unknown_option_and_command(self):
         self.assertEqual(self.run_here("train", "run.toml", "--bogus").returncode, 2)
-        self.assertEqual(self.run_here("trian").returncode, 2)
+        self.refused("trian", "run.toml", says=["'trian' is no command, did you mean 'train'?", "one of data, train, sweep"])
+        self.refused("sweep", "paln", "study.toml", says=["sweep: 'paln' is no command, did you mean 'plan'?", "one of plan, run, status"])
+
+    def test_no_command_names_those_there_are(self):
+        self.refused(says=["no command given; needed one of data, train, sweep"])
+        self.refused("sweep", says=["sweep: no command given; needed one of plan, run, status, collect"])
 
 
 class BadRanks(CommandLineTest):
