@@ -8,6 +8,7 @@ Every layout trains the same configuration (Markov data, fp32, one thread a rank
 layouts run once, then all once more, --repeats times, and a figure is a ratio of medians over the repeats:
 
     speed-up   tokens/s of 2 replicas / tokens/s of 1 rank                      aim 1.9
+    ceiling    tokens/s of two programs of 1 rank side by side, together, / tokens/s of 1 rank: what the machine gives to two that share nothing
     zero3      tokens/s of 2 replicas with ZeRO 3 / the same with ZeRO 0       aim 0.90
     pipeline   tokens/s of 2 stages, 8 micro-batches / twice those of 1 rank   aim 0.85; the formula allows 8 / 9
     bubble     idle share of a rank's step less that by formula, points        aim within 5
@@ -52,6 +53,7 @@ LAYOUTS = {  # name: ranks, keys of [parallel]
     "pipeline of 2": (2, {"pipeline": 2}),
     "pipeline of 4": (4, {"pipeline": 4}),
 }
+SIDE_BY_SIDE = "one beside one"
 
 
 def processor_seconds():
@@ -67,24 +69,34 @@ class Bench:
         self.arguments, self.folder, self.others = arguments, folder, 0.0
         (folder / "run.toml").write_text(RUN.format(layers=arguments.layers, width=arguments.width))
 
-    def run(self, command):
+    def run(self, *commands):
+        """Starts all commands at once; what each says when it has ended."""
         busy, mine, begin = *processor_seconds(), time.monotonic()
-        done = subprocess.run([str(word) for word in command], cwd=self.folder, capture_output=True, text=True,
-                              env={**os.environ, "OMP_NUM_THREADS": "1"})
-        if done.returncode != 0:
-            sys.exit(f"{' '.join(map(str, command))}: {done.stderr}")
+        jobs = [subprocess.Popen([str(word) for word in command], cwd=self.folder, stdout=subprocess.PIPE, text=True,
+                                 env={**os.environ, "OMP_NUM_THREADS": "1"}) for command in commands]
+        said = [job.communicate()[0] for job in jobs]
+        for job in jobs:
+            if job.returncode != 0:
+                sys.exit(f"{' '.join(job.args)}: exit code {job.returncode}")
         now_busy, now_mine = processor_seconds()
         share = (now_busy - busy - (now_mine - mine)) / ((time.monotonic() - begin) * os.cpu_count())
         self.others = max(self.others, share)
-        return json.loads(done.stdout)
+        return [json.loads(text) for text in said]
+
+    def training(self, ranks, keys):
+        sets = [word for key, value in keys.items() for word in ("--set", f"parallel.{key}={value}")]
+        return ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", ranks, self.arguments.isoflop, "bench", "train", "run.toml",
+                "--steps", self.arguments.steps, "--json", "-", *sets]
 
     def train(self, ranks, keys):
-        sets = [word for key, value in keys.items() for word in ("--set", f"parallel.{key}={value}")]
-        return self.run(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", ranks, self.arguments.isoflop, "bench", "train", "run.toml",
-                         "--steps", self.arguments.steps, "--json", "-", *sets])
+        return self.run(self.training(ranks, keys))[0]
+
+    def side_by_side(self):
+        alone = self.training(*LAYOUTS["one"])
+        return {"tokens_per_second": sum(result["tokens_per_second"] for result in self.run(alone, alone))}
 
     def reductions(self, elements):
-        return self.run(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", 2, self.arguments.reductions, elements, self.arguments.steps])
+        return self.run(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", 2, self.arguments.reductions, elements, self.arguments.steps])[0]
 
 
 def median(results, key):
@@ -98,13 +110,14 @@ def bubble_key(depth):
 def report(seen, reductions, others, arguments):
     rate = {name: median(results, "tokens_per_second") for name, results in seen.items()}
     cost = (median(reductions, "fixed_order_seconds") - median(reductions, "library_seconds")) / median(seen["two"], "step_seconds")
-    figures = {"speed-up": rate["two"] / rate["one"], "zero3": rate["two, ZeRO 3"] / rate["two"],
+    figures = {"speed-up": rate["two"] / rate["one"], "ceiling": rate[SIDE_BY_SIDE] / rate["one"], "zero3": rate["two, ZeRO 3"] / rate["two"],
                "pipeline": rate["pipeline of 2"] / (2 * rate["one"]), "reductions": cost}
     for depth in (2, 4):
         results = seen[f"pipeline of {depth}"]
         figures[f"bubble {depth}"] = median(results, bubble_key(depth)) - median(results, "bubble_formula")
     lines = ["| figure | measured | aim |", "|---|---|---|",
              f"| 2 replicas / 1 rank, tokens/s | {figures['speed-up']:.2f} | 1.9 |",
+             f"| 2 programs of 1 rank side by side / 1 rank, tokens/s | {figures['ceiling']:.2f} | |",
              f"| ZeRO 3 / ZeRO 0 on 2 ranks | {100 * figures['zero3']:.0f}% | 90% |",
              f"| 2 stages, 8 micro-batches / bubble-free ideal | {100 * figures['pipeline']:.0f}% | 85% |",
              f"| cost of the fixed order of sums, 2 ranks | {100 * cost:.1f}% of the step | 5% |"]
@@ -121,10 +134,16 @@ def report(seen, reductions, others, arguments):
     return figures, "\n".join(lines)
 
 
+def program(name):
+    if not os.access(name, os.X_OK):
+        raise argparse.ArgumentTypeError(f"{name}: no such program; build it with `cmake --build --preset release --target isoflop benchmarks`")
+    return pathlib.Path(name).resolve()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--isoflop", type=lambda path: pathlib.Path(path).resolve(strict=True), required=True)
-    parser.add_argument("--reductions", type=lambda path: pathlib.Path(path).resolve(strict=True), required=True)
+    parser.add_argument("--isoflop", type=program, required=True)
+    parser.add_argument("--reductions", type=program, required=True)
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--steps", type=int, default=5)
@@ -132,14 +151,14 @@ def main():
     parser.add_argument("--quiet", type=float, default=0.05)
     parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
-    seen, reductions = {name: [] for name in LAYOUTS}, []
+    seen, reductions = {name: [] for name in [*LAYOUTS, SIDE_BY_SIDE]}, []
     with tempfile.TemporaryDirectory() as made:
         bench = Bench(arguments, pathlib.Path(made))
         elements = arguments.layers * 12 * arguments.width**2 + 512 * arguments.width
         for repeat in range(arguments.repeats):
-            for name, (ranks, keys) in LAYOUTS.items():
-                seen[name].append(bench.train(ranks, keys))
-                print(f"{repeat + 1}/{arguments.repeats} {name}: {seen[name][-1]['tokens_per_second']:.0f} tokens/s", file=sys.stderr)
+            for name, results in seen.items():
+                results.append(bench.side_by_side() if name == SIDE_BY_SIDE else bench.train(*LAYOUTS[name]))
+                print(f"{repeat + 1}/{arguments.repeats} {name}: {results[-1]['tokens_per_second']:.0f} tokens/s", file=sys.stderr)
             reductions.append(bench.reductions(elements))
     figures, text = report(seen, reductions, bench.others, arguments)
     print(text)
