@@ -32,14 +32,14 @@ int report(const char* message, int code) {
   return code;
 }
 
-const CLI::App& command_of(const CLI::App& app) {
-  const auto given = app.get_subcommands();
-  return given.empty() ? app : command_of(*given.front());
+const CLI::App* command_of(const CLI::App* app) {
+  const auto given = app->get_subcommands();
+  return given.empty() ? app : command_of(given.front());
 }
 
 // Names the commands to choose from where the library says only that one is missing.
 std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
-  const CLI::App& command = command_of(app);
+  const CLI::App& command = *command_of(&app);
   if (command.get_require_subcommand_min() == 0) return error.what();
   std::vector<std::string> names;
   for (const CLI::App* one : command.get_subcommands({})) names.push_back(one->get_name());

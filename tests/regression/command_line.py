@@ -36,14 +36,15 @@ def write_text(folder, documents=40):
 
 
 def ranks_of(mpirun):
-    """Process ids of the isoflop processes below this mpirun."""
+    """Process ids of the isoflop processes below this mpirun that have not ended."""
     found = []
     for process in filter(str.isdigit, os.listdir("/proc")):
         try:
             name, rest = pathlib.Path("/proc", process, "stat").read_text().rsplit(")", 1)
         except OSError:  # it has just ended
             continue
-        if name.endswith("(isoflop") and int(rest.split()[1]) == mpirun.pid:
+        state, parent = rest.split()[:2]
+        if name.endswith("(isoflop") and int(parent) == mpirun.pid and state != "Z":
             found.append(int(process))
     return found
 

@@ -14,8 +14,8 @@ namespace {
 
 }  // namespace
 
-void start_mpi() { refuse(); }
-void end_mpi() {}
+void start_mpi(const Options&) { refuse(); }
+void end_mpi(const Options&) {}
 std::unique_ptr<Transport> make_mpi_transport(const Options&) { refuse(); }
 
 }  // namespace isoflop::comm

@@ -31,9 +31,9 @@ CommHandle::CommHandle(MPI_Comm handle) : handle_(handle) {
   check_mpi(MPI_Comm_set_errhandler(handle_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
 }
 
-int CommHandle::rank() const {
+int rank_in(MPI_Comm handle) {
   int rank = 0;
-  check_mpi(MPI_Comm_rank(handle_, &rank), "MPI_Comm_rank");
+  check_mpi(MPI_Comm_rank(handle, &rank), "MPI_Comm_rank");
   return rank;
 }
 

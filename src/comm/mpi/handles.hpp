@@ -13,6 +13,9 @@ namespace isoflop::comm {
 /// Throws Error with MPI's text unless `code` is MPI_SUCCESS.
 void check_mpi(int code, const char* call);
 
+/// This process's rank in `handle`.
+int rank_in(MPI_Comm handle);
+
 /// A communicator of its own; its errors are returned.
 class CommHandle {
  public:
@@ -23,7 +26,7 @@ class CommHandle {
   ~CommHandle() { MPI_Comm_free(&handle_); }
 
   MPI_Comm get() const { return handle_; }
-  int rank() const;
+  int rank() const { return rank_in(handle_); }
   int size() const;
 
  private:

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "comm/alarm.hpp"
 #include "comm/mpi/handles.hpp"
 #include "comm/mpi/watch.hpp"
 #include "comm/pool.hpp"
@@ -222,7 +223,7 @@ class MpiTransport final : public Transport {
   void check(std::size_t bytes, const Call& call) override;
 
   std::unique_ptr<Transport> group(const std::string& name, int color) override {
-    // The split has no deadline, this gather has. It also finds a number that is new to all.
+    // Who does not come is named by this gather, which also finds a number that is new to all.
     std::vector<std::int64_t> numbers(static_cast<std::size_t>(size_));
     const std::int64_t mine = group_.watch->newest_group();
     start_all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(numbers)),
@@ -230,6 +231,9 @@ class MpiTransport final : public Transport {
         ->wait();
     const std::int64_t number = 1 + *std::max_element(numbers.begin(), numbers.end());
     group_.watch->newest_group(number);
+    const Alarm alarm(group_.options.deadline_seconds,
+                      fmt::format("MPI_Comm_split of group {} on rank {}", name,
+                                  group_.members[static_cast<std::size_t>(rank_)]));
     MPI_Comm part;
     check_mpi(MPI_Comm_split(handle_.get(), color, rank_, &part), "MPI_Comm_split");
     return std::make_unique<MpiTransport>(part, group_.watch, group_.options, name, number);
@@ -315,16 +319,23 @@ void MpiTransport::check(std::size_t bytes, const Call& call) {
 
 }  // namespace
 
-void start_mpi() {
+void start_mpi(const Options& options) {
+  const Alarm alarm(options.deadline_seconds, "MPI_Init_thread");
   int provided = 0;
   check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_SERIALIZED)
     throw Error("MPI_Init_thread: this MPI lacks MPI_THREAD_SERIALIZED; use one built with it");
 }
 
-void end_mpi() { check_mpi(MPI_Finalize(), "MPI_Finalize"); }
+void end_mpi(const Options& options) {
+  const Alarm alarm(options.deadline_seconds,
+                    fmt::format("MPI_Finalize on rank {}", rank_in(MPI_COMM_WORLD)));
+  check_mpi(MPI_Finalize(), "MPI_Finalize");
+}
 
 std::unique_ptr<Transport> make_mpi_transport(const Options& options) {
+  const Alarm alarm(options.deadline_seconds,
+                    fmt::format("MPI_Comm_dup on rank {}", rank_in(MPI_COMM_WORLD)));
   return std::make_unique<MpiTransport>(
       duplicate(MPI_COMM_WORLD), std::make_shared<Watch>(MPI_COMM_WORLD, options.deadline_seconds),
       options, "world", 0);

@@ -10,9 +10,10 @@
 namespace isoflop::comm {
 
 /// Starts MPI with MPI_THREAD_SERIALIZED: threads may call, one at a time. Throws Error where there
-/// is no such MPI.
-void start_mpi();
-void end_mpi();
+/// is no such MPI. Who waits for another rank longer than the deadline, here or in end_mpi, ends
+/// the job.
+void start_mpi(const Options& options = Options::from_environment());
+void end_mpi(const Options& options = Options::from_environment());
 
 /// Over a duplicate of MPI_COMM_WORLD, freed with the transport, so that its traffic meets nobody
 /// else's. Collective.

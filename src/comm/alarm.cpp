@@ -1,0 +1,43 @@
+#include "comm/alarm.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <stop_token>
+#include <utility>
+
+namespace isoflop::comm {
+namespace {
+
+using Seconds = std::chrono::duration<double>;
+
+constexpr double kLongest = 1e9;     // more would not fit the clock
+constexpr double kGraceSeconds = 2;  // the launcher ends the others when the first rank has ended
+
+void watch(const std::stop_token& stop, double seconds, const std::string& call) {
+  std::mutex mutex;
+  std::condition_variable_any stopped;
+  std::unique_lock lock(mutex);
+  stopped.wait_for(lock, stop, Seconds(std::min(seconds, kLongest)), [] { return false; });
+  if (stop.stop_requested()) return;
+  fmt::print(stderr,
+             "isoflop: {}: the deadline (ISOFLOP_DEADLINE) of {} s has passed; ranks that do not "
+             "say this have stopped, or never came\n",
+             call, seconds);
+  std::this_thread::sleep_for(Seconds(kGraceSeconds));
+  std::_Exit(1);
+}
+
+}  // namespace
+
+Alarm::Alarm(double seconds, std::string call)
+    : thread_([seconds, call = std::move(call)](const std::stop_token& stop) {
+        watch(stop, seconds, call);
+      }) {}
+
+}  // namespace isoflop::comm
