@@ -16,19 +16,22 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
-constexpr double kLongest = 1e9;     // more would not fit the clock
+constexpr double kTurn = 1;          // seconds; time in which the process was stopped counts once
 constexpr double kGraceSeconds = 2;  // the launcher ends the others when the first rank has ended
 
 void watch(const std::stop_token& stop, double seconds, const std::string& call) {
   std::mutex mutex;
   std::condition_variable_any stopped;
   std::unique_lock lock(mutex);
-  stopped.wait_for(lock, stop, Seconds(std::min(seconds, kLongest)), [] { return false; });
-  if (stop.stop_requested()) return;
-  fmt::print(stderr,
-             "isoflop: {}: the deadline (ISOFLOP_DEADLINE) of {} s has passed; ranks that do not "
-             "say this have stopped, or never came\n",
-             call, seconds);
+  for (double waited = 0; waited < seconds; waited += kTurn) {
+    stopped.wait_for(lock, stop, Seconds(std::min(seconds - waited, kTurn)), [] { return false; });
+    if (stop.stop_requested()) return;
+  }
+  fmt::print(
+      stderr,
+      "isoflop: {}: the deadline of {} s has passed (ISOFLOP_DEADLINE sets it); ranks that do "
+      "not say this have stopped, or never came\n",
+      call, seconds);
   std::this_thread::sleep_for(Seconds(kGraceSeconds));
   std::_Exit(1);
 }

@@ -1,7 +1,11 @@
 #include "train/background_save.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "comm/alarm.hpp"
+#include "comm/options.hpp"
 #include "train/snapshot.hpp"
 
 namespace isoflop::train {
@@ -31,10 +35,14 @@ BackgroundSave::BackgroundSave(const std::filesystem::path& run_directory,
       config_(config),
       trainer_(trainer),
       communicator_(communicator),
+      deadline_seconds_(comm::Options::from_environment().deadline_seconds),
       copy_(kKinds * count_of(trainer.saved_state())) {}
 
 BackgroundSave::~BackgroundSave() {
-  if (writer_.joinable()) writer_.join();
+  if (!writer_.joinable()) return;
+  const comm::Alarm alarm(deadline_seconds_,
+                          fmt::format("writing a checkpoint on rank {}", communicator_.rank()));
+  writer_.join();
 }
 
 void BackgroundSave::start() {

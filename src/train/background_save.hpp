@@ -22,7 +22,8 @@ class BackgroundSave {
   /// Collective.
   BackgroundSave(const std::filesystem::path& run_directory, const config::RunConfig& config,
                  Trainer& trainer, comm::Communicator& communicator);
-  /// Waits for the thread; a checkpoint that is not published is none.
+  /// Waits for the thread, until the deadline of the ranks; a checkpoint that is not published is
+  /// none.
   ~BackgroundSave();
   BackgroundSave(const BackgroundSave&) = delete;
   BackgroundSave& operator=(const BackgroundSave&) = delete;
@@ -39,6 +40,7 @@ class BackgroundSave {
   const config::RunConfig& config_;
   Trainer& trainer_;
   comm::Communicator& communicator_;
+  double deadline_seconds_;
   std::vector<float> copy_;  // parameters, first and second moments
   std::unique_ptr<checkpoint::Saving> saving_;
   std::atomic<bool> written_ = false;

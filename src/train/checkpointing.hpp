@@ -17,14 +17,17 @@ namespace isoflop::train {
 class Checkpointing {
  public:
   /// Takes the memory for checkpoints that are written beside the training, if `config` wants
-  /// those. All references must outlive the object.
+  /// those. `is_saved`: the state is that of a checkpoint in `run_directory`. All references must
+  /// outlive the object.
   Checkpointing(const std::filesystem::path& run_directory, const config::RunConfig& config,
-                Trainer& trainer, Progress& progress, comm::Communicator& communicator);
+                Trainer& trainer, Progress& progress, comm::Communicator& communicator,
+                bool is_saved);
 
   /// Whether `config` asks for one after this step.
   bool is_due(std::int64_t step) const;
 
-  /// The state is a checkpoint when this returns; the ones before stay until prune().
+  /// The state is a checkpoint when this returns; the ones before stay until prune(). Writes
+  /// nothing where it is one already.
   void save();
   /// The same beside the training, unless `config` wants to wait.
   void save_beside();
@@ -43,12 +46,18 @@ class Checkpointing {
   double seconds() const;
 
  private:
+  static constexpr std::int64_t kNone = -1;
+
+  void published();
+
   const std::filesystem::path& run_directory_;
   const config::RunConfig& config_;
   Trainer& trainer_;
   Progress& progress_;
   comm::Communicator& communicator_;
   std::unique_ptr<BackgroundSave> background_;  // empty: training waits for every checkpoint
+  std::int64_t beside_step_ = kNone;            // of the last state that was written beside
+  std::int64_t saved_step_;                     // whose state is a checkpoint
 };
 
 }  // namespace isoflop::train

@@ -1,8 +1,9 @@
-// Which numbers of ranks a configuration can be dealt to.
+// Which numbers of ranks a configuration can be dealt to, and whether all of them have the same.
 #pragma once
 
 #include <cstdint>
 
+#include "comm/communicator.hpp"
 #include "config/run_config.hpp"
 
 namespace isoflop::train {
@@ -12,5 +13,9 @@ namespace isoflop::train {
 /// all get equally many), and what was asked for combines; the message names the nearest layouts
 /// that work. `config` is resolved. Comes before make_trainer(), which relies on it.
 void check_ranks(const config::RunConfig& config, std::int64_t ranks);
+
+/// InputError unless all ranks have the same configuration and text; where the corpus lies may
+/// differ, and the number of threads. `config` is resolved. Collective.
+void check_agreement(const config::RunConfig& config, comm::Communicator& communicator);
 
 }  // namespace isoflop::train

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "checkpoint/together.hpp"
 #include "core/error.hpp"
 #include "model/cost.hpp"
 #include "record/run_record.hpp"
@@ -136,7 +137,7 @@ void Run::start_or_resume() {
     branch_snapshot(options_.branch_from, config_, *trainer_, communicator_);
   }
   goes_on_ = own.goes_on;
-  checkpointing_.emplace(path_, config_, *trainer_, progress_, communicator_);
+  checkpointing_.emplace(path_, config_, *trainer_, progress_, communicator_, own.goes_on);
   const double predicted = predict_seconds();
   progress_.say(fmt::format("time predicted: {:.0f} s", predicted));
   if (is_root()) open_record(own, predicted);
@@ -340,6 +341,7 @@ RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
   const auto source = open_source(config);
   config::resolve(config, static_cast<std::size_t>(source->vocabulary()), source->fingerprint());
   check_ranks(config, communicator.size());
+  check_agreement(config, communicator);
   require(
       options.branch_from.empty() || config.guard.on_spike != config::OnSpike::rollback,
       "guard.on_spike: seen \"rollback\" in a run that starts from a checkpoint of another, and "
@@ -348,7 +350,8 @@ RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
   const bool goes_on = latest_snapshot(directory, communicator).has_value();
   if (!seen_by_root(directory / "finished", communicator)) {  // a refusal leaves no trace
     check_memory(config, options.file.string(), communicator);
-    if (!goes_on && !options.branch_from.empty()) check_branch(options.branch_from, config);
+    if (!goes_on && !options.branch_from.empty())
+      checkpoint::together(communicator, [&] { check_branch(options.branch_from, config); });
   }
   return Run(options, std::move(config), *source, communicator).go();
 }

@@ -36,15 +36,15 @@ def write_text(folder, documents=40):
 
 
 def ranks_of(mpirun):
-    """Process ids of the isoflop processes below this mpirun that have not ended."""
+    """Process ids of the ranks of this mpirun that have not ended."""
     found = []
     for process in filter(str.isdigit, os.listdir("/proc")):
         try:
-            name, rest = pathlib.Path("/proc", process, "stat").read_text().rsplit(")", 1)
+            rest = pathlib.Path("/proc", process, "stat").read_text().rsplit(")", 1)[1]
         except OSError:  # it has just ended
             continue
         state, parent = rest.split()[:2]
-        if name.endswith("(isoflop") and int(parent) == mpirun.pid and state != "Z":
+        if int(parent) == mpirun.pid and state != "Z":
             found.append(int(process))
     return found
 

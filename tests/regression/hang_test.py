@@ -9,7 +9,7 @@ import unittest
 
 from command_line import BINARY, CommandLineTest, ranks_of
 
-DEADLINE = 2.0  # seconds
+DEADLINE = 5.0  # seconds, also for what ranks wait while they start
 GRACE = 2.0     # what ranks wait for each other's answers
 SLACK = 20.0    # a busy machine
 
@@ -20,12 +20,15 @@ def kill(job):
 
 
 class Hang(CommandLineTest):
-    def start(self, zero):
-        command = ["mpirun", "--oversubscribe", "-n", "3", BINARY, "train", "run.toml", "--out", "run",
-                   "--set", "train.tokens=100000000", "--set", "train.micro_batch=1",
-                   "--set", "checkpoint.every_tokens=102400", "--set", f"parallel.zero={zero}"]
-        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                env={**os.environ, "ISOFLOP_DEADLINE": str(DEADLINE)})
+    def start(self, ranks, *command):
+        job = subprocess.Popen(["mpirun", "--oversubscribe", "-n", str(ranks), *command], cwd=self.folder, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, env={**os.environ, "ISOFLOP_DEADLINE": str(DEADLINE)})
+        self.addCleanup(kill, job)
+        return job
+
+    def train(self, zero):
+        return self.start(3, BINARY, "train", "run.toml", "--out", "run", "--set", "train.tokens=100000000", "--set", "train.micro_batch=1",
+                          "--set", "checkpoint.every_tokens=102400", "--set", f"parallel.zero={zero}")
 
     def training_ranks(self, job):
         """Process ids by rank, once all of them train."""
@@ -41,12 +44,8 @@ class Hang(CommandLineTest):
         self.assertEqual(sorted(ranks), [0, 1, 2])
         return ranks
 
-    def end(self, number, zero=0):
-        job = self.start(zero)
-        self.addCleanup(kill, job)
-        victim = self.training_ranks(job)[1]
-        begin = time.monotonic()
-        os.kill(victim, number)
+    def last_words(self, job):
+        """What was said on standard error by a job that must end, and not well."""
         try:
             _, errors = job.communicate(timeout=DEADLINE + GRACE + SLACK)
         except subprocess.TimeoutExpired:
@@ -56,7 +55,14 @@ class Hang(CommandLineTest):
             self.assertFalse(left, f"ranks did not end; the job said: {errors}")
             print("all ranks ended, mpirun did not (docs/parallelism.md)", file=sys.stderr)
         self.assertNotEqual(job.returncode, 0)
-        return errors, time.monotonic() - begin
+        return errors
+
+    def end(self, number, zero=0):
+        job = self.train(zero)
+        victim = self.training_ranks(job)[1]
+        begin = time.monotonic()
+        os.kill(victim, number)
+        return self.last_words(job), time.monotonic() - begin
 
     def stopped_rank_is_named(self, zero):
         errors, seconds = self.end(signal.SIGSTOP, zero)
@@ -71,6 +77,10 @@ class Hang(CommandLineTest):
 
     def test_requests_under_way_do_not_hide_the_stopped_rank(self):
         self.stopped_rank_is_named(zero=3)
+
+    def test_a_rank_that_stops_inside_the_library_ends_the_job(self):
+        errors = self.last_words(self.start(2, os.environ["ISOFLOP_STUCK_SPLIT"]))
+        self.assertRegex(errors, f"isoflop: MPI_Comm_split of group data on rank 0: the deadline of {DEADLINE:g} s has passed")
 
     def test_a_killed_rank_ends_the_job(self):
         errors, _ = self.end(signal.SIGKILL)

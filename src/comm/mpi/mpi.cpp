@@ -19,6 +19,7 @@ namespace isoflop::comm {
 namespace {
 
 constexpr int kTag = 1;
+constexpr double kAbortSeconds = 30;
 
 // What a transport shares with the requests it starts.
 struct Group {
@@ -65,7 +66,8 @@ class MpiPending final : public Pending {
 
   bool done() override {
     begin_test();
-    if (complete_ || !all_done(requests_, statuses_, call_.name)) return complete_;
+    if (complete_ || group_.watch->failed() || !all_done(requests_, statuses_, call_.name))
+      return complete_;
     finish();
     return true;
   }
@@ -245,6 +247,7 @@ class MpiTransport final : public Transport {
   }
 
   void abort(int exit_code) override {
+    const Alarm alarm(kAbortSeconds, fmt::format("MPI_Abort on rank {}", rank_));
     MPI_Abort(MPI_COMM_WORLD, exit_code);
     std::abort();
   }

@@ -22,6 +22,7 @@ constexpr double kGraceSeconds = 2.0;
 // Tests that find nothing before the processor is offered to others, and between looks at the
 // clock and the channel.
 constexpr std::uint64_t kSpins = 1000, kLook = 256;
+constexpr double kLongestLook = 1.0;  // seconds between two looks that count
 
 double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -72,17 +73,20 @@ Watch::Watch(MPI_Comm world, double deadline_seconds)
 
 void Watch::wait(std::span<MPI_Request> requests, std::span<MPI_Status> statuses,
                  const Waiting& waiting) {
-  const Clock::time_point begin = Clock::now();
+  Clock::time_point looked = Clock::now();
   const bool unwinding = std::uncaught_exceptions() > 0;
   const double patience =
       unwinding ? std::min(kGraceSeconds, deadline_seconds_) : deadline_seconds_;
-  for (std::uint64_t spins = 1; !all_done(requests, statuses, waiting.call); ++spins) {
-    const bool late = spins % kLook == 0 && since(begin) > patience;
+  double waited = 0.0;
+  for (std::uint64_t spins = 1; failed_ || !all_done(requests, statuses, waiting.call); ++spins) {
+    const bool look = spins % kLook == 0;
+    if (look) waited += std::min(kLongestLook, since(std::exchange(looked, Clock::now())));
+    const bool late = look && waited > patience;
     failed_ = failed_ || (late && unwinding);  // the others hear of the error that unwinds
     if (failed_)
       throw Error(fmt::format("{} at {}: not waited for, something failed before", waiting.call,
                               text_of(waiting.place)));
-    if (late || (spins % kLook == 0 && alarmed())) give_up(requests, waiting);
+    if (late || (look && alarmed())) give_up(requests, waiting);
     act();
     if (spins > kSpins) sched_yield();
   }

@@ -6,8 +6,9 @@
 // One watch serves a world and all its groups. The first rank whose deadline passes sends its state
 // to all ranks over a channel of its own; every rank that is waiting sees that and sends its state
 // as well. Who sends none within a grace period is not waiting: he computes, sleeps or is gone.
-// Afterwards every wait of this world fails at once. While an exception unwinds, a wait ends after
-// the grace period: the others may need this rank to go on.
+// Afterwards every wait of this world fails at once, and MPI moves nothing on: who gave up has
+// freed his buffers. Time in which this process was stopped (a suspended job) hardly counts. While
+// an exception unwinds, a wait ends after the grace period: the others may need this rank to go on.
 #pragma once
 
 #include <mpi.h>
@@ -51,6 +52,9 @@ class Watch {
 
   /// What to do again and again while this rank waits; nothing while that itself waits.
   void while_waiting(std::function<void()> action) { action_ = std::move(action); }
+
+  /// Whether a wait has failed.
+  bool failed() const { return failed_; }
 
   /// Until all requests are complete. Throws Error when the deadline passes.
   void wait(std::span<MPI_Request> requests, std::span<MPI_Status> statuses,
