@@ -3,6 +3,7 @@ import fcntl
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -115,6 +116,18 @@ class BadRanks(CommandLineTest):
                                        "parallel.virtual_ranks=1"], cwd=self.folder, capture_output=True, text=True, timeout=100)
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertEqual(done.stderr.count("parallel.virtual_ranks: 2 ranks were started"), 1, done.stderr)
+
+    def test_ranks_that_read_different_files(self):
+        other = self.folder / "other"
+        shutil.copytree(self.folder / "corpus", other / "corpus")
+        (other / "run.toml").write_text((self.folder / "run.toml").read_text().replace("learning_rate = 0.01", "learning_rate = 0.02"))
+        for command in (["train", "run.toml", "--out", self.folder / "run"], ["bench", "train", "run.toml"]):
+            ranks = [BINARY, *command]
+            done = subprocess.run(["mpirun", "--oversubscribe", "-n", "1", *ranks, ":", "-n", "1", "--wdir", other, *ranks],
+                                  cwd=self.folder, capture_output=True, text=True, timeout=100)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("rank 1 has another configuration or corpus than rank 0", done.stderr)
+            self.assertFalse((self.folder / "run").exists())
 
     def test_layouts_planned_from_a_bench_of_several_ranks(self):
         subprocess.run(["mpirun", "--oversubscribe", "-n", "2", BINARY, "bench", "train", "run.toml", "--steps", "1", "--json",

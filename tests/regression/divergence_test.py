@@ -1,9 +1,11 @@
 """A run that diverges: exit code 3, a `failed` mark that names step and tensor, and a record that says so."""
 import json
+import shutil
+import subprocess
 import unittest
 
 import h5py
-from command_line import CommandLineTest
+from command_line import BINARY, CommandLineTest
 
 WILD = ["--set", "optimizer.learning_rate=1e3", "--set", "optimizer.weight_decay=1e3", "--set", "optimizer.clip_norm=0.0",
         "--set", "schedule.warmup_tokens=0"]
@@ -13,8 +15,11 @@ ONE_STEP = ["--set", "train.tokens=256"]
 class Divergence(CommandLineTest):
     def diverges(self, *arguments, step):
         done = self.run_here("train", "run.toml", "--out", "out", *WILD, *arguments)
-        self.assertEqual(done.returncode, 3, (done.stdout, done.stderr))
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        return self.failed(done, step)
+
+    def failed(self, done, step):
+        self.assertEqual(done.returncode, 3, (done.stdout, done.stderr))
         mark = json.loads((self.folder / "out/failed").read_text())
         self.assertEqual(mark["step"], step, mark)
         self.assertIn(mark["reason"], done.stderr)
@@ -34,6 +39,14 @@ class Divergence(CommandLineTest):
         reason = self.diverges(*ONE_STEP, step=1)
         self.assertRegex(reason, r"step 1: validation loss .*first non-finite tensor: (weight|output of) \S+")
         self.assertTrue((self.folder / "out/checkpoint/step-1/complete").exists(), "the state is saved before the last evaluation")
+
+    def test_every_rank_ends_with_the_code_and_the_root_leaves_the_mark(self):
+        for layout in ("parallel.zero=0", "parallel.zero=3", "parallel.pipeline=2"):
+            done = subprocess.run(["mpirun", "--oversubscribe", "-n", "2", BINARY, "train", "run.toml", "--out", "out", *WILD, "--set", layout,
+                                   "--set", "parallel.virtual_ranks=2", "--set", "checkpoint.every_tokens=256"],
+                                  cwd=self.folder, capture_output=True, text=True, timeout=100)
+            self.assertRegex(self.failed(done, step=2), r"step 2\b.*first non-finite tensor: \S+")
+            shutil.rmtree(self.folder / "out")
 
     def test_the_mark_goes_when_training_begins_again(self):
         self.diverges(*ONE_STEP, step=1)

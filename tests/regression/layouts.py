@@ -66,12 +66,14 @@ def cut_layouts():
     yield 4, [(4, {"tensor": 4}), (8, {"tensor": 4, "zero": 1}), (4, {"tensor": 4, "recompute": "attention"})]
 
 
-def train(folder, name, ranks, keys):
+def train(folder, name, ranks, keys, goes_on_after=None):
     sets = [word for key, value in keys.items() for word in ("--set", f"parallel.{key}={value}")]
     done = subprocess.run(["mpirun", "--oversubscribe", "-n", str(ranks), BINARY, "train", "run.toml", "--out", name, *sets],
                           cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{name}: {done.stderr}")
+    if goes_on_after and f"goes on after step {goes_on_after}\n" not in done.stdout:
+        raise RuntimeError(f"{name}: began anew: {done.stdout}")
     with h5py.File(folder / name / "run.h5") as file:
         arrays = {key: file[key][()] for key in ("train/loss", "train/grad_norm", "eval/validation/loss")}
     newest = max((folder / name / "checkpoint").glob("step-*"), key=lambda path: int(path.name.split("-")[1]))
@@ -120,7 +122,7 @@ def all_exchanges(folder, steps):
         shutil.copytree(folder / name_of(*before), run)
         (run / "finished").unlink()
         shutil.rmtree(run / f"checkpoint/step-{steps}")
-        yield name, train(folder, name, *after)
+        yield name, train(folder, name, *after, goes_on_after=steps // 2)
 
 
 def differences(precision, steps, runs, with_cut):

@@ -23,7 +23,7 @@ class Resume(CommandLineTest):
 
     def start(self, out, *arguments):
         return subprocess.Popen([BINARY, "train", "run.toml", "--out", out, *arguments], cwd=self.folder,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def wait_for_checkpoint(self, out, process):
         deadline = time.monotonic() + 60
@@ -57,6 +57,16 @@ class Resume(CommandLineTest):
     def assert_finished(self, done):
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def goes_on(self, out, *arguments, after, launcher=()):
+        """Trains the rest of a run that was stopped, and must not train it from the beginning."""
+        done = self.train(out, *arguments, launcher=launcher)
+        self.assert_finished(done)
+        self.assertIn(f"goes on after step {after}\n", done.stdout)
+
+    def stopped_after(self, output):
+        """The step that a run which a signal stopped says was its last."""
+        return int(re.search(r"stopped by signal \d+ after step (\d+);", output)[1])
+
     def test_a_signal_finishes_the_step_saves_and_goes_on(self):
         self.assert_finished(self.train("whole", *LONG))
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
@@ -64,19 +74,20 @@ class Resume(CommandLineTest):
             process = self.start(out, *LONG)
             self.wait_for_checkpoint(out, process)
             process.send_signal(number)
-            _, errors = process.communicate(timeout=60)
+            output, errors = process.communicate(timeout=60)
             self.assertEqual(process.returncode, 75, errors)
             self.assertFalse((self.folder / out / "finished").exists())
-            self.assert_finished(self.train(out, *LONG))
+            self.goes_on(out, *LONG, after=self.stopped_after(output))
             self.assert_same(out, "whole")
 
     def test_a_signal_before_the_first_step_stops_after_it(self):
         process = self.start("stopped", *LONG, "--set", "model.width=256")
-        while b" run " not in (line := process.stdout.readline()):  # the first thing that a run says
+        while " run " not in (line := process.stdout.readline()):  # the first thing that a run says
             self.assertTrue(line, "the run ended before it began")
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 75, (output, errors))
+        self.assertEqual(self.stopped_after(output), 1)
 
     def test_a_signal_to_one_of_several_ranks_stops_all(self):
         self.assert_finished(self.train("whole", *LONG))
@@ -87,7 +98,7 @@ class Resume(CommandLineTest):
         output, errors = job.communicate(timeout=60)
         self.assertEqual(job.returncode, 75, (output, errors))
         self.assertIn(f"stopped by signal {signal.SIGTERM.value} after step", output)
-        self.assert_finished(self.train("stopped", *LONG))
+        self.goes_on("stopped", *LONG, after=self.stopped_after(output))
         self.assert_same("stopped", "whole")
 
     def stop_in_an_evaluation(self, out, ranks, arguments):
@@ -113,16 +124,19 @@ class Resume(CommandLineTest):
             with h5py.File(self.folder / out / "run.h5") as file:
                 self.assertEqual(file["train/step"][-1], step)
                 self.assertNotIn(step, file["eval/validation/step"])
-            self.assert_finished(self.train(out, *often))
+            self.goes_on(out, *often, after=step)
             self.assert_same(out, "whole")
 
     def test_killed_between_the_last_checkpoint_and_the_mark_goes_on(self):
         self.assert_finished(self.train("whole", *LONG))
         shutil.copytree(self.folder / "whole", self.folder / "killed")
         (self.folder / "killed/finished").unlink()
+        saved = self.folder / "killed/checkpoint/step-384"
+        before = saved.stat()
         done = self.train("killed", *LONG)
         self.assert_finished(done)
         self.assertNotIn("validation loss", done.stdout)
+        self.assertEqual(saved.stat(), before, "what is saved is not saved again")
         self.assert_same("killed", "whole")
         marks = [json.loads((self.folder / out / "finished").read_text()) for out in ("killed", "whole")]
         self.assertEqual(*marks)
@@ -180,10 +194,12 @@ class Resume(CommandLineTest):
             time.sleep(delay)
             process.kill()
             process.communicate(timeout=60)
+            self.assertEqual(process.returncode, -signal.SIGKILL, "the run ended before it was killed")
             with h5py.File(self.folder / out / "run.h5", swmr=True) as file:
                 lengths = {len(file["train"][name]) for name in file["train"]}
             self.assertLessEqual(max(lengths) - min(lengths), 64)
-            self.assert_finished(self.train(out, *LONG))
+            saved = max(int(mark.parent.name[5:]) for mark in (self.folder / out / "checkpoint").glob("step-*/complete"))
+            self.goes_on(out, *LONG, after=saved)
             self.assert_same(out, "whole")
 
     def test_killed_before_the_first_checkpoint_keeps_what_was_recorded(self):
@@ -273,10 +289,10 @@ class Resume(CommandLineTest):
         process = self.start("moved", *LONG)
         self.wait_for_checkpoint("moved", process)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 75)
         launcher = ("mpirun", "--oversubscribe", "-n", "2")
-        self.assert_finished(self.train("moved", *LONG, "--set", "parallel.zero=1", launcher=launcher))
+        self.goes_on("moved", *LONG, "--set", "parallel.zero=1", after=self.stopped_after(output), launcher=launcher)
         self.assert_same("moved", "whole")
 
     def test_branch_has_the_bits_of_a_run_from_the_beginning(self):
