@@ -38,6 +38,9 @@ struct Case {
   std::uint64_t seeds;
 };
 
+/// The test's name.
+std::ostream& operator<<(std::ostream& out, const Case& one) { return out << one.family; }
+
 class Coverage : public testing::TestWithParam<Case> {};
 
 TEST_P(Coverage, OfIntervalsForLargerRuns) {
