@@ -5,11 +5,15 @@
 // beside them the plain interval: chinchilla, draws by pairs, scatter of the residuals. With
 // ISOFLOP_EPOCH_DATA the public points above 1e20 and 1e21 FLOP too. A table for
 // docs/laws/intervals.md.
-//   build/release/bin/coverage_benchmark [SEEDS]      default 20
+//   build/release/bin/coverage_benchmark [SEEDS] [NAME]...   default 20 seeds, all rows; else those
+//                                                            whose name has one of the parts
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
+#include <span>
+#include <string_view>
 
 #include "../unit/laws/families.hpp"
 #include "core/random.hpp"
@@ -72,6 +76,12 @@ void count_both(const Points& fitted, const Points& held_out, Count& ours, Count
   count_plain(fitted, held_out, plain);
 }
 
+bool is_asked_for(const std::string& name, std::span<char*> parts) {
+  return parts.empty() || std::ranges::any_of(parts, [&](const char* part) {
+           return name.find(part) != std::string::npos;
+         });
+}
+
 void print_row(const std::string& name, bool tuned, const Count& ours, const Count& plain) {
   const auto note = ours.coverage() < 0.65 || ours.coverage() > 0.95 ? "outside" : "";
   fmt::print("| {} | {} | {:.0f}% | {:.2g}% | {:.0f}% | {:.2g}% | {} |\n", name,
@@ -90,6 +100,10 @@ void count_family(const synthetic::Family& family, int seeds) {
   print_row(family.name, family.tuned, ours, plain);
 }
 
+std::string name_of_public(double cut) {
+  return fmt::format("public points above {:.0e} FLOP", cut);
+}
+
 void count_public(const char* folder, double cut) {
   Points points = read_csv(std::string(folder) + "/svg_extracted_data.csv",
                            {{"params", "Model Size"}, {"flops", "Training FLOP"}});
@@ -101,20 +115,33 @@ void count_public(const char* folder, double cut) {
   Count ours;
   Count plain;
   count_both(select(points, below), select(points, above), ours, plain);
-  print_row(fmt::format("public points above {:.0e} FLOP ({})", cut, above.size()), true, ours,
-            plain);
+  print_row(fmt::format("{} ({})", name_of_public(cut), above.size()), true, ours, plain);
+}
+
+void count_all(int seeds, std::span<char*> parts) {
+  fmt::print("| points | tuned | coverage | width | plain coverage | plain width | |\n");
+  fmt::print("|---|---|---|---|---|---|---|\n");
+  for (const synthetic::Family& family : synthetic::families())
+    if (is_asked_for(family.name, parts)) count_family(family, seeds);
+  if (const char* folder = std::getenv("ISOFLOP_EPOCH_DATA"))
+    for (const double cut : {1e20, 1e21})
+      if (is_asked_for(name_of_public(cut), parts)) count_public(folder, cut);
 }
 
 }  // namespace
 }  // namespace isoflop::laws
 
 int main(int argc, char** argv) {
-  const int seeds = argc > 1 ? std::atoi(argv[1]) : 20;
-  fmt::print("| points | tuned | coverage | width | plain coverage | plain width | |\n");
-  fmt::print("|---|---|---|---|---|---|---|\n");
-  for (const auto& family : isoflop::laws::synthetic::families())
-    isoflop::laws::count_family(family, seeds);
-  if (const char* folder = std::getenv("ISOFLOP_EPOCH_DATA"))
-    for (const double cut : {1e20, 1e21}) isoflop::laws::count_public(folder, cut);
+  const std::span<char*> arguments(argv, static_cast<std::size_t>(argc));
+  int seeds = 20;
+  if (argc > 1) {
+    const std::string_view text = argv[1];
+    std::from_chars(text.data(), text.data() + text.size(), seeds = 0);
+    if (seeds < 1) {
+      fmt::print(stderr, "seeds: saw '{}', needed a number above 0 before any name\n", text);
+      return 2;
+    }
+  }
+  isoflop::laws::count_all(seeds, arguments.subspan(std::min<std::size_t>(2, arguments.size())));
   return 0;
 }

@@ -1,9 +1,9 @@
 // Families of surfaces with their own faults, to count how often intervals hold.
 //
-// Each gives points of small compute (1e17 to 1e19 FLOP on IsoFLOP budgets, or a grid of sizes and
-// token counts) and larger runs (3 to 100 times as much compute) of the same law and noise.
-// `tuned`: families that were in view when the method's constants were chosen; the others were made
-// afterwards and are only counted.
+// Each gives points of small compute (1e17 to 1e19 FLOP on IsoFLOP budgets, a grid of sizes and
+// token counts, or a ladder of sizes) and larger runs (3 to 100 times as much compute) of the same
+// law and noise. `tuned`: families that were in view when the method's constants were chosen; the
+// others were made afterwards and are only counted.
 #pragma once
 
 #include <cmath>
@@ -16,17 +16,34 @@
 
 namespace isoflop::laws::synthetic {
 
+/// Which runs are made.
+enum class Layout {
+  budgets,
+  grid,      // five sizes by four token counts, up to 2e20 FLOP
+  low_half,  // seven sizes by seven token counts, of them the runs below 1e19 FLOP
+  ladder     // twelve sizes at 20 tokens a parameter, each trained twice
+};
+
+/// How the errors of ln loss are distributed.
+enum class Errors {
+  normal,
+  heavy,  // Student's t of three degrees of freedom
+  above   // exponential: no run is better than the surface
+};
+
 struct Family {
   std::string name;
   bool tuned = false;
   std::function<double(double params, double tokens)> loss;
   std::function<double(double params, double tokens)> noise;  // standard deviation of ln loss
-  double outliers = 0;      // share of points that lie 5% too high
-  double size_offset = 0;   // standard deviation of an error that all runs of one size share
-  int budgets = 5;          // fitted, from 1e17 to 1e19 FLOP
-  int sizes = 7;            // each, within 4 times the optimum
-  bool grid = false;        // five sizes by four token counts instead, up to 2e20 FLOP
+  double outliers = 0;     // share of fitted points that lie 5% too high
+  double size_offset = 0;  // standard deviation of an error that all runs of one size share
+  int budgets = 5;         // fitted, from 1e17 to 1e19 FLOP
+  int sizes = 7;           // each, within 4 times the optimum
+  Layout layout = Layout::budgets;
   double extra_budget = 0;  // FLOP of one budget more
+  Errors errors = Errors::normal;
+  bool larger_outliers = false;  // among the larger runs too
 };
 
 struct Trial {
@@ -74,21 +91,63 @@ void lay_grid(Add&& add) {
     for (const double tokens : {5e10, 1.4e11, 4e11}) add(params, tokens, 0.0, false);
 }
 
+template <class Add>
+void lay_low_half(Add&& add) {
+  for (int i = 0; i < 7; ++i)
+    for (int k = 0; k < 7; ++k) {
+      const double params = 1e7 * std::pow(2.0, i);
+      const double tokens = 5e8 * std::pow(2.0, k);
+      if (6 * params * tokens < 1e19) add(params, tokens, 0.0, true);
+    }
+  for (const double params : {5e8, 2e9})
+    for (const double tokens : {1e10, 4e10, 8e10}) add(params, tokens, 0.0, false);
+}
+
+template <class Add>
+void lay_ladder(Add&& add) {
+  for (int i = 0; i < 24; ++i) {
+    const double params = 1e7 * std::pow(30.0, (i / 2) / 11.0);
+    add(params, 20 * params, 0.0, true);
+  }
+  for (const double params : {5e8, 7e8, 1e9, 1.5e9, 2e9, 3e9}) add(params, 20 * params, 0.0, false);
+}
+
+/// Of standard deviation 1 where errors are normal; of mean 1 where all lie above.
+inline double draw_error(Errors errors, Normal& normal) {
+  if (errors == Errors::above) return -std::log(1 - normal.uniform());
+  const double error = normal.next();
+  if (errors == Errors::normal) return error;
+  double squares = 0;
+  for (int i = 0; i < 3; ++i) squares += std::pow(normal.next(), 2) / 3;
+  return error / std::sqrt(squares);
+}
+
 inline Trial make_trial(const Family& family, std::uint64_t seed) {
   Normal normal(seed, 0);
   Trial trial;
   const auto add = [&](double params, double tokens, double offset, bool fitted) {
-    double error = family.noise(params, tokens) * normal.next() + offset;
-    if (fitted && normal.uniform() < family.outliers) error += 0.05;
+    double error = family.noise(params, tokens) * draw_error(family.errors, normal) + offset;
+    const bool may_lie_off = fitted || family.larger_outliers;
+    if (may_lie_off && normal.uniform() < family.outliers) error += 0.05;
     Points& points = fitted ? trial.fitted : trial.held_out;
     points.params.push_back(params);
     points.tokens.push_back(tokens);
     points.loss.push_back(family.loss(params, tokens) * std::exp(error));
   };
-  if (family.grid)
-    lay_grid(add);
-  else
-    lay_budgets(family, normal, add);
+  switch (family.layout) {
+    case Layout::budgets:
+      lay_budgets(family, normal, add);
+      break;
+    case Layout::grid:
+      lay_grid(add);
+      break;
+    case Layout::low_half:
+      lay_low_half(add);
+      break;
+    case Layout::ladder:
+      lay_ladder(add);
+      break;
+  }
   return trial;
 }
 
@@ -158,7 +217,7 @@ inline std::vector<Family> families() {
 
   const auto add_grid = [&](const char* name, bool tuned, auto loss, double sigma) {
     Family family{name, tuned, loss, even(sigma)};
-    family.grid = true;
+    family.layout = Layout::grid;
     list.push_back(family);
   };
   add_grid("twenty points of a grid, Hoffmann", true, hoffmann, 0.003);
@@ -188,6 +247,18 @@ inline std::vector<Family> families() {
 
   list.push_back({"last budgets 9.4e18 and 1e19 FLOP", false, hoffmann, even(0.005)});
   list.back().extra_budget = 9.4e18;
+
+  list.push_back({"one outlier in seven, larger runs too", false, epoch, even(0.004), 0.15});
+  list.back().larger_outliers = true;
+  list.push_back({"heavy tails, Hoffmann", false, hoffmann, even(0.004)});
+  list.back().errors = Errors::heavy;
+  list.push_back({"no run better than the surface, Epoch", false, epoch, even(0.006)});
+  list.back().errors = Errors::above;
+  list.push_back({"ladder at 20 tokens a parameter", false, epoch, even(0.004)});
+  list.back().layout = Layout::ladder;
+  list.push_back({"runs below 1e19 FLOP of a wide grid, Muennighoff", false,
+                  law("chinchilla", {1.87, 521, 1488, 0.353, 0.353}), even(0.005)});
+  list.back().layout = Layout::low_half;
   return list;
 }
 
