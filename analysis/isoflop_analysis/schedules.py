@@ -41,6 +41,7 @@ class Curve:
 class FittedCurve:
     """What the law makes of a curve, at the rows that the program fits."""
 
+    fit: Fit
     curve: Curve
     steps: np.ndarray
     measured: np.ndarray  # means over neighbouring records, nats/token
@@ -94,4 +95,4 @@ def fit_to(fit: Fit, curve: Curve) -> FittedCurve | None:
     ends = first + np.arange(count + 1) * (size - first) // count
     middle = (ends[:-1] + ends[1:] - 1) // 2
     measured = np.add.reduceat(curve.losses, ends[:-1]) / np.diff(ends)
-    return FittedCurve(curve, curve.steps[middle], measured, evaluate(fit, curve, middle))
+    return FittedCurve(fit, curve, curve.steps[middle], measured, evaluate(fit, curve, middle))

@@ -30,12 +30,16 @@ class Study:
     law_fit: Fit | None  # None where the surface is the report's own re-fit
     refit: Refit | None
     notes: list[str]
-    curves: list[FittedCurve] = field(default_factory=list)  # of a fit of whole curves
+    curves: list[FittedCurve] = field(default_factory=list)  # of fits of whole curves, one fit after another
     predicted_curve: PredictedCurve | None = None
 
     def fit(self, law: str, method: str | None = None) -> Fit | None:
         matches = (f for f in self.fits if f.law == law and (method is None or f.method == method))
         return next(matches, None)
+
+    def fits_of_curves(self) -> list[Fit]:
+        """Those that have curves to show."""
+        return [fit for fit in self.fits if any(one.fit is fit for one in self.curves)]
 
     def surface(self) -> Chinchilla:
         if self.law is None:
@@ -110,11 +114,11 @@ def read_study(directory: str | os.PathLike) -> Study:
 
 
 def _fitted_curves(sweep: Sweep, fits: list[Fit]) -> list[FittedCurve]:
-    """The runs' records and a fit of whole curves through them, where there is one."""
-    fit = next((fit for fit in fits if fit.law == LAW), None)
-    runs = [r for r in sweep.fitted if r.curve and r.curve.train_steps.size > 1 and fit and fit.uses(r)]
-    curves = (Curve(r.row.get("label") or r.name, r.curve.train_steps, r.curve.train_rates, r.curve.train_loss) for r in runs)
-    return [fitted for curve in curves if (fitted := fit_to(fit, curve))]
+    """The runs' records and every fit of whole curves through them."""
+    runs = [r for r in sweep.fitted if r.curve and r.curve.train_steps.size > 1]
+    curves = [(r, Curve(r.row.get("label") or r.name, r.curve.train_steps, r.curve.train_rates, r.curve.train_loss)) for r in runs]
+    of_curves = [fit for fit in fits if fit.law == LAW]
+    return [fitted for fit in of_curves for run, curve in curves if fit.uses(run) and (fitted := fit_to(fit, curve))]
 
 
 def make_study(sweep: Sweep, fits: list[Fit], prediction: Prediction | None, notes: list[str],

@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from .fits import Estimate, Fit
 from .records import Run
+from .schedules import FittedCurve
 from .style import count
 from .study import Study
 
@@ -103,13 +104,18 @@ def run_table(study: Study) -> str:
 
 
 def curve_table(study: Study) -> str:
+    several = len(study.fits_of_curves()) > 1
+
+    def which(one: FittedCurve) -> str:
+        return f'<td class="text">{escape(one.fit.path.name)}</td>' if several else ""
+
     rows = "".join(
-        f'<tr><td class="text">{escape(one.curve.name)}</td><td>{one.curve.steps[-1]:g}</td><td>{one.curve.rates.max():.3g}</td>'
+        f'<tr><td class="text">{escape(one.curve.name)}</td>{which(one)}<td>{one.curve.steps[-1]:g}</td><td>{one.curve.rates.max():.3g}</td>'
         f"<td>{one.measured[-1]:.4f}</td><td>{one.fitted[-1]:.4f}</td><td>{_percent(one.rms)}</td></tr>"
         for one in study.curves
     )
     return (
-        "<table><thead><tr><th class='text'>curve</th><th>steps</th><th>largest learning rate</th><th>loss at the end, measured"
+        f"<table><thead><tr><th class='text'>curve</th>{'<th class=text>fit</th>' if several else ''}<th>steps</th><th>largest learning rate</th><th>loss at the end, measured"
         f"</th><th>fitted</th><th>law misses it by</th></tr></thead><tbody>{rows}</tbody></table><p class='muted'>Losses in "
         "nats/token, means over the last records; misses are root mean squares behind the warm-up, from a separate "
         "implementation of the law in Python (isoflop_analysis.schedules) at the program's parameters.</p>"

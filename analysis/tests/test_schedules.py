@@ -176,14 +176,19 @@ def test_curves_that_cannot_be_shown_are_refused(tmp_path, text, message):
         read_points_study(tmp_path / "curves.csv", [write_fit(tmp_path / "fit.json")], {}, None)
 
 
-def test_a_sweep_with_such_a_fit_shows_the_curves_of_its_runs(tmp_path):
-    rows = write_sweep(tmp_path)
-    left_out, other = (row["label"] for row in rows[:2])
+def write_sweep_with_rates(folder):
+    rows = write_sweep(folder)
     for row in rows:
-        with h5py.File(tmp_path / "runs" / row["run"] / "run.h5", "r+") as file:
+        with h5py.File(folder / "runs" / row["run"] / "run.h5", "r+") as file:
             steps = file["train/step"][()]
             file["train/lr"][...] = PEAK * np.maximum(1 - steps / (steps[-1] + 1), 0)
             assert file["train/tokens"][-1] == steps[-1] * TOKENS_A_STEP
+    return rows
+
+
+def test_a_sweep_with_such_a_fit_shows_the_curves_of_its_runs(tmp_path):
+    rows = write_sweep_with_rates(tmp_path)
+    left_out, other = (row["label"] for row in rows[:2])
     entry = {"name": rows[0]["run"], "reason": "its loss rose"}
     write_fit(tmp_path / "fit-multi-power.json", points={"used": 1, "left_out": [entry]})
     study = read_study(tmp_path)
@@ -191,3 +196,24 @@ def test_a_sweep_with_such_a_fit_shows_the_curves_of_its_runs(tmp_path):
     assert other in names and left_out not in names and len(names) == 19  # without the target too
     drawing = {d.name: d.drawing for d in draw_all(study)}["fitted-curves"]
     assert "Shown are the 7 that it misses most" in drawing.caption
+
+
+def test_a_sweep_with_several_such_fits_shows_each(tmp_path):
+    rows = write_sweep_with_rates(tmp_path)
+    middle = sorted(row["n_total"] for row in rows)[len(rows) // 2]
+    for name, is_out in (("large", lambda n: n < middle), ("small", lambda n: n >= middle)):
+        out = [{"name": row["run"], "reason": "of another size"} for row in rows if is_out(row["n_total"])]
+        write_fit(tmp_path / f"fit-multi-power-{name}.json", points={"used": 1, "left_out": out})
+    study = read_study(tmp_path)
+    drawn = {one.name: one for one in draw_all(study) if one.name.startswith("fitted-curves")}
+    assert list(drawn) == ["fitted-curves-1", "fitted-curves-2"]
+    assert [one.heading.rpartition(": ")[2] for one in drawn.values()] == ["fit-multi-power-large.json", "fit-multi-power-small.json"]
+    for one, fit in zip(drawn.values(), study.fits_of_curves(), strict=True):
+        curves = sum(curve.fit is fit for curve in study.curves)
+        assert curves and f" the {curves} curves " in one.drawing.figure.get_suptitle()
+    assert main([str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count('id="fitted-curves-') == 2
+    assert page[page.index('id="curves"') : page.index('id="laws"')].count("fit-multi-power-large.json") == sum(
+        curve.fit is study.fits_of_curves()[0] for curve in study.curves
+    )

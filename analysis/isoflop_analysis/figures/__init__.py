@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import matplotlib
 
@@ -30,7 +31,6 @@ _FIGURES: tuple[tuple[str, Callable[[Study], Drawing]], ...] = (
     ("The fitted surface", surface),
     ("Residuals", residuals),
     ("How the parameters trade off", correlation),
-    ("Curves against their law", fitted_curves),
 )
 
 
@@ -39,9 +39,18 @@ _OF_RECORDS = (learning_curve, loss_curves, frontier)  # need the runs' own reco
 
 def _belongs(function: Callable[[Study], Drawing], study: Study) -> bool:
     """Whether a page about this study has such a figure at all."""
-    if function is fitted_curves:
-        return bool(study.curves)
     return bool(study.sweep.runs) and (study.sweep.has_records or function not in _OF_RECORDS)
+
+
+def _figures_of(study: Study) -> Iterator[tuple[str, str, Callable[[Study], Drawing]]]:
+    """(heading, name, function)"""
+    for heading, function in _FIGURES:
+        if _belongs(function, study):
+            yield heading, function.__name__.replace("_", "-"), function
+    fits = study.fits_of_curves()
+    for number, fit in enumerate(fits, 1):
+        of, which = (f": {fit.path.name}", f"-{number}") if len(fits) > 1 else ("", "")
+        yield f"Curves against their law{of}", f"fitted-curves{which}", partial(fitted_curves, fit=fit)
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,8 @@ class Drawn:
 
 def draw_all(study: Study) -> list[Drawn]:
     drawn = []
-    figures = [(heading, function) for heading, function in _FIGURES if _belongs(function, study)]
     with matplotlib.rc_context(style.PARAMETERS):
-        for heading, function in figures:
-            name = function.__name__.replace("_", "-")
+        for heading, name, function in _figures_of(study):
             try:
                 drawn.append(Drawn(heading, name, function(study), None))
             except NotEnough as reason:

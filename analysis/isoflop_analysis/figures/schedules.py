@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from .. import style
+from ..fits import Fit
 from ..schedules import FittedCurve, PredictedCurve
 from ..study import Study
 from .base import L_LABEL, Drawing
@@ -13,24 +14,25 @@ from .base import L_LABEL, Drawing
 MOST_SHOWN = len(style.CATEGORIES)
 
 
-def fitted_curves(study: Study) -> Drawing:
-    worst = sorted(study.curves, key=lambda one: one.rms, reverse=True)[:MOST_SHOWN]
-    shown = [one for one in study.curves if one in worst]
+def fitted_curves(study: Study, fit: Fit) -> Drawing:
+    curves = [one for one in study.curves if one.fit is fit]
+    worst = sorted(curves, key=lambda one: one.rms, reverse=True)[:MOST_SHOWN]
+    shown = [one for one in curves if one in worst]
     fig = style.figure(7.4)
     axes = fig.subplots(3, 2, sharex="col", height_ratios=(3, 1.1, 1.4))
     _draw_column(axes[:, 0], study, shown, 0)
-    _draw_column(axes[:, 1], study, shown, max(one.curve.steps[-1] for one in study.curves) / 3)
+    _draw_column(axes[:, 1], study, shown, max(one.curve.steps[-1] for one in shown) / 3)
     for row, label in zip(axes, (L_LABEL, "learning rate", "fitted / measured\n\N{MINUS SIGN} 1 (%)"), strict=True):
         row[0].set_ylabel(label)
     axes[0, 0].set_title("behind the warm-up", fontweight="normal")
     axes[0, 1].set_title("last two thirds", fontweight="normal")
     fig.align_ylabels()
-    rms = float(np.sqrt(np.mean(np.concatenate([one.misses for one in study.curves]) ** 2)))
-    number = f"{len(study.curves)} curves" if len(study.curves) > 1 else "curve"
+    rms = float(np.sqrt(np.mean(np.concatenate([one.misses for one in curves]) ** 2)))
+    number = f"{len(curves)} curves" if len(curves) > 1 else "curve"
     fig.suptitle(f"The multi-power law misses the {number} by {100 * rms:.2g}% (root mean square)", x=0.01, ha="left",
                  fontsize=11, fontweight="bold")  # fmt: skip
     fig.legend(handles=_keys(study, shown), loc="outside right upper", handlelength=1.6)
-    return Drawing(fig, _caption(study, shown), "Measured loss curves, the fitted law, learning rates and residuals.")
+    return Drawing(fig, _caption(len(curves) - len(shown), shown), "Measured loss curves, the fitted law, learning rates and residuals.")
 
 
 def _draw_column(axes, study: Study, shown: list[FittedCurve], first_step: float) -> None:
@@ -71,8 +73,7 @@ def _keys(study: Study, shown: list[FittedCurve]) -> list:
     return keys
 
 
-def _caption(study: Study, shown: list[FittedCurve]) -> str:
-    left = len(study.curves) - len(shown)
+def _caption(left: int, shown: list[FittedCurve]) -> str:
     which = f" Shown are the {len(shown)} that it misses most; the table has all." if left else ""
     return (
         "Dots: means over neighbouring records, at most 200 a curve, behind the warm-up. Lines: the law, summed over every "
