@@ -9,7 +9,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <system_error>
 
@@ -47,11 +49,31 @@ const char* why_not_writable(const fs::path& path) {
   return std::strerror(errno);
 }
 
+// The beginning of an object that names the program that wrote it.
+std::string stamp() {
+  const nlohmann::ordered_json program{{"version", version()}, {"commit", commit()}};
+  return fmt::format("{{\n  \"isoflop\": {},", program.dump());
+}
+
 // The object `json` with the program that wrote it as its first key.
 std::string stamped(const std::string& json) {
   if (nlohmann::json::parse(json).contains("isoflop")) return json;
-  const nlohmann::ordered_json program{{"version", version()}, {"commit", commit()}};
-  return fmt::format("{{\n  \"isoflop\": {},{}", program.dump(), json.substr(1));
+  return stamp() + json.substr(1);
+}
+
+// `path` where it stands for a file that is replaced, else nothing.
+std::optional<fs::path> replaced_file(const std::string& path) {
+  std::error_code error;
+  const fs::path target = fs::weakly_canonical(path, error);  // a link stays one
+  if (error || (fs::exists(path) && !fs::is_regular_file(path))) return std::nullopt;
+  return target;
+}
+
+void write_stream(const fs::path& path, const std::function<void(std::ostream&)>& write) {
+  std::ofstream file(path, std::ios::binary);
+  write(file);
+  file << std::flush;
+  require(file.good(), "{}: cannot be written: {}", path.string(), std::strerror(errno));
 }
 
 }  // namespace
@@ -80,15 +102,10 @@ CLI::Option* add_output(CLI::App& command, const std::string& name, std::string&
 }
 
 void write_output(const std::string& path, const std::string& text) {
-  std::error_code error;
-  const fs::path target = fs::weakly_canonical(path, error);  // a link stays one
-  if (error || (fs::exists(path) && !fs::is_regular_file(path))) {
-    std::ofstream file(path, std::ios::binary);
-    file << text << std::flush;
-    require(file.good(), "{}: cannot be written: {}", path, std::strerror(errno));
-    return;
-  }
-  write_file_atomically(target, text);
+  if (const auto target = replaced_file(path))
+    write_file_atomically(*target, text);
+  else
+    write_stream(path, [&](std::ostream& file) { file << text; });
 }
 
 void print_result(const std::string& table, const std::string& json, const std::string& json_path) {
@@ -97,6 +114,24 @@ void print_result(const std::string& table, const std::string& json, const std::
     return;
   }
   if (!json_path.empty()) write_output(json_path, stamped(json));
+  fmt::print("{}", table);
+}
+
+void print_result(const std::string& table, const std::function<void(std::ostream&)>& write_members,
+                  const std::string& json_path) {
+  const auto write = [&](std::ostream& out) {
+    out << stamp();
+    write_members(out);
+    out << "}\n";
+  };
+  if (json_path == kStandardOutput) {
+    write(std::cout);
+    return;
+  }
+  if (const auto target = json_path.empty() ? std::nullopt : replaced_file(json_path))
+    replace_file(*target, [&](const fs::path& beside) { write_stream(beside, write); });
+  else if (!json_path.empty())
+    write_stream(json_path, write);
   fmt::print("{}", table);
 }
 

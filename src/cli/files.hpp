@@ -2,6 +2,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
+#include <iosfwd>
 #include <string>
 
 namespace isoflop::cli {
@@ -22,5 +24,8 @@ void write_output(const std::string& path, const std::string& text);
 /// stamped with the program's version. "-" puts the JSON alone on stdout, so that it can be piped;
 /// an empty path writes none.
 void print_result(const std::string& table, const std::string& json, const std::string& json_path);
+/// The same for an object too long to hold as text: `write_members` writes all between its braces.
+void print_result(const std::string& table, const std::function<void(std::ostream&)>& write_members,
+                  const std::string& json_path);
 
 }  // namespace isoflop::cli

@@ -27,19 +27,22 @@ struct Options {
   std::string json;
 };
 
-std::vector<laws::RunSize> read_sizes(const Options& options, const laws::Fit& fit) {
+std::vector<laws::Prediction> predict_points(const Options& options, const laws::Fit& fit) {
   std::vector<laws::Variable> needed = laws::find_law(fit.law).variables;
   if (!fit.variable.empty()) needed = {laws::variable_from(fit.variable)};
   const laws::Points points = laws::read_csv(
       options.points, laws::parse_column_names(options.columns), needed, laws::Rows::asked);
   laws::require_same_kind(points.conventions, fit.conventions, options.points);
-  std::vector<laws::RunSize> runs(points.size());
-  for (const laws::VariableInfo& variable : laws::all_variables()) {
-    const std::vector<double>& column = laws::column(points, variable.variable);
-    for (std::size_t row = 0; row < column.size(); ++row)
-      laws::quantity(runs[row], variable.variable) = column[row];
+  std::vector<laws::Prediction> predictions;
+  predictions.reserve(points.size());
+  for (std::size_t row = 0; row < points.size(); ++row) {
+    laws::RunSize run;
+    for (const laws::VariableInfo& variable : laws::all_variables())
+      if (const auto& column = laws::column(points, variable.variable); !column.empty())
+        laws::quantity(run, variable.variable) = column[row];
+    predictions.push_back(laws::predict(fit, run, options.level));
   }
-  return runs;
+  return predictions;
 }
 
 /// Sizes are of the run itself; all else must be what a law of the fit reads.
@@ -83,10 +86,10 @@ void run(const Options& options) {
     print_result(laws::describe(fit, {prediction}), laws::to_json(prediction), options.json);
     return;
   }
-  std::vector<laws::Prediction> predictions;
-  for (const laws::RunSize& size : read_sizes(options, fit))
-    predictions.push_back(laws::predict(fit, size, options.level));
-  print_result(laws::describe(fit, predictions), laws::to_json(predictions), options.json);
+  const std::vector<laws::Prediction> predictions = predict_points(options, fit);
+  print_result(
+      laws::describe(fit, predictions),
+      [&](std::ostream& out) { laws::write_members(out, predictions); }, options.json);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 // docs/reference/fit-json.md.
 #pragma once
 
+#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,7 +24,7 @@ std::string to_json(const Fit& fit);
 Fit fit_from_json(std::string_view text, const std::string& name);
 
 std::string to_json(const Prediction& prediction);
-/// {"points": [...]} in the order given.
-std::string to_json(const std::vector<Prediction>& predictions);
+/// The members of the object {"points": [...]}, in the order given: everything between its braces.
+void write_members(std::ostream& out, const std::vector<Prediction>& predictions);
 
 }  // namespace isoflop::laws

@@ -1,3 +1,5 @@
+#include <ostream>
+
 #include "laws/fit_json.hpp"
 #include "laws/json_parts.hpp"
 
@@ -21,10 +23,17 @@ Json json_of(const Prediction& prediction) {
 
 std::string to_json(const Prediction& one) { return lines(json_of(one)); }
 
-std::string to_json(const std::vector<Prediction>& predictions) {
-  Json list = Json::array();
-  for (const Prediction& one : predictions) list.push_back(json_of(one));
-  return Json{{"points", list}}.dump(1) + "\n";
+void write_members(std::ostream& out, const std::vector<Prediction>& predictions) {
+  constexpr std::string_view kIndent = "\n  ";
+  out << "\n \"points\": [";
+  std::string text;
+  for (const Prediction& one : predictions) {
+    text += kIndent;
+    for (const char c : json_of(one).dump(1)) c == '\n' ? text += kIndent : text += c;
+    out << text;
+    text.assign(1, ',');
+  }
+  out << "\n ]\n";
 }
 
 }  // namespace isoflop::laws

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/error.hpp"
 #include "laws/fit_json.hpp"
@@ -35,6 +37,17 @@ TEST(Predict, ExtrapolationCountsFromTheLargestFittedValue) {
   EXPECT_DOUBLE_EQ(*far.extrapolation.params, 10);
   EXPECT_DOUBLE_EQ(*far.extrapolation.tokens, 0.5);
   EXPECT_DOUBLE_EQ(*far.extrapolation.flops, 3);
+}
+
+TEST(Predict, ManyAreWrittenAsEachOne) {
+  const Fit fit = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  const std::vector<Prediction> predictions = {predict(fit, 1e9, 2e10), predict(fit, 1e10, 2e11)};
+  std::ostringstream members;
+  write_members(members, predictions);
+  const auto list = nlohmann::json::parse("{" + members.str() + "}").at("points");
+  ASSERT_EQ(list.size(), 2u);
+  for (std::size_t i = 0; i < list.size(); ++i)
+    EXPECT_EQ(list[i], nlohmann::json::parse(to_json(predictions[i])));
 }
 
 TEST(Predict, IntervalsWidenWithDistanceAndLevel) {
