@@ -23,15 +23,9 @@ class Refits {
   void add(const Points& points, std::string loss, double delta, std::size_t left_out) {
     const Samples samples = law_.rows(points, variables_);
     const Objective objective(law_, samples, delta);
-    Vector best = starts_.front();
-    double lowest = objective.value(best);
-    for (const Vector& start : starts_) {
-      const Vector theta = refit(law_, samples, delta, start);
-      const double value = objective.value(theta);
-      if (value >= lowest) continue;
-      lowest = value;
-      best = theta;
-    }
+    const Vector best = objective.has_many_rows()
+                            ? polish(objective, best_of(thin_rows(samples), delta)).theta
+                            : best_of(samples, delta);
     const Vector values = law_.values(best);
     Alternative one{std::move(loss), delta, left_out, {}, {}};
     one.parameters.assign(values.begin(), values.begin() + static_cast<long>(law_.size()));
@@ -41,6 +35,20 @@ class Refits {
   std::vector<Alternative> take() { return std::move(found_); }
 
  private:
+  Vector best_of(const Samples& samples, double delta) const {
+    const Objective objective(law_, samples, delta);
+    Vector best = starts_.front();
+    double lowest = objective.value(best);
+    for (const Vector& start : starts_) {
+      const Vector theta = refit(law_, samples, delta, start);
+      const double value = objective.value(theta);
+      if (value >= lowest) continue;
+      lowest = value;
+      best = theta;
+    }
+    return best;
+  }
+
   const Law& law_;
   std::span<const Variable> variables_;
   std::span<const Vector> starts_;

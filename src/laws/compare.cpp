@@ -13,16 +13,14 @@ namespace {
 
 constexpr double kNoiseLevel = 0.05;
 
-/// The points above one cut, and by how much the fit below it missed each.
-struct Misses {
-  std::vector<std::size_t> points;
-  std::vector<double> miss;
-};
+/// The points above each cut.
+using Above = std::vector<std::vector<std::size_t>>;
 
+/// One law, and by how much its fit below each cut missed the points above; nothing where too few
+/// lie below.
 struct Entry {
   ComparedLaw result;
-  LawRollout rollout;
-  std::vector<Misses> cuts;
+  std::vector<std::vector<double>> misses;
 };
 
 std::vector<std::string> laws_to_compare(const CompareOptions& options) {
@@ -39,52 +37,65 @@ std::vector<std::string> laws_to_compare(const CompareOptions& options) {
   return names;
 }
 
+Above find_above(const Points& prepared, std::span<const double> cuts) {
+  Above above(cuts.size());
+  for (std::size_t cut = 0; cut < cuts.size(); ++cut)
+    for (std::size_t i = 0; i < prepared.size(); ++i)
+      if (prepared.flops[i] > cuts[cut]) above[cut].push_back(i);
+  return above;
+}
+
+/// Of a row a point, which every law of the loss has.
+std::vector<double> misses_of(const LawRollout& rollout, std::size_t cut,
+                              const std::vector<std::size_t>& above) {
+  std::vector<double> misses;
+  if (!rollout.stages[cut]) return misses;
+  misses.reserve(above.size());
+  for (const std::size_t i : above) {
+    const Forecast there =
+        forecast(*rollout.contender.law, rollout.samples.row(i), *rollout.stages[cut]);
+    misses.push_back(capped_miss(there.value - rollout.samples.y[i]));
+  }
+  return misses;
+}
+
 /// The fit to all points and the refits below the cuts.
 Entry roll(const Points& prepared, const std::string& name, std::span<const double> cuts,
-           const CompareOptions& options) {
+           const Above& above, const CompareOptions& options) {
   const Law& law = find_law(name);
   require(!law.reads_curves, "it predicts whole curves, not runs");
   const Contender contender =
       choose_contenders(prepared, {.law = name, .huber_delta = options.huber_delta}).front();
+  const LawRollout rollout =
+      search_and_roll(contender, prepared, cuts, options.huber_delta, Starts::all).rollout;
   Entry entry;
-  entry.rollout = search_and_roll(contender, prepared, cuts, options.huber_delta, false).rollout;
+  for (std::size_t cut = 0; cut < cuts.size(); ++cut)
+    entry.misses.push_back(misses_of(rollout, cut, above[cut]));
   entry.result.law = name;
   if (law.any_variable) entry.result.variable = to_string(contender.variables.front());
   entry.result.parameters = law.size();
-  entry.result.in_sample = entry.rollout.stages.back()->residual_rms;
+  entry.result.in_sample = rollout.stages.back()->residual_rms;
   return entry;
 }
 
-bool has_stage(const Entry& entry, std::size_t cut) {
-  return entry.rollout.stages[cut].has_value();
-}
-
-void fill_misses(const Points& prepared, const std::vector<double>& cuts,
-                 const std::vector<std::size_t>& used, Entry& entry) {
-  const Law& law = *entry.rollout.contender.law;
-  const Samples& samples = entry.rollout.samples;
-  for (const std::size_t cut : used) {
-    Misses misses;
-    for (std::size_t row = 0; row < samples.size(); ++row) {
-      if (prepared.flops[samples.point[row]] <= cuts[cut]) continue;
-      const Forecast there = forecast(law, samples.row(row), *entry.rollout.stages[cut]);
-      misses.points.push_back(samples.point[row]);
-      misses.miss.push_back(capped_miss(there.value - samples.y[row]));
-    }
-    entry.cuts.push_back(std::move(misses));
-  }
+/// Keeps the misses above these cuts.
+void keep_cuts(const std::vector<std::size_t>& used, Entry& entry) {
+  std::vector<std::vector<double>> kept;
+  for (const std::size_t cut : used) kept.push_back(std::move(entry.misses[cut]));
+  entry.misses = std::move(kept);
 }
 
 /// Mean over cuts of the mean squared miss; `counts` weighs the points.
-double mean_square(const Entry& entry, const std::vector<double>& counts) {
+double mean_square(const Entry& entry, const Above& above, const std::vector<double>& counts) {
   double sum = 0;
   double cuts = 0;
-  for (const Misses& misses : entry.cuts) {
+  for (std::size_t cut = 0; cut < above.size(); ++cut) {
     double squares = 0;
     double weight = 0;
-    for (std::size_t k = 0; k < misses.points.size(); ++k) {
-      squares += counts[misses.points[k]] * misses.miss[k] * misses.miss[k];
-      weight += counts[misses.points[k]];
+    for (std::size_t k = 0; k < above[cut].size(); ++k) {
+      const double count = counts[above[cut][k]];
+      squares += count * entry.misses[cut][k] * entry.misses[cut][k];
+      weight += count;
     }
     if (weight == 0) continue;  // a draw without this cut's points
     sum += squares / weight;
@@ -93,34 +104,34 @@ double mean_square(const Entry& entry, const std::vector<double>& counts) {
   return cuts > 0 ? sum / cuts : 0;
 }
 
-void summarise(std::size_t points, Entry& entry) {
+void summarise(std::size_t points, const Above& above, Entry& entry) {
   double sum = 0;
   double count = 0;
-  for (const Misses& misses : entry.cuts) {
+  for (const std::vector<double>& misses : entry.misses) {
     double squares = 0;
-    for (const double miss : misses.miss) {
+    for (const double miss : misses) {
       squares += miss * miss;
       sum += miss;
     }
-    const auto held_out = static_cast<double>(misses.miss.size());
+    const auto held_out = static_cast<double>(misses.size());
     count += held_out;
     entry.result.rms_of_cut.push_back(std::sqrt(squares / held_out));
   }
   entry.result.bias = sum / count;
-  entry.result.rollout = std::sqrt(mean_square(entry, std::vector<double>(points, 1.0)));
+  entry.result.rollout = std::sqrt(mean_square(entry, above, std::vector<double>(points, 1.0)));
 }
 
 /// In how many draws of the points each law is at least as good as the first.
-void test_differences(const Points& prepared, const CompareOptions& options,
+void test_differences(const Points& prepared, const Above& above, const CompareOptions& options,
                       std::vector<Entry>& entries) {
   if (options.bootstrap == 0) return;
   const Clusters clusters(prepared.size(), prepared.group);
   std::vector<double> as_good(entries.size(), 0.0);
   for (std::size_t draw = 0; draw < options.bootstrap; ++draw) {
     const auto counts = clusters.counts(options.seed, static_cast<std::uint32_t>(draw));
-    const double best = mean_square(entries.front(), counts);
+    const double best = mean_square(entries.front(), above, counts);
     for (std::size_t m = 0; m < entries.size(); ++m)
-      as_good[m] += mean_square(entries[m], counts) <= best;
+      as_good[m] += mean_square(entries[m], above, counts) <= best;
   }
   for (std::size_t m = 0; m < entries.size(); ++m) {
     const double share = as_good[m] / static_cast<double>(options.bootstrap);
@@ -133,18 +144,19 @@ void test_differences(const Points& prepared, const CompareOptions& options,
 std::vector<std::size_t> common_cuts(const std::vector<Entry>& entries, std::size_t count) {
   std::vector<std::size_t> used;
   for (std::size_t cut = 0; cut < count; ++cut)
-    if (std::ranges::all_of(entries, [&](const Entry& entry) { return has_stage(entry, cut); }))
+    if (std::ranges::all_of(entries, [&](const Entry& e) { return !e.misses[cut].empty(); }))
       used.push_back(cut);
   return used;
 }
 
 std::vector<Entry> roll_all(const Points& prepared, const std::vector<double>& cuts,
-                            const CompareOptions& options, Comparison& comparison) {
+                            const Above& above, const CompareOptions& options,
+                            Comparison& comparison) {
   std::vector<Entry> entries;
   for (const std::string& name : laws_to_compare(options)) {
     try {
-      Entry entry = roll(prepared, name, cuts, options);
-      if (cuts.empty() || !has_stage(entry, cuts.size() - 1)) {
+      Entry entry = roll(prepared, name, cuts, above, options);
+      if (cuts.empty() || entry.misses.back().empty()) {
         comparison.left_out.push_back({name, "too few points below any cut of compute"});
       } else {
         entries.push_back(std::move(entry));
@@ -181,19 +193,21 @@ Comparison compare(const Points& points, const CompareOptions& options) {
   const std::vector<double> cuts = compute_cuts(prepared);
   Comparison comparison;
   comparison.points = prepared.size();
-  std::vector<Entry> entries = roll_all(prepared, cuts, options, comparison);
+  const Above above_all = find_above(prepared, cuts);
+  std::vector<Entry> entries = roll_all(prepared, cuts, above_all, options, comparison);
   const std::vector<std::size_t> used = common_cuts(entries, cuts.size());
+  Above above;
   for (const std::size_t cut : used) {
     comparison.cuts.push_back(cuts[cut]);
-    comparison.held_out.push_back(static_cast<std::size_t>(
-        std::ranges::count_if(prepared.flops, [&](double flops) { return flops > cuts[cut]; })));
+    comparison.held_out.push_back(above_all[cut].size());
+    above.push_back(above_all[cut]);
   }
   for (Entry& entry : entries) {
-    fill_misses(prepared, cuts, used, entry);
-    summarise(prepared.size(), entry);
+    keep_cuts(used, entry);
+    summarise(prepared.size(), above, entry);
   }
   std::ranges::stable_sort(entries, {}, [](const Entry& entry) { return entry.result.rollout; });
-  test_differences(prepared, options, entries);
+  test_differences(prepared, above, options, entries);
   for (Entry& entry : entries) comparison.laws.push_back(std::move(entry.result));
   return comparison;
 }

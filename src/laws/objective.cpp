@@ -13,6 +13,33 @@ double huber(double residual, double delta) {
 
 }  // namespace
 
+Samples thin_out(const Samples& samples, std::size_t most) {
+  std::vector<std::size_t> points = samples.point;
+  std::ranges::sort(points);
+  points.erase(std::unique(points.begin(), points.end()), points.end());
+  const std::size_t count = std::min(most, points.size());
+  std::vector<std::size_t> chosen;
+  for (std::size_t k = 0; k < count; ++k) chosen.push_back(points[k * points.size() / count]);
+  Samples coarse;
+  coarse.width = samples.width;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (!std::ranges::binary_search(chosen, samples.point[i])) continue;
+    coarse.x.insert(coarse.x.end(), samples.row(i), samples.row(i) + samples.width);
+    coarse.y.push_back(samples.y[i]);
+    coarse.weight.push_back(samples.weight[i]);
+    coarse.point.push_back(samples.point[i]);
+  }
+  return coarse;
+}
+
+Samples thin_rows(const Samples& samples) {
+  Samples few = thin_out(samples, kSelectedRows);
+  for (std::size_t most = kSelectedRows / 2; few.size() > kSelectedRows;
+       most /= 2)  // several rows a point
+    few = thin_out(samples, most);
+  return few;
+}
+
 double Objective::weight() const {
   double sum = 0;
   for (const double weight : samples_->weight) sum += weight;
@@ -44,6 +71,10 @@ Derivatives Objective::derivatives(const Vector& theta, Curvature curvature) con
                             samples_->y[i];
     sum.value += weight * huber(residual, delta_);
     const double slope = weight * std::clamp(residual, -delta_, delta_);
+    if (curvature == Curvature::none) {
+      for (std::size_t row = 0; row < n; ++row) sum.gradient[row] += slope * gradient[row];
+      continue;
+    }
     const bool inside = std::fabs(residual) <= delta_;
     const double outer = inside ? weight : (exact ? 0.0 : weight * delta_ / std::fabs(residual));
     for (std::size_t row = 0; row < n; ++row) {

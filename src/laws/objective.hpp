@@ -12,6 +12,17 @@
 
 namespace isoflop::laws {
 
+/// Of more rows than kManyRows a search looks at an even selection of kSelectedRows first, and a
+/// descent on all of them has fewer steps the more there are: what it costs stays within bounds.
+inline constexpr std::size_t kManyRows = 2048;
+inline constexpr std::size_t kSelectedRows = 512;
+
+/// All rows of at most `most` of the points, evenly spread over their order (the canonical one: by
+/// N, then D).
+Samples thin_out(const Samples& samples, std::size_t most);
+/// The same for at most kSelectedRows rows.
+Samples thin_rows(const Samples& samples);
+
 struct Derivatives {
   double value = 0;
   Vector gradient{};
@@ -20,8 +31,9 @@ struct Derivatives {
 
 /// Which matrix stands for the second derivative.
 enum class Curvature {
-  exact,      // Newton: quadratic convergence near the optimum, may be indefinite elsewhere
-  reweighted  // sum w min(1, delta/|r|) g g^T: positive, right far from the optimum
+  exact,       // Newton: quadratic convergence near the optimum, may be indefinite elsewhere
+  reweighted,  // sum w min(1, delta/|r|) g g^T: positive, right far from the optimum
+  none         // the gradient alone
 };
 
 class Objective {
@@ -34,6 +46,7 @@ class Objective {
   const Samples& samples() const { return *samples_; }
   double delta() const { return delta_; }
   Objective with_delta(double delta) const { return {*law_, *samples_, delta}; }
+  bool has_many_rows() const { return samples_->size() > kManyRows; }
   /// Sum of the weights.
   double weight() const;
 

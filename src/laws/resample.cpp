@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "core/error.hpp"
 #include "core/random.hpp"
@@ -13,8 +14,8 @@
 namespace isoflop::laws {
 namespace {
 
-// Draws continue from the optimum. Every so many of them descend a second way too: when that finds
-// a better place once, all of them take both ways.
+// Draws continue from the optimum, those of many rows by its curvature. Every so many of them
+// descend a second way too: when that finds a better place once, all of them take both ways.
 constexpr std::size_t kCheckEvery = 16;
 constexpr double kBetter = 1e-6;  // of the objective
 
@@ -69,7 +70,10 @@ class Descents {
  public:
   Descents(const Resampler& resampler, const Law& law, const Samples& samples,
            const FitOptions& options, const Vector& optimum)
-      : resampler_(resampler), law_(law), options_(options), optimum_(optimum), drawn_(samples) {}
+      : resampler_(resampler), law_(law), options_(options), optimum_(optimum), drawn_(samples) {
+    const Objective objective(law, samples, options.huber_delta);
+    if (objective.has_many_rows()) chord_.emplace(objective, optimum);
+  }
 
   std::vector<Minimum> run() {
     std::vector<Minimum> ends;
@@ -77,7 +81,7 @@ class Descents {
     bool may_be_better = false;
     for (std::size_t d = 0; d < options_.bootstrap; ++d) {
       const Objective objective = draw(d);
-      ends.push_back(minimise(objective, optimum_));
+      ends.push_back(descend(objective, optimum_));
       both_ways.push_back(!ends.back().converged);
       if (both_ways.back()) {
         descend_gradually(objective, ends.back());
@@ -98,8 +102,20 @@ class Descents {
     return {law_, drawn_, options_.huber_delta};
   }
 
+  Minimum descend(const Objective& objective, const Vector& start) const {
+    return chord_ ? chord_->minimise(objective, start) : minimise(objective, start);
+  }
+
+  /// Of many rows a selection goes the second way, and all of them from its end.
+  Minimum descend_second_way(const Objective& objective) const {
+    if (!chord_) return minimise_gradually(objective, optimum_);
+    const Samples few = thin_rows(objective.samples());
+    const Objective selection(law_, few, objective.delta());
+    return descend(objective, minimise_gradually(selection, optimum_).theta);
+  }
+
   void descend_gradually(const Objective& objective, Minimum& end) const {
-    const Minimum other = minimise_gradually(objective, optimum_);
+    const Minimum other = descend_second_way(objective);
     if (other.objective < end.objective) end = other;
   }
 
@@ -108,6 +124,7 @@ class Descents {
   const FitOptions& options_;
   const Vector& optimum_;
   Samples drawn_;
+  std::optional<Chord> chord_;
 };
 
 }  // namespace

@@ -180,7 +180,7 @@ Vector refit(const Law& law, const Samples& samples, double huber_delta, const V
 }
 
 Rolled search_and_roll(const Contender& contender, const Points& prepared,
-                       std::span<const double> cuts, double huber_delta, bool few) {
+                       std::span<const double> cuts, double huber_delta, Starts which) {
   const Law& law = *contender.law;
   const Samples samples = law.rows(prepared, contender.variables);
   require(samples.size() >= law.minimum_points(),
@@ -188,7 +188,7 @@ Rolled search_and_roll(const Contender& contender, const Points& prepared,
           "curves whose rate falls",
           law.name, samples.size(), law.minimum_points());
   const Objective objective(law, samples, huber_delta);
-  Search found = search(objective, few ? few_starts(objective) : all_starts(law, samples));
+  Search found = search(objective, choose_starts(objective, which));
   LawRollout rollout = roll_out(contender, prepared, cuts, huber_delta, found.best.theta);
   return {std::move(found), std::move(rollout)};
 }
@@ -201,8 +201,8 @@ std::size_t fit_robust(const Points& prepared, std::span<const Contender> conten
   std::vector<Search> found;
   std::vector<LawRollout> rollouts;
   for (const Contender& contender : contenders) {
-    Rolled rolled =
-        search_and_roll(contender, prepared, cuts, options.huber_delta, contenders.size() > 1);
+    Rolled rolled = search_and_roll(contender, prepared, cuts, options.huber_delta,
+                                    contenders.size() > 1 ? Starts::few : Starts::all);
     found.push_back(std::move(rolled.found));
     rollouts.push_back(std::move(rolled.rollout));
   }

@@ -14,14 +14,13 @@ namespace isoflop::laws {
 /// Throws InputError unless the points suffice.
 std::vector<Contender> choose_contenders(const Points& prepared, const FitOptions& options);
 
-/// The search over all points, from the law's starts or from few of them, and the refits below
-/// every cut.
+/// The search over all points and the refits below every cut.
 struct Rolled {
   Search found;
   LawRollout rollout;
 };
 Rolled search_and_roll(const Contender& contender, const Points& prepared,
-                       std::span<const double> cuts, double huber_delta, bool few);
+                       std::span<const double> cuts, double huber_delta, Starts which);
 
 /// Fits every contender, rolls each out and weighs them. Fills members and rollout of `result`, and
 /// from the heaviest contender, whose index it returns, parameters, derived, objective, search,

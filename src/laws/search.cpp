@@ -11,8 +11,8 @@ namespace {
 constexpr double kSameMinimum = 1e-7;
 constexpr std::size_t kDirectStarts = 32;
 constexpr std::size_t kCoarsePoints = 32;
-constexpr std::size_t kMostPoints = 4096;
-constexpr std::size_t kMostEnds = 8;  // that descend again where there are more points
+constexpr std::size_t kMostEnds = 8;      // of a selection, held against all rows
+constexpr std::size_t kMostPolished = 3;  // of those
 constexpr std::size_t kFewStarts = 64;
 constexpr std::size_t kQuickStarts = 8;
 constexpr std::size_t kQuickEnds = 2;
@@ -73,18 +73,43 @@ std::vector<std::pair<double, std::size_t>> by_value(const Objective& objective,
   return order;
 }
 
-/// Searches an even selection of the points, then descends from its best ends on all of them.
+/// An even selection of many rows.
+class Selection {
+ public:
+  explicit Selection(const Objective& of)
+      : rows_(thin_rows(of.samples())), objective_(of.law(), rows_, of.delta()) {}
+  const Objective& objective() const { return objective_; }
+
+ private:
+  Samples rows_;
+  Objective objective_;
+};
+
+/// Searches a selection, then descends on all rows from those of its best ends that fit them best.
 Search search_selection(const Objective& objective, std::span<const Vector> starts) {
-  const Samples selection = thin_out(objective.samples(), kMostPoints);
-  const Search found = search(Objective(objective.law(), selection, objective.delta()), starts);
+  const Selection selection(objective);
+  const Search found = search(selection.objective(), starts);
+  std::vector<Vector> ends;
+  for (const Minimum& basin : found.basins)
+    if (ends.size() < kMostEnds) ends.push_back(basin.theta);
   Search result;
   result.starts = found.starts;
-  for (std::size_t k = 0; k < std::min(kMostEnds, found.basins.size()); ++k)
-    record(result, minimise_gradually(objective, found.basins[k].theta), found.reached[k],
-           objective.law().size());
+  for (const auto& [value, k] : by_value(objective, ends))
+    if (result.basins.size() < kMostPolished)
+      record(result, polish(objective, ends[k]), found.reached[k], objective.law().size());
   sort_basins(result);
   result.best = result.basins.front();
   return result;
+}
+
+/// The starts of the lowest wide loss on the few points.
+std::vector<Vector> lowest_starts(const Objective& objective, std::span<const Vector> starts) {
+  const Samples few = thin_out(objective.samples(), kCoarsePoints);
+  const Objective wide(objective.law(), few, std::max(1.0, objective.delta()));
+  std::vector<Vector> chosen;
+  for (const auto& [value, s] : by_value(wide, starts))
+    if (chosen.size() < kFewStarts) chosen.push_back(starts[s]);
+  return chosen;
 }
 
 /// Where a few of the law's starts end on the smoothed objective of the few points, lowest first.
@@ -111,46 +136,18 @@ std::vector<Vector> quick_ends(const Objective& objective) {
 
 }  // namespace
 
-Samples thin_out(const Samples& samples, std::size_t most) {
-  std::vector<std::size_t> points = samples.point;
-  std::ranges::sort(points);
-  points.erase(std::unique(points.begin(), points.end()), points.end());
-  const std::size_t count = std::min(most, points.size());
-  std::vector<std::size_t> chosen;
-  for (std::size_t k = 0; k < count; ++k) chosen.push_back(points[k * points.size() / count]);
-  Samples coarse;
-  coarse.width = samples.width;
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    if (!std::ranges::binary_search(chosen, samples.point[i])) continue;
-    coarse.x.insert(coarse.x.end(), samples.row(i), samples.row(i) + samples.width);
-    coarse.y.push_back(samples.y[i]);
-    coarse.weight.push_back(samples.weight[i]);
-    coarse.point.push_back(samples.point[i]);
-  }
-  return coarse;
-}
-
-std::vector<Vector> all_starts(const Law& law, const Samples& samples) {
-  std::vector<Vector> starts = law.starts(samples);
-  for (const Vector& start : law.projected_starts(samples)) starts.push_back(start);
-  return starts;
-}
-
-std::vector<Vector> few_starts(const Objective& objective) {
-  const std::vector<Vector> starts = objective.law().starts(objective.samples());
-  const Samples few = thin_out(objective.samples(), kCoarsePoints);
-  const Objective wide(objective.law(), few, std::max(1.0, objective.delta()));
-  std::vector<Vector> chosen;
-  for (const auto& [value, s] : by_value(wide, starts))
-    if (chosen.size() < kFewStarts) chosen.push_back(starts[s]);
+std::vector<Vector> choose_starts(const Objective& objective, Starts which) {
+  if (objective.has_many_rows()) return choose_starts(Selection(objective).objective(), which);
+  std::vector<Vector> starts = objective.law().starts(objective.samples());
+  if (which == Starts::few) starts = lowest_starts(objective, starts);
   for (const Vector& start : objective.law().projected_starts(objective.samples()))
-    chosen.push_back(start);
-  return chosen;
+    starts.push_back(start);
+  return starts;
 }
 
 Search search(const Objective& objective, std::span<const Vector> starts) {
   const std::size_t size = objective.law().size();
-  if (objective.samples().size() > kMostPoints) return search_selection(objective, starts);
+  if (objective.has_many_rows()) return search_selection(objective, starts);
   Search result;
   result.starts = static_cast<int>(starts.size());
 
@@ -184,6 +181,8 @@ Search search(const Objective& objective, std::span<const Vector> starts) {
 }
 
 Vector search_quickly(const Objective& objective) {
+  if (objective.has_many_rows())
+    return polish(objective, search_quickly(Selection(objective).objective())).theta;
   std::vector<Vector> ends = objective.law().projected_starts(objective.samples());
   if (ends.empty()) ends = quick_ends(objective);
   ends.resize(std::min(kQuickEnds, ends.size()));

@@ -4,8 +4,9 @@
 // Starts that end there in the same place to 1e-7, or at the same height in a flat valley, continue
 // together, because they would take the same path: down the smoothed objective of all points, then
 // the asked-for one. The 32 best starts also descend the asked-for objective directly, so that
-// smoothing cannot hide a better basin. Of more than 4096 points the search sees an even selection
-// of so many; the ends there then descend the objective of all.
+// smoothing cannot hide a better basin. Of more than kManyRows rows the search, and whatever looks
+// for its starts, sees an even selection of them; of its ends those that fit all rows best then
+// descend the objective of all.
 #pragma once
 
 #include "laws/solver.hpp"
@@ -19,21 +20,18 @@ struct Search {
   int starts = 0;
 };
 
-/// All rows of at most `most` of the points, evenly spread over their order (the canonical one: by
-/// N, then D).
-Samples thin_out(const Samples& samples, std::size_t most);
-
 Search search(const Objective& objective, std::span<const Vector> starts);
 
 /// The optimum as a quick look finds it: the two best minima of variable projection, or where the
 /// form has none a few starts of the lowest wide loss on the few points, descend the objective.
 Vector search_quickly(const Objective& objective);
 
-/// The 64 starts of the lowest wide loss on a few points, for searches of many laws at once, and
-/// those of variable projection.
-std::vector<Vector> few_starts(const Objective& objective);
-
-/// The law's starts, and those of variable projection where its form allows them.
-std::vector<Vector> all_starts(const Law& law, const Samples& samples);
+/// From which of the law's starts a search goes; those of variable projection, where the form
+/// allows them, join.
+enum class Starts {
+  all,
+  few  // the 64 of the lowest wide loss on a few points: for searches of many laws at once
+};
+std::vector<Vector> choose_starts(const Objective& objective, Starts which);
 
 }  // namespace isoflop::laws

@@ -11,22 +11,9 @@ constexpr double kWideDelta = 1.0;  // least squares for any residual below a fa
 constexpr double kMiddleDelta = 0.03;
 constexpr double kDeltaRatio = 0.1;  // below the middle one, one stage a decade
 constexpr int kRounds = 4;
+constexpr int kRoundsOfMany = 1;            // where there are many rows
+constexpr int kFewestEvaluations = 30;      // of many rows
 constexpr double kSquaredRounding = 1e-28;  // residuals below 1e-14 are rounding
-
-struct Box {
-  Vector lower{};
-  Vector upper{};
-  std::size_t size = 0;
-
-  explicit Box(const Law& law) : size(law.size()) {
-    for (std::size_t i = 0; i < size; ++i) {
-      lower[i] = law.parameters[i].lower;
-      upper[i] = law.parameters[i].upper;
-    }
-  }
-  double clip(double value, std::size_t i) const { return std::clamp(value, lower[i], upper[i]); }
-  bool holds(double value, std::size_t i) const { return value <= lower[i] || value >= upper[i]; }
-};
 
 /// Finite down to the last derivative: a NaN in any of them makes the next step meaningless.
 bool is_finite(const Derivatives& d, std::size_t size) {
@@ -38,6 +25,28 @@ bool is_finite(const Derivatives& d, std::size_t size) {
   return std::isfinite(sum);
 }
 
+/// What a descent may cost: beyond kManyRows its evaluations shrink as the rows grow.
+int most_evaluations(const Objective& objective, int asked) {
+  if (!objective.has_many_rows()) return asked;
+  const double share =
+      static_cast<double>(kManyRows) / static_cast<double>(objective.samples().size());
+  return std::max(std::min(asked, kFewestEvaluations), static_cast<int>(share * asked));
+}
+
+/// What rounding leaves of a vanishing gradient, for each unit of weight: residuals are good to
+/// about 1e-15 and are multiplied by the variables.
+double rounding(const Samples& samples) {
+  double largest = 1;
+  for (const double x : samples.x) largest = std::max(largest, std::fabs(x));
+  return 1e-16 * largest;
+}
+
+/// The gradient that counts as none.
+double tolerance_of(const Objective& objective, double relative) {
+  return objective.weight() *
+         (relative * std::min(objective.delta(), 1.0) + rounding(objective.samples()));
+}
+
 /// The state of one descent.
 class Descent {
  public:
@@ -45,15 +54,14 @@ class Descent {
       : objective_(objective), options_(options), box_(objective.law()) {
     for (std::size_t i = 0; i < box_.size; ++i) theta_[i] = box_.clip(start[i], i);
     here_ = evaluate(theta_);
-    tolerance_ =
-        objective.weight() * (options.gradient_tolerance * std::min(objective.delta(), 1.0) +
-                              rounding(objective.samples()));
+    tolerance_ = tolerance_of(objective, options.gradient_tolerance);
+    most_evaluations_ = most_evaluations(objective, options.max_evaluations);
     find_free();
   }
 
   Minimum run() {
     const bool has_slope = is_finite(here_, box_.size);
-    while (has_slope && evaluations_ < options_.max_evaluations && advance()) {
+    while (has_slope && evaluations_ < most_evaluations_ && advance()) {
     }
     Minimum minimum{theta_, here_.value, norm(here_), converged_, 0, evaluations_};
     if (std::isnan(minimum.objective)) minimum.objective = std::numeric_limits<double>::infinity();
@@ -63,29 +71,15 @@ class Descent {
   }
 
  private:
-  /// What rounding leaves of a vanishing gradient, for each unit of weight: residuals are good to
-  /// about 1e-15 and are multiplied by the variables.
-  static double rounding(const Samples& samples) {
-    double largest = 1;
-    for (const double x : samples.x) largest = std::max(largest, std::fabs(x));
-    return 1e-16 * largest;
-  }
-
   Derivatives evaluate(const Vector& theta) {
     ++evaluations_;
     return objective_.derivatives(theta, options_.curvature);
   }
 
-  /// A coordinate at a bound with the gradient pushing outwards stays there.
-  bool is_free(const Vector& theta, const Derivatives& d, std::size_t i) const {
-    return !(theta[i] <= box_.lower[i] && d.gradient[i] > 0) &&
-           !(theta[i] >= box_.upper[i] && d.gradient[i] < 0);
-  }
-
   void find_free() {
     free_count_ = 0;
     for (std::size_t i = 0; i < box_.size; ++i)
-      if (is_free(theta_, here_, i)) free_[free_count_++] = i;
+      if (box_.is_free(theta_[i], here_.gradient[i], i)) free_[free_count_++] = i;
   }
 
   double norm(const Derivatives& d) const {
@@ -226,6 +220,7 @@ class Descent {
   double damping_ = 1e-2;
   double growth_ = 2;
   double tolerance_ = 0;
+  int most_evaluations_ = 0;
   bool converged_ = false;
   int evaluations_ = 0;
 };
@@ -238,7 +233,8 @@ Minimum minimise_alternating(const Objective& objective, const Vector& start,
   SolverOptions reweighted = options;
   reweighted.curvature = Curvature::reweighted;
   reweighted.max_evaluations = 40;
-  for (int round = 0; round < kRounds && !minimum.converged; ++round) {
+  const int rounds = objective.has_many_rows() ? kRoundsOfMany : kRounds;
+  for (int round = 0; round < rounds && !minimum.converged; ++round) {
     const Minimum between = minimise(objective, minimum.theta, reweighted);
     const int evaluations = minimum.evaluations + between.evaluations;
     minimum = minimise(objective, between.theta, options);
@@ -264,6 +260,13 @@ Minimum narrow(const Objective& objective, Minimum minimum) {
 
 }  // namespace
 
+Box::Box(const Law& law) : size(law.size()) {
+  for (std::size_t i = 0; i < size; ++i) {
+    lower[i] = law.parameters[i].lower;
+    upper[i] = law.parameters[i].upper;
+  }
+}
+
 Minimum minimise(const Objective& objective, Vector start, const SolverOptions& options) {
   return Descent(objective, start, options).run();
 }
@@ -282,7 +285,79 @@ Minimum minimise_smoothed(const Objective& objective, const Vector& start) {
 }
 
 Minimum minimise_gradually(const Objective& objective, const Vector& start) {
-  return narrow(objective, minimise_smoothed(objective, start));
+  if (!objective.has_many_rows()) return narrow(objective, minimise_smoothed(objective, start));
+  const Samples few = thin_rows(objective.samples());
+  const Objective selection(objective.law(), few, objective.delta());
+  return polish(objective, minimise_gradually(selection, start).theta);
+}
+
+Minimum polish(const Objective& objective, const Vector& start) {
+  return minimise_alternating(objective, start, {});
+}
+
+Chord::Chord(const Objective& objective, const Vector& optimum) : box_(objective.law()) {
+  for (std::size_t i = 0; i < box_.size; ++i) {
+    if (box_.holds(optimum[i], i))
+      held_ |= 1u << i;
+    else
+      free_.push_back(i);
+  }
+  const Derivatives here = objective.derivatives(optimum, Curvature::exact);
+  constexpr double kLeastRidge = 1e-12;  // of the largest diagonal: directions without a slope
+  constexpr double kMostRidge = 1e-3;
+  double largest = 0;
+  for (const std::size_t i : free_) largest = std::max(largest, at(here.hessian, i, i));
+  for (double ridge = kLeastRidge; ridge < kMostRidge && !usable_; ridge *= 10) {
+    for (std::size_t r = 0; r < free_.size(); ++r) {
+      for (std::size_t c = 0; c <= r; ++c) at(factor_, r, c) = at(here.hessian, free_[r], free_[c]);
+      at(factor_, r, r) += ridge * largest;
+    }
+    usable_ = factor_cholesky(factor_, free_.size());
+  }
+}
+
+Minimum Chord::minimise(const Objective& objective, const Vector& start) const {
+  constexpr int kMostSteps = 20;
+  constexpr double kShrinks = 0.7;  // the gradient, at least
+  const double tolerance = tolerance_of(objective, SolverOptions{}.gradient_tolerance);
+  Vector best = start;
+  Vector theta = start;
+  double last = std::numeric_limits<double>::infinity();
+  for (int k = 1; usable_ && k <= kMostSteps; ++k) {
+    const Derivatives here = objective.derivatives(theta, Curvature::none);
+    const double norm = norm_of(here);
+    if (norm <= tolerance) return {theta, here.value, norm, true, held_, k};
+    if (!(norm < kShrinks * last) || !stays_held(theta, here)) break;
+    last = norm;
+    best = theta;
+    if (!step(here, theta)) break;
+  }
+  return laws::minimise(objective, best);
+}
+
+double Chord::norm_of(const Derivatives& here) const {
+  double norm = 0;
+  for (const std::size_t i : free_)
+    if (!std::isnan(norm) && !(std::fabs(here.gradient[i]) <= norm))
+      norm = std::fabs(here.gradient[i]);  // a NaN stays
+  return norm;
+}
+
+bool Chord::stays_held(const Vector& theta, const Derivatives& here) const {
+  for (std::size_t i = 0; i < box_.size; ++i)
+    if ((held_ >> i & 1u) != 0 && box_.is_free(theta[i], here.gradient[i], i)) return false;
+  return true;
+}
+
+bool Chord::step(const Derivatives& here, Vector& theta) const {
+  Vector step{};
+  for (std::size_t r = 0; r < free_.size(); ++r) step[r] = -here.gradient[free_[r]];
+  solve_cholesky(factor_, free_.size(), step);
+  for (std::size_t r = 0; r < free_.size(); ++r) {
+    theta[free_[r]] += step[r];
+    if (box_.holds(theta[free_[r]], free_[r])) return false;
+  }
+  return true;
 }
 
 }  // namespace isoflop::laws

@@ -4,7 +4,9 @@
 // the next Newton step are both negligible; tolerances are relative to the objective's size.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "laws/objective.hpp"
 
@@ -19,11 +21,26 @@ struct Minimum {
   int evaluations = 0;
 };
 
+/// The bounds of a law's coordinates.
+struct Box {
+  Vector lower{};
+  Vector upper{};
+  std::size_t size = 0;
+
+  explicit Box(const Law& law);
+  double clip(double value, std::size_t i) const { return std::clamp(value, lower[i], upper[i]); }
+  bool holds(double value, std::size_t i) const { return value <= lower[i] || value >= upper[i]; }
+  /// A coordinate at a bound with the gradient pushing outwards stays there.
+  bool is_free(double value, double gradient, std::size_t i) const {
+    return !(value <= lower[i] && gradient > 0) && !(value >= upper[i] && gradient < 0);
+  }
+};
+
 struct SolverOptions {
   Curvature curvature = Curvature::exact;
   double gradient_tolerance = 1e-10;  // times delta times the sum of the weights, plus rounding
   double step_tolerance = 1e-9;       // times (1 + |theta|)
-  int max_evaluations = 500;
+  int max_evaluations = 500;          // of kManyRows rows; of more fewer, but some 30
 };
 
 Minimum minimise(const Objective& objective, Vector start, const SolverOptions& options = {});
@@ -31,7 +48,31 @@ Minimum minimise(const Objective& objective, Vector start, const SolverOptions& 
 /// The minimum of the same objective with a wide Huber loss (delta 1), which is nearly convex.
 Minimum minimise_smoothed(const Objective& objective, const Vector& start);
 
-/// Down through a wide Huber loss to the objective's own: the robust way from one far start.
+/// Down through a wide Huber loss to the objective's own: the robust way from one far start. Of
+/// more than kManyRows rows an even selection goes that way, and all of them from its end.
 Minimum minimise_gradually(const Objective& objective, const Vector& start);
+
+/// From the minimum of a selection of the rows to that of all.
+Minimum polish(const Objective& objective, const Vector& start);
+
+/// The curvature of an objective at its optimum, for descents of much the same rows with other
+/// weights or responses: their steps are as long, to within a share of 1/sqrt(rows), and each costs
+/// a gradient alone. Where such steps do not shrink the gradient, minimise() goes on.
+class Chord {
+ public:
+  Chord(const Objective& objective, const Vector& optimum);
+  Minimum minimise(const Objective& objective, const Vector& start) const;
+
+ private:
+  double norm_of(const Derivatives& here) const;
+  bool stays_held(const Vector& theta, const Derivatives& here) const;
+  bool step(const Derivatives& here, Vector& theta) const;  // false: across a bound
+
+  Box box_;
+  std::vector<std::size_t> free_;  // coordinates that no bound held at the optimum
+  std::uint32_t held_ = 0;         // bits of the others, which stay where they are
+  Matrix factor_{};                // Cholesky, of the free ones
+  bool usable_ = false;
+};
 
 }  // namespace isoflop::laws

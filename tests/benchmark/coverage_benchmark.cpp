@@ -51,8 +51,8 @@ void count_plain(const Points& fitted, const Points& held_out, Count& count) {
   const Points prepared = prepare(fitted);
   const Contender contender = choose_contenders(prepared, options).front();
   const Law& law = *contender.law;
-  const Stage stage =
-      *search_and_roll(contender, prepared, {}, options.huber_delta, true).rollout.stages.back();
+  const Stage stage = *search_and_roll(contender, prepared, {}, options.huber_delta, Starts::few)
+                           .rollout.stages.back();
   const Draws draws =
       draw_again(prepared, law, law.rows(prepared, contender.variables), options, stage.theta);
   synthetic::Normal normal(1, 1);

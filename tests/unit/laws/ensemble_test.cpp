@@ -169,7 +169,7 @@ TEST(Ensemble, MissesAreADriftWhateverTheLawClaims) {
   const Contender contender = choose_contenders(prepared, {.law = "chinchilla"}).front();
   const std::vector<double> cuts = compute_cuts(prepared);
   for (const double factor : {std::numeric_limits<double>::quiet_NaN(), 1e-9}) {
-    LawRollout rollout = search_and_roll(contender, prepared, cuts, 1e-3, true).rollout;
+    LawRollout rollout = search_and_roll(contender, prepared, cuts, 1e-3, Starts::few).rollout;
     for (std::optional<Stage>& stage : rollout.stages)
       for (auto& entry : stage->information) entry *= factor;
     EXPECT_GT(calibrate(prepared, cuts, {&rollout, 1}).rollout.drift, 0) << factor;
