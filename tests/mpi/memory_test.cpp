@@ -50,6 +50,7 @@ struct Kind {
 class Memory : public ::testing::TestWithParam<Kind> {};
 
 TEST_P(Memory, IsWithin3PercentOfTheFormula) {
+  if (!test::is_memory_its_own()) GTEST_SKIP() << test::kMemoryOfSanitizers;
   const auto [precision, zero, recompute, is_cut, depth, checkpoints, reproducible] = GetParam();
   comm::Communicator world(comm::make_mpi_transport());
   if (is_cut && world.size() == 3) GTEST_SKIP() << "3 does not divide the heads";

@@ -16,9 +16,6 @@
 #include "core/file_descriptor.hpp"
 #include "tests/harness/scratch_directory.hpp"
 
-// HDF5 1.10 loses memory when a header that it has begun to read turns out damaged.
-extern "C" const char* __lsan_default_suppressions() { return "leak:libhdf5"; }
-
 namespace isoflop::checkpoint {
 namespace {
 

@@ -109,6 +109,7 @@ TEST(Trainer, DivergenceNamesTheFirstOutputThatIsNoNumber) {
 }
 
 TEST(Trainer, MemoryMatchesTheFormula) {
+  if (!test::is_memory_its_own()) GTEST_SKIP() << test::kMemoryOfSanitizers;
   ASSERT_TRUE(test::forget_peak_memory());
   const std::size_t before = resident_bytes();
   SmallRun run({"model.width=256", "model.layers=4", "model.heads=4", "model.context=256",
