@@ -9,7 +9,7 @@ import subprocess
 import time
 import unittest
 
-from command_line import BINARY, CommandLineTest, RUN
+from command_line import BINARY, CommandLineTest, LIMIT, RUN
 
 
 class BadRunConfiguration(CommandLineTest):
@@ -113,7 +113,7 @@ class BadRanks(CommandLineTest):
         for command in (["train"], ["bench", "train"]):
             with self.subTest(command):
                 done = subprocess.run(["mpirun", "--oversubscribe", "-n", "2", BINARY, *command, "run.toml", "--set",
-                                       "parallel.virtual_ranks=1"], cwd=self.folder, capture_output=True, text=True, timeout=100)
+                                       "parallel.virtual_ranks=1"], cwd=self.folder, capture_output=True, text=True, timeout=LIMIT)
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertEqual(done.stderr.count("parallel.virtual_ranks: 2 ranks were started"), 1, done.stderr)
 
@@ -124,14 +124,14 @@ class BadRanks(CommandLineTest):
         for command in (["train", "run.toml", "--out", self.folder / "run"], ["bench", "train", "run.toml"]):
             ranks = [BINARY, *command]
             done = subprocess.run(["mpirun", "--oversubscribe", "-n", "1", *ranks, ":", "-n", "1", "--wdir", other, *ranks],
-                                  cwd=self.folder, capture_output=True, text=True, timeout=100)
+                                  cwd=self.folder, capture_output=True, text=True, timeout=LIMIT)
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn("rank 1 has another configuration or corpus than rank 0", done.stderr)
             self.assertFalse((self.folder / "run").exists())
 
     def test_layouts_planned_from_a_bench_of_several_ranks(self):
         subprocess.run(["mpirun", "--oversubscribe", "-n", "2", BINARY, "bench", "train", "run.toml", "--steps", "1", "--json",
-                        "bench.json"], cwd=self.folder, check=True, capture_output=True, timeout=100)
+                        "bench.json"], cwd=self.folder, check=True, capture_output=True, timeout=LIMIT)
         self.refused("cluster", "layouts", "run.toml", "--ranks", "2", "--bench", "bench.json", "--comm", "bench.json",
                      says=["bench.json: seen figures of 2 ranks", "write it anew with `isoflop bench train RUN.toml"])
 
@@ -225,7 +225,7 @@ class BadRights(CommandLineTest):
             self.skipTest("capabilities cannot be given up here")
 
     def refused_without_rights(self, *arguments, says):
-        done = subprocess.run([*self.drop, BINARY, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=100)
+        done = subprocess.run([*self.drop, BINARY, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=LIMIT)
         self.assertEqual(done.returncode, 2, (arguments, done.stdout, done.stderr))
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         for text in says:
@@ -320,7 +320,7 @@ class BadRunDirectory(CommandLineTest):
         while first.poll() is None and not checkpoints():
             time.sleep(0.002)
         first.terminate()
-        self.assertEqual(first.wait(timeout=100), 75)
+        self.assertEqual(first.wait(timeout=LIMIT), 75)
         before = checkpoints()
         self.assertGreater((before[-1].parent / "state.h5").stat().st_size, largest)
         done = self.run_here(*start, preexec_fn=smaller_files)

@@ -6,12 +6,12 @@ import tempfile
 import unittest
 import xml.etree.ElementTree
 
-from command_line import BINARY
+from command_line import BINARY, LIMIT
 
 
 class ClusterPlan(unittest.TestCase):
     def plan(self, *arguments):
-        return subprocess.run([BINARY, "cluster", "plan", *map(str, arguments)], capture_output=True, text=True, timeout=60)
+        return subprocess.run([BINARY, "cluster", "plan", *map(str, arguments)], capture_output=True, text=True, timeout=LIMIT)
 
     def figures(self, *arguments):
         done = self.plan(*arguments, "--json", "-")
@@ -41,7 +41,7 @@ class ClusterPlan(unittest.TestCase):
             self.assertEqual(got["makespan"], self.figures("--message", 0.5)["makespan"])
 
             subprocess.run([BINARY, "bench", "comm", "--repetitions", "1", "--largest", "64", "--json", measured],
-                           check=True, capture_output=True, timeout=60)
+                           check=True, capture_output=True, timeout=LIMIT)
             alpha = "at /collectives/send/alpha_seconds, needed a number from 0"
             for text, says in ((measured.read_text(), f"seen nothing {alpha}"),   # one rank alone sends nothing
                                ("no JSON", "is no JSON"), ("[]", f"seen nothing {alpha}"),
@@ -102,7 +102,7 @@ class ClusterLayouts(unittest.TestCase):
 
     def layouts(self, *arguments, bench="bench.json", comm="comm.json"):
         return subprocess.run([BINARY, "cluster", "layouts", "run.toml", "--bench", bench, "--comm", comm, *map(str, arguments)],
-                              cwd=self.folder, capture_output=True, text=True, timeout=60)
+                              cwd=self.folder, capture_output=True, text=True, timeout=LIMIT)
 
     def test_lists_every_layout_that_can_train(self):
         done = self.layouts("--ranks", 4, "--json", "-")
@@ -125,7 +125,7 @@ class ClusterLayouts(unittest.TestCase):
     def test_one_rank_takes_what_it_was_benched_with_recomputation_too(self):
         recompute = ["--set", "parallel.recompute=full"]
         subprocess.run([BINARY, "bench", "train", "run.toml", "--steps", "1", "--json", "bench.json", *recompute], cwd=self.folder,
-                       check=True, capture_output=True, timeout=100)
+                       check=True, capture_output=True, timeout=LIMIT)
         benched = json.loads((self.folder / "bench.json").read_text())
         self.assertGreater(benched["computed_gflops"], 1.1 * benched["gflops"])
         done = self.layouts("--ranks", 1, "--json", "-", *recompute)

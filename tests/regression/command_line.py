@@ -7,6 +7,8 @@ import tempfile
 import unittest
 
 BINARY = os.environ["ISOFLOP_BINARY"]
+# Seconds for a command to end, or for what is waited for to come; cmake/Testing.cmake knows of programs that are slow.
+LIMIT = 100 * int(os.environ.get("ISOFLOP_TEST_PATIENCE", "1"))
 
 RUN = """\
 [model]
@@ -74,7 +76,7 @@ class CommandLineTest(unittest.TestCase):
 
     @staticmethod
     def isoflop(*arguments, cwd, **options):
-        return subprocess.run([BINARY, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=100, **options)
+        return subprocess.run([BINARY, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=LIMIT, **options)
 
     def files(self):
         return {path.relative_to(self.folder): path.read_bytes() for path in sorted(self.folder.rglob("*")) if path.is_file()}

@@ -5,7 +5,7 @@ import subprocess
 import unittest
 
 import h5py
-from command_line import BINARY, CommandLineTest
+from command_line import BINARY, CommandLineTest, LIMIT
 
 WILD = ["--set", "optimizer.learning_rate=1e3", "--set", "optimizer.weight_decay=1e3", "--set", "optimizer.clip_norm=0.0",
         "--set", "schedule.warmup_tokens=0"]
@@ -44,7 +44,7 @@ class Divergence(CommandLineTest):
         for layout in ("parallel.zero=0", "parallel.zero=3", "parallel.pipeline=2"):
             done = subprocess.run(["mpirun", "--oversubscribe", "-n", "2", BINARY, "train", "run.toml", "--out", "out", *WILD, "--set", layout,
                                    "--set", "parallel.virtual_ranks=2", "--set", "checkpoint.every_tokens=256"],
-                                  cwd=self.folder, capture_output=True, text=True, timeout=100)
+                                  cwd=self.folder, capture_output=True, text=True, timeout=LIMIT)
             self.assertRegex(self.failed(done, step=2), r"step 2\b.*first non-finite tensor: \S+")
             shutil.rmtree(self.folder / "out")
 

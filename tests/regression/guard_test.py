@@ -10,7 +10,7 @@ import unittest
 
 import h5py
 import numpy as np
-from command_line import BINARY, CommandLineTest
+from command_line import BINARY, CommandLineTest, LIMIT
 
 RUN = ["--set", "train.tokens=65536", "--set", "train.micro_batch=2", "--set", "parallel.virtual_ranks=4", "--set", "guard.window=32",
        "--set", "optimizer.clip_norm=0.0", "--set", "checkpoint.every_tokens=4096"]
@@ -35,7 +35,7 @@ class Guard(CommandLineTest):
     def train(self, out, arguments, ranks=1, code=0):
         launcher = ["mpirun", "--oversubscribe", "-n", str(ranks)] if ranks > 1 else []
         done = subprocess.run([*launcher, BINARY, "train", "run.toml", "--out", out, *arguments], cwd=self.folder, capture_output=True,
-                              text=True, timeout=100)
+                              text=True, timeout=LIMIT)
         self.assertEqual(done.returncode, code, (done.stdout, done.stderr))
         return done
 
@@ -58,13 +58,13 @@ class Guard(CommandLineTest):
         """Ends the run with a signal once it has a checkpoint of step `after` or later; whether the signal came in time."""
         process = subprocess.Popen([BINARY, "train", "run.toml", "--out", out, *arguments], cwd=self.folder, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + LIMIT
         steps = lambda: [int(path.parent.name[5:]) for path in (self.folder / out / "checkpoint").glob("step-*/complete")]
         while process.poll() is None and max(steps(), default=0) < after:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.002)
         process.send_signal(number)
-        process.communicate(timeout=60)
+        process.communicate(timeout=LIMIT)
         return process.returncode == {signal.SIGTERM: 75, signal.SIGKILL: -signal.SIGKILL}[number]
 
     def test_skipped_updates_are_recorded_and_the_run_goes_on(self):

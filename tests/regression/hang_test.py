@@ -7,7 +7,7 @@ import sys
 import time
 import unittest
 
-from command_line import BINARY, CommandLineTest, ranks_of
+from command_line import BINARY, CommandLineTest, LIMIT, ranks_of
 
 DEADLINE = 5.0  # seconds, also for what ranks wait while they start
 GRACE = 2.0     # what ranks wait for each other's answers
@@ -32,7 +32,7 @@ class Hang(CommandLineTest):
 
     def training_ranks(self, job):
         """Process ids by rank, once all of them train."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + LIMIT
         while not list(self.folder.glob("run/checkpoint/step-*/complete")):
             self.assertIsNone(job.poll(), "the job ended before it trained")
             self.assertLess(time.monotonic(), deadline)

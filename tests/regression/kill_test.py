@@ -12,7 +12,7 @@ import time
 import unittest
 
 import h5py
-from command_line import BINARY, CommandLineTest, ranks_of
+from command_line import BINARY, CommandLineTest, LIMIT, ranks_of
 
 KILLS = int(os.environ.get("ISOFLOP_KILLS", "6"))
 DEADLINE = 120  # seconds, for a job to end after it lost a rank; one is enough, unless others starve it
@@ -69,7 +69,7 @@ class Kill(CommandLineTest):
         seed = int(os.environ.get("ISOFLOP_KILL_SEED", "1"))
         choice = random.Random(seed)
         done = self.start("whole", 1)
-        self.assertEqual(done.communicate(timeout=300) and done.returncode, 0)
+        self.assertEqual(done.communicate(timeout=3 * LIMIT) and done.returncode, 0)
         kills = chains = 0
         while kills < KILLS:
             chains += 1
@@ -77,7 +77,7 @@ class Kill(CommandLineTest):
             while kills < KILLS and self.kill_one(out, choice):
                 kills += 1
             last = self.start(out, choice.choice([1, 2, 4]))
-            _, errors = last.communicate(timeout=300)
+            _, errors = last.communicate(timeout=3 * LIMIT)
             self.assertEqual(last.returncode, 0, errors)
             same = self.isoflop("checkpoint", "diff", out, "whole", cwd=self.folder)
             self.assertEqual(same.returncode, 0, f"seed {seed}, chain {chains}: {same.stdout}{same.stderr}")

@@ -4,7 +4,7 @@ import stat
 import subprocess
 import unittest
 
-from command_line import BINARY, CommandLineTest
+from command_line import BINARY, CommandLineTest, LIMIT
 
 POINTS = "params,tokens,loss\n" + "".join(
     f"{n:g},{d:g},{1.8 + 480 / n**0.35 + 2000 / d**0.365:.6f}\n" for n in (1e6, 3e6, 1e7, 3e7) for d in (1e8, 3e8, 1e9))
@@ -43,13 +43,13 @@ class Output(CommandLineTest):
         os.mkfifo(pipe)
         with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
             self.assertEqual(self.fit("--json", "pipe").returncode, 0)
-            self.assertIn('"chinchilla"', reader.communicate(timeout=30)[0])
+            self.assertIn('"chinchilla"', reader.communicate(timeout=LIMIT)[0])
         self.assertTrue(stat.S_ISFIFO(pipe.stat().st_mode))
 
     def test_a_full_disk_behind_standard_output_is_an_error(self):
         with open("/dev/full", "w") as full:
             for arguments in (["fit", "--list-laws"], ["--help"]):
-                done = subprocess.run([BINARY, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+                done = subprocess.run([BINARY, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
                 self.assertEqual(done.returncode, 1, arguments)
                 self.assertIn("No space left on device", done.stderr)
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 import numpy as np
+from command_line import LIMIT
 
 from isoflop_analysis.refit import Chinchilla, refit
 
@@ -55,7 +56,7 @@ def program_fit(n, d, loss, delta):
         points.write_text("\n".join(["params,tokens,loss", *lines]) + "\n")
         done = subprocess.run(
             [os.environ["ISOFLOP_BINARY"], "fit", points, "--law", "chinchilla", "--bootstrap", "0", "--huber-delta",
-             str(delta), "--json", "-"], capture_output=True, text=True, timeout=100, check=True)
+             str(delta), "--json", "-"], capture_output=True, text=True, timeout=LIMIT, check=True)
     return {name: entry["value"] for name, entry in json.loads(done.stdout)["parameters"].items()}
 
 

@@ -11,7 +11,7 @@ import unittest
 
 import h5py
 import numpy as np
-from command_line import BINARY, CommandLineTest, ranks_of
+from command_line import BINARY, CommandLineTest, LIMIT, ranks_of
 
 LONG = ["--set", "train.tokens=98304", "--set", "checkpoint.every_tokens=8192", "--set", "evaluate.every_tokens=16384"]
 
@@ -19,14 +19,14 @@ LONG = ["--set", "train.tokens=98304", "--set", "checkpoint.every_tokens=8192", 
 class Resume(CommandLineTest):
     def train(self, out, *arguments, launcher=()):
         command = [*launcher, BINARY, "train", "run.toml", "--out", out, *arguments]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=100)
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=LIMIT)
 
     def start(self, out, *arguments):
         return subprocess.Popen([BINARY, "train", "run.toml", "--out", out, *arguments], cwd=self.folder,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def wait_for_checkpoint(self, out, process):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + LIMIT
         while not list((self.folder / out / "checkpoint").glob("step-*/complete")):
             self.assertIsNone(process.poll(), "the run ended before it saved")
             self.assertLess(time.monotonic(), deadline)
@@ -74,7 +74,7 @@ class Resume(CommandLineTest):
             process = self.start(out, *LONG)
             self.wait_for_checkpoint(out, process)
             process.send_signal(number)
-            output, errors = process.communicate(timeout=60)
+            output, errors = process.communicate(timeout=LIMIT)
             self.assertEqual(process.returncode, 75, errors)
             self.assertFalse((self.folder / out / "finished").exists())
             self.goes_on(out, *LONG, after=self.stopped_after(output))
@@ -85,7 +85,7 @@ class Resume(CommandLineTest):
         while " run " not in (line := process.stdout.readline()):  # the first thing that a run says
             self.assertTrue(line, "the run ended before it began")
         process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=LIMIT)
         self.assertEqual(process.returncode, 75, (output, errors))
         self.assertEqual(self.stopped_after(output), 1)
 
@@ -95,7 +95,7 @@ class Resume(CommandLineTest):
         job = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.wait_for_checkpoint("stopped", job)
         os.kill(ranks_of(job)[-1], signal.SIGTERM)
-        output, errors = job.communicate(timeout=60)
+        output, errors = job.communicate(timeout=LIMIT)
         self.assertEqual(job.returncode, 75, (output, errors))
         self.assertIn(f"stopped by signal {signal.SIGTERM.value} after step", output)
         self.goes_on("stopped", *LONG, after=self.stopped_after(output))
@@ -109,7 +109,7 @@ class Resume(CommandLineTest):
             while "validation loss" not in (line := job.stdout.readline()):
                 self.assertTrue(line, "the run ended before it evaluated")
             os.kill(ranks_of(job)[-1], signal.SIGTERM)
-            output, errors = job.communicate(timeout=60)
+            output, errors = job.communicate(timeout=LIMIT)
             self.assertEqual(job.returncode, 75, (output, errors))
             if cut := re.search(r"step (\d+): a signal cut the evaluation short", output):
                 return int(cut[1])
@@ -162,10 +162,11 @@ class Resume(CommandLineTest):
         shutil.copy(self.folder / "run.toml", elsewhere)
         train = [BINARY, "train", "run.toml", "--out", "run"]
         done = subprocess.run(["mpirun", "--oversubscribe", "-n", "1", *train, ":", "-n", "1", "--wdir", elsewhere, *train],
-                              cwd=self.folder, capture_output=True, text=True, timeout=100)
+                              cwd=self.folder, capture_output=True, text=True, timeout=LIMIT)
         self.assert_finished(done)
         self.assertIn("is finished already", done.stdout)
 
+    @unittest.skipIf("ISOFLOP_TEST_SANITIZED" in os.environ, "sanitizers take memory beside the program's")
     def test_the_process_takes_the_memory_that_was_predicted(self):
         self.assert_finished(self.train("run", "--set", "model.width=512", "--set", "model.heads=8", "--set", "train.tokens=256"))
         with h5py.File(self.folder / "run/run.h5") as file:
@@ -193,7 +194,7 @@ class Resume(CommandLineTest):
             self.wait_for_checkpoint(out, process)
             time.sleep(delay)
             process.kill()
-            process.communicate(timeout=60)
+            process.communicate(timeout=LIMIT)
             self.assertEqual(process.returncode, -signal.SIGKILL, "the run ended before it was killed")
             with h5py.File(self.folder / out / "run.h5", swmr=True) as file:
                 lengths = {len(file["train"][name]) for name in file["train"]}
@@ -206,13 +207,13 @@ class Resume(CommandLineTest):
         rare = ["--set", "train.tokens=98304", "--set", "evaluate.every_tokens=2048"]  # an evaluation flushes the record
         self.assert_finished(self.train("whole", *rare))
         process = self.start("killed", *rare)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + LIMIT
         while self.evaluations("killed") < 2:
             self.assertIsNone(process.poll(), "the run ended before it was killed")
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.002)
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=LIMIT)
         self.assertFalse((self.folder / "killed/checkpoint").exists())
         with h5py.File(self.folder / "killed/run.h5", swmr=True) as file:
             spent = min(len(column) for column in file["train"].values())
@@ -240,7 +241,7 @@ class Resume(CommandLineTest):
             self.assertIsNone(process.poll(), "the run ended before it saved")
             time.sleep(0.002)
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=LIMIT)
         return sorted((self.folder / out / "checkpoint").glob("step-*/complete"),
                       key=lambda path: int(path.parent.name.split("-")[1]))
 
@@ -289,7 +290,7 @@ class Resume(CommandLineTest):
         process = self.start("moved", *LONG)
         self.wait_for_checkpoint("moved", process)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=LIMIT)
         self.assertEqual(process.returncode, 75)
         launcher = ("mpirun", "--oversubscribe", "-n", "2")
         self.goes_on("moved", *LONG, "--set", "parallel.zero=1", after=self.stopped_after(output), launcher=launcher)

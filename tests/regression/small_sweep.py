@@ -7,7 +7,7 @@ import tempfile
 import time
 import unittest
 
-from command_line import BINARY
+from command_line import BINARY, LIMIT
 
 BASE = """\
 [study]
@@ -50,7 +50,7 @@ class SweepTest(unittest.TestCase):
         self.sweep = self.folder / "sweep"
 
     def isoflop(self, *arguments, code=0):
-        done = subprocess.run([BINARY, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True, timeout=100)
+        done = subprocess.run([BINARY, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True, timeout=LIMIT)
         self.assertEqual(done.returncode, code, (arguments, done.stdout, done.stderr))
         return done
 
@@ -89,11 +89,10 @@ class SweepTest(unittest.TestCase):
         return {run["label"]: run["state"] for run in status["runs"]}
 
     def wait_for(self, condition, what):
-        for _ in range(2000):
-            if condition():
-                return
+        deadline = time.monotonic() + LIMIT
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, f"never came: {what}")
             time.sleep(0.005)
-        self.fail(f"never came: {what}")
 
     def under_way(self, run):
         return lambda: any((self.directory(run) / "checkpoint").glob("step-*/complete"))

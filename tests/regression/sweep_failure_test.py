@@ -4,6 +4,7 @@ import pathlib
 import signal
 import unittest
 
+from command_line import LIMIT
 from small_sweep import BRANCHES, LONG, SHORT, SweepTest
 
 
@@ -30,7 +31,7 @@ class Failures(SweepTest):
         self.study(SHORT)
         self.break_run(self.runs()["a-D10240-s1"])
         manager = self.start(preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
-        self.assertEqual(manager.wait(timeout=100), 3)
+        self.assertEqual(manager.wait(timeout=LIMIT), 3)
         self.assertEqual(self.states(), {"a-D10240-s1": "failed", "b-D10240-s1": "finished"})
 
     def test_branches_of_a_failed_trunk_are_reported(self):
@@ -50,7 +51,7 @@ class Failures(SweepTest):
         for child in pathlib.Path(f"/proc/{manager.pid}/task/{manager.pid}/children").read_text().split():
             if victim["run"] in pathlib.Path(f"/proc/{child}/cmdline").read_text():
                 os.kill(int(child), signal.SIGKILL)
-        self.assertEqual(manager.wait(timeout=100), 3)
+        self.assertEqual(manager.wait(timeout=LIMIT), 3)
         self.assertEqual(self.states(), {"a-D1.5e6-s1": "failed", "b-D1.5e6-s1": "finished"})
         self.assertIn("killed by signal 9", self.train(code=3).stdout)
         self.train("--retry-failed")

@@ -4,6 +4,7 @@ import shutil
 import signal
 import unittest
 
+from command_line import LIMIT
 from small_sweep import LONG, SHORT, SweepTest
 
 
@@ -51,7 +52,7 @@ class Interruptions(SweepTest):
                 for run in runs.values():
                     self.wait_for(self.under_way(run), "a checkpoint")
                 manager.send_signal(number)
-                self.assertEqual(manager.wait(timeout=100), 75)
+                self.assertEqual(manager.wait(timeout=LIMIT), 75)
                 for run in runs.values():
                     self.assertIn("stopped by signal", self.log(run))
                 self.assertEqual(set(self.states().values()), {"stopped"})
@@ -63,7 +64,7 @@ class Interruptions(SweepTest):
         self.wait_for(self.under_way(runs["a-D1.5e6-s1"]), "a checkpoint")
         self.assertIn("locked by another process", self.train(code=4).stderr)
         manager.send_signal(signal.SIGINT)
-        manager.wait(timeout=100)
+        manager.wait(timeout=LIMIT)
 
     def test_a_run_that_another_process_trains_is_left_to_it(self):
         self.study(SHORT)
@@ -75,7 +76,7 @@ class Interruptions(SweepTest):
             other = self.runs()["b-D10240-s1"]
             self.wait_for((self.directory(other) / "finished").exists, "the other run")
             self.assertIsNone(manager.poll())
-        self.assertEqual(manager.wait(timeout=100), 0)
+        self.assertEqual(manager.wait(timeout=LIMIT), 0)
         self.assertEqual(set(self.states().values()), {"finished"})
 
 

@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 import h5py
-from command_line import BINARY, write_text
+from command_line import BINARY, LIMIT, write_text
 from small_sweep import BASE, BRANCHES, LONG, SHORT, SweepTest
 
 
@@ -45,7 +45,7 @@ class Training(SweepTest):
         runs, manager = self.start_and_wait()
         trainers = [environment for line, environment in self.children(manager) if "train" in line]
         manager.send_signal(signal.SIGINT)
-        manager.wait(timeout=100)
+        manager.wait(timeout=LIMIT)
         self.assertGreater(len(trainers), 0)
         for environment in trainers:
             self.assertIn("OMP_NUM_THREADS=1", environment)
@@ -67,7 +67,7 @@ class Training(SweepTest):
         (self.folder / "corpus").rename(self.folder / "moved")  # what was trained needs it no more
         for folder in (pathlib.Path("/"), self.folder):
             status = subprocess.run([BINARY, "sweep", "status", self.sweep, "--json", "-"], cwd=folder, capture_output=True,
-                                    text=True, timeout=100)
+                                    text=True, timeout=LIMIT)
             self.assertEqual(status.returncode, 0, status.stderr)
             self.assertEqual({run["label"]: run["state"] for run in json.loads(status.stdout)["runs"]}, runs)
         self.assertEqual(set(runs.values()), {"finished"})

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 
+from command_line import LIMIT
+
 TOLERANCE = 0.01  # search and bootstrap count on the last bits of a machine's exp and log
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"(?<=```console\n)(\$ .*\n(?:> .*\n)*)((?:.*\n)*?)(?=```\n)")
@@ -23,7 +25,7 @@ def run(command, folder):
     script = "".join(line[2:] for line in command.splitlines(keepends=True))
     path = f"{pathlib.Path(os.environ['ISOFLOP_BINARY']).resolve().parent}:{os.environ['PATH']}"
     return subprocess.run(["bash", "-c", script], cwd=folder, env=os.environ | {"PATH": path}, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600).stdout
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=6 * LIMIT).stdout
 
 
 def same(shown, printed):
