@@ -58,9 +58,9 @@ class ModelTiles {
           odd = std::fma(bf16_at(a, row, 2 * pair + 1), bf16_at(b, pair, 2 * column + 1), odd);
         }
         float sum;
-        std::memcpy(&sum, &tiles_[c][row][4 * column], sizeof sum);
+        std::memcpy(&sum, &tiles_[c][row][std::size_t(4 * column)], sizeof sum);
         sum += even + odd;
-        std::memcpy(&tiles_[c][row][4 * column], &sum, sizeof sum);
+        std::memcpy(&tiles_[c][row][std::size_t(4 * column)], &sum, sizeof sum);
       }
     }
   }
@@ -72,7 +72,7 @@ class ModelTiles {
  private:
   float bf16_at(int tile, int row, int element) const {
     bf16 value;
-    std::memcpy(&value, &tiles_[tile][row][2 * element], sizeof value);
+    std::memcpy(&value, &tiles_[tile][row][std::size_t(2 * element)], sizeof value);
     return static_cast<float>(value);
   }
 

@@ -40,15 +40,11 @@ template <class Lanes, int distance, std::size_t... lane>
 ISOFLOP_INLINE void swap_blocks(typename Lanes::Word& upper, typename Lanes::Word& lower,
                                 std::index_sequence<lane...>) {
   using Word = typename Lanes::Word;
-  constexpr std::uint32_t width = Lanes::width;
-  const Word first =
-      __builtin_shuffle(upper, lower,
-                        Word{(lane & distance) == 0 ? std::uint32_t(lane)
-                                                    : width + std::uint32_t(lane) - distance...});
-  const Word second =
-      __builtin_shuffle(upper, lower,
-                        Word{(lane & distance) == 0 ? std::uint32_t(lane) + distance
-                                                    : width + std::uint32_t(lane)...});
+  constexpr int width = Lanes::width;
+  const Word first = __builtin_shufflevector(
+      upper, lower, ((lane & distance) == 0 ? int(lane) : width + int(lane) - distance)...);
+  const Word second = __builtin_shufflevector(
+      upper, lower, ((lane & distance) == 0 ? int(lane) + distance : width + int(lane))...);
   upper = first;
   lower = second;
 }

@@ -64,7 +64,7 @@ std::string stamped(const std::string& json) {
 // `path` where it stands for a file that is replaced, else nothing.
 std::optional<fs::path> replaced_file(const std::string& path) {
   std::error_code error;
-  const fs::path target = fs::weakly_canonical(path, error);  // a link stays one
+  fs::path target = fs::weakly_canonical(path, error);  // a link stays one
   if (error || (fs::exists(path) && !fs::is_regular_file(path))) return std::nullopt;
   return target;
 }

@@ -227,7 +227,7 @@ Extrapolated extrapolate(const std::vector<ScorePoint>& points, const Link& link
   how.bootstrap = 0;  // the interval is that of predict(), from rollouts
   how.seed = options.seed;
   RunSize run;
-  run.flops = *options.at;
+  run.flops = options.at;
   const Fit fitted = fit(scores, how);
   for (const std::string& warning : fitted.warnings)
     verdicts.push_back("of the extrapolation: " + warning);

@@ -35,6 +35,9 @@ class FormulaLaw : public Law {
   }
 
  private:
+  FormulaLaw() = default;
+  friend Form;
+
   template <bool Second>
   static Jet<N, Second> differentiate(const double* x, const double* theta, double* gradient) {
     using T = Jet<N, Second>;

@@ -17,7 +17,7 @@ template <class Ask>
 void attempt(const Ask& ask) {
   try {
     ask();
-  } catch (const InputError&) {
+  } catch (const InputError&) {  // NOLINT(bugprone-empty-catch): refused, as it should be
   }
 }
 
@@ -38,6 +38,7 @@ void ask_everything(ConfigTable table, int depth) {
 }  // namespace
 
 /// The first line is an override, all of it is the file.
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer calls it by this name
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
   attempt([&] {

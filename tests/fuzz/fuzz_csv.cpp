@@ -9,6 +9,7 @@
 using isoflop::InputError;
 namespace laws = isoflop::laws;
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer calls it by this name
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   for (const laws::Rows kind : {laws::Rows::measured, laws::Rows::asked}) {
@@ -17,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (points.size() == 0 || points.name.size() != points.size()) std::abort();
       conventions_of(points, false);
       laws::prepare(points);
-    } catch (const InputError&) {
+    } catch (const InputError&) {  // NOLINT(bugprone-empty-catch): refused, as it should be
     }
   }
   return 0;

@@ -13,6 +13,7 @@
 using isoflop::InputError;
 namespace laws = isoflop::laws;
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer calls it by this name
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try {
@@ -22,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     describe(fit);
     describe(fit, {laws::predict(fit, 1e9, 2e10)});
     describe(fit, laws::optimal(fit, 1e21));
-  } catch (const InputError&) {
+  } catch (const InputError&) {  // NOLINT(bugprone-empty-catch): refused, as it should be
   }
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <Kokkos_Core.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 namespace {
 
@@ -13,7 +14,7 @@ bool world_is_as_registered() {
   int size = 0;
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   const char* expected = std::getenv("ISOFLOP_TEST_RANKS");
-  if (expected != nullptr && std::atoi(expected) == size) return true;
+  if (expected != nullptr && expected == std::to_string(size)) return true;
   std::fprintf(stderr,
                "this test sees %d ranks, ISOFLOP_TEST_RANKS asks for %s: start it through ctest\n",
                size, expected == nullptr ? "(unset)" : expected);

@@ -29,7 +29,8 @@ record::RunData run_of(int steps) {
   record::RunData data;
   for (int step = 1; step <= steps; ++step) {
     const double lr = step <= 10 ? 0.1 * step : 1.0 / step;
-    data.train.push_back({step, 1000 * step, std::pow(1000.0 * step, -0.1), lr, 1, 1, 1});
+    data.train.push_back(
+        {step, std::int64_t{1000} * step, std::pow(1000.0 * step, -0.1), lr, 1, 1, 1});
   }
   return data;
 }

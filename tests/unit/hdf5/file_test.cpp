@@ -29,7 +29,7 @@ TEST(Handle, MovesAndClosesOnce) {
   SpaceHandle a(H5Screate(H5S_SCALAR));
   const hid_t id = a.id();
   SpaceHandle b(std::move(a));
-  EXPECT_LT(a.id(), 0);
+  EXPECT_LT(a.id(), 0);  // NOLINT(bugprone-use-after-move): that it is empty is the point
   EXPECT_EQ(b.id(), id);
   b = SpaceHandle();
   EXPECT_EQ(H5Iis_valid(id), 0);
