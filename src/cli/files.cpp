@@ -71,9 +71,11 @@ std::optional<fs::path> replaced_file(const std::string& path) {
 
 void write_stream(const fs::path& path, const std::function<void(std::ostream&)>& write) {
   std::ofstream file(path, std::ios::binary);
+  require(file.good(), "{}: cannot be written: {}", path.string(), std::strerror(errno));
+  errno = 0;
   write(file);
   file << std::flush;
-  require(file.good(), "{}: cannot be written: {}", path.string(), std::strerror(errno));
+  if (!file.good()) throw_system_error(path, "write", errno);
 }
 
 }  // namespace

@@ -9,12 +9,15 @@ namespace isoflop::comm {
 
 class Alarm {
  public:
-  /// Unless it is destroyed within `seconds`, it says that `call` ("MPI_Finalize on rank 3") took
-  /// longer and ends this process with exit code 1, and with it the job.
-  Alarm(double seconds, std::string call);
+  /// Unless it is destroyed within `seconds`, it says `message` and ends this process with
+  /// `exit_code`, and with it the job.
+  Alarm(double seconds, std::string message, int exit_code = 1);
 
  private:
   std::jthread thread_;
 };
+
+/// For a call that waits for other ranks ("MPI_Finalize on rank 3").
+Alarm alarm_of_ranks(const std::string& call, double deadline_seconds);
 
 }  // namespace isoflop::comm

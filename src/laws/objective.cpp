@@ -11,6 +11,14 @@ double huber(double residual, double delta) {
   return size <= delta ? 0.5 * size * size : delta * (size - 0.5 * delta);
 }
 
+/// One of `choice` places, another for every k: of a grid of sizes and tokens the first of each
+/// would all have the same tokens.
+std::size_t place_among(std::size_t choice, std::size_t k) {
+  constexpr double kGolden = 0.6180339887498949;
+  const double turns = kGolden * static_cast<double>(k);
+  return static_cast<std::size_t>((turns - std::floor(turns)) * static_cast<double>(choice));
+}
+
 }  // namespace
 
 Samples thin_out(const Samples& samples, std::size_t most) {
@@ -19,7 +27,11 @@ Samples thin_out(const Samples& samples, std::size_t most) {
   points.erase(std::unique(points.begin(), points.end()), points.end());
   const std::size_t count = std::min(most, points.size());
   std::vector<std::size_t> chosen;
-  for (std::size_t k = 0; k < count; ++k) chosen.push_back(points[k * points.size() / count]);
+  for (std::size_t k = 0; k < count; ++k) {
+    const std::size_t first = k * points.size() / count;
+    const std::size_t choice = (k + 1) * points.size() / count - first;
+    chosen.push_back(points[first + place_among(samples.size() > kManyRows ? choice : 1, k)]);
+  }
   Samples coarse;
   coarse.width = samples.width;
   for (std::size_t i = 0; i < samples.size(); ++i) {

@@ -326,8 +326,9 @@ Minimum Chord::minimise(const Objective& objective, const Vector& start) const {
   for (int k = 1; usable_ && k <= kMostSteps; ++k) {
     const Derivatives here = objective.derivatives(theta, Curvature::none);
     const double norm = norm_of(here);
+    if (!stays_held(theta, here)) break;
     if (norm <= tolerance) return {theta, here.value, norm, true, held_, k};
-    if (!(norm < kShrinks * last) || !stays_held(theta, here)) break;
+    if (!(norm < kShrinks * last)) break;
     last = norm;
     best = theta;
     if (!step(here, theta)) break;

@@ -41,7 +41,9 @@ BackgroundSave::BackgroundSave(const std::filesystem::path& run_directory,
 BackgroundSave::~BackgroundSave() {
   if (!writer_.joinable()) return;
   const comm::Alarm alarm(deadline_seconds_,
-                          fmt::format("writing a checkpoint on rank {}", communicator_.rank()));
+                          fmt::format("rank {} stops for an error, and the disk has not taken a "
+                                      "checkpoint within the deadline of {} s",
+                                      communicator_.rank(), deadline_seconds_));
   writer_.join();
 }
 

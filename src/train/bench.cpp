@@ -80,7 +80,7 @@ BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicat
   const auto source = open_source(config);
   config::resolve(config, static_cast<std::size_t>(source->vocabulary()), source->fingerprint());
   check_ranks(config, communicator.size());
-  check_agreement(config, communicator);
+  check_agreement(config, "", communicator);
   const auto trainer = make_trainer(config, *source, communicator);
   trainer->step();
   BenchResult result{};

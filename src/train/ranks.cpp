@@ -114,18 +114,20 @@ void check_ranks(const config::RunConfig& config, std::int64_t ranks) {
                                fmt::join(ways, ", or ")));
 }
 
-void check_agreement(const config::RunConfig& config, comm::Communicator& communicator) {
+void check_agreement(const config::RunConfig& config, const std::string& start,
+                     comm::Communicator& communicator) {
   config::RunConfig shared = config;
   shared.data.corpus.clear();
   shared.train.threads = 1;
-  const std::uint64_t mine = hash64(config::run_id(config) + config::to_toml(shared));
+  const std::uint64_t mine = hash64(config::run_id(config) + config::to_toml(shared) + start);
   std::vector<std::uint64_t> all(static_cast<std::size_t>(communicator.size()));
   communicator.all_gather<std::uint64_t>(std::span(&mine, 1), all);
   const auto other = std::ranges::find_if(all, [&](std::uint64_t hash) { return hash != all[0]; });
-  require(other == all.end(),
-          "rank {} has another configuration or corpus than rank 0; needed the same arguments, "
-          "run.toml and text on all ranks",
-          other - all.begin());
+  require(
+      other == all.end(),
+      "rank {} has another configuration, corpus or --from than rank 0; needed the same arguments, "
+      "run.toml and text on all ranks",
+      other - all.begin());
 }
 
 }  // namespace isoflop::train

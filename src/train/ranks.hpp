@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "comm/communicator.hpp"
 #include "config/run_config.hpp"
@@ -14,8 +15,10 @@ namespace isoflop::train {
 /// that work. `config` is resolved. Comes before make_trainer(), which relies on it.
 void check_ranks(const config::RunConfig& config, std::int64_t ranks);
 
-/// InputError unless all ranks have the same configuration and text; where the corpus lies may
-/// differ, and the number of threads. `config` is resolved. Collective.
-void check_agreement(const config::RunConfig& config, comm::Communicator& communicator);
+/// InputError unless all ranks have the same configuration and text, and `start`: the checkpoint of
+/// another run, if any. Where the corpus lies may differ, and the number of threads. `config` is
+/// resolved. Collective.
+void check_agreement(const config::RunConfig& config, const std::string& start,
+                     comm::Communicator& communicator);
 
 }  // namespace isoflop::train

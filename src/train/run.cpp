@@ -341,7 +341,7 @@ RunEnd run(const RunOptions& options, comm::Communicator& communicator) {
   const auto source = open_source(config);
   config::resolve(config, static_cast<std::size_t>(source->vocabulary()), source->fingerprint());
   check_ranks(config, communicator.size());
-  check_agreement(config, communicator);
+  check_agreement(config, options.branch_from.string(), communicator);
   require(
       options.branch_from.empty() || config.guard.on_spike != config::OnSpike::rollback,
       "guard.on_spike: seen \"rollback\" in a run that starts from a checkpoint of another, and "

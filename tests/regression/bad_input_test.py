@@ -126,7 +126,7 @@ class BadRanks(CommandLineTest):
             done = subprocess.run(["mpirun", "--oversubscribe", "-n", "1", *ranks, ":", "-n", "1", "--wdir", other, *ranks],
                                   cwd=self.folder, capture_output=True, text=True, timeout=LIMIT)
             self.assertEqual(done.returncode, 2, done.stderr)
-            self.assertIn("rank 1 has another configuration or corpus than rank 0", done.stderr)
+            self.assertIn("rank 1 has another configuration, corpus or --from than rank 0", done.stderr)
             self.assertFalse((self.folder / "run").exists())
 
     def test_layouts_planned_from_a_bench_of_several_ranks(self):

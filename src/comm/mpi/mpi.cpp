@@ -233,9 +233,9 @@ class MpiTransport final : public Transport {
         ->wait();
     const std::int64_t number = 1 + *std::max_element(numbers.begin(), numbers.end());
     group_.watch->newest_group(number);
-    const Alarm alarm(group_.options.deadline_seconds,
-                      fmt::format("MPI_Comm_split of group {} on rank {}", name,
-                                  group_.members[static_cast<std::size_t>(rank_)]));
+    const Alarm alarm =
+        alarm_of_ranks(fmt::format("MPI_Comm_split of group {} on rank {}", name, world_rank()),
+                       group_.options.deadline_seconds);
     MPI_Comm part;
     check_mpi(MPI_Comm_split(handle_.get(), color, rank_, &part), "MPI_Comm_split");
     return std::make_unique<MpiTransport>(part, group_.watch, group_.options, name, number);
@@ -247,12 +247,16 @@ class MpiTransport final : public Transport {
   }
 
   void abort(int exit_code) override {
-    const Alarm alarm(kAbortSeconds, fmt::format("MPI_Abort on rank {}", rank_));
+    const Alarm alarm(kAbortSeconds,
+                      fmt::format("MPI_Abort on rank {} has not ended the job within {} s",
+                                  world_rank(), kAbortSeconds),
+                      exit_code);
     MPI_Abort(MPI_COMM_WORLD, exit_code);
     std::abort();
   }
 
  private:
+  int world_rank() const { return group_.members[static_cast<std::size_t>(rank_)]; }
   std::size_t piece() const { return group_.options.piece_bytes; }
 
   MpiPending& begin(const Call& call) {
@@ -323,7 +327,7 @@ void MpiTransport::check(std::size_t bytes, const Call& call) {
 }  // namespace
 
 void start_mpi(const Options& options) {
-  const Alarm alarm(options.deadline_seconds, "MPI_Init_thread");
+  const Alarm alarm = alarm_of_ranks("MPI_Init_thread", options.deadline_seconds);
   int provided = 0;
   check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_SERIALIZED)
@@ -331,14 +335,14 @@ void start_mpi(const Options& options) {
 }
 
 void end_mpi(const Options& options) {
-  const Alarm alarm(options.deadline_seconds,
-                    fmt::format("MPI_Finalize on rank {}", rank_in(MPI_COMM_WORLD)));
+  const Alarm alarm = alarm_of_ranks(
+      fmt::format("MPI_Finalize on rank {}", rank_in(MPI_COMM_WORLD)), options.deadline_seconds);
   check_mpi(MPI_Finalize(), "MPI_Finalize");
 }
 
 std::unique_ptr<Transport> make_mpi_transport(const Options& options) {
-  const Alarm alarm(options.deadline_seconds,
-                    fmt::format("MPI_Comm_dup on rank {}", rank_in(MPI_COMM_WORLD)));
+  const Alarm alarm = alarm_of_ranks(
+      fmt::format("MPI_Comm_dup on rank {}", rank_in(MPI_COMM_WORLD)), options.deadline_seconds);
   return std::make_unique<MpiTransport>(
       duplicate(MPI_COMM_WORLD), std::make_shared<Watch>(MPI_COMM_WORLD, options.deadline_seconds),
       options, "world", 0);

@@ -79,7 +79,7 @@ void Watch::wait(std::span<MPI_Request> requests, std::span<MPI_Status> statuses
       unwinding ? std::min(kGraceSeconds, deadline_seconds_) : deadline_seconds_;
   double waited = 0.0;
   for (std::uint64_t spins = 1; failed_ || !all_done(requests, statuses, waiting.call); ++spins) {
-    const bool look = spins % kLook == 0;
+    const bool look = spins > kSpins || spins % kLook == 0;  // beside a yield a look costs nothing
     if (look) waited += std::min(kLongestLook, since(std::exchange(looked, Clock::now())));
     const bool late = look && waited > patience;
     failed_ = failed_ || (late && unwinding);  // the others hear of the error that unwinds

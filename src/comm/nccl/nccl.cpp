@@ -231,9 +231,9 @@ class NcclTransport final : public Transport {
   std::unique_ptr<Transport> group(const std::string& name, int color) override {
     group_.require_alive({"group"});
     std::unique_ptr<Transport> part = host_->group(name, color);
-    const Alarm alarm(
-        group_.deadline_seconds,
-        fmt::format("ncclCommSplit of group {} on rank {} of {}", name, rank(), size()));
+    const Alarm alarm = alarm_of_ranks(
+        fmt::format("ncclCommSplit of group {} on rank {} of {}", name, rank(), size()),
+        group_.deadline_seconds);
     ncclComm_t handle = nullptr;
     check_nccl(ncclCommSplit(comm(), color, rank(), &handle, nullptr), "ncclCommSplit");
     return std::make_unique<NcclTransport>(std::move(part), handle, group_.device,
@@ -287,8 +287,9 @@ std::unique_ptr<Transport> make_nccl_transport(std::unique_ptr<Transport> host, 
   if (host->rank() == 0) check_nccl(ncclGetUniqueId(&id), "ncclGetUniqueId");
   Request(*host, host->start_broadcast(std::as_writable_bytes(std::span(&id, 1)), {"nccl id"}))
       .wait();
-  const Alarm alarm(options.deadline_seconds,
-                    fmt::format("ncclCommInitRank on rank {} of {}", host->rank(), host->size()));
+  const Alarm alarm =
+      alarm_of_ranks(fmt::format("ncclCommInitRank on rank {} of {}", host->rank(), host->size()),
+                     options.deadline_seconds);
   ncclComm_t handle = nullptr;
   check_nccl(ncclCommInitRank(&handle, host->size(), id, host->rank()), "ncclCommInitRank");
   return std::make_unique<NcclTransport>(std::move(host), handle, device, options.deadline_seconds,
