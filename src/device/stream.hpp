@@ -35,13 +35,13 @@ inline AlignedBytes allocate_aligned(std::size_t bytes) {
   constexpr std::size_t huge_page = std::size_t{2} << 20;
   const std::size_t rounded = round_up(std::max<std::size_t>(bytes, 1), kAlignment);
   const std::size_t alignment = rounded < huge_page ? kAlignment : huge_page;
-  auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
-  if (memory == nullptr) throw std::bad_alloc();
+  void* memory = nullptr;  // std::aligned_alloc may want a multiple of the alignment
+  if (::posix_memalign(&memory, alignment, rounded) != 0) throw std::bad_alloc();
 #ifdef MADV_HUGEPAGE
   // whole pages alone, so that no more becomes resident than was asked for; advice may be refused
   if (alignment == huge_page) madvise(memory, rounded / huge_page * huge_page, MADV_HUGEPAGE);
 #endif
-  return AlignedBytes(memory);
+  return AlignedBytes(static_cast<std::byte*>(memory));
 }
 
 class Stream {
