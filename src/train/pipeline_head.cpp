@@ -84,6 +84,7 @@ void PipelineHead<T>::end() {
 
 template <class T>
 void PipelineHead<T>::exchange_weights(const T* head) {
+  const Scope scope(profile_, Region::pipeline);
   if (buffers_.arrival != nullptr) ranks_.template send<T>({head, size_}, previous_rank());
   if (buffers_.weights != nullptr)
     ranks_.template receive<T>({buffers_.weights, size_}, next_rank());

@@ -47,7 +47,7 @@ class TypedTrainer final : public Trainer {
   bool is_split() const { return layout_.split.ranks > 1; }
   std::vector<OwnedState> held_state();
   double gather_sum(comm::Communicator& ranks, std::vector<double>& values,
-                    const std::vector<std::size_t>& owner);
+                    const std::vector<std::size_t>& owner, Region waiting);
   double gradient_norm();
   std::optional<Spike> judge(double loss, double norm);
   std::size_t first_bad_weight();
@@ -148,12 +148,12 @@ TypedTrainer<T>::TypedTrainer(const config::RunConfig& config, const data::Token
 }
 
 // Sums values that `ranks` hold here and there, in order of their index. Afterwards every rank has
-// all of them.
+// all of them. Time spent for others is that of `waiting`.
 template <class T>
 double TypedTrainer<T>::gather_sum(comm::Communicator& ranks, std::vector<double>& values,
-                                   const std::vector<std::size_t>& owner) {
+                                   const std::vector<std::size_t>& owner, Region waiting) {
   if (ranks.size() > 1) {
-    const Scope scope(profile_, Region::wait);
+    const Scope scope(profile_, waiting);
     const std::span<double> all(gathered_.data(),
                                 static_cast<std::size_t>(ranks.size()) * values.size());
     ranks.all_gather<double>(values, all);
@@ -164,11 +164,12 @@ double TypedTrainer<T>::gather_sum(comm::Communicator& ranks, std::vector<double
   return total;
 }
 
-// The 2-norm of the summed gradient.
+// The 2-norm of the summed gradient. The first thing after a step's passes that stages need of each
+// other: a stage that has done its last pass is idle here until the others have done theirs.
 template <class T>
 double TypedTrainer<T>::gradient_norm() {
   for (const auto& part : parts_) part->sums_of_squares(square_sums_);
-  double squares = gather_sum(line_, square_sums_, square_sum_owner_);
+  double squares = gather_sum(line_, square_sums_, square_sum_owner_, Region::pipeline);
   if (is_split()) tensor_.all_reduce(std::span(&squares, 1), comm::Combine::sum);
   return std::sqrt(squares);
 }
@@ -233,8 +234,8 @@ StepResult TypedTrainer<T>::step() {
   passes_->train(batch(), losses_);
   for (const auto& part : parts_) part->reduce_gradients();
   const auto tokens = static_cast<double>(config_.tokens_per_step());
-  const double loss = gather_sum(world_, losses_, loss_owner_) / tokens;
   const double norm = gradient_norm() / tokens;
+  const double loss = gather_sum(world_, losses_, loss_owner_, Region::wait) / tokens;
   const std::optional<Spike> spike = judge(loss, norm);
   const double learning_rate =
       config_.optimizer.learning_rate *
@@ -252,7 +253,7 @@ template <class T>
 std::optional<double> TypedTrainer<T>::evaluate(const std::function<bool()>& stop) {
   StopVote vote(world_, stop);
   if (!passes_->evaluate(validation_losses_, [&vote] { return vote.stops(); })) return std::nullopt;
-  const double loss = gather_sum(world_, validation_losses_, validation_owner_) /
+  const double loss = gather_sum(world_, validation_losses_, validation_owner_, Region::wait) /
                       static_cast<double>(batches_.validation_tokens());
   if (std::isfinite(loss)) return loss;
   const std::size_t weight = first_bad_weight();

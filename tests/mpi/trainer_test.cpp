@@ -1,8 +1,6 @@
 // The promise: losses, gradient norms and weights have the same bits on any number of ranks, with
 // every stage of ZeRO, in pipelines of every schedule, with every kind of recomputation. Few steps
 // here; tests/regression/layouts.py does 50.
-#include "train/trainer.hpp"
-
 #include <gtest/gtest.h>
 #include <mpi.h>
 
@@ -17,77 +15,13 @@
 #include <tuple>
 #include <vector>
 
-#include "comm/mpi/mpi.hpp"
-#include "comm/self/self.hpp"
 #include "core/error.hpp"
-#include "data/synthetic.hpp"
-#include "tests/harness/run_from.hpp"
 #include "tests/harness/scratch_directory.hpp"
-#include "train/ranks.hpp"
+#include "tests/mpi/twins.hpp"
 #include "train/snapshot.hpp"
 
 namespace isoflop::train {
 namespace {
-
-config::RunConfig small_run(const std::vector<std::string>& sets) {
-  return test::run_from(
-      "[model]\nlayers = 6\nwidth = 24\nheads = 3\ncontext = 17\n"
-      "[data]\nkind = \"markov\"\nsymbols = 29\n"
-      "[train]\ntokens = 20000\nglobal_batch = 16\nmicro_batch = 1\n",
-      sets);
-}
-
-std::string key(const char* name, const std::string& value) {
-  return std::string(name) + "=" + value;
-}
-
-/// The same run on all ranks as `layout` says, and on one rank alone.
-class Twins {
- public:
-  Twins(const std::vector<std::string>& model, std::vector<std::string> layout)
-      : alone_config_(small_run(model)) {
-    layout.insert(layout.begin(), model.begin(), model.end());
-    together_config_ = small_run(layout);
-    config::resolve(together_config_, 29, source_.fingerprint());
-    config::resolve(alone_config_, 29, source_.fingerprint());
-    check_ranks(together_config_, world_.size());
-    together_ = make_trainer(together_config_, source_, world_);
-    reference_ = make_trainer(alone_config_, source_, alone_);
-  }
-
-  void expect_same_steps(int steps) {
-    for (int i = 0; i < steps; ++i) {
-      const StepResult a = together_->step(), b = reference_->step();
-      ASSERT_EQ(a.loss, b.loss) << "step " << a.step;
-      ASSERT_EQ(a.gradient_norm, b.gradient_norm) << "step " << a.step;
-    }
-  }
-
-  // What this rank owns, against the same elements of the trainer that owns all.
-  void expect_same_state() {
-    EXPECT_EQ(together_->evaluate(), reference_->evaluate());
-    const std::vector<OwnedState> whole = reference_->owned_state();
-    for (const OwnedState& mine : together_->owned_state()) {
-      const auto [begin, end] = mine.elements;
-      const auto all = std::find_if(whole.begin(), whole.end(), [&](const OwnedState& other) {
-        return begin < other.elements.end;
-      });
-      for (std::size_t i = begin; i < end; ++i) {
-        const std::size_t first = all->elements.begin;
-        ASSERT_EQ(mine.parameters[i - begin], all->parameters[i - first]) << i;
-        ASSERT_EQ(mine.first_moment[i - begin], all->first_moment[i - first]) << i;
-        ASSERT_EQ(mine.second_moment[i - begin], all->second_moment[i - first]) << i;
-      }
-    }
-  }
-
- private:
-  config::RunConfig together_config_, alone_config_;
-  data::Synthetic source_{{"markov", 1, 29, 1}, 17, 1, std::int64_t{17} * 11};
-  comm::Communicator world_{comm::make_mpi_transport()};
-  comm::Communicator alone_{comm::make_self_transport()};
-  std::unique_ptr<Trainer> together_, reference_;
-};
 
 class Replicas : public ::testing::TestWithParam<std::tuple<const char*, int, int>> {};
 
@@ -259,6 +193,33 @@ TEST(PassSeconds, AreMeasuredForEveryPassOfAPipeline) {
     for (const parallel::PassTimes& times : trainer->take_pass_seconds())
       EXPECT_EQ(times.total(), 0.0);
   }
+}
+
+// With one micro-batch a stage is idle for as long as the other's passes take, however busy the
+// machine is: a third of that before its first pass and the rest after its last, or all between.
+TEST(Bubble, HasAllTheIdleTimeOfAStage) {
+  comm::Communicator world(comm::make_mpi_transport());
+  if (world.size() != 2) GTEST_SKIP() << "needs two stages";
+  constexpr int kSteps = 3;
+  config::RunConfig config = test::run_from(
+      "[model]\nlayers = 4\nwidth = 192\nheads = 3\ncontext = 128\n"
+      "[data]\nkind = \"markov\"\nsymbols = 29\n"
+      "[train]\ntokens = 100000\nglobal_batch = 8\nmicro_batch = 8\n"
+      "[parallel]\npipeline = 2\n",
+      {});
+  const data::Synthetic source({"markov", 1, 29, 1}, 128, 1, 128);
+  config::resolve(config, 29, source.fingerprint());
+  const auto trainer = make_trainer(config, source, world);
+  trainer->step();
+  trainer->profile().reset();
+  trainer->take_pass_seconds();
+  for (int step = 0; step < kSteps; ++step) trainer->step();
+  const double idle = trainer->profile()[profile::Region::pipeline].seconds;
+  const double mine = kSteps * trainer->take_pass_seconds().front().total();
+  std::array<double, 2> passes{};
+  world.all_gather<double>({&mine, 1}, passes);
+  const double other = passes[world.is_root() ? 1 : 0];
+  EXPECT_GT(idle, 0.5 * other);
 }
 
 // One rank is asked to stop: all drop the evaluation, and the next one is as if nothing had been.
