@@ -60,11 +60,21 @@ TEST_F(Faults, AnotherTypeRootOrCallIsNamed) {
 
 TEST_F(Faults, AMessageOfAnotherLengthIsNamed) {
   Communicator world(make_mpi_transport({.check_arguments = false}));
-  std::vector<float> data(100);
-  if (rank_ == 0) world.send<float>(std::span<const float>(data).first(60), size_ - 1);
+  std::vector<float> data(100'000);
+  const auto exchanged = [&](std::size_t sent, std::size_t needed) {
+    if (rank_ == 0) world.send<float>(std::span<const float>(data).first(sent), size_ - 1);
+    if (!last()) return std::string();
+    return error_of([&] { world.receive<float>(std::span(data).first(needed), 0); });
+  };
+  const std::string place = "receive at mpi/communicator_faults_test.cpp";
+  const std::string shorter = exchanged(60, 100), longer = exchanged(100, 60);
+  const std::string longest = exchanged(data.size(), 60);  // too long to be sent unasked
+  const std::string right = exchanged(60, 60);
   if (!last()) return;
-  expect_parts(error_of([&] { world.receive<float>(data, 0); }),
-               {"receive at mpi/communicator_faults_test.cpp", "rank 0 sent 240 bytes", "400"});
+  expect_parts(shorter, {place, "rank 0 sent 240 bytes, needed 400 bytes"});
+  expect_parts(longer, {place, "rank 0 sent 400 bytes, needed 240 bytes"});
+  expect_parts(longest, {place, "rank 0 sent 400000 bytes, needed 240 bytes"});
+  EXPECT_EQ(right, "");
 }
 
 // The last rank sleeps; the others name it, the call, the place and the step.

@@ -27,6 +27,12 @@ void check_mpi(int code, const char* call) {
       fmt::format("{}: {}", call, std::string_view(text, static_cast<std::size_t>(length))));
 }
 
+bool is_truncated(const MPI_Status& status) {
+  int kind = MPI_SUCCESS;
+  check_mpi(MPI_Error_class(status.MPI_ERROR, &kind), "MPI_Error_class");
+  return kind == MPI_ERR_TRUNCATE;
+}
+
 CommHandle::CommHandle(MPI_Comm handle) : handle_(handle) {
   check_mpi(MPI_Comm_set_errhandler(handle_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
 }

@@ -13,6 +13,9 @@ namespace isoflop::comm {
 /// Throws Error with MPI's text unless `code` is MPI_SUCCESS.
 void check_mpi(int code, const char* call);
 
+/// Whether the message was longer than its place.
+bool is_truncated(const MPI_Status& status);
+
 /// This process's rank in `handle`.
 int rank_in(MPI_Comm handle);
 

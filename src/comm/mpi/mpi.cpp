@@ -93,14 +93,24 @@ class MpiPending final : public Pending {
   }
 
   void finish() {
-    complete_ = true;
-    for (std::size_t i = 0; i < expected_.size(); ++i) {
-      MPI_Count seen = 0;
-      check_mpi(MPI_Get_elements_x(&statuses_[i], MPI_BYTE, &seen), "MPI_Get_elements_x");
-      if (static_cast<std::size_t>(seen) == expected_[i]) continue;
-      throw Error(fmt::format("{} at {}: rank {} sent {} bytes, needed {}", call_.name,
-                              text_of(call_.place), peers_[i], seen, expected_[i]));
-    }
+    const auto pending = [](const MPI_Status& s) { return s.MPI_ERROR == MPI_ERR_PENDING; };
+    complete_ = std::ranges::none_of(statuses_, pending);
+    for (std::size_t i = 0; i < expected_.size(); ++i)
+      if (!pending(statuses_[i])) require_length(i);
+  }
+
+  void require_length(std::size_t receive) const {
+    const MPI_Status& status = statuses_[receive];
+    MPI_Count count = 0;
+    check_mpi(MPI_Get_elements_x(&status, MPI_BYTE, &count), "MPI_Get_elements_x");
+    const auto seen = static_cast<std::size_t>(count);
+    const std::size_t needed = expected_[receive];
+    const bool longer = is_truncated(status);
+    if (seen == needed && !longer) return;
+    // Libraries may count of a longer message what there was room for.
+    const std::string sent = longer && seen <= needed ? "more" : fmt::format("{} bytes", seen);
+    throw Error(fmt::format("{} at {}: rank {} sent {}, needed {} bytes", call_.name,
+                            text_of(call_.place), peers_[receive], sent, needed));
   }
 
   const Group& group_;

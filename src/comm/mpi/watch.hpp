@@ -93,7 +93,9 @@ class Watch {
   std::vector<MPI_Request> sends_;  // to ranks that may never receive
 };
 
-/// True when all requests are complete; never blocks.
+/// True when all requests are complete, or when one of them is and its message was longer than its
+/// place: is_truncated() of its status says so, and that of a request under way has the error
+/// MPI_ERR_PENDING. Never blocks.
 bool all_done(std::span<MPI_Request> requests, std::span<MPI_Status> statuses, const char* call);
 
 }  // namespace isoflop::comm
