@@ -11,14 +11,17 @@ layouts run once, then all once more, --repeats times, and a figure is a ratio o
     ceiling    tokens/s of two programs of 1 rank side by side, together, / tokens/s of 1 rank: what the machine gives to two that share nothing
     zero3      tokens/s of 2 replicas with ZeRO 3 / the same with ZeRO 0       aim 0.90
     pipeline   tokens/s of 2 stages, 8 micro-batches / twice those of 1 rank   aim 0.85; the formula allows 8 / 9
-    bubble     idle share of a rank's step less that by formula, points        aim within 5
-    reductions seconds of a step's sum of gradients in a fixed order less those of MPI's own all-reduce, of the step's time    aim 0.05
+    bubble     idle share of a rank's step less that by formula, of every schedule on 2 and 4 ranks     aim within 5 points
+    order      step time of 2 replicas / the same with train.reproducible = false, less 1: what the promise costs as a user meets it    aim 0.05
+    reductions seconds of a step's sum of gradients in a fixed order less those of MPI's own all-reduce, of the step's time: the same by its cause
 
 Pipelines of N ranks need N cores: with fewer, ranks that wait give their core away, and a bubble is no idle time. There the bubble is not measured
 but played: every rank measures the processor time of its passes, which does not know who else had the core, and the schedule is run on paper with
 these times, a core for every rank and messages taking none (bubble_played of `isoflop bench train`). Rows say which it is; both are in the JSON.
+Interleaved has 2 stages a rank. All schedules but 1f1b on 2 ranks are there for their bubble alone and take two steps each.
 "others" is the share of all cores that other processes took, at most over the runs; above --quiet the report says that the figures do not count
-and the exit code is 3. The cost model: 6 N tokens FLOP a step over the rate of the cores, about 3 s at the default size on one core of 100 GFLOP/s.
+and the exit code is 3. The cost model: 6 N tokens FLOP a step over the rate of the cores, about 7 s at the default size on one core of 90 GFLOP/s, half of
+it on two; two more steps warm each run up. On two such cores a round takes 7 minutes, two of which the bubbles, and the whole 20.
 """
 import argparse
 import json
@@ -46,14 +49,24 @@ precision = "fp32"
 [parallel]
 virtual_ranks = 8
 """
-LAYOUTS = {  # name: ranks, keys of [parallel]
+SCHEDULES = ("1f1b", "gpipe", "interleaved", "zero-bubble")
+DEPTHS = (2, 4)
+
+
+def pipeline(schedule, depth):
+    return f"{schedule}, {depth} ranks"
+
+
+LAYOUTS = {  # name: ranks, keys of the run
     "one": (1, {}),
     "two": (2, {}),
-    "two, ZeRO 3": (2, {"zero": 3}),
-    "pipeline of 2": (2, {"pipeline": 2}),
-    "pipeline of 4": (4, {"pipeline": 4}),
+    "two, any order": (2, {"train.reproducible": "false"}),
+    "two, ZeRO 3": (2, {"parallel.zero": 3}),
+    **{pipeline(schedule, depth): (depth, {"parallel.pipeline": depth, "parallel.schedule": schedule}) for depth in DEPTHS for schedule in SCHEDULES},
 }
+SPEEDS = ("one", "two", "two, any order", "two, ZeRO 3", pipeline("1f1b", 2))  # what tokens/s are compared of
 SIDE_BY_SIDE = "one beside one"
+BUBBLE_STEPS = 2
 
 
 def processor_seconds():
@@ -83,16 +96,18 @@ class Bench:
         self.others = max(self.others, share)
         return [json.loads(text) for text in said]
 
-    def training(self, ranks, keys):
-        sets = [word for key, value in keys.items() for word in ("--set", f"parallel.{key}={value}")]
+    def training(self, layout):
+        ranks, keys = LAYOUTS[layout]
+        sets = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
+        steps = self.arguments.steps if layout in SPEEDS else BUBBLE_STEPS
         return ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", ranks, self.arguments.isoflop, "bench", "train", "run.toml",
-                "--steps", self.arguments.steps, "--json", "-", *sets]
+                "--steps", steps, "--json", "-", *sets]
 
-    def train(self, ranks, keys):
-        return self.run(self.training(ranks, keys))[0]
+    def train(self, layout):
+        return self.run(self.training(layout))[0]
 
     def side_by_side(self):
-        alone = self.training(*LAYOUTS["one"])
+        alone = self.training("one")
         return {"tokens_per_second": sum(result["tokens_per_second"] for result in self.run(alone, alone))}
 
     def reductions(self, elements):
@@ -108,24 +123,24 @@ def bubble_key(depth):
 
 
 def report(seen, reductions, others, arguments):
-    rate = {name: median(results, "tokens_per_second") for name, results in seen.items()}
+    rate = {name: median(seen[name], "tokens_per_second") for name in (*SPEEDS, SIDE_BY_SIDE)}
     cost = (median(reductions, "fixed_order_seconds") - median(reductions, "library_seconds")) / median(seen["two"], "step_seconds")
     figures = {"speed-up": rate["two"] / rate["one"], "ceiling": rate[SIDE_BY_SIDE] / rate["one"], "zero3": rate["two, ZeRO 3"] / rate["two"],
-               "pipeline": rate["pipeline of 2"] / (2 * rate["one"]), "reductions": cost}
-    for depth in (2, 4):
-        results = seen[f"pipeline of {depth}"]
-        figures[f"bubble {depth}"] = median(results, bubble_key(depth)) - median(results, "bubble_formula")
+               "pipeline": rate[pipeline("1f1b", 2)] / (2 * rate["one"]), "order": rate["two, any order"] / rate["two"] - 1, "reductions": cost}
     lines = ["| figure | measured | aim |", "|---|---|---|",
              f"| 2 replicas / 1 rank, tokens/s | {figures['speed-up']:.2f} | 1.9 |",
              f"| 2 programs of 1 rank side by side / 1 rank, tokens/s | {figures['ceiling']:.2f} | |",
              f"| ZeRO 3 / ZeRO 0 on 2 ranks | {100 * figures['zero3']:.0f}% | 90% |",
              f"| 2 stages, 8 micro-batches / bubble-free ideal | {100 * figures['pipeline']:.0f}% | 85% |",
-             f"| cost of the fixed order of sums, 2 ranks | {100 * cost:.1f}% of the step | 5% |"]
-    for depth in (2, 4):
-        results = seen[f"pipeline of {depth}"]
+             f"| the same bits on any ranks: a step of 2 replicas against one with `reproducible = false` | {100 * figures['order']:+.1f}% | 5% |",
+             f"| of that, the sums of gradients by themselves | {100 * cost:+.1f}% of the step | |"]
+    for depth in DEPTHS:
         how = "measured" if depth <= os.cpu_count() else "played with measured passes"
-        lines.append(f"| bubble, {depth} stages: {how}, formula | {100 * median(results, bubble_key(depth)):.1f}%, "
-                     f"{100 * median(results, 'bubble_formula'):.1f}% | within 5 points |")
+        for schedule in SCHEDULES:
+            results = seen[pipeline(schedule, depth)]
+            idle, formula = median(results, bubble_key(depth)), median(results, "bubble_formula")
+            figures[f"bubble {pipeline(schedule, depth)}"] = idle - formula
+            lines.append(f"| bubble of {pipeline(schedule, depth)}: {how}; formula | {100 * idle:.1f}%; {100 * formula:.1f}% | within 5 points |")
     lines += ["", f"Layers {arguments.layers}, width {arguments.width}, {arguments.repeats} repeats of {arguments.steps} steps; tokens/s: "
               + ", ".join(f"{name} {value:.0f}" for name, value in rate.items())
               + f"; other processes took {100 * others:.0f}% of the cores, load {os.getloadavg()[0]:.1f}."]
@@ -147,7 +162,7 @@ def main():
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quiet", type=float, default=0.05)
     parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
@@ -157,7 +172,7 @@ def main():
         elements = arguments.layers * 12 * arguments.width**2 + 512 * arguments.width
         for repeat in range(arguments.repeats):
             for name, results in seen.items():
-                results.append(bench.side_by_side() if name == SIDE_BY_SIDE else bench.train(*LAYOUTS[name]))
+                results.append(bench.side_by_side() if name == SIDE_BY_SIDE else bench.train(name))
                 print(f"{repeat + 1}/{arguments.repeats} {name}: {results[-1]['tokens_per_second']:.0f} tokens/s", file=sys.stderr)
             reductions.append(bench.reductions(elements))
     figures, text = report(seen, reductions, bench.others, arguments)
