@@ -15,8 +15,13 @@ namespace {
 
 constexpr std::string_view kWildcards = "*?[";
 
+bool is_hidden(const fs::directory_entry& entry) {
+  return entry.path().filename().string().front() == '.';
+}
+
 void add_files_below(const fs::path& folder, std::vector<fs::path>& files) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (is_hidden(entry)) continue;
     if (entry.is_regular_file()) files.push_back(entry.path());
     if (entry.is_directory() && !entry.is_symlink()) add_files_below(entry.path(), files);
   }
@@ -46,10 +51,10 @@ void match(const fs::path& base, const std::vector<std::string>& components, std
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const fs::path name = entry.path().filename();
     if (any_depth) {
-      const bool hidden = name.string().front() == '.';
-      if (!hidden && entry.is_directory() && !entry.is_symlink()) {
+      if (is_hidden(entry)) continue;
+      if (entry.is_directory() && !entry.is_symlink()) {
         match(base / name, components, next, files);
-      } else if (!hidden && next + 1 == components.size() && entry.is_regular_file()) {
+      } else if (next + 1 == components.size() && entry.is_regular_file()) {
         files.push_back(base / name);
       }
     } else if (::fnmatch(component.c_str(), name.c_str(), FNM_PERIOD) == 0) {

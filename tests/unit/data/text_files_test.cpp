@@ -14,7 +14,7 @@ class GlobTest : public testing::Test {
  protected:
   GlobTest() {
     for (const char* name : {"a.txt", "b.txt", "c.md", ".hidden.txt", "sub/d.txt", "sub/deep/e.txt",
-                             "sub/deep/f.md", ".git/g.txt"}) {
+                             "sub/deep/f.md", "sub/deep/.h.txt", "sub/.git/i.txt", ".git/g.txt"}) {
       const std::filesystem::path path = scratch_.path() / name;
       std::filesystem::create_directories(path.parent_path());
       std::ofstream(path) << name;
@@ -44,6 +44,7 @@ TEST_F(GlobTest, MatchesAsAShellDoes) {
   EXPECT_EQ(names("sub/**"), "sub/d.txt sub/deep/e.txt sub/deep/f.md ");
   EXPECT_EQ(names("sub"), "sub/d.txt sub/deep/e.txt sub/deep/f.md ");
   EXPECT_EQ(names("sub/"), "sub/d.txt sub/deep/e.txt sub/deep/f.md ");
+  EXPECT_EQ(names(".git"), ".git/g.txt ");
 }
 
 TEST_F(GlobTest, RefusesAPatternWithoutFiles) {
