@@ -6,14 +6,26 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "core/terminal.hpp"
+
 namespace isoflop::cli {
 namespace {
 
-constexpr int kWidth = 30;
+constexpr std::size_t kLongest = 30, kShortest = 5;        // bars
 constexpr double kTerminalPause = 0.1, kPlainPause = 5.0;  // seconds between lines
 
 double seconds(std::chrono::steady_clock::duration time) {
   return std::chrono::duration<double>(time).count();
+}
+
+// "[###   ] " beside `others` columns of text; nothing where too little is left for one.
+std::string bar(double share, std::size_t columns, std::size_t others) {
+  constexpr std::size_t kAround = 4;  // brackets, a space, and the column that stays free
+  if (columns < others + kAround + kShortest) return "";
+  const std::size_t length = std::min(kLongest, columns - others - kAround);
+  const auto filled =
+      static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * static_cast<double>(length));
+  return fmt::format("[{:<{}}] ", std::string(filled, '#'), length);
 }
 
 }  // namespace
@@ -44,15 +56,16 @@ void ProgressBar::update(const std::string& stage, std::int64_t done, std::int64
   const double elapsed = seconds(now - started_);
   const double rate = elapsed > 0 ? static_cast<double>(done) / elapsed : 0.0;
   const double left = rate > 0 ? static_cast<double>(total - done) / rate : 0.0;
-  const int filled = static_cast<int>(std::clamp(share, 0.0, 1.0) * kWidth);
-  const std::string bar =
-      terminal_
-          ? fmt::format("\r[{:<{}}] ", std::string(static_cast<std::size_t>(filled), '#'), kWidth)
-          : std::string();
   const std::string figures = fmt::format("{} {:.0f} of {:.0f} MB, {:.1f} MB/s, {:.0f} s left",
                                           stage, static_cast<double>(done) / 1e6,
                                           static_cast<double>(total) / 1e6, rate / 1e6, left);
-  fmt::print(stderr, "{}{}{}", bar, figures, terminal_ ? "\x1b[K" : "\n");
+  if (terminal_) {
+    const std::size_t columns = terminal_size(STDERR_FILENO).columns;
+    fmt::print(stderr, "\r{}\x1b[K",
+               cut_to_columns(bar(share, columns, figures.size()) + figures, columns));
+  } else {
+    fmt::print(stderr, "{}\n", figures);
+  }
   open_line_ = terminal_;
   std::fflush(stderr);
 }

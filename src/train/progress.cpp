@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "core/terminal.hpp"
 #include "core/text.hpp"
 
 namespace isoflop::train {
@@ -94,17 +95,19 @@ void Progress::step(const config::RunConfig& config, const StepResult& result) {
   printed_ = now;
   const double seconds = std::chrono::duration<double>(now - begin_).count();
   const double steps_per_second = static_cast<double>(result.step - first_step_) / seconds;
+  const auto tokens_per_step = static_cast<double>(config.tokens_per_step());
+  // What a narrow terminal has no room for comes last.
   const std::string line = fmt::format(
-      "step {}/{}  tokens {}  loss {:.4f}  lr {:.2e}  |g| {:.3f}  {}tokens/s  ETA {}", result.step,
-      config.steps, engineering(static_cast<double>(result.step * config.tokens_per_step())),
-      result.loss, result.learning_rate, result.gradient_norm,
-      engineering(steps_per_second * static_cast<double>(config.tokens_per_step())) + " ",
-      clock_time(static_cast<double>(config.steps - result.step) / steps_per_second));
+      "step {}/{}  loss {:.4f}  {} tokens/s  ETA {}  tokens {}  lr {:.2e}  |g| {:.3f}", result.step,
+      config.steps, result.loss, engineering(steps_per_second * tokens_per_step),
+      clock_time(static_cast<double>(config.steps - result.step) / steps_per_second),
+      engineering(static_cast<double>(result.step) * tokens_per_step), result.learning_rate,
+      result.gradient_norm);
   if (!terminal_ || last) {
     say(line);
     return;
   }
-  fmt::print("\r\033[K{}", line);
+  fmt::print("\r\033[K{}", cut_to_columns(line, terminal_size(STDOUT_FILENO).columns));
   std::fflush(stdout);
   drawn_ = true;
 }

@@ -1,19 +1,27 @@
 #include "experiment/local/display.hpp"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
 
+#include "core/terminal.hpp"
+
 namespace isoflop::experiment {
 namespace {
 
-// A line that wraps would be two when the block is erased.
-std::size_t terminal_columns() {
-  winsize size{};
-  const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return known ? size.ws_col : 80;
+// As many lines as can be erased again: the cursor stands below them, and what has left the screen
+// stays.
+std::vector<std::string> that_fit(const std::vector<std::string>& lines, const TerminalSize& size) {
+  const std::size_t rows = size.rows - 1;
+  std::vector<std::string> shown;
+  for (const std::string& line : lines) shown.push_back(cut_to_columns(line, size.columns));
+  if (shown.size() <= rows || rows == 0) return shown;
+  const std::size_t left_out = shown.size() - (rows - 1);
+  shown.resize(rows - 1);
+  shown.push_back(
+      cut_to_columns(fmt::format("  and {} more that do not fit", left_out), size.columns));
+  return shown;
 }
 
 }  // namespace
@@ -35,9 +43,10 @@ void Display::say(const std::string& line) {
 
 void Display::draw(const std::vector<std::string>& lines) {
   erase_block();
-  const std::size_t columns = terminal_ ? terminal_columns() : std::string::npos;
-  for (const std::string& line : lines) fmt::print("{}\n", line.substr(0, columns));
-  if (terminal_) block_ = lines;
+  const std::vector<std::string> shown =
+      terminal_ ? that_fit(lines, terminal_size(STDOUT_FILENO)) : lines;
+  for (const std::string& line : shown) fmt::print("{}\n", line);
+  if (terminal_) block_ = shown;
   std::fflush(stdout);
 }
 
