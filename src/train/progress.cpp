@@ -10,6 +10,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 #include "core/terminal.hpp"
 #include "core/text.hpp"
@@ -50,7 +51,12 @@ std::string mebibytes(std::size_t bytes) {
 Progress::Progress(const std::filesystem::path& log_file, bool silent)
     : terminal_(!silent && isatty(STDOUT_FILENO) == 1) {
   logger_ = std::make_shared<spdlog::logger>("train");
-  logger_->set_pattern("%Y-%m-%d %H:%M:%S %v");
+  // A log that cannot be written, as on a full disk, ends no run; standard error is for why one
+  // ends.
+  logger_->set_error_handler([told = false](const std::string& reason) mutable {
+    if (std::exchange(told, true)) return;
+    std::fputs(fmt::format("warning: lines are lost: {}\n", reason).c_str(), stdout);
+  });
   if (silent) return;
   logger_->sinks().push_back(std::make_shared<spdlog::sinks::stdout_sink_st>());
   if (!standard_output_is(log_file)) {
