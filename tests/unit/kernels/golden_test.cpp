@@ -1,16 +1,11 @@
 // Every primitive against tensors that PyTorch made (golden.py): the judge that shares no line with
 // this repository. fp32; the tolerances are those of kernels/api.
-#include <fcntl.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <string>
 #include <vector>
 
-#include "core/file_descriptor.hpp"
-#include "hdf5/contiguous.hpp"
 #include "kernels/api/activation.hpp"
 #include "kernels/api/attention.hpp"
 #include "kernels/api/cross_entropy.hpp"
@@ -19,6 +14,7 @@
 #include "kernels/api/norm.hpp"
 #include "kernels/api/optimizer.hpp"
 #include "kernels/api/rope.hpp"
+#include "tests/harness/golden_file.hpp"
 
 namespace isoflop::kernels {
 namespace {
@@ -26,29 +22,15 @@ namespace {
 constexpr double kRoundoff = 0x1p-24;
 
 std::vector<float> golden(const std::string& name) {
-  const hdf5::File file = hdf5::File::open(ISOFLOP_GOLDEN, hdf5::Access::read);
-  const hdf5::Contiguous place = hdf5::open_contiguous(file, name);
-  std::vector<float> values(
-      std::accumulate(place.shape.begin(), place.shape.end(), std::size_t{1}, std::multiplies<>()));
-  const FileDescriptor bytes(ISOFLOP_GOLDEN, O_RDONLY);
-  bytes.read(std::as_writable_bytes(std::span(values)), place.offset);
-  return values;
+  return test::golden_values(ISOFLOP_GOLDEN, name);
 }
 
 std::vector<std::int32_t> golden_integers(const std::string& name) {
-  const std::vector<float> values = golden(name);
-  return {values.begin(), values.end()};
+  return test::golden_integers(ISOFLOP_GOLDEN, name);
 }
 
-/// Every value is within `relative` of the largest golden one.
 void expect_near(const std::vector<float>& values, const std::string& name, double relative) {
-  const std::vector<float> expected = golden(name);
-  ASSERT_EQ(values.size(), expected.size()) << name;
-  double largest = 0.0;
-  for (const float value : expected) largest = std::max(largest, double{std::abs(value)});
-  ASSERT_GT(largest, 0.0) << name;
-  for (std::size_t i = 0; i < values.size(); ++i)
-    ASSERT_NEAR(values[i], expected[i], relative * largest) << name << " " << i;
+  test::expect_near(values, ISOFLOP_GOLDEN, name, relative);
 }
 
 TEST(Golden, Activations) {

@@ -2,42 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "comm/world.hpp"
 #include "core/error.hpp"
-#include "data/synthetic.hpp"
 #include "tests/harness/peak_memory.hpp"
-#include "tests/harness/run_from.hpp"
+#include "tests/unit/train/small_run.hpp"
 #include "train/memory.hpp"
 
 namespace isoflop::train {
 namespace {
-
-config::RunConfig small_run(const std::vector<std::string>& sets) {
-  return test::run_from(
-      "[model]\nlayers = 2\nwidth = 32\nheads = 2\ncontext = 64\n"
-      "[data]\nkind = \"markov\"\norder = 1\nsymbols = 16\n"
-      "[train]\ntokens = 131072\nglobal_batch = 16\nmicro_batch = 4\nprecision = \"fp32\"\n"
-      "[optimizer]\nlearning_rate = 0.01\n[schedule]\nwarmup_tokens = 8192\n",
-      sets);
-}
-
-struct SmallRun {
-  explicit SmallRun(const std::vector<std::string>& sets)
-      : config(small_run(sets)),
-        source({"markov", config.data.synthetic->order, config.data.synthetic->symbols, 1},
-               static_cast<std::int64_t>(config.model.context),
-               static_cast<std::uint64_t>(config.train.seed), 8192),
-        communicator(world.communicator()) {
-    config::resolve(config, static_cast<std::size_t>(source.vocabulary()), source.fingerprint());
-    trainer = make_trainer(config, source, communicator);
-  }
-
-  config::RunConfig config;
-  data::Synthetic source;
-  comm::World world;
-  comm::Communicator communicator;
-  std::unique_ptr<Trainer> trainer;
-};
 
 class Precisions : public ::testing::TestWithParam<const char*> {};
 
