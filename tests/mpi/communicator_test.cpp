@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -77,6 +80,21 @@ class Conformance : public ::testing::TestWithParam<std::string> {
   const int size_ = ranks_.size();
   const int rank_ = ranks_.rank();
 };
+
+// The ranks of a test share a machine and so a clock.
+TEST_P(Conformance, NobodyLeavesABarrierBeforeAllHaveCome) {
+  using Clock = std::chrono::steady_clock;
+  const auto now = [] {
+    return static_cast<std::int64_t>(Clock::now().time_since_epoch().count());
+  };
+  for (int late = 0; late < size_; ++late) {
+    if (rank_ == late) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const std::int64_t came = now();
+    ranks_.barrier();
+    const std::int64_t left = now();
+    EXPECT_LE(ranks_.maximum(came), -ranks_.maximum(-left)) << "rank " << late << " was late";
+  }
+}
 
 TEST_P(Conformance, BroadcastReachesAll) {
   for_each_type([&]<class T>(std::size_t count, T) {

@@ -1,7 +1,7 @@
 // The ranks of a job as a mesh of data x tensor x pipeline: pure arithmetic, no communication.
 //
-// Tensor-parallel neighbours are neighbours in rank, then come the data-parallel replicas, and
-// pipeline stages are farthest apart: what talks most sits closest.
+// Tensor-parallel ranks are neighbours, data-parallel replicas come next, and pipeline stages are
+// farthest apart; docs/decisions/0008-order-of-ranks.md says why.
 //
 //   rank = tensor + T * (data + D * pipeline)
 //
