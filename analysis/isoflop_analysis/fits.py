@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .records import InputError, Run
 from .refit import Chinchilla
+from .tabulated import TabulatedLaw
 
 
 ENSEMBLE = "ensemble"
@@ -99,6 +100,7 @@ class Prediction:
     fit: str | None = None  # what predicts: "ensemble", "chinchilla-approach3"
     fitted: dict[str, float] = field(default_factory=dict)  # run to the loss that the same fit gives it
     curve: tuple[list[float], list[float]] | None = None  # tokens and loss of the target's size
+    surface: TabulatedLaw | None = None  # the same fit at any N and D
 
     @property
     def error_percent(self) -> float | None:
@@ -200,6 +202,16 @@ def read_fits(directory: Path) -> tuple[list[Fit], list[str]]:
     return fits, troubles
 
 
+def _surface(section) -> TabulatedLaw | None:
+    """None where there is none, or not a whole one."""
+    if not isinstance(section, dict):
+        return None
+    params, tokens, loss = (section.get(key) or [] for key in ("params", "tokens", "loss"))
+    if min(len(params), len(tokens)) < 2 or len(loss) != len(params) * len(tokens) or None in map(number, loss):
+        return None
+    return TabulatedLaw(params, tokens, loss)
+
+
 def read_prediction(directory: Path) -> tuple[Prediction | None, str | None]:
     path = directory / "prediction.json"
     if not path.is_file():
@@ -219,4 +231,5 @@ def read_prediction(directory: Path) -> tuple[Prediction | None, str | None]:
     curve = raw.get("curve") or {}
     points = [(x, y) for x, y in zip(curve.get("tokens", []), curve.get("loss", []), strict=False) if number(x) and number(y)]
     lines = tuple(map(list, zip(*points, strict=True))) if len(points) > 1 else None
-    return Prediction(n, d, c or 6 * n * d, predicted, measured, low, high, level, raw.get("fit"), fitted, lines), None
+    return Prediction(n, d, c or 6 * n * d, predicted, measured, low, high, level, raw.get("fit"), fitted, lines,
+                      _surface(raw.get("surface"))), None  # fmt: skip

@@ -75,7 +75,9 @@ def _curve_cards(study: Study) -> list[str]:
 def _law_line(study: Study) -> str:
     if study.law is None:
         return ""
-    law = study.law
+    law = study.chinchilla
+    if law is None:
+        return f'<p class="muted" style="text-align:center">Surface and frontier: {escape(study.law_origin)}</p>'
     formula = (
         f"L(N, D) = {law.E:.4g} + {number(law.A, 4)} / N<sup>{law.alpha:.4f}</sup>"
         f" + {number(law.B, 4)} / D<sup>{law.beta:.4f}</sup>"

@@ -12,6 +12,7 @@ from .profiles import ParabolaFit, Profile, find_profiles, parabolas_of
 from .records import Run, Sweep, read_sweep
 from .refit import MINIMUM_POINTS, Chinchilla, Refit, refit
 from .schedules import LAW, Curve, FittedCurve, PredictedCurve, fit_to
+from .tabulated import TabulatedLaw
 
 
 class NotEnough(Exception):
@@ -25,9 +26,9 @@ class Study:
     prediction: Prediction | None
     profiles: list[Profile]
     parabolas: ParabolaFit
-    law: Chinchilla | None  # the surface of the figures
+    law: Chinchilla | TabulatedLaw | None  # of the figures: what predicts, where it has a surface over N and D
     law_origin: str
-    law_fit: Fit | None  # None where the surface is the report's own re-fit
+    law_fit: Fit | None  # of law chinchilla, which the re-fit checks
     refit: Refit | None
     notes: list[str]
     curves: list[FittedCurve] = field(default_factory=list)  # of fits of whole curves, one fit after another
@@ -43,8 +44,22 @@ class Study:
 
     def surface(self) -> Chinchilla:
         if self.law is None:
-            raise NotEnough("no Chinchilla surface: " + self.law_origin)
+            raise NotEnough("no fitted surface: " + self.law_origin)
         return self.law
+
+    @property
+    def chinchilla(self) -> Chinchilla | None:
+        """The law of the figures where it is one."""
+        return self.law if isinstance(self.law, Chinchilla) else None
+
+    def fitted_loss(self, run: Run) -> float | None:
+        """By the law that predicts; by the law of the figures where that says nothing of the run."""
+        p = self.prediction
+        if p and run.name in p.fitted:
+            return p.fitted[run.name]
+        if p and run.is_target:
+            return p.predicted
+        return None if self.law is None else float(self.law.loss(run.n, run.d))
 
     @property
     def fitted(self) -> list[Run]:
@@ -125,12 +140,18 @@ def make_study(sweep: Sweep, fits: list[Fit], prediction: Prediction | None, not
                curves: list[FittedCurve] | None = None) -> Study:  # fmt: skip
     main = _choose_surface(fits)
     profiles = find_profiles([r for r in sweep.fitted if not fits or any(fit.uses(r) for fit in fits)])
-    own = _own_refit(sweep.fitted, main)
-    if main:
+    own = _own_refit(sweep.fitted, main) if main or not fits else None
+    if prediction and prediction.fit and not (main and main.path.name == f"fit-{prediction.fit}.json"):
+        law, origin = prediction.surface, f"the law that predicts ({prediction.fit})"
+        if law is None:
+            origin = f"prediction.json has none of {origin}"
+    elif main:
         law, origin = main.chinchilla(), f"{main.title} ({main.path.name})"
     elif own:
         law, origin = own.law, "the report's own re-fit"
         notes.append("No fit of law chinchilla, approach 3: surfaces and residuals show the report's own re-fit.")
+    elif fits:
+        law, origin = None, "no fit of law chinchilla, and no law that predicts"
     else:
         law = None
         origin = f"{_count(len(sweep.fitted), 'finished run')}, {MINIMUM_POINTS} over several N and D are needed"
@@ -157,7 +178,12 @@ def make_study_of_curves(sweep: Sweep, fits: list[Fit], curves: list[FittedCurve
 
 
 def best_exponent(study: Study) -> tuple[str, Estimate] | None:
-    """(fit title, a of Nopt ~ C^a) of the first fit that has it."""
+    """(title, a of Nopt ~ C^a) of the law that predicts, over the fitted runs' compute, or of the first fit that has it."""
+    if isinstance(study.law, TabulatedLaw) and len(study.fitted) > 1:
+        compute = np.array([min(r.c for r in study.fitted), max(r.c for r in study.fitted)])
+        best_n = study.law.optimal(compute)[0]
+        if compute[1] > compute[0] and np.isfinite(best_n).all():
+            return study.law_origin, Estimate(float(np.log(best_n[1] / best_n[0]) / np.log(compute[1] / compute[0])))
     for fit in (f for f in (study.law_fit, study.fit("chinchilla", "approach2")) if f):
         estimate = fit.derived.get("a") or fit.parameters.get("a")
         if estimate:

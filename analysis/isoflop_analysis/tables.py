@@ -81,7 +81,7 @@ def _run_row(run: Run, study: Study, columns) -> str:
         good = isinstance(value, (int, float)) and math.isfinite(value)
         cells.append(_cell(value if good else None, text(value) if good else ""))
     if study.law:
-        error = 100 * (float(study.law.loss(run.n, run.d)) / run.loss - 1) if run.finished else None
+        error = 100 * (study.fitted_loss(run) / run.loss - 1) if run.finished else None
         cells.append(_cell(error, "" if error is None else f"{error:+.2f}%".replace("-", "\N{MINUS SIGN}")))
     kind = "target" if run.is_target else "" if run.finished else "unfinished"
     return f'<tr class="{kind}">{"".join(cells)}</tr>'
@@ -196,13 +196,14 @@ def disagreement(study: Study) -> float | None:
     """Largest relative difference of the fitted losses between the program's fit and the re-fit."""
     if not (study.law_fit and study.refit) or study.law_fit.weights:
         return None
-    points = [(r.n, r.d) for r in study.fitted]
-    return max(abs(float(study.refit.law.loss(n, d) / study.law.loss(n, d)) - 1) for n, d in points)
+    program = study.law_fit.chinchilla()
+    return max(abs(float(study.refit.law.loss(r.n, r.d) / program.loss(r.n, r.d)) - 1) for r in study.fitted)
 
 
 def cross_check(study: Study) -> str:
     if study.refit is None:
-        return '<p class="missing">Too few finished runs for an independent re-fit.</p>'
+        reason = "Too few finished runs for an independent re-fit" if study.law_fit or not study.fits else "No fit of law chinchilla"
+        return f'<p class="missing">{reason}.</p>'
     rows = []
     for name, value in study.refit.law.values().items():
         program = study.law_fit.value(name) if study.law_fit else None

@@ -3,8 +3,9 @@ import re
 import shutil
 
 import h5py
+import numpy as np
 import pytest
-from synthetic import plan, write_results, write_run, write_sweep
+from synthetic import TRUTH, plan, write_results, write_run, write_sweep
 
 from isoflop_analysis import style
 from isoflop_analysis.cli import main
@@ -80,15 +81,48 @@ def test_the_dots_and_the_curve_are_of_the_law_that_predicts(tmp_path, unrendere
         "fit": "ensemble",
         "fitted": {row["run"]: 7.0 for row in rows if row["role"] == "fit"},
         "curve": {"tokens": [rows[-1]["tokens"] / 1e4, rows[-1]["tokens"] * 2], "loss": [8.0, 8.0]},
+        "surface": surface_of(rows),
     }
     (tmp_path / "prediction.json").write_text(json.dumps(prediction))
-    drawn = {d.name: d.drawing for d in draw_all(read_study(tmp_path))}
+    study = read_study(tmp_path)
+    drawn = {d.name: d.drawing for d in draw_all(study)}
     assert "against the law that predicts (ensemble)" in drawn["prediction"].caption
     dots = drawn["prediction"].figure.axes[0].collections[0].get_offsets()
     assert set(dots[:, 1]) == {7.0}
-    lines = {line.get_label(): line.get_ydata() for line in drawn["learning-curve"].figure.axes[0].get_lines()}
-    own = next(values for label, values in lines.items() if str(label).startswith("law that predicts (ensemble) at N"))
-    assert set(own) == {8.0}
+    lines = {str(line.get_label()): line for line in drawn["learning-curve"].figure.axes[0].get_lines()}
+    own = next(line for label, line in lines.items() if label.startswith("law that predicts (ensemble) at N"))
+    assert set(own.get_ydata()) == {8.0}
+    compute, best = lines["fitted frontier L*(C)"].get_data()
+    assert best == pytest.approx(2 * TRUTH.optimal(compute)[2], rel=1e-3)
+    measured = np.array([run.loss for run in study.fitted])
+    dots = drawn["residuals"].figure.axes[0].collections[0].get_offsets()
+    np.testing.assert_allclose(dots[:, 1], 100 * (7 / measured - 1))
+    for name in ("surface", "slices", "residuals"):
+        assert "the law that predicts (ensemble)" in drawn[name].caption
+    page = report(tmp_path)
+    assert "Surface and frontier: the law that predicts (ensemble)" in page and "L(N, D) =" not in page
+
+
+def surface_of(rows):
+    """Twice the losses of the truth."""
+    n, d = (np.geomspace(min(r[key] for r in rows) / 4, 4 * max(r[key] for r in rows), 30) for key in ("n_total", "tokens"))
+    return {"params": n.tolist(), "tokens": d.tolist(), "loss": (2 * TRUTH.loss(n[None, :], d[:, None])).ravel().tolist()}
+
+
+def test_no_figure_of_a_law_that_was_not_asked_for(tmp_path, unrendered):
+    write_sweep(tmp_path)
+    for fit in tmp_path.glob("fit-*.json"):
+        if not fit.name.startswith("fit-kaplan-d"):
+            fit.unlink()
+    prediction = json.loads((tmp_path / "prediction.json").read_text()) | {"fit": "kaplan-d"}
+    (tmp_path / "prediction.json").write_text(json.dumps(prediction))
+    names = {d.name for d in draw_all(read_study(tmp_path))}
+    assert not names & {"surface", "slices"} and "kaplan-laws" in names
+    assert "No fit of law chinchilla" in report(tmp_path)
+    (tmp_path / "fit-kaplan-d.json").rename(tmp_path / "fit-over-training.json")
+    (tmp_path / "fit-over-training.json").write_text(json.dumps(json.loads((tmp_path / "fit-over-training.json").read_text())
+                                                                | {"law": "over-training"}))
+    assert "kaplan-laws" not in {d.name for d in draw_all(read_study(tmp_path))}
 
 
 def test_without_a_target_the_laws_are_shown(tmp_path, unrendered):

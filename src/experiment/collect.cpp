@@ -2,19 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/file_lock.hpp"
-#include "core/version.hpp"
 #include "experiment/result_points.hpp"
 #include "laws/fit_json.hpp"
-#include "laws/json_parts.hpp"
 #include "laws/law.hpp"
 #include "record/run_reader.hpp"
 #include "record/run_writer.hpp"
@@ -159,57 +154,6 @@ const PlannedRun* target_of(const Plan& plan) {
   return nullptr;
 }
 
-// All that a law of the loss may read, as points_of has it.
-laws::RunSize size_of(const record::ResultRow& row, const laws::Fit& fit) {
-  laws::RunSize size;
-  size.params =
-      static_cast<double>(laws::counts_embeddings(fit) ? row.n_total : row.n_non_embedding);
-  size.tokens = static_cast<double>(row.tokens);
-  if (row.steps > 0) size.steps = static_cast<double>(row.steps);
-  if (row.d_unique > 0) size.unique_tokens = static_cast<double>(row.d_unique);
-  return size;
-}
-
-// The run cut off, or going on, at `tokens`. Of a mixture whose sources repeat at different times
-// the different tokens before its end are fewer than said here.
-laws::RunSize size_at(const PlannedRun& run, double tokens, const laws::Fit& fit) {
-  laws::RunSize size;
-  size.params =
-      static_cast<double>(laws::counts_embeddings(fit) ? run.n_total : run.n_non_embedding);
-  size.tokens = tokens;
-  size.steps = tokens / static_cast<double>(run.config.tokens_per_step());
-  const bool repeats = run.d_unique < run.config.tokens();
-  size.unique_tokens = repeats ? std::min(tokens, static_cast<double>(run.d_unique)) : tokens;
-  return size;
-}
-
-// What a picture of the prediction needs beside it.
-void add_what_the_fit_says(TargetCheck& check, const PlannedRun& target, const laws::Fit& fit,
-                           const record::Results& results) {
-  for (const record::ResultRow& row : results.rows) {
-    if (row.role != name_of(Role::fit) || row.status != name_of(State::finished)) continue;
-    check.fitted.push_back({row.run, laws::predict(fit, size_of(row, fit)).value});
-  }
-  constexpr double kFirst = 1.0 / 320.0, kLast = 1.7;  // of the target's tokens
-  constexpr int kPoints = 100;
-  for (int i = 0; i < kPoints; ++i) {
-    const double tokens = check.tokens * kFirst * std::pow(kLast / kFirst, i / (kPoints - 1.0));
-    check.curve.push_back({tokens, laws::predict(fit, size_at(target, tokens, fit)).value});
-  }
-}
-
-TargetCheck check_target(const PlannedRun& run, const NamedFit& fit, double level,
-                         const record::Results& results) {
-  TargetCheck check;
-  check.fit = fit.name;
-  check.params = static_cast<double>(run.n_total);
-  check.tokens = static_cast<double>(run.config.tokens());
-  check.flops = run.flops_6nd();
-  check.prediction = laws::predict(fit.fit, size_at(run, check.tokens, fit.fit), level);
-  add_what_the_fit_says(check, run, fit.fit, results);
-  return check;
-}
-
 // The loss of the target itself; none before it has finished.
 std::optional<double> measured_loss(const PlannedRun& target, const record::Results& results) {
   for (const record::ResultRow& row : results.rows) {
@@ -234,7 +178,7 @@ std::optional<TargetCheck> predict_target(const FitRequest& request, const Plann
   for (const NamedFit& fit : collection.fits) {
     if (!request.predict.empty() && fit.name != request.predict) continue;
     try {
-      return check_target(run, fit, request.level, collection.results);
+      return check_target(run, fit.name, fit.fit, request.level, collection.results);
     } catch (const InputError& error) {  // an envelope gives no loss at any N and D
       if (!request.predict.empty())
         collection.missing.push_back({"target by " + fit.name, error.what()});
@@ -244,14 +188,6 @@ std::optional<TargetCheck> predict_target(const FitRequest& request, const Plann
 }
 
 }  // namespace
-
-double TargetCheck::error_percent() const {
-  return 100.0 * (prediction.value - *measured) / *measured;
-}
-
-bool TargetCheck::is_inside() const {
-  return *measured >= prediction.interval->low && *measured <= prediction.interval->high;
-}
 
 Collection collect(const Manifest& manifest, const Plan& plan, const SweepDirectory& directory) {
   Collection collection;
@@ -264,32 +200,6 @@ Collection collect(const Manifest& manifest, const Plan& plan, const SweepDirect
   }
   write(directory, collection);
   return collection;
-}
-
-std::string prediction_json(const TargetCheck& target) {
-  nlohmann::ordered_json json{
-      {"isoflop", {{"version", version()}, {"commit", commit()}}},
-      {"fit", target.fit},
-      {"target", {{"params", target.params}, {"tokens", target.tokens}, {"flops", target.flops}}},
-      {"predicted", target.prediction.value},
-      {"interval", laws::json_of(target.prediction.interval)},
-      {"measured", nullptr},
-      {"error_percent", nullptr},
-      {"inside", nullptr},
-      {"fitted", nlohmann::ordered_json::object()},
-      {"curve",
-       {{"tokens", nlohmann::ordered_json::array()}, {"loss", nlohmann::ordered_json::array()}}}};
-  for (const FittedRun& run : target.fitted) json["fitted"][run.run] = run.loss;
-  for (const LossAtTokens& point : target.curve) {
-    json["curve"]["tokens"].push_back(point.tokens);
-    json["curve"]["loss"].push_back(point.loss);
-  }
-  if (target.measured) {
-    json["measured"] = *target.measured;
-    json["error_percent"] = target.error_percent();
-    if (target.prediction.interval) json["inside"] = target.is_inside();
-  }
-  return json.dump(2) + "\n";
 }
 
 }  // namespace isoflop::experiment

@@ -45,6 +45,14 @@ class Collection(SweepTest):
             prediction = json.loads((self.sweep / "prediction.json").read_text())
             self.assertEqual((prediction["fit"], len(prediction["fitted"]), len(prediction["curve"]["loss"])), (law, 9, 100))
             self.assertEqual(sorted(prediction["curve"]["loss"], reverse=True), prediction["curve"]["loss"])
+            if law == "kaplan-ns":  # of parameters without embeddings
+                self.assertNotIn("surface", prediction)
+                continue
+            surface = prediction["surface"]
+            self.assertEqual(len(surface["loss"]), len(surface["params"]) * len(surface["tokens"]))
+            self.assertTrue(all(low < prediction["target"][key] < high for key, (low, *_, high) in
+                                ((key, surface[key]) for key in ("params", "tokens"))))
+            self.assertLess(surface["loss"][-1], prediction["predicted"])  # the largest model and the most tokens
 
     def test_the_report_reads_what_the_program_writes(self):
         self.study(self.STUDY)

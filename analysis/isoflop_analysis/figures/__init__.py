@@ -15,7 +15,7 @@ from .curves import frontier, loss_curves
 from .isoflop import isoflop_profiles, optimal_allocation
 from .parameters import correlation
 from .schedules import fitted_curves
-from .slices import kaplan_laws, slices
+from .slices import has_kaplan_laws, kaplan_laws, slices
 from .surface import residuals, surface
 from .target import learning_curve, prediction
 
@@ -39,6 +39,10 @@ _OF_RECORDS = (learning_curve, loss_curves, frontier)  # need the runs' own reco
 
 def _belongs(function: Callable[[Study], Drawing], study: Study) -> bool:
     """Whether a page about this study has such a figure at all."""
+    if function is kaplan_laws:
+        return has_kaplan_laws(study)
+    if function in (slices, surface) and study.law is None and study.fits:
+        return False  # of a law that nobody asked for
     return bool(study.sweep.runs) and (study.sweep.has_records or function not in _OF_RECORDS)
 
 

@@ -31,6 +31,14 @@ def fitted_runs(study: Study) -> list[Run]:
     return runs
 
 
+def fitted_losses(study: Study, runs: list[Run]) -> tuple[np.ndarray, str]:
+    """Of the runs by the law that predicts, where prediction.json has all of them; by the surface otherwise. And its name."""
+    p = study.prediction
+    if p and runs and all(r.name in p.fitted for r in runs):
+        return np.array([p.fitted[r.name] for r in runs]), f"the law that predicts ({p.fit})"
+    return study.surface().loss([r.n for r in runs], [r.d for r in runs]), study.law_origin
+
+
 def sizes(study: Study, runs: Iterable[Run]) -> style.Palette:
     """Colours of N; the same for a size in all figures."""
     return style.Palette([r.n for r in runs], style.SIZE_MAP, [r.n for r in study.sweep.runs if r.n > 0])

@@ -102,8 +102,9 @@ def frontier(study: Study) -> Drawing:
         low = min(final_c) / 2
         high = max([*final_c, *([study.sweep.target.c] if study.sweep.target else [])]) * 1.3
         grid = np.geomspace(low, high, 200)
-        lowest = float(study.law.optimal(high)[2])
-        ax.plot(grid, study.law.optimal(grid)[2], color=style.LAW, ls=(0, (5, 2)), zorder=5)
+        best = study.law.optimal(grid)[2]
+        lowest = min(best[np.isfinite(best)], default=np.inf)
+        ax.plot(grid, best, color=style.LAW, ls=(0, (5, 2)), zorder=5)
         extra.append(style.key("fitted frontier L*(C)", ls=(0, (5, 2))))
     target = study.sweep.target
     if target and target.finished:
@@ -128,11 +129,12 @@ def frontier(study: Study) -> Drawing:
 
 
 def _frontier_title(study: Study, final_c: list[float]) -> str:
-    if study.law is None or not final_c:
+    law = study.chinchilla
+    if law is None or not final_c:
         return "Loss falls with compute"
     low, high = min(final_c), max(final_c)
     if high <= low:
         return "Loss against compute"
-    excess = study.law.optimal(np.array([low, high]))[2] - study.law.E
+    excess = law.optimal(np.array([low, high]))[2] - law.E
     slope = power_law([low, high], excess).exponent
-    return f"At the frontier the loss above E = {study.law.E:.3g} falls as {style.powered('C', slope)}"
+    return f"At the frontier the loss above E = {law.E:.3g} falls as {style.powered('C', slope)}"

@@ -22,12 +22,13 @@ def _levels(values, number: int = 4) -> np.ndarray:
 
 
 def _slice(fig, ax, x, other, loss, curve, floor, colour_map, label, title) -> None:
-    """Dots coloured by the other variable; curves at a few of its values; the limit as a dashed line."""
+    """Dots coloured by the other variable; curves at a few of its values; the limit, if known, as a dashed line."""
     palette = style.Palette([*other, *_levels(other)], colour_map)
     grid = span(x, 1.3)
     for level in _levels(other):
         ax.plot(grid, curve(grid, level), color=palette[level], lw=1.4)
-    ax.plot(grid, floor(grid), color=style.LAW, ls=(0, (5, 2)), lw=1.4)
+    if floor:
+        ax.plot(grid, floor(grid), color=style.LAW, ls=(0, (5, 2)), lw=1.4)
     ax.scatter(x, loss, c=[palette[v] for v in other], s=32, edgecolors="white", linewidths=0.6, zorder=4)
     style.log_axis(ax.xaxis, "count")
     style.loss_axis(ax.yaxis)
@@ -38,26 +39,34 @@ def _slice(fig, ax, x, other, loss, curve, floor, colour_map, label, title) -> N
     style.finish_bar(bar, style.count)
 
 
+def _limits(law):
+    """Of L(N) and L(D): what is left when the other has no limit, and a title; of Chinchilla's form alone."""
+    if law is None:
+        return (None, "Loss against size"), (None, "Loss against tokens")
+    return ((lambda v: law.E + law.A * v**-law.alpha, f"With unlimited data L = E + {law.A:.3g} / {style.powered('N', law.alpha)}"),
+            (lambda v: law.E + law.B * v**-law.beta, f"With unlimited size L = E + {law.B:.3g} / {style.powered('D', law.beta)}"))
+
+
 def slices(study: Study) -> Drawing:
     runs = fitted_runs(study)
     law = study.surface()
     n, d, loss = (np.array([getattr(r, k) for r in runs]) for k in ("n", "d", "loss"))
     fig = style.figure(5.4)
     left, right = fig.subplots(1, 2, sharey=True)
-    _slice(fig, left, n, d, loss, law.loss, lambda v: law.E + law.A * v**-law.alpha, style.TOKEN_MAP, N_LABEL,
-           f"With unlimited data L = E + {law.A:.3g} / {style.powered('N', law.alpha)}")  # fmt: skip
-    _slice(fig, right, d, n, loss, lambda v, size: law.loss(size, v), lambda v: law.E + law.B * v**-law.beta,
-           style.SIZE_MAP, D_LABEL, f"With unlimited size L = E + {law.B:.3g} / {style.powered('D', law.beta)}")  # fmt: skip
+    (floor_n, title_n), (floor_d, title_d) = _limits(study.chinchilla)
+    _slice(fig, left, n, d, loss, law.loss, floor_n, style.TOKEN_MAP, N_LABEL, title_n)
+    _slice(fig, right, d, n, loss, lambda v, size: law.loss(size, v), floor_d, style.SIZE_MAP, D_LABEL, title_d)
     left.set_ylabel(L_LABEL)
     right.tick_params(labelleft=True)
     handles = [style.key("run", marker="o", lw=0, color=style.MUTED),
-               style.key("surface at a fixed D (left) or N (right)", color=style.MUTED),
-               style.key("limit of unlimited data (left) or size (right)", ls=(0, (5, 2)))]  # fmt: skip
+               style.key("surface at a fixed D (left) or N (right)", color=style.MUTED)]  # fmt: skip
+    if study.chinchilla:
+        handles.append(style.key("limit of unlimited data (left) or size (right)", ls=(0, (5, 2))))
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
     return Drawing(
         fig,
-        f"Final validation loss of every fit run; E = {law.E:.4g} nats/token from {study.law_origin}. "
-        "N counts all parameters.",
+        f"Final validation loss of every fit run; curves: {study.law_origin}"
+        + (f", E = {law.E:.4g} nats/token" if study.chinchilla else "") + ". N counts all parameters.",
         "Loss against model size coloured by tokens, and loss against tokens coloured by model size.",
     )
 
@@ -74,6 +83,10 @@ def _power(fit: Fit) -> tuple[float, float] | None:
     scale = next((e.value for k, e in fit.parameters.items() if k.endswith("c") and k[0].isupper()), None)
     exponent = next((e.value for k, e in fit.parameters.items() if k.startswith("a")), None)
     return None if None in (scale, exponent) else (scale, exponent)
+
+
+def has_kaplan_laws(study: Study) -> bool:
+    return any(study.fit(name) for name, *_ in _KAPLAN)
 
 
 def kaplan_laws(study: Study) -> Drawing:

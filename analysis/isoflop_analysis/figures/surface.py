@@ -8,7 +8,7 @@ from matplotlib.patheffects import withStroke
 
 from .. import style
 from ..study import Study
-from .base import C_LABEL, CONVENTION, D_LABEL, N_LABEL, Drawing, fitted_runs, sizes, span
+from .base import C_LABEL, CONVENTION, D_LABEL, N_LABEL, Drawing, fitted_losses, fitted_runs, sizes, span
 from .curves import star_key
 
 
@@ -22,7 +22,8 @@ def surface(study: Study) -> Drawing:
     fig = style.figure(5.6)
     ax = fig.subplots()
     low, high = loss.min(), np.quantile(loss, 0.97)
-    levels = np.unique(np.round(law.E + np.geomspace(low - law.E, high - law.E, 15), 1 if high - low > 2 else 2))
+    floor = study.chinchilla.E if study.chinchilla else low - 0.3 * (high - low)  # levels crowd towards it
+    levels = np.unique(np.round(floor + np.geomspace(low - floor, high - floor, 15), 1 if high - low > 2 else 2))
     filled = ax.contourf(n, d, loss, levels=levels, cmap=style.TOKEN_MAP.reversed(), extend="both",
                          norm=LogNorm(levels[0], levels[-1]), alpha=0.85)  # fmt: skip
     bar = fig.colorbar(filled, ax=ax, pad=0.015, aspect=30, ticks=levels, format=lambda v, _: f"{v:.3g}")
@@ -45,11 +46,10 @@ def surface(study: Study) -> Drawing:
     style.log_axis(ax.yaxis, "count")
     ax.grid(False)
     ax.set(xlabel=N_LABEL, ylabel=D_LABEL, xlim=(n[0], n[-1]), ylim=(d[0], d[-1]))
-    ratio = _tokens_per_parameter(study)
-    ax.set_title(f"Compute-optimal training takes {ratio} tokens a parameter")
+    ax.set_title(_tokens_per_parameter(study))
     fig.legend(handles=handles, loc="outside lower center", ncols=4)
-    text = f"L = {law.E:.4g} + {law.A:.4g} / N^{law.alpha:.4f} + {law.B:.4g} / D^{law.beta:.4f}"
-    return Drawing(fig, f"{text}, from {study.law_origin}. {CONVENTION}",
+    formula = study.chinchilla and f"L = {law.E:.4g} + {law.A:.4g} / N^{law.alpha:.4f} + {law.B:.4g} / D^{law.beta:.4f}, from "
+    return Drawing(fig, f"{formula or 'Loss by '}{study.law_origin}. {CONVENTION}",
                    "Contours of the fitted loss over model size and tokens with the runs on them.")  # fmt: skip
 
 
@@ -72,14 +72,17 @@ def _tokens_per_parameter(study: Study) -> str:
     compute = np.array([min(r.c for r in study.fitted), max(r.c for r in study.fitted)])
     best_n, best_d, _ = study.law.optimal(compute)
     low, high = sorted(best_d / best_n)
-    return f"{low:.3g}" if high / low < 1.1 else f"{low:.3g} to {high:.3g}"
+    if not np.isfinite([low, high]).all():
+        return "The fitted loss over size and tokens"
+    ratio = f"{low:.3g}" if high / low < 1.1 else f"{low:.3g} to {high:.3g}"
+    return f"Compute-optimal training takes {ratio} tokens a parameter"
 
 
 def residuals(study: Study) -> Drawing:
     runs = fitted_runs(study)
-    law = study.surface()
+    fitted, origin = fitted_losses(study, runs)
     n, d, c, loss = (np.array([getattr(r, k) for r in runs]) for k in ("n", "d", "c", "loss"))
-    error = 100 * (law.loss(n, d) / loss - 1)
+    error = 100 * (fitted / loss - 1)
     rms = float(np.sqrt(np.mean(error**2)))
     palette = sizes(study, runs)
     fig = style.figure(3.8)
@@ -94,12 +97,12 @@ def residuals(study: Study) -> Drawing:
         ax.set_xlabel(label)
     axes[0].set_ylabel("fitted / measured \N{MINUS SIGN} 1 (%)")
     worst = runs[int(np.argmax(np.abs(error)))]
-    fig.suptitle(f"The surface misses the runs by {rms:.2f}% (root mean square), at most {np.abs(error).max():.2f}%",
+    fig.suptitle(f"The law misses the runs by {rms:.2f}% (root mean square), at most {np.abs(error).max():.2f}%",
                  x=0.01, ha="left", fontsize=11, fontweight="bold")  # fmt: skip
     palette.explain(fig, axes, "N (parameters)", style.count, [style.key("± root mean square", color="#d5d9df", lw=7)])
     return Drawing(
         fig,
-        f"Residuals of the final validation loss; band: root mean square. Largest: "
+        f"Residuals of the final validation loss by {origin}; band: root mean square. Largest: "
         f"{worst.row.get('label') or worst.name}. A trend along an axis means that the form does not fit. {CONVENTION}",
         "Residuals of the fit against model size, tokens and compute.",
     )

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import style
 from ..study import NotEnough, Study
-from .base import C_LABEL, CONVENTION, L_LABEL, Drawing, fitted_runs, percent, sizes, span
+from .base import C_LABEL, CONVENTION, L_LABEL, Drawing, fitted_losses, fitted_runs, percent, sizes, span
 from .curves import star_key
 
 
@@ -23,7 +23,7 @@ def _finding(study: Study) -> str:
 def prediction(study: Study) -> Drawing:
     runs = fitted_runs(study)
     p = study.prediction
-    fitted, origin = _fitted(study, runs)
+    fitted, origin = fitted_losses(study, runs)
     palette = sizes(study, runs)
     fig = style.figure(4.0)
     left, right = fig.subplots(1, 2, width_ratios=(1, 1.1))
@@ -52,15 +52,6 @@ def prediction(study: Study) -> Drawing:
         bounds = f" with its {p.level:.0%} interval" if p.level and p.low is not None else ""
         caption += f"Star: prediction.json{bounds} for the target, which no fit saw. "
     return Drawing(fig, caption + CONVENTION, "Predicted against measured loss of all runs and the target.")
-
-
-def _fitted(study: Study, runs) -> tuple[np.ndarray, str]:
-    """Losses of the runs by the law that predicts, where prediction.json has them; by the surface otherwise."""
-    p = study.prediction
-    if p and runs and all(r.name in p.fitted for r in runs):
-        return np.array([p.fitted[r.name] for r in runs]), f"the law that predicts ({p.fit})"
-    law = study.surface()
-    return law.loss([r.n for r in runs], [r.d for r in runs]), study.law_origin
 
 
 def _draw_target(left, right, p) -> list:
@@ -118,7 +109,7 @@ def _draw_curve(ax, study: Study, law, low: float, high: float) -> list:
                            color=style.TARGET, mec="white", mew=0.6, ms=5.5, zorder=4, label="target, validation")  # fmt: skip
     grid = np.geomspace(low, high, 200)
     best, (own, name) = law.optimal(grid)[2], _own_losses(study, law, grid / (6 * target.n))
-    handles += ax.plot(grid, best, color=style.LAW, ls=(0, (5, 2)), label="Chinchilla frontier L*(C)")
+    handles += ax.plot(grid, best, color=style.LAW, ls=(0, (5, 2)), label="fitted frontier L*(C)")
     handles += ax.plot(grid, own, color=style.SECOND, lw=1.4, label=f"{name} at N = {style.count(target.n)}")
     seen = max((r.c for r in study.fitted), default=0)
     if seen > low:
@@ -128,7 +119,7 @@ def _draw_curve(ax, study: Study, law, low: float, high: float) -> list:
     style.log_axis(ax.xaxis, "flop")
     style.loss_axis(ax.yaxis)
     inside = (compute >= low) & (compute <= high)
-    ends = [best.min(), own.min(), *([target.loss] if target.finished else []), *loss[inside]]
+    ends = [*best[np.isfinite(best)], own.min(), *([target.loss] if target.finished else []), *loss[inside]]
     top = max(*ends, *(own[grid >= compute[inside][0]] if inside.any() else own)) if inside.any() else own.max()
     ax.set(xlabel=C_LABEL.replace("training", "target's"), xlim=(low, high), ylim=(min(ends) * 0.985, top * 1.03))
     return handles
@@ -161,5 +152,7 @@ def _end_title(study: Study, target, law) -> str:
         seen = 6 * target.n * target.curve.train_tokens[-1] / target.c
         return f"The target is {target.row['status']}, {seen:.0%} of its compute spent"
     above = 100 * (target.loss / float(law.optimal(target.c)[2]) - 1)
+    if not np.isfinite(above):  # outside what is known of the law
+        return f"The target ends at {target.loss:.4f} nats/token"
     side = "above" if above >= 0 else "below"
     return f"The target ends {abs(above):.2f}% {side} the fitted compute-optimal frontier"
