@@ -7,6 +7,14 @@
 #include "record/results.hpp"
 
 namespace isoflop::cli {
+namespace {
+
+laws::Rows csv_rows(RunRows rows) {
+  if (rows == RunRows::final_losses) return laws::Rows::measured;
+  return rows == RunRows::curves ? laws::Rows::curves : laws::Rows::schedules;
+}
+
+}  // namespace
 
 laws::Points read_points(const std::string& path, const std::vector<std::string>& columns,
                          std::span<const laws::Variable> needed, RunRows rows,
@@ -15,7 +23,7 @@ laws::Points read_points(const std::string& path, const std::vector<std::string>
   const laws::ColumnNames names = laws::parse_column_names(columns);
   const std::string text = read_named_file(path);  // once: it may be a pipe
   if (!text.starts_with(kHdf5))
-    return laws::parse_csv(text, path, names, needed, laws::Rows::measured, wanted);
+    return laws::parse_csv(text, path, names, needed, csv_rows(rows), wanted);
   require(names.empty(),
           "--column, --weight-by COLUMN: {} is a results file, its columns have fixed names", path);
   const record::Results results = record::read_results(path);

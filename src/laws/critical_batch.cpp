@@ -31,6 +31,14 @@ CriticalBatch parse_critical_batch(std::string_view text) {
 Points at_limiting_batch(Points points, const CriticalBatch& critical) {
   require(!points.batch.empty() && !points.loss.empty(),
           "critical-batch: the points need the columns batch [tokens a step] and loss");
+  Conventions& kinds = points.conventions;
+  require(kinds.loss.empty() || kinds.loss == "nats",
+          "critical-batch: saw losses in {}, Bcrit(L) needs nats a token: add a column "
+          "bytes_per_token",
+          kinds.loss);
+  require(kinds.flops != "cmin",
+          "critical-batch: saw flops of kind cmin, needed those that were spent: leave the option "
+          "out");
   fill_flops(points);
   for (std::size_t row = 0; row < points.size(); ++row) {
     const double ratio = critical.at(points.loss[row]) / points.batch[row];
@@ -38,8 +46,11 @@ Points at_limiting_batch(Points points, const CriticalBatch& critical) {
     if (!points.flops.empty()) points.flops[row] /= 1 + 1 / ratio;
   }
   points.notes.push_back(fmt::format(
-      "steps are Smin and flops Cmin, with Bcrit = {:g} / L^(1/{:g}) tokens at the loss reached",
-      critical.scale, critical.exponent));
+      "steps are Smin and flops Cmin (of flops {}), with Bcrit = {:g} / L^(1/{:g}) tokens at the "
+      "loss reached",
+      kinds.flops.empty() ? "of a kind not stated" : kinds.flops, critical.scale,
+      critical.exponent));
+  if (!points.flops.empty()) kinds.flops = "cmin";
   return points;
 }
 

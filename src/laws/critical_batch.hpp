@@ -23,7 +23,9 @@ struct CriticalBatch {
 CriticalBatch parse_critical_batch(std::string_view text);
 
 /// `points` with steps replaced by Smin and flops by Cmin, whichever of them there is (flops: 6 N D
-/// where absent); written to `notes`. Throws InputError without a batch or a loss.
+/// where absent); their kind of flops becomes "cmin", what was done is written to `notes`. Throws
+/// InputError without a batch or a loss, for a loss that is not in nats a token (B* and aB belong
+/// to that unit), and for flops that already are Cmin.
 Points at_limiting_batch(Points points, const CriticalBatch& critical);
 
 }  // namespace isoflop::laws

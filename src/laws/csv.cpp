@@ -104,7 +104,7 @@ class RowReader {
         points_(points) {}
 
   void read(const CsvRow& row) {
-    if (kind_ == Rows::measured) {
+    if (kind_ != Rows::asked) {
       if (const std::string reason = excluded(row); !reason.empty()) {
         points_.left_out.push_back({name_of(row), reason});
         return;
@@ -146,7 +146,7 @@ class RowReader {
     require(is_6nd || !(follows(Variable::params, header_) || follows(Variable::tokens, header_)),
             "{}: flops_kind: saw '{}', from which params and tokens do not follow: give both",
             name_, flops_kind);
-    if (!header_.has("flops") && kind_ == Rows::measured) {
+    if (!header_.has("flops") && kind_ != Rows::asked) {
       require(is_6nd, "{}: flops_kind: saw '{}' without a column flops: give the FLOP too", name_,
               flops_kind);
       flops_kind = "6nd";
@@ -170,9 +170,10 @@ class RowReader {
     }
     const auto warmup = number(row, "warmup_tokens");
     const auto tokens = number(row, "tokens");
-    if (warmup && tokens && *warmup >= *tokens)
-      return fmt::format("its warmup of {:g} tokens is as long as its run", *warmup);
-    return "";
+    if (kind_ == Rows::schedules || !warmup || !tokens || *warmup < *tokens) return "";
+    return kind_ == Rows::curves
+               ? fmt::format("it lies in the warmup of its run, {:g} tokens", *warmup)
+               : fmt::format("its warmup of {:g} tokens is as long as its run", *warmup);
   }
 
   /// Nats a token where the row has what that needs.
@@ -288,7 +289,7 @@ class RowReader {
   Rows kind_;
   Points& points_;
   OneKind params_kind_{"params_kind", {"total", "non-embedding"}};
-  OneKind flops_kind_{"flops_kind", {"6nd", "exact", "other"}};
+  OneKind flops_kind_{"flops_kind", {"6nd", "exact", "cmin", "other"}};
   OneKind loss_unit_{"loss_unit", {"nats", "bits_per_byte", "perplexity"}};
   std::size_t converted_ = 0;
   std::map<Variable, std::string> dropped_;               // columns that are only wanted, and why

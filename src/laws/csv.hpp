@@ -2,12 +2,13 @@
 //
 // Columns: the variables of points.hpp, weight, group, name, and
 //   params_kind      total, non-embedding
-//   flops_kind       6nd, exact, other
+//   flops_kind       6nd, exact, cmin (Kaplan's, at a batch far below critical), other
 //   loss_unit        nats (a token), bits_per_byte, perplexity (of a token; becomes nats)
 //   bytes_per_token  with it, bits per byte become nats
 //   stage            final, cooled-down, constant-lr, mid-decay
 //   status           finished; a row with another status is left out, whatever its loss
-//   warmup_tokens    a run whose warmup is as long as itself is left out
+//   warmup_tokens    a run whose warmup is as long as itself is left out; of training curves what
+//                    they recorded in their warmup, unless their schedules are read
 // Kinds and units must be the same in all rows that are used. Without a column weight, rows that
 // repeat an earlier one in every column are left out. Other columns are ignored.
 #pragma once
@@ -23,9 +24,11 @@ namespace isoflop::laws {
 inline constexpr Variable kUsualColumns[] = {Variable::params, Variable::tokens, Variable::loss};
 
 enum class Rows {
-  measured,  // points to fit: rows that did not finish, repeat another or only warmed up are left
-             // out
-  asked      // sizes to predict for: every row counts
+  measured,   // points to fit: rows that did not finish, repeat another or only warmed up are left
+              // out
+  curves,     // the same along runs, of which a row has the tokens up to it
+  schedules,  // the same, with the rates of every step: warmup stays, since its rates count
+  asked       // sizes to predict for: every row counts
 };
 
 /// `name` is the file in messages; the columns in `needed` must be there; params, tokens, flops,

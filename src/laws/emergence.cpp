@@ -272,12 +272,14 @@ Emergence examine(const TaskScores& scores, const EmergenceOptions& options) {
   if (!options.at) return result;
   require(std::isfinite(*options.at) && *options.at > 0, "at: saw {}, needed a size above 0",
           *options.at);
-  if (result.score.trend == Trend::improves)
+  try {
+    require(result.score.trend == Trend::improves, "{}", to_string(result.score.trend));
     result.extrapolated =
         extrapolate(result.points, result.link, result.accuracy, options, result.verdicts);
-  else
+  } catch (const InputError& reason) {
     result.verdicts.push_back(
-        fmt::format("not extrapolated to {:.3g}: {}", *options.at, to_string(result.score.trend)));
+        fmt::format("not extrapolated to {:.3g}: {}", *options.at, reason.what()));
+  }
   return result;
 }
 

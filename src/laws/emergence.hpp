@@ -75,7 +75,8 @@ struct Emergence {
 };
 
 /// Throws InputError for scores or accuracies that are no numbers, accuracies outside 0 to 1,
-/// chance not below ceiling, and an extrapolation of scores that are not above 0.
+/// chance not below ceiling. An extrapolation that the scores do not allow is a verdict: other
+/// tasks of the file may have theirs.
 Emergence examine(const TaskScores& scores, const EmergenceOptions& options);
 
 /// Tasks of a CSV in the order of their first rows: columns score, accuracy, one of flops, params

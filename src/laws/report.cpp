@@ -20,14 +20,24 @@ std::string or_dash(double value, int digits = 6) {
 
 std::string percent(double level) { return fmt::format("{:.3g}%", 100 * level); }
 
-std::string_view meaning_of(const Fit& fit, const std::string& name) {
+/// A law states its unit of the loss; the fit's points may have another one.
+std::string in_units_of(const Fit& fit, std::string_view meaning) {
+  constexpr std::string_view kUnit = "nats/token";
+  std::string text(meaning);
+  const std::size_t place = text.find(kUnit);
+  if (place != std::string::npos && fit.conventions.loss == "bits_per_byte")
+    text.replace(place, kUnit.size(), "bits/byte");
+  return text;
+}
+
+std::string meaning_of(const Fit& fit, const std::string& name) {
   if (fit.is_frontier()) {
     if (name == "G" || name == "a") return "N* = G (C/6)^a";
     if (name == "H" || name == "b") return "D* = H (C/6)^b";
     return "L* = E + K/C^gamma";
   }
   for (const ParameterInfo& parameter : find_law(fit.law).parameters)
-    if (parameter.name == name) return parameter.meaning;
+    if (parameter.name == name) return in_units_of(fit, parameter.meaning);
   if (name == "a" || name == "G") return "N* = G (C/6)^a";
   if (name == "b") return "D* = (C/6)^b / G";
   return "";

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "laws/law.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -211,6 +212,20 @@ TEST(Csv, LeavesOutRunsThatAreNoPointsWithTheReason) {
   EXPECT_EQ(parse_csv("params,tokens,loss,weight\n1,2,3,.5\n1,2,3,.5\n", "p.csv").size(), 2u);
   EXPECT_EQ(error_of("params,tokens,loss,status\n1,2,3,done\n"),
             "p.csv: every point is left out, the first (p.csv:2) because its status is done");
+}
+
+TEST(Csv, WarmupIsNoPointOfACurveButPartOfItsSchedule) {
+  const std::string text =
+      "group,step,lr,params,tokens,loss,warmup_tokens\n"
+      "a,1,1e-4,1e6,1e3,9,2e3\na,2,2e-4,1e6,2e3,8,2e3\na,3,3e-4,1e6,3e3,7,2e3\n";
+  const Points curves = parse_csv(text, "p.csv", {}, kUsualColumns, Rows::curves);
+  EXPECT_EQ(curves.size(), 1u);
+  ASSERT_EQ(curves.left_out.size(), 2u);
+  EXPECT_EQ(curves.left_out[1].reason, "it lies in the warmup of its run, 2000 tokens");
+  const Points schedules =
+      parse_csv(text, "p.csv", {}, find_law("multi-power").columns(), Rows::schedules);
+  EXPECT_EQ(schedules.size(), 3u);
+  EXPECT_EQ(schedules.conventions.flops, "6nd");
 }
 
 TEST(Csv, UnreadableFileIsBadInput) {

@@ -40,6 +40,15 @@ TEST(Alternatives, ShowWhatOneOutlierDoesToEachLoss) {
   EXPECT_NE(describe(result).find("least absolute deviations"), std::string::npos);
 }
 
+TEST(Report, StatesTheUnitOfThePoints) {
+  Points points = synthetic::isoflop_grid(synthetic::kEpoch);
+  const auto table = [&] { return describe(fit(points, {.law = "chinchilla", .bootstrap = 0})); };
+  EXPECT_NE(table().find("irreducible loss, nats/token"), std::string::npos);
+  points.conventions.loss = "bits_per_byte";
+  EXPECT_NE(table().find("irreducible loss, bits/byte"), std::string::npos);
+  EXPECT_EQ(table().find("nats/token"), std::string::npos);
+}
+
 TEST(Precision, OfAStraightLine) {
   Points points;
   double mean = 0;

@@ -158,6 +158,16 @@ TEST(Emergence, TheIntervalOfTheAccuracyHoldsTheMissesOfTheLink) {
             std::min(0.999, std::max(linked(score.low), *report.extrapolated->accuracy + least)));
 }
 
+TEST(Emergence, ScoresWithoutALogarithmAreAVerdict) {
+  EmergenceOptions options;
+  options.at = 1e25;
+  TaskScores scores = task_of(smooth, 8, 4000);
+  scores.score.back() = 0;
+  const Emergence report = examine(scores, options);
+  EXPECT_FALSE(report.extrapolated);
+  EXPECT_TRUE(says(report, "not extrapolated to 1e+25: score: saw 0, an extrapolation needs"));
+}
+
 TEST(Emergence, PassesOnTheWarningsOfItsFit) {
   EmergenceOptions options;
   options.at = 1e20;

@@ -151,6 +151,28 @@ TEST(CriticalBatch, RefusesWhatItCannotUse) {
   Points points;
   points.loss = {3};
   EXPECT_THROW(at_limiting_batch(points, kKaplanBatch), InputError);
+  points.batch = {5e5};
+  EXPECT_NO_THROW(at_limiting_batch(points, kKaplanBatch));
+  points.conventions.loss = "bits_per_byte";
+  EXPECT_THROW(at_limiting_batch(points, kKaplanBatch), InputError);
+  points.conventions.loss = "nats";
+  points.conventions.flops = "cmin";
+  EXPECT_THROW(at_limiting_batch(points, kKaplanBatch), InputError);
+}
+
+TEST(CriticalBatch, ItsComputeIsNotSixND) {
+  Points points;
+  for (const double flops : {1e18, 1e19, 1e20, 1e21}) {
+    points.params.push_back(0.1 * std::sqrt(flops));
+    points.tokens.push_back(flops / (6 * points.params.back()));
+    points.batch.push_back(5e5);
+    points.loss.push_back(std::pow(2.68e28 / flops, 0.05));
+  }
+  points.conventions.flops = "6nd";
+  const Fit result = fit(at_limiting_batch(points, kKaplanBatch), {.law = "kaplan-c"});
+  EXPECT_EQ(result.conventions.flops, "cmin");
+  EXPECT_THROW(predict(result, 1e9, 2e10), InputError);  // no Cmin follows from N and D
+  EXPECT_GT(predict(result, RunSize{.flops = 1e20}).value, 1);
 }
 
 }  // namespace
