@@ -1,11 +1,7 @@
 #include "train/background_save.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
-#include "comm/alarm.hpp"
-#include "comm/options.hpp"
 #include "train/snapshot.hpp"
 
 namespace isoflop::train {
@@ -35,20 +31,18 @@ BackgroundSave::BackgroundSave(const std::filesystem::path& run_directory,
       config_(config),
       trainer_(trainer),
       communicator_(communicator),
-      deadline_seconds_(comm::Options::from_environment().deadline_seconds),
       copy_(kKinds * count_of(trainer.saved_state())) {}
 
 BackgroundSave::~BackgroundSave() {
-  if (!writer_.joinable()) return;
-  const comm::Alarm alarm(deadline_seconds_,
-                          fmt::format("rank {} stops for an error, and the disk has not taken a "
-                                      "checkpoint within the deadline of {} s",
-                                      communicator_.rank(), deadline_seconds_));
+  if (writer_.joinable()) wait_for_writer();
+}
+
+void BackgroundSave::wait_for_writer() {
+  const comm::Alarm alarm = alarm_of_disk(communicator_);
   writer_.join();
 }
 
 void BackgroundSave::start() {
-  finish();
   std::vector<OwnedState> copied = trainer_.saved_state();
   float* to = copy_.data();
   for (OwnedState& state : copied)
@@ -70,7 +64,7 @@ bool BackgroundSave::poll() {
 
 bool BackgroundSave::finish() {
   if (!saving_) return false;
-  writer_.join();
+  wait_for_writer();
   const std::unique_ptr<checkpoint::Saving> saving = std::move(saving_);
   saving->publish();
   return true;

@@ -22,25 +22,26 @@ class BackgroundSave {
   /// Collective.
   BackgroundSave(const std::filesystem::path& run_directory, const config::RunConfig& config,
                  Trainer& trainer, comm::Communicator& communicator);
-  /// Waits for the thread, until the deadline of the ranks; a checkpoint that is not published is
-  /// none.
+  /// Waits for the thread, until the deadline; a checkpoint that is not published is none.
   ~BackgroundSave();
   BackgroundSave(const BackgroundSave&) = delete;
   BackgroundSave& operator=(const BackgroundSave&) = delete;
 
-  /// Publishes the save before this one first, and waits for it.
+  /// No save is under way: finish() or poll() has published the one before.
   void start();
   /// Publishes the save under way once every rank has written; true when it did so now.
   bool poll();
-  /// Waits for the save under way and publishes it; true when there was one.
+  /// Waits for the save under way and publishes it; true when there was one. A disk that does not
+  /// take it within the deadline of the ranks (comm::Options) ends the job.
   bool finish();
 
  private:
+  void wait_for_writer();
+
   const std::filesystem::path& run_directory_;
   const config::RunConfig& config_;
   Trainer& trainer_;
   comm::Communicator& communicator_;
-  double deadline_seconds_;
   std::vector<float> copy_;  // parameters, first and second moments
   std::unique_ptr<checkpoint::Saving> saving_;
   std::atomic<bool> written_ = false;

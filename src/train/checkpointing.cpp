@@ -41,6 +41,7 @@ void Checkpointing::save() {
 void Checkpointing::save_beside() {
   const Scope scope(trainer_.profile(), Region::checkpoint);
   if (background_) {
+    finish();
     background_->start();
     beside_step_ = trainer_.step_count();
   } else {

@@ -29,7 +29,8 @@ class Checkpointing {
   /// The state is a checkpoint when this returns; the ones before stay until prune(). Writes
   /// nothing where it is one already.
   void save();
-  /// The same beside the training, unless `config` wants to wait.
+  /// The same beside the training, unless `config` wants to wait; the save before is completed
+  /// first.
   void save_beside();
   /// Completes the save under way once every rank has written.
   void poll();

@@ -7,12 +7,15 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <thread>
 
 #include "checkpoint/directory.hpp"
 #include "comm/self/self.hpp"
 #include "data/synthetic.hpp"
 #include "tests/harness/scratch_directory.hpp"
+#include "train/checkpointing.hpp"
+#include "train/progress.hpp"
 #include "train/snapshot.hpp"
 
 namespace {
@@ -23,8 +26,8 @@ const std::thread::id training = std::this_thread::get_id();
 
 }  // namespace
 
-// Stands in for the C library's, for the whole program. Only other threads than that of the
-// training are held up: what that one writes itself would show as a test that never ends.
+// These stand in for the C library's, for the whole program. Writes of other threads than that of
+// the training are held up: what that one writes itself would show as a test that never ends.
 extern "C" ssize_t pwrite(int file, const void* data, size_t size, off_t offset) {
   if (std::this_thread::get_id() != training && disk_is_held_up) {
     ++writes_held_up;
@@ -32,6 +35,11 @@ extern "C" ssize_t pwrite(int file, const void* data, size_t size, off_t offset)
     disk_is_held_up.wait(true);
   }
   return static_cast<ssize_t>(syscall(SYS_pwrite64, file, data, size, offset));
+}
+
+extern "C" int fsync(int file) {
+  disk_is_held_up.wait(true);
+  return static_cast<int>(syscall(SYS_fsync, file));
 }
 
 namespace isoflop::train {
@@ -102,15 +110,51 @@ TEST_F(BackgroundSaving, TheCheckpointIsThatOfItsStep) {
   EXPECT_EQ(loss_of_next_step(*other), second);
 }
 
-// One save at a time: the next one waits for this one, and that is the only wait.
-TEST_F(BackgroundSaving, TheNextSavePublishesTheOneBefore) {
-  trainer_->step();
-  saving_->start();
-  trainer_->step();
-  saving_->start();
-  EXPECT_EQ(checkpoint::complete_steps(scratch_.path()), std::vector<std::int64_t>{1});
-  saving_->finish();
-  EXPECT_EQ(checkpoint::complete_steps(scratch_.path()), (std::vector<std::int64_t>{1, 2}));
+// One save at a time: the next one waits for this one, and that is the only wait. Where writing is
+// always slower than the interval, that is what makes checkpoints of them, and prunes.
+TEST_F(BackgroundSaving, TheNextSavePublishesTheOneBeforeAndPrunes) {
+  config_.checkpoint.every_tokens = config_.tokens_per_step();
+  Progress progress(scratch_.path() / "log", true);
+  Checkpointing checkpointing(scratch_.path(), config_, *trainer_, progress, communicator_, false);
+  for (std::int64_t step = 1; step <= 4; ++step) {
+    trainer_->step();
+    checkpointing.save_beside();
+    const std::vector<std::int64_t> before =
+        step == 1 ? std::vector<std::int64_t>{} : std::vector{step - 1};
+    EXPECT_EQ(checkpoint::complete_steps(scratch_.path()), before);
+  }
+  checkpointing.finish();
+  EXPECT_EQ(checkpoint::complete_steps(scratch_.path()), std::vector<std::int64_t>{4});
+}
+
+// Death tests in which the child starts anew, with threads of its own.
+class ADiskThatStalls : public BackgroundSaving {
+ protected:
+  ADiskThatStalls() {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    setenv("ISOFLOP_DEADLINE", "0.1", 1);
+    trainer_->step();
+  }
+  ~ADiskThatStalls() override { unsetenv("ISOFLOP_DEADLINE"); }
+};
+
+TEST_F(ADiskThatStalls, EndsTheJobAtTheDeadline) {
+  EXPECT_EXIT(
+      {
+        hold_up_the_disk(true);
+        saving_->start();
+        saving_->finish();
+      },
+      ::testing::ExitedWithCode(1), "rank 0: the disk has not taken this rank's share.*0.1 s");
+}
+
+TEST_F(ADiskThatStalls, EndsTheJobThatWaitsForEveryCheckpointToo) {
+  EXPECT_EXIT(
+      {
+        hold_up_the_disk(true);
+        save_snapshot(scratch_.path(), config_, *trainer_, communicator_);
+      },
+      ::testing::ExitedWithCode(1), "rank 0: the disk has not taken this rank's share.*0.1 s");
 }
 
 }  // namespace
