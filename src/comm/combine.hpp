@@ -12,6 +12,8 @@ namespace isoflop::comm {
 
 enum class Combine { sum, maximum };
 
+inline const char* name_of(Combine combine) { return combine == Combine::sum ? "sum" : "maximum"; }
+
 /// out [n] = the blocks [k, n] of `blocks`, combined from the first to the last. bf16 is summed in
 /// float and rounded once.
 template <class T>

@@ -14,9 +14,9 @@
 //
 // Failures throw Error. A call that does not end before the deadline (comm::Options) names itself,
 // its place, the step and the ranks that did not arrive. With Options::check_arguments (debug
-// builds) collectives compare their arguments first and name who differs; a start_ function then
-// waits until all ranks have started it. A message of another length than its receiver expects is
-// always an error.
+// builds) collectives compare their arguments (call, bytes, type of an element, root, sum or
+// maximum) first and name who differs; a start_ function then waits until all ranks have started
+// it. A message of another length than its receiver expects is always an error.
 #pragma once
 
 #include <algorithm>
@@ -28,6 +28,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -65,7 +66,7 @@ class Communicator {
   void while_waiting(std::function<void()> action) { transport_->while_waiting(std::move(action)); }
 
   void barrier(Place place = Place::current()) {
-    const Call call{"barrier", 1, 0, place};
+    const Call call{.name = "barrier", .place = place};
     transport_->check(0, call);
     Request(*transport_, transport_->start_barrier(call)).wait();
   }
@@ -73,7 +74,7 @@ class Communicator {
   template <class T>
   Request start_broadcast(std::span<T> data, int root, Place place = Place::current()) {
     static_assert(std::is_trivially_copyable_v<T>);
-    const Call call{"broadcast", sizeof(T), root, place};
+    const Call call{.name = "broadcast", .type = &typeid(T), .root = root, .place = place};
     transport_->check(data.size_bytes(), call);
     return Request(*transport_, transport_->start_broadcast(std::as_writable_bytes(data), call));
   }
@@ -89,7 +90,7 @@ class Communicator {
                            Place place = Place::current()) {
     static_assert(std::is_trivially_copyable_v<T>);
     require_size("all_gather", all.size(), mine.size(), place);
-    const Call call{"all_gather", sizeof(T), 0, place};
+    const Call call{.name = "all_gather", .type = &typeid(T), .place = place};
     transport_->check(mine.size_bytes(), call);
     return Request(*transport_, transport_->start_all_gather(std::as_bytes(mine),
                                                              std::as_writable_bytes(all), call));
@@ -108,7 +109,7 @@ class Communicator {
     const std::size_t count = out.size() / static_cast<std::size_t>(size());
     require_size("all_to_all", out.size(), count, place);
     require_size("all_to_all", in.size(), count, place);
-    const Call call{"all_to_all", sizeof(T), 0, place};
+    const Call call{.name = "all_to_all", .type = &typeid(T), .place = place};
     transport_->check(out.size_bytes(), call);
     return Request(*transport_, transport_->start_all_to_all(std::as_bytes(out),
                                                              std::as_writable_bytes(in), call));
@@ -123,7 +124,8 @@ class Communicator {
   Request start_reduce_scatter(std::span<const T> values, std::span<T> mine, Combine combine,
                                Place place = Place::current()) {
     require_size("reduce_scatter", values.size(), mine.size(), place);
-    const Call call{"reduce_scatter", sizeof(T), 0, place};
+    const Call call{
+        .name = "reduce_scatter", .type = &typeid(T), .combine = name_of(combine), .place = place};
     transport_->check(mine.size_bytes(), call);
     return start_reduction(
         [&](Reduction& reduction) { reduction.start_reduce_scatter(values, mine, combine, call); });
@@ -137,7 +139,8 @@ class Communicator {
   /// values [n] = combined over all ranks. Large ones are gathered inside wait().
   template <class T>
   Request start_all_reduce(std::span<T> values, Combine combine, Place place = Place::current()) {
-    const Call call{"all_reduce", sizeof(T), 0, place};
+    const Call call{
+        .name = "all_reduce", .type = &typeid(T), .combine = name_of(combine), .place = place};
     transport_->check(values.size_bytes(), call);
     return start_reduction(
         [&](Reduction& reduction) { reduction.start_all_reduce(values, combine, call); });
@@ -149,7 +152,7 @@ class Communicator {
 
   /// values [n] = the sum over all ranks, added in an order of the transport's library.
   Request start_unordered_all_reduce(std::span<float> values, Place place = Place::current()) {
-    const Call call{"unordered_all_reduce", sizeof(float), 0, place};
+    const Call call{.name = "unordered_all_reduce", .type = &typeid(float), .place = place};
     transport_->check(values.size_bytes(), call);
     return Request(*transport_, transport_->start_unordered_all_reduce(values, call));
   }
@@ -157,7 +160,7 @@ class Communicator {
   /// The first block of values [size * n] = the sum over all ranks of block `rank`, added likewise;
   /// what the others hold afterwards is undefined.
   Request start_unordered_reduce_scatter(std::span<float> values, Place place = Place::current()) {
-    const Call call{"unordered_reduce_scatter", sizeof(float), 0, place};
+    const Call call{.name = "unordered_reduce_scatter", .type = &typeid(float), .place = place};
     require_size(call.name, values.size(), values.size() / static_cast<std::size_t>(size()), place);
     transport_->check(values.size_bytes(), call);
     return Request(*transport_, transport_->start_unordered_reduce_scatter(values, call));
@@ -173,8 +176,8 @@ class Communicator {
   /// same position among that pair's messages. None goes to the rank itself.
   Request start_exchange(std::span<const Message> sends, std::span<const Message> receives,
                          Place place = Place::current()) {
-    return Request(*transport_,
-                   transport_->start_exchange(sends, receives, {"exchange", 1, 0, place}));
+    return Request(*transport_, transport_->start_exchange(sends, receives,
+                                                           {.name = "exchange", .place = place}));
   }
   void exchange(std::span<const Message> sends, std::span<const Message> receives,
                 Place place = Place::current()) {
@@ -185,7 +188,8 @@ class Communicator {
   Request start_send(std::span<const T> data, int peer, Place place = Place::current()) {
     const Message message{peer, writable(data)};
     return Request(*transport_,
-                   transport_->start_exchange({&message, 1}, {}, {"send", sizeof(T), 0, place}));
+                   transport_->start_exchange(
+                       {&message, 1}, {}, {.name = "send", .type = &typeid(T), .place = place}));
   }
   template <class T>
   void send(std::span<const T> data, int peer, Place place = Place::current()) {
@@ -196,7 +200,8 @@ class Communicator {
   Request start_receive(std::span<T> data, int peer, Place place = Place::current()) {
     const Message message{peer, std::as_writable_bytes(data)};
     return Request(*transport_,
-                   transport_->start_exchange({}, {&message, 1}, {"receive", sizeof(T), 0, place}));
+                   transport_->start_exchange(
+                       {}, {&message, 1}, {.name = "receive", .type = &typeid(T), .place = place}));
   }
   template <class T>
   void receive(std::span<T> data, int peer, Place place = Place::current()) {

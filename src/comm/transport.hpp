@@ -9,6 +9,7 @@
 #include <source_location>
 #include <span>
 #include <string>
+#include <typeinfo>
 
 namespace isoflop::comm {
 
@@ -20,9 +21,10 @@ struct Message {
 
 /// Which call of whose this is: what error messages name and what ranks compare.
 struct Call {
-  const char* name;         // "all_gather"
-  std::size_t element = 1;  // bytes
+  const char* name;                                 // "all_gather"
+  const std::type_info* type = &typeid(std::byte);  // of an element
   int root = 0;
+  const char* combine = "";  // of reductions: "sum"
   std::source_location place = std::source_location::current();
 };
 
@@ -69,7 +71,7 @@ class Transport {
   /// The first block of values [size * n] = the sum over all ranks of block `rank`; what the others
   /// hold afterwards is undefined.
   virtual Start start_unordered_reduce_scatter(std::span<float> values, const Call& call) = 0;
-  /// Throws Error unless all ranks pass the same call, element size, root and `bytes`.
+  /// Throws Error unless all ranks pass the same call, type, root, combination and `bytes`.
   virtual void check(std::size_t bytes, const Call& call) = 0;
   virtual std::unique_ptr<Transport> group(const std::string& name, int color) = 0;
   virtual void at_step(std::int64_t step) = 0;

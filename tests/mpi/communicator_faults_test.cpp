@@ -4,6 +4,7 @@
 #include <mpi.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <thread>
@@ -43,14 +44,18 @@ TEST_F(Faults, AnotherCountIsNamedWithRankCallAndPlace) {
                       "rank " + std::to_string(size_ - 1), "28 bytes"});
 }
 
-TEST_F(Faults, AnotherTypeRootOrCallIsNamed) {
+TEST_F(Faults, AnotherTypeRootCombinationOrCallIsNamed) {
   Communicator world = checked();
   std::vector<float> floats(8);
-  std::vector<double> doubles(4);
+  std::vector<std::int32_t> integers(8);  // as many bytes
   expect_parts(error_of([&] {
-                 last() ? world.broadcast<double>(doubles, 0) : world.broadcast<float>(floats, 0);
+                 last() ? world.broadcast<std::int32_t>(integers, 0)
+                        : world.broadcast<float>(floats, 0);
                }),
-               {"elements of 4", "elements of 8"});
+               {"rank 0: broadcast", "elements of float", "elements of int"});
+  expect_parts(
+      error_of([&] { world.all_reduce<float>(floats, last() ? Combine::maximum : Combine::sum); }),
+      {"rank 0: all_reduce (sum) at", "all_reduce (maximum) at"});
   expect_parts(error_of([&] { world.broadcast<float>(floats, last() ? 1 : 0); }),
                {"root 0", "root 1"});
   expect_parts(

@@ -144,6 +144,20 @@ TEST(UnevenPipelines, GiveTheBitsOfOneRankInEvaluationsToo) {
   }
 }
 
+// What debug builds do in every collective: the arguments of all ranks fit, and nobody who waits
+// for the comparison keeps others from what he waits for.
+TEST(ComparedArguments, FitInEveryLayout) {
+  int ranks = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  if (ranks == 1) GTEST_SKIP() << "one rank agrees with itself";
+  const int replicas = ranks >= 4 && ranks % 2 == 0 ? 2 : 1;
+  for (const Pipelined& pipelined : kSchedules) {
+    Twins twins({}, sets_of(pipelined, ranks / replicas, 3), {.check_arguments = true});
+    twins.expect_same_steps(2);
+    twins.expect_same_state();
+  }
+}
+
 // Sums of gradients by MPI's own reductions: near those of one rank, and the same on all replicas.
 TEST(NotReproducible, TrainsLikeOneRankUpToRounding) {
   comm::Communicator world(comm::make_mpi_transport()), alone(comm::make_self_transport());

@@ -34,8 +34,9 @@ inline std::string key(const char* name, const std::string& value) {
 /// The same run on all ranks as `layout` says, and on one rank alone.
 class Twins {
  public:
-  Twins(const std::vector<std::string>& model, std::vector<std::string> layout)
-      : alone_config_(small_run(model)) {
+  Twins(const std::vector<std::string>& model, std::vector<std::string> layout,
+        const comm::Options& options = comm::Options::from_environment())
+      : alone_config_(small_run(model)), world_(comm::make_mpi_transport(options)) {
     layout.insert(layout.begin(), model.begin(), model.end());
     together_config_ = small_run(layout);
     config::resolve(together_config_, 29, source_.fingerprint());
@@ -74,7 +75,7 @@ class Twins {
  private:
   config::RunConfig together_config_, alone_config_;
   data::Synthetic source_{{"markov", 1, 29, 1}, 17, 1, std::int64_t{17} * 11};
-  comm::Communicator world_{comm::make_mpi_transport()};
+  comm::Communicator world_;
   comm::Communicator alone_{comm::make_self_transport()};
   std::unique_ptr<Trainer> together_, reference_;
 };

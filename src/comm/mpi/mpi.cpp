@@ -1,12 +1,15 @@
 #include "comm/mpi/mpi.hpp"
 
+#include <cxxabi.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "comm/alarm.hpp"
@@ -300,30 +303,49 @@ class MpiTransport final : public Transport {
   std::int64_t sequence_ = 0;
 };
 
+template <std::size_t size>
+void copy_text(char (&to)[size], std::string_view from) {
+  from.copy(to, size - 1);
+}
+
+std::string readable(const std::type_info& type) {
+  const std::unique_ptr<char, decltype(&std::free)> text(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, nullptr), &std::free);
+  return text ? text.get() : type.name();
+}
+
 // The arguments of one rank's call.
 struct Signature {
-  char call[24];
-  char place[80];
-  std::uint64_t bytes;
-  std::uint64_t element;
-  int root;
+  char call[24] = {};
+  char place[80] = {};
+  char type[40] = {};
+  char combine[8] = {};
+  std::uint64_t bytes = 0;
+  int root = 0;
+
+  Signature() = default;
+  Signature(std::size_t bytes_a_rank, const Call& from) : bytes(bytes_a_rank), root(from.root) {
+    copy_text(call, from.name);
+    copy_text(place, text_of(from.place));
+    copy_text(type, readable(*from.type));
+    copy_text(combine, from.combine);
+  }
 
   bool fits(const Signature& other) const {
-    return std::strcmp(call, other.call) == 0 && bytes == other.bytes && element == other.element &&
-           root == other.root;
+    return std::strcmp(call, other.call) == 0 && std::strcmp(type, other.type) == 0 &&
+           std::strcmp(combine, other.combine) == 0 && bytes == other.bytes && root == other.root;
   }
   std::string text(int rank) const {
-    return fmt::format("rank {}: {} at {}, {} bytes a rank in elements of {}, root {}", rank, call,
-                       place, bytes, element, root);
+    const std::string of = combine[0] == '\0' ? "" : fmt::format(" ({})", combine);
+    return fmt::format("rank {}: {}{} at {}, {} bytes a rank in elements of {}, root {}", rank,
+                       call, of, place, bytes, type, root);
   }
 };
 
 void MpiTransport::check(std::size_t bytes, const Call& call) {
   if (!group_.options.check_arguments) return;
   std::vector<Signature> all(static_cast<std::size_t>(size_));
-  Signature mine{{}, {}, bytes, call.element, call.root};
-  std::strncpy(mine.call, call.name, sizeof mine.call - 1);
-  std::strncpy(mine.place, text_of(call.place).c_str(), sizeof mine.place - 1);
+  const Signature mine(bytes, call);
   const auto pending = start_all_gather(std::as_bytes(std::span(&mine, 1)),
                                         std::as_writable_bytes(std::span(all)), call);
   pending->wait();
