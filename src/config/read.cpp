@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <bit>
 #include <limits>
 
+#include "config/conflict.hpp"
 #include "config/run_config.hpp"
 #include "core/error.hpp"
 
@@ -139,9 +139,11 @@ optim::ScheduleConfig read_schedule(ConfigTable table) {
   return schedule;
 }
 
-void read_pipeline(ConfigTable& table, std::size_t layers, ParallelConfig& parallel) {
+ParallelConfig read_parallel(ConfigTable table, const TrainConfig& train) {
   using parallel::ScheduleKind;
-  const auto most = static_cast<std::int64_t>(layers) + 2;  // embedding and head are layers too
+  ParallelConfig parallel;
+  parallel.data = table.integer("data", 0, kDimension, 0);
+  parallel.tensor = table.integer("tensor", 1, kDimension, 1);
   parallel.pipeline = table.integer("pipeline", 1, kDimension, 1);
   parallel.schedule = chosen<ScheduleKind, 4>(table, "schedule",
                                               {{{"gpipe", ScheduleKind::gpipe},
@@ -151,39 +153,6 @@ void read_pipeline(ConfigTable& table, std::size_t layers, ParallelConfig& paral
                                               ScheduleKind::one_forward_one_backward);
   const bool interleaved = parallel.schedule == ScheduleKind::interleaved;
   parallel.chunks = table.integer("chunks", 1, kDimension, interleaved ? 2 : 1);
-  if (parallel.chunks > 1 && (!interleaved || parallel.pipeline == 1))
-    table.fail("chunks", fmt::format("seen {}, needed 1, or schedule = \"interleaved\" with a "
-                                     "pipeline of at least 2 ranks",
-                                     parallel.chunks));
-  if (parallel.pipeline * parallel.chunks > most)
-    table.fail(
-        "pipeline",
-        fmt::format("seen {} ranks of {} stage(s), but the model has {} blocks, an embedding "
-                    "and a head to deal to them; needed at most {}",
-                    parallel.pipeline, parallel.chunks, layers, most / parallel.chunks));
-}
-
-// train.reproducible = false leaves the sum of gradients over replicas to the MPI library.
-void refuse_what_the_library_cannot_add(ConfigTable& table, const TrainConfig& train,
-                                        const ParallelConfig& parallel) {
-  if (train.reproducible) return;
-  if (parallel.zero > 1)
-    table.fail("zero", fmt::format("seen {} with train.reproducible = false, needed 0 or 1: the "
-                                   "rounds of ZeRO 2 and 3 add to sums that wait in shards, which "
-                                   "the library's reductions do not",
-                                   parallel.zero));
-  if (parallel.tensor > 1)
-    table.fail("tensor", fmt::format("seen {} with train.reproducible = false, needed 1: what "
-                                     "tensor-parallel ranks add to the sum of gradients is added "
-                                     "in a fixed order alone",
-                                     parallel.tensor));
-}
-
-ParallelConfig read_parallel(ConfigTable table, const TrainConfig& train, std::size_t layers) {
-  ParallelConfig parallel;
-  parallel.data = table.integer("data", 0, kDimension, 0);
-  parallel.tensor = table.integer("tensor", 1, kDimension, 1);
-  read_pipeline(table, layers, parallel);
   parallel.zero = table.integer("zero", 0, 3, 0);
   parallel.virtual_ranks = table.integer("virtual_ranks", 0, kDimension, 0);
   parallel.recompute = chosen<model::Recompute, 3>(table, "recompute",
@@ -191,22 +160,8 @@ ParallelConfig read_parallel(ConfigTable table, const TrainConfig& train, std::s
                                                      {"attention", model::Recompute::attention},
                                                      {"full", model::Recompute::full}}},
                                                    model::Recompute::none);
-  if (parallel.recompute != model::Recompute::none &&
-      parallel.schedule == parallel::ScheduleKind::zero_bubble && parallel.pipeline > 1) {
-    table.fail(
-        "recompute",
-        "cannot be with schedule \"zero-bubble\", which computes weight gradients later, when "
-        "what they need is gone again; needed \"none\" or another schedule");
-  }
-  refuse_what_the_library_cannot_add(table, train, parallel);
-  const std::int64_t most = train.global_batch / train.micro_batch;
-  const auto v = parallel.virtual_ranks;
-  if (v != 0 && (!std::has_single_bit(static_cast<std::uint64_t>(v)) || most % v != 0)) {
-    table.fail(
-        "virtual_ranks",
-        fmt::format("seen {}, needed a power of two that divides global_batch / micro_batch = {}",
-                    v, most));
-  }
+  if (const auto conflict = find_conflict(parallel, train))
+    table.fail(conflict->key, conflict->text);
   return parallel;
 }
 
@@ -227,7 +182,7 @@ CheckpointConfig read_checkpoint(ConfigTable table) {
 
 // The keys that resolve(), the data or the ranks may find wrong.
 std::map<std::string, std::string> places_of(ConfigTable root) {
-  constexpr std::array<std::pair<const char*, const char*>, 11> kKeys{
+  constexpr std::array<std::pair<const char*, const char*>, 12> kKeys{
       {{"model", "vocabulary"},
        {"train", "tokens"},
        {"data", "corpus"},
@@ -237,6 +192,7 @@ std::map<std::string, std::string> places_of(ConfigTable root) {
        {"parallel", "data"},
        {"parallel", "tensor"},
        {"parallel", "pipeline"},
+       {"parallel", "chunks"},
        {"parallel", "zero"},
        {"parallel", "virtual_ranks"}}};
   std::map<std::string, std::string> places;
@@ -274,7 +230,7 @@ RunConfig read_run_config(ConfigTable root) {
   config.train = read_train(root.table("train"));
   config.optimizer = read_optimizer(root.table("optimizer"));
   config.schedule = read_schedule(root.table("schedule"));
-  config.parallel = read_parallel(root.table("parallel"), config.train, config.model.layers);
+  config.parallel = read_parallel(root.table("parallel"), config.train);
   config.evaluate.every_tokens = root.table("evaluate").integer("every_tokens", 0, kAny, 0);
   config.checkpoint = read_checkpoint(root.table("checkpoint"));
   config.guard = read_guard(root.table("guard"), config.checkpoint);

@@ -5,26 +5,6 @@
 #include <algorithm>
 
 namespace isoflop::model {
-namespace {
-
-// Empty, or what cannot be cut.
-std::string obstacle(const ModelConfig& c, std::size_t ranks) {
-  const struct {
-    const char* key;
-    std::size_t value;
-  } sizes[] = {{"model.heads", c.heads},
-               {"model.kv_heads", c.kv_heads},
-               {"model.feed_forward", c.feed_forward},
-               {"model.context", c.context}};
-  for (const auto& [key, value] : sizes)
-    if (value % ranks != 0) return fmt::format("which does not divide {} {}", key, value);
-  if (Split{ranks, ranks - 1}.share(c.vocabulary).size() == 0)
-    return fmt::format("which leaves a rank without any of the {} tokens of the vocabulary",
-                       c.vocabulary);
-  return "";
-}
-
-}  // namespace
 
 parallel::Extent Split::share(std::size_t total) const {
   const std::size_t each = (total + ranks - 1) / ranks;
@@ -42,14 +22,21 @@ HeldSizes held_sizes(const ModelConfig& c, const Split& split) {
 }
 
 std::string problem_of_split(const ModelConfig& config, std::size_t ranks) {
-  const std::string reason = obstacle(config, ranks);
-  if (reason.empty()) return "";
-  std::size_t nearest = 1;
-  for (std::size_t other = 1; other <= config.kv_heads; ++other) {
-    const auto distance = [&](std::size_t n) { return n > ranks ? n - ranks : ranks - n; };
-    if (obstacle(config, other).empty() && distance(other) < distance(nearest)) nearest = other;
-  }
-  return fmt::format("seen {}, {}; the nearest that works is {}", ranks, reason, nearest);
+  const struct {
+    const char* key;
+    std::size_t value;
+  } sizes[] = {{"model.heads", config.heads},
+               {"model.kv_heads", config.kv_heads},
+               {"model.feed_forward", config.feed_forward},
+               {"model.context", config.context}};
+  for (const auto& [key, value] : sizes)
+    if (value % ranks != 0)
+      return fmt::format("seen {}, which does not divide {} {}", ranks, key, value);
+  if (Split{ranks, ranks - 1}.share(config.vocabulary).size() == 0)
+    return fmt::format(
+        "seen {}, which leaves a rank without any of the {} tokens of the vocabulary", ranks,
+        config.vocabulary);
+  return "";
 }
 
 }  // namespace isoflop::model

@@ -47,8 +47,8 @@ struct HeldSizes {
 
 HeldSizes held_sizes(const ModelConfig& config, const Split& split);
 
-/// Empty if the model can be cut across `ranks` ranks, else what is wrong and the nearest number
-/// that works: "seen 4, which does not divide model.kv_heads 2; the nearest that works is 2".
+/// Empty if the model can be cut across `ranks` ranks, else what is wrong: "seen 4, which does not
+/// divide model.kv_heads 2".
 std::string problem_of_split(const ModelConfig& config, std::size_t ranks);
 
 }  // namespace isoflop::model

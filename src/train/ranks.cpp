@@ -4,10 +4,14 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "config/conflict.hpp"
 #include "core/error.hpp"
 #include "core/hash.hpp"
 #include "model/split.hpp"
@@ -15,13 +19,21 @@
 namespace isoflop::train {
 namespace {
 
+using config::ParallelConfig;
+using config::RunConfig;
+
 // Empty if tensor parallelism combines with the rest, else why not.
-std::string trouble_of_tensor(const config::RunConfig& config, std::int64_t ranks) {
-  const auto& parallel = config.parallel;
+std::string trouble_of_tensor(const RunConfig& config, std::int64_t ranks) {
+  const ParallelConfig& parallel = config.parallel;
   if (parallel.tensor == 1) return "";
+  const std::string split =
+      model::problem_of_split(config.model, static_cast<std::size_t>(parallel.tensor));
+  if (!split.empty()) return "parallel.tensor: " + split;
   if (parallel.zero > 1)
-    return fmt::format("parallel.zero: seen {} with parallel.tensor = {}, which do not combine",
-                       parallel.zero, parallel.tensor);
+    return fmt::format(
+        "parallel.zero: seen {} with parallel.tensor = {}, which do not combine: ranks would wait "
+        "for shards and for tensor-parallel ranks in one pass, perhaps in a ring",
+        parallel.zero, parallel.tensor);
   if (ranks % (parallel.tensor * parallel.pipeline) == 0) return "";
   if (parallel.pipeline == 1)
     return fmt::format("parallel.tensor: seen {}, which does not divide {} ranks", parallel.tensor,
@@ -31,14 +43,29 @@ std::string trouble_of_tensor(const config::RunConfig& config, std::int64_t rank
       parallel.tensor, parallel.pipeline, ranks);
 }
 
-// Empty if `ranks` can train `config`, else why not.
-std::string trouble(const config::RunConfig& config, std::int64_t ranks) {
-  const auto& parallel = config.parallel;
-  const std::int64_t depth = parallel.pipeline;
+// Empty if the pipeline has layers and ranks enough, else why not.
+std::string trouble_of_pipeline(const RunConfig& config, std::int64_t ranks) {
+  const ParallelConfig& parallel = config.parallel;
+  const auto most = static_cast<std::int64_t>(config.model.layers) + 2;
+  if (parallel.pipeline * parallel.chunks > most)
+    return fmt::format(
+        "parallel.pipeline: seen {} ranks of {} stage(s), but the model has {} blocks, an "
+        "embedding and a head to deal to them",
+        parallel.pipeline, parallel.chunks, config.model.layers);
+  if (ranks % parallel.pipeline != 0)
+    return fmt::format("parallel.pipeline: seen {}, which does not divide {} ranks",
+                       parallel.pipeline, ranks);
+  return "";
+}
+
+// Empty if `ranks` can train `config`, else "key: why not".
+std::string trouble(const RunConfig& config, std::int64_t ranks) {
+  const ParallelConfig& parallel = config.parallel;
+  if (const auto conflict = config::find_conflict(parallel, config.train))
+    return fmt::format("parallel.{}: {}", conflict->key, conflict->text);
   if (std::string problem = trouble_of_tensor(config, ranks); !problem.empty()) return problem;
-  if (ranks % depth != 0)
-    return fmt::format("parallel.pipeline: seen {}, which does not divide {} ranks", depth, ranks);
-  const std::int64_t replicas = ranks / (depth * parallel.tensor);
+  if (std::string problem = trouble_of_pipeline(config, ranks); !problem.empty()) return problem;
+  const std::int64_t replicas = ranks / (parallel.pipeline * parallel.tensor);
   if (parallel.data != 0 && parallel.data != replicas)
     return fmt::format("parallel.data: seen {}, but {} ranks were started, which makes {}",
                        parallel.data, ranks, replicas);
@@ -47,7 +74,7 @@ std::string trouble(const config::RunConfig& config, std::int64_t ranks) {
         "parallel.virtual_ranks: {} ranks were started, which makes {} replicas, but the global "
         "batch has {} virtual ranks",
         ranks, replicas, parallel.virtual_ranks);
-  if (depth > 1 && parallel.zero >= 2 && parallel.virtual_ranks % replicas != 0)
+  if (parallel.pipeline > 1 && parallel.zero >= 2 && parallel.virtual_ranks % replicas != 0)
     return fmt::format(
         "parallel.zero: seen {} with {} replicas of a pipeline, which do not divide {} virtual "
         "ranks",
@@ -55,12 +82,16 @@ std::string trouble(const config::RunConfig& config, std::int64_t ranks) {
   return "";
 }
 
-bool works(config::RunConfig config, std::int64_t ranks, std::int64_t depth) {
-  const auto stages = static_cast<std::int64_t>(config.model.layers) + 2;
-  config.parallel.pipeline = depth;
-  return ranks >= 1 && depth >= 1 && depth * config.parallel.chunks <= stages &&
-         (config.parallel.chunks == 1 || depth > 1) && trouble(config, ranks).empty();
-}
+struct Key {
+  const char* name;  // of [parallel]
+  std::int64_t ParallelConfig::* value;
+};
+constexpr Key kPipeline{"pipeline", &ParallelConfig::pipeline};
+constexpr Key kTensor{"tensor", &ParallelConfig::tensor};
+constexpr Key kZero{"zero", &ParallelConfig::zero};
+constexpr Key kChunks{"chunks", &ParallelConfig::chunks};
+constexpr Key kData{"data", &ParallelConfig::data};
+constexpr Key kVirtualRanks{"virtual_ranks", &ParallelConfig::virtual_ranks};
 
 // The nearest value below and above `wanted` that works, as far as there are any up to `most`.
 template <class Works>
@@ -76,47 +107,95 @@ std::vector<std::int64_t> nearest(std::int64_t wanted, std::int64_t most, Works&
   return found;
 }
 
-// What to change, and to what, so that it works.
-std::vector<std::string> remedies(const config::RunConfig& config, std::int64_t ranks) {
-  const std::int64_t depth = config.parallel.pipeline;
+// One thing to change, and to what, so that it works.
+std::vector<std::string> single_changes(const RunConfig& config, std::int64_t ranks) {
+  constexpr std::int64_t kMostZero = 3;
+  const std::int64_t batches = config.train.global_batch / config.train.micro_batch;
+  const std::pair<Key, std::int64_t> most[] = {
+      {kPipeline, ranks}, {kZero, kMostZero},
+      {kTensor, ranks},   {kChunks, config.parallel.chunks},
+      {kData, ranks},     {kVirtualRanks, batches}};
   std::vector<std::string> ways;
-  const auto depths =
-      nearest(depth, ranks, [&](std::int64_t other) { return works(config, ranks, other); });
-  if (!depths.empty())
-    ways.push_back(fmt::format("use parallel.pipeline = {}", fmt::join(depths, " or ")));
-  config::RunConfig other = config;
-  other.parallel.zero = 1;
-  if (config.parallel.zero >= 2 && works(other, ranks, depth))
-    ways.push_back("use parallel.zero = 1");
-  other = config;
-  other.parallel.tensor = 1;
-  if (config.parallel.tensor > 1 && works(other, ranks, depth))
-    ways.push_back("use parallel.tensor = 1");
-  const auto numbers =
-      nearest(ranks, 2 * ranks, [&](std::int64_t number) { return works(config, number, depth); });
+  RunConfig other = config;
+  for (const auto& [key, limit] : most) {
+    const std::int64_t wanted = config.parallel.*key.value;
+    const auto values = nearest(wanted, limit, [&](std::int64_t value) {
+      other.parallel.*key.value = value;
+      return trouble(other, ranks).empty();
+    });
+    other.parallel.*key.value = wanted;
+    if (!values.empty())
+      ways.push_back(fmt::format("use parallel.{} = {}{}", key.name, fmt::join(values, " or "),
+                                 key.value == kVirtualRanks.value ? " (another run)" : ""));
+  }
+  const auto numbers = nearest(
+      ranks, 2 * ranks, [&](std::int64_t number) { return trouble(config, number).empty(); });
   if (!numbers.empty())
     ways.push_back(fmt::format("start mpirun -n {}", fmt::join(numbers, " or ")));
   return ways;
 }
 
+// How far apart two layouts are: factors of two, and keys that have no such.
+double distance(const ParallelConfig& a, const ParallelConfig& b) {
+  const auto factors = [](std::int64_t x, std::int64_t y) {
+    return std::abs(std::log2(static_cast<double>(x) / static_cast<double>(y)));
+  };
+  return factors(a.pipeline, b.pipeline) + factors(a.tensor, b.tensor) +
+         factors(a.chunks, b.chunks) + (a.zero == b.zero ? 0.0 : 1.0);
+}
+
+// The nearest layout of all `ranks`, or nothing.
+std::optional<ParallelConfig> nearest_layout(const RunConfig& config, std::int64_t ranks) {
+  const ParallelConfig& wanted = config.parallel;
+  std::optional<ParallelConfig> best;
+  RunConfig other = config;
+  ParallelConfig& tried = other.parallel;
+  for (tried.tensor = 1; tried.tensor <= ranks; ++tried.tensor) {
+    if (ranks % tried.tensor != 0) continue;
+    for (tried.pipeline = 1; tried.pipeline <= ranks / tried.tensor; ++tried.pipeline) {
+      for (const std::int64_t chunks : {wanted.chunks, std::int64_t{1}}) {
+        for (const std::int64_t zero : {wanted.zero, std::min(wanted.zero, std::int64_t{1})}) {
+          tried.chunks = chunks;
+          tried.zero = zero;
+          tried.data = wanted.data == 0 ? 0 : ranks / (tried.tensor * tried.pipeline);
+          if (best && distance(tried, wanted) >= distance(*best, wanted)) continue;
+          if (trouble(other, ranks).empty()) best = tried;
+        }
+      }
+    }
+  }
+  return best;
+}
+
+// Several things to change; one rank trains everything, so there are always some.
+std::string changes(const RunConfig& config, std::int64_t ranks) {
+  std::int64_t number = ranks;
+  std::optional<ParallelConfig> layout;
+  while (!(layout = nearest_layout(config, number))) --number;
+  std::vector<std::string> settings;
+  for (const Key& key : {kPipeline, kTensor, kZero, kChunks, kData})
+    if ((*layout).*key.value != config.parallel.*key.value)
+      settings.push_back(fmt::format("parallel.{} = {}", key.name, (*layout).*key.value));
+  return fmt::format("{}use {}",
+                     number == ranks ? "" : fmt::format("start mpirun -n {} and ", number),
+                     fmt::join(settings, " with "));
+}
+
 }  // namespace
 
-void check_ranks(const config::RunConfig& config, std::int64_t ranks) {
-  const std::string split =
-      model::problem_of_split(config.model, static_cast<std::size_t>(config.parallel.tensor));
-  require(split.empty(), "{}: {}", config.place("parallel.tensor"), split);
+void check_ranks(const RunConfig& config, std::int64_t ranks) {
   const std::string problem = trouble(config, ranks);
   if (problem.empty()) return;
   const std::size_t key = problem.find(':');  // where it stands is told too
-  const std::vector<std::string> ways = remedies(config, ranks);
-  throw InputError(fmt::format("{}{}{}{}", config.place(problem.substr(0, key)),
-                               problem.substr(key), ways.empty() ? "" : "; ",
-                               fmt::join(ways, ", or ")));
+  std::vector<std::string> ways = single_changes(config, ranks);
+  if (ways.empty()) ways.push_back(changes(config, ranks));
+  throw InputError(fmt::format("{}{}; {}", config.place(problem.substr(0, key)),
+                               problem.substr(key), fmt::join(ways, ", or ")));
 }
 
-void check_agreement(const config::RunConfig& config, const std::string& start,
+void check_agreement(const RunConfig& config, const std::string& start,
                      comm::Communicator& communicator) {
-  config::RunConfig shared = config;
+  RunConfig shared = config;
   shared.data.corpus.clear();
   shared.train.threads = 1;
   const std::uint64_t mine = hash64(config::run_id(config) + config::to_toml(shared) + start);

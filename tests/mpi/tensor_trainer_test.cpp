@@ -3,6 +3,7 @@
 // tests/regression/layouts.py does 100.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -13,8 +14,8 @@
 
 #include "comm/mpi/mpi.hpp"
 #include "comm/self/self.hpp"
-#include "core/error.hpp"
 #include "data/synthetic.hpp"
+#include "tests/harness/diverging.hpp"
 #include "tests/harness/run_from.hpp"
 #include "tests/harness/scratch_directory.hpp"
 #include "train/ranks.hpp"
@@ -194,37 +195,12 @@ TEST_F(TensorParallel, CheckpointsGoToAnyNumberOfRanksAndBack) {
   world_.barrier();  // before the directory goes
 }
 
-std::string refusal(const std::vector<std::string>& sets, int ranks) {
-  config::RunConfig config = small_run(sets);
-  config::resolve(config, kSymbols, "");
-  config.places.clear();  // keys alone in messages
-  try {
-    check_ranks(config, ranks);
-  } catch (const InputError& error) {
-    return error.what();
+TEST_F(TensorParallel, DivergenceNamesTheFirstGradientThatIsNoNumber) {
+  for (const char* zero : {"parallel.zero=0", "parallel.zero=1"}) {
+    Training cut({tensor(std::min(world_.size(), 2)), zero}, world_);
+    test::make_gradients_overflow(*cut, cut.config(), 0, 1);
+    EXPECT_EQ(test::tensor_named_by_step(*cut), "gradient of blocks.1.feed_forward.down");
   }
-  return "";
-}
-
-TEST(TensorParallelLayouts, AreRefusedWithOneThatWorks) {
-  EXPECT_EQ(refusal({tensor(2)}, 4), "");
-  EXPECT_EQ(refusal({tensor(3)}, 3),
-            "parallel.tensor: seen 3, which does not divide model.heads 4; the nearest that works "
-            "is 2");
-  EXPECT_EQ(refusal({tensor(4), "model.kv_heads=2"}, 4),
-            "parallel.tensor: seen 4, which does not divide model.kv_heads 2; the nearest that "
-            "works is 2");
-  const auto expect_start = [](const std::string& text, const std::string& start) {
-    EXPECT_EQ(text.substr(0, start.size()), start) << text;
-  };
-  expect_start(refusal({tensor(2)}, 3),
-               "parallel.tensor: seen 2, which does not divide 3 ranks; start mpirun -n 2 or 4");
-  expect_start(refusal({tensor(2), "parallel.pipeline=2"}, 2),
-               "parallel.tensor: seen 2 with pipelines of 2 ranks, which together do not divide 2 "
-               "ranks; use parallel.pipeline = 1");
-  expect_start(refusal({tensor(2), "parallel.zero=3"}, 4),
-               "parallel.zero: seen 3 with parallel.tensor = 2, which do not combine; use "
-               "parallel.zero = 1");
 }
 
 }  // namespace

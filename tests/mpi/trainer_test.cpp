@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "tests/harness/diverging.hpp"
 #include "tests/harness/scratch_directory.hpp"
 #include "tests/mpi/twins.hpp"
 #include "train/snapshot.hpp"
@@ -255,35 +256,37 @@ TEST(CutEvaluation, EndsOnAllRanksAndIsMadeAgain) {
 }
 
 // Every layout names the same tensor.
-TEST(Divergence, NamesTheFirstOutputThatIsNoNumber) {
-  comm::Communicator world(comm::make_mpi_transport());
-  const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, std::int64_t{17} * 11);
-  const std::string depth = std::to_string(world.size());
-  for (const std::string layout : {"parallel.zero=0", "parallel.zero=3", "parallel.pipeline"}) {
-    config::RunConfig config =
-        small_run({layout == "parallel.pipeline" ? key("parallel.pipeline", depth) : layout,
-                   "train.precision=bf16"});
-    config::resolve(config, 29, source.fingerprint());
-    const auto trainer = make_trainer(config, source, world);
-    for (const model::Parameter& tensor : trainer->table().parameters()) {
-      if (tensor.name != "blocks.3.feed_forward.up") continue;
-      for (const OwnedState& mine : trainer->owned_state()) {
-        const std::size_t begin = std::max(tensor.offset, mine.elements.begin);
-        const std::size_t end = std::min(tensor.offset + tensor.count, mine.elements.end);
-        for (std::size_t i = begin; i < end; ++i) mine.parameters[i - mine.elements.begin] = 3e38f;
-      }
-    }
-    trainer->restore(0);
-    try {
-      trainer->step();
-      FAIL() << "an infinite activation went unnoticed";
-    } catch (const CheckFailed& error) {
-      EXPECT_NE(std::string(error.what()).find("output of blocks.3.feed_forward.up;"),
-                std::string::npos)
-          << layout << ": " << error.what();
-    }
+class Divergence : public ::testing::TestWithParam<const char*> {
+ protected:
+  Divergence() {
+    const std::string depth = std::to_string(world_.size());
+    std::string layout = GetParam();
+    if (layout == "parallel.pipeline") layout = key("parallel.pipeline", depth);
+    config_ = small_run({layout, "train.precision=bf16"});
+    config::resolve(config_, 29, source_.fingerprint());
+    trainer_ = make_trainer(config_, source_, world_);
   }
+
+  comm::Communicator world_{comm::make_mpi_transport()};
+  data::Synthetic source_{{"markov", 1, 29, 1}, 17, 1, std::int64_t{17} * 11};
+  config::RunConfig config_;
+  std::unique_ptr<Trainer> trainer_;
+};
+
+TEST_P(Divergence, NamesTheFirstOutputThatIsNoNumber) {
+  test::fill_weight(*trainer_, config_.model, "blocks.3.feed_forward.up", 3e38f);
+  trainer_->restore(0);
+  EXPECT_EQ(test::tensor_named_by_step(*trainer_), "output of blocks.3.feed_forward.up");
 }
+
+// Of two, that which the backward pass comes to first.
+TEST_P(Divergence, NamesTheFirstGradientThatIsNoNumber) {
+  test::make_gradients_overflow(*trainer_, config_, 1, 4);
+  EXPECT_EQ(test::tensor_named_by_step(*trainer_), "gradient of blocks.4.feed_forward.down");
+}
+INSTANTIATE_TEST_SUITE_P(All, Divergence,
+                         ::testing::Values("parallel.zero=0", "parallel.zero=3",
+                                           "parallel.pipeline"));
 
 // Layouts of all ranks that differ in who owns what: shards, replicas, stages.
 std::vector<config::RunConfig> exchanging_layouts(int ranks) {
