@@ -52,6 +52,7 @@ class Run {
   void flush_record();
   RunEnd finish();
   RunEnd stopped();
+  void tell_stall();
   void record_failure(const std::string& reason);
   std::vector<record::ProfileRow> profile_rows() const;
   double seconds() const {
@@ -207,16 +208,20 @@ bool Run::evaluate_if_due() {
 
 void Run::tell_spike(const StepResult& result) {
   const Spike& spike = *result.spike;
-  const bool skip = config_.guard.on_spike == config::OnSpike::skip;
+  std::string kind = "spike trained on", done = "went on";
+  if (config_.guard.on_spike == config::OnSpike::skip) {
+    kind = "spike skipped";
+    done = "skipped the update";
+  } else if (config_.guard.on_spike == config::OnSpike::rollback) {
+    kind = "spike rolled back";
+    done = fmt::format("back to step {}", rollback_target(config_, result.step));
+  }
   const std::string text = fmt::format(
       "{} {}, z-score {:.2f}{}; {}; sequences {} to {}", spike.quantity, spike.value, spike.z_score,
-      spike.tensor.empty() ? "" : ", first non-finite tensor: " + spike.tensor,
-      skip ? std::string("skipped the update")
-           : fmt::format("back to step {}", rollback_target(config_, result.step)),
+      spike.tensor.empty() ? "" : ", first non-finite tensor: " + spike.tensor, done,
       spike.sequence, spike.sequence + static_cast<std::uint64_t>(config_.train.global_batch) - 1);
   progress_.say(fmt::format("step {}: spike: {}", result.step, text));
-  if (!is_root()) return;
-  record_->event({result.step, seconds(), skip ? "spike skipped" : "spike rolled back", text});
+  if (is_root()) record_->event({result.step, seconds(), kind, text});
 }
 
 void Run::roll_back(const StepResult& result) {
@@ -237,8 +242,7 @@ RunEnd Run::finish() {
   const int ranks = communicator_.size();
   progress_.say(fmt::format("finished: {:.1f} s; peak memory {} (predicted {})", seconds(),
                             peak.text(ranks), memory_.text(ranks)));
-  progress_.say(
-      fmt::format("training stood still {:.3f} s for checkpoints", checkpointing_->seconds()));
+  tell_stall();
   if (!is_root()) return RunEnd::finished;
   record_->finish({.status = "finished",
                    .final_loss = *loss,
@@ -250,11 +254,17 @@ RunEnd Run::finish() {
   return RunEnd::finished;
 }
 
+void Run::tell_stall() {
+  progress_.say(
+      fmt::format("training stood still {:.3f} s for checkpoints", checkpointing_->seconds()));
+}
+
 // The state is saved.
 RunEnd Run::stopped() {
   checkpointing_->prune();
   progress_.say(fmt::format("stopped by signal {} after step {}; the same command goes on",
                             communicator_.maximum(stop_.received()), trainer_->step_count()));
+  tell_stall();
   if (is_root()) record_->finish({.status = "stopped", .wall_seconds = seconds()}, profile_rows());
   return RunEnd::stopped;
 }

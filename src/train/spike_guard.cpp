@@ -16,6 +16,8 @@ namespace {
 // Bad data comes in short runs; who skips for longer than this skips the training.
 constexpr std::int64_t kMostInARow = 32;
 
+constexpr double kLeastDeviation = 1e-6;  // of the mean
+
 constexpr const char* kLosses = "guard_losses";
 constexpr const char* kNorms = "guard_norms";
 constexpr const char* kInARow = "guard_spikes_in_a_row";
@@ -44,8 +46,10 @@ double z_score(const std::vector<double>& window, double value) {
   for (const double past : window) sum += past;
   const double mean = sum / count;
   for (const double past : window) squares += (past - mean) * (past - mean);
-  const double deviation = std::sqrt(squares / (count - 1.0));
-  return deviation > 0.0 ? (value - mean) / deviation : 0.0;
+  const double deviation =
+      std::max(std::sqrt(squares / (count - 1.0)), kLeastDeviation * std::abs(mean));
+  if (deviation > 0.0) return (value - mean) / deviation;
+  return value > mean ? std::numeric_limits<double>::infinity() : 0.0;
 }
 
 }  // namespace
@@ -63,13 +67,12 @@ std::optional<Spike> SpikeGuard::worst(double loss, double norm) const {
 }
 
 std::optional<Spike> SpikeGuard::judge(std::int64_t step, double loss, double norm) {
-  if (!is_on()) return std::nullopt;
   std::optional<Spike> spike = worst(loss, norm);
-  if (!spike) {
+  if (!spike || !acts()) {
     add(losses_, loss);
     add(norms_, norm);
     if (config_.on_spike == config::OnSpike::skip) in_a_row_ = 0;
-    return std::nullopt;
+    return spike;
   }
   if (++in_a_row_ > kMostInARow) {
     throw CheckFailed(fmt::format(
@@ -85,6 +88,11 @@ void SpikeGuard::add(std::vector<double>& window, double value) const {
   window.push_back(value);
 }
 
+std::vector<double> SpikeGuard::newest(const std::vector<double>& values) const {
+  const auto most = static_cast<std::ptrdiff_t>(config_.window);
+  return {values.end() - std::min(most, std::ssize(values)), values.end()};
+}
+
 void SpikeGuard::rolled_back(const SpikeGuard& at_spike, std::int64_t step, std::int64_t target) {
   in_a_row_ = at_spike.in_a_row_;
   skipped_batches_ = at_spike.skipped_batches_ + step - target;
@@ -95,7 +103,6 @@ void SpikeGuard::passed_checkpoint() {
 }
 
 hdf5::Attributes SpikeGuard::state() const {
-  if (!is_on()) return {};
   return {{kLosses, text_of(losses_)},
           {kNorms, text_of(norms_)},
           {kInARow, in_a_row_},
@@ -103,9 +110,9 @@ hdf5::Attributes SpikeGuard::state() const {
 }
 
 void SpikeGuard::restore(const hdf5::Attributes& scalars, const std::string& where) {
-  if (!is_on()) return;
-  losses_ = values_of(hdf5::get<std::string>(scalars, kLosses, where));
-  norms_ = values_of(hdf5::get<std::string>(scalars, kNorms, where));
+  if (!acts() && hdf5::find(scalars, kLosses) == nullptr) return;  // older versions left it out
+  losses_ = newest(values_of(hdf5::get<std::string>(scalars, kLosses, where)));
+  norms_ = newest(values_of(hdf5::get<std::string>(scalars, kNorms, where)));
   in_a_row_ = hdf5::get<std::int64_t>(scalars, kInARow, where);
   skipped_batches_ = hdf5::get<std::int64_t>(scalars, kSkipped, where);
 }

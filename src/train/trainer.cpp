@@ -180,7 +180,7 @@ std::size_t TypedTrainer<T>::first_anywhere(std::size_t index) {
   return static_cast<std::size_t>(-world_.maximum(-static_cast<std::int64_t>(index)));
 }
 
-// A non-finite value is a spike for a guard that is on, unless the weights are damaged already.
+// A non-finite value is a spike for a guard that acts, unless the weights are damaged already.
 template <class T>
 std::optional<Spike> TypedTrainer<T>::judge(double loss, double norm) {
   const auto judged = [&](const std::string& tensor) {
@@ -195,7 +195,7 @@ std::optional<Spike> TypedTrainer<T>::judge(double loss, double norm) {
   const bool damaged = weight < table_.parameters().size();
   const std::string tensor =
       damaged ? "weight " + table_.parameters()[weight].name : first_bad_result();
-  if (guard_.is_on() && !damaged) return judged(tensor);
+  if (guard_.acts() && !damaged) return judged(tensor);
   throw CheckFailed(
       fmt::format("step {}: loss {} and gradient norm {}, first non-finite tensor: {}; lower "
                   "optimizer.learning_rate or set optimizer.clip_norm",
@@ -223,9 +223,8 @@ std::string TypedTrainer<T>::first_bad_result() {
   if (std::string output = first_bad_output(); !output.empty()) return output;
   std::int64_t gradient = -1;
   for (const auto& part : parts_) gradient = std::max(gradient, part->last_bad_gradient());
-  gradient = world_.maximum(gradient);
-  if (gradient < 0) return "gradient norm";  // of numbers too large for their squares
-  return "gradient of " + table_.parameters()[static_cast<std::size_t>(gradient)].name;
+  gradient = world_.maximum(gradient);  // there is one: squares of floats fit a double
+  return "gradient of " + table_.parameters().at(static_cast<std::size_t>(gradient)).name;
 }
 
 template <class T>
@@ -242,11 +241,11 @@ StepResult TypedTrainer<T>::step() {
       optim::schedule_factor(config_.schedule, (step_ + 1) * config_.tokens_per_step(),
                              config_.tokens());
   ++step_;
-  if (spike) return {step_, loss, learning_rate, norm, spike};
+  if (spike && guard_.acts()) return {step_, loss, learning_rate, norm, spike};
   const double scale = optim::clip_factor(norm, config_.optimizer.clip_norm) / tokens;
   for (const auto& part : parts_) part->update(step_, learning_rate, scale);
   passes_->weights_changed();
-  return {step_, loss, learning_rate, norm, std::nullopt};
+  return {step_, loss, learning_rate, norm, spike};
 }
 
 template <class T>

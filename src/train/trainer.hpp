@@ -29,7 +29,7 @@ struct StepResult {
   double loss;        // nats/token, mean over the global batch, before the update
   double learning_rate;
   double gradient_norm;        // of the mean gradient, before clipping
-  std::optional<Spike> spike;  // then the weights were not updated
+  std::optional<Spike> spike;  // then a guard that acts did not update the weights
 };
 
 /// What a checkpoint holds beside scalars: an fp32 slice of the flat buffer that this rank owns.
@@ -49,7 +49,8 @@ class Trainer {
   std::int64_t step_count() const { return step_; }
 
   /// The next step. Throws CheckFailed when the loss or the gradient is not finite, naming step and
-  /// tensor, unless the guard takes it for a spike; then the weights are those before the step.
+  /// tensor, unless a guard that acts takes it for a spike; the weights are then those before the
+  /// step.
   virtual StepResult step() = 0;
 
   /// Mean loss (nats/token) over the whole validation split; nothing, on all ranks, once `stop` was

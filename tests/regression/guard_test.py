@@ -17,7 +17,7 @@ RUN = ["--set", "train.tokens=65536", "--set", "train.micro_batch=2", "--set", "
 SKIP = [*RUN, "--set", "guard.on_spike=skip"]
 ROLLBACK = [*RUN, "--set", "guard.on_spike=rollback"]
 LAYOUTS = [(1, []), (3, ["--set", "parallel.zero=2"]), (2, ["--set", "parallel.zero=3"]), (4, ["--set", "parallel.pipeline=2"])]
-EVENT = re.compile(r"(loss|gradient norm) (\S+), z-score (\S+); (skipped the update|back to step (\d+)); sequences (\d+) to (\d+)")
+EVENT = re.compile(r"(loss|gradient norm) (\S+), z-score (\S+); (skipped the update|back to step (\d+)|went on); sequences (\d+) to (\d+)")
 
 
 class Guard(CommandLineTest):
@@ -70,9 +70,12 @@ class Guard(CommandLineTest):
     def test_skipped_updates_are_recorded_and_the_run_goes_on(self):
         self.train("free", RUN)
         self.train("skip", SKIP)
-        free, none = self.record("free")
+        free, seen = self.record("free")
         rows, events = self.record("skip")
-        self.assertEqual(none, [])
+        self.assertEqual(seen[0][0], events[0][0])
+        for step, kind, text in seen:  # told, and trained on
+            self.assertEqual((kind, EVENT.fullmatch(text).group(4)), ("spike trained on", "went on"))
+            self.assertIn(float(EVENT.fullmatch(text).group(2)), (free["loss"][step - 1], free["grad_norm"][step - 1]))
         self.assertGreaterEqual(len(events), 2, "the poisoned sequences went unnoticed")
         np.testing.assert_array_equal(rows["step"], np.arange(1, 257))
         first = events[0][0]
@@ -108,7 +111,7 @@ class Guard(CommandLineTest):
             skipped += step - int(groups[4])
 
     def test_every_layout_decides_alike(self):
-        for name, arguments in (("skip", SKIP), ("rollback", ROLLBACK)):
+        for name, arguments in (("free", RUN), ("skip", SKIP), ("rollback", ROLLBACK)):
             for index, (ranks, layout) in enumerate(LAYOUTS):
                 self.train(f"{name}-{index}", [*arguments, *layout], ranks=ranks)
                 self.assert_same(f"{name}-{index}", f"{name}-0")

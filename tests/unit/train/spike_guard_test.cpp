@@ -37,9 +37,7 @@ TEST(SpikeGuard, JudgesByTheDistanceFromTheWindowInDeviations) {
   EXPECT_EQ(norm->value, 50.0);
 }
 
-TEST(SpikeGuard, IsSilentWhileItIsOffOrTheWindowIsNotFull) {
-  SpikeGuard off{config::GuardConfig{}};
-  EXPECT_FALSE(off.judge(1, kNan, 1.0));
+TEST(SpikeGuard, IsSilentWhileTheWindowIsNotFull) {
   SpikeGuard guard(rule(config::OnSpike::skip));
   guard.judge(1, 1.0, 1.0);
   EXPECT_FALSE(guard.judge(2, 1000.0, 1000.0));
@@ -50,6 +48,42 @@ TEST(SpikeGuard, ASpikeStaysOutOfTheWindow) {
   SpikeGuard guard = filled();
   ASSERT_TRUE(guard.judge(5, 20.0, 1.2));
   EXPECT_TRUE(guard.judge(6, 20.0, 1.2));
+}
+
+// Equal values have no deviation; a jump from them is a spike all the same, rounding is none.
+TEST(SpikeGuard, AJumpFromEqualValuesIsASpike) {
+  const auto after = [](double constant, double next) {
+    SpikeGuard guard(rule(config::OnSpike::skip));
+    for (int step = 1; step <= 4; ++step) EXPECT_FALSE(guard.judge(step, constant, constant));
+    return guard.judge(5, next, constant).has_value();
+  };
+  EXPECT_TRUE(after(3.0, 4.0));
+  EXPECT_FALSE(after(3.0, 3.0));
+  EXPECT_FALSE(after(3.0, 3.0 * (1.0 + 1e-7)));
+  EXPECT_FALSE(after(3.0, 2.0));
+  EXPECT_TRUE(after(0.0, 1e-3));
+  EXPECT_FALSE(after(0.0, 0.0));
+}
+
+// One that does nothing tells spikes, however many; what the run trains on enters the window.
+TEST(SpikeGuard, OneThatDoesNothingTellsSpikes) {
+  SpikeGuard guard = filled(config::OnSpike::nothing);
+  EXPECT_FALSE(guard.acts());
+  EXPECT_TRUE(guard.judge(5, 20.0, 1.2));
+  EXPECT_FALSE(guard.judge(6, 20.0, 1.2)) << "no longer far above the steps before";
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(guard.judge(7 + i, 1e3 * std::pow(10.0, i), 1.2));
+}
+
+TEST(SpikeGuard, OneThatDoesNothingMayFindAnotherWindowOrNone) {
+  SpikeGuard wide{config::GuardConfig{.window = 8, .z_score = 3.0}};
+  for (int step = 1; step <= 8; ++step) EXPECT_FALSE(wide.judge(step, step, 1.0));
+  SpikeGuard narrow(rule(config::OnSpike::nothing));
+  EXPECT_NO_THROW(narrow.restore({}, "here"));
+  narrow.restore(wide.state(), "here");  // 5, 6, 7, 8
+  EXPECT_FALSE(narrow.judge(9, 10.3, 1.0));
+  SpikeGuard other(rule(config::OnSpike::nothing));
+  other.restore(wide.state(), "here");
+  EXPECT_NEAR(other.judge(9, 10.5, 1.0)->z_score, 4.0 / std::sqrt(5.0 / 3.0), 1e-12);
 }
 
 TEST(SpikeGuard, StateComesBackToTheBit) {
