@@ -4,8 +4,8 @@
     compare_with_torch.py --isoflop build/release/bin/isoflop --peer torch_train.py --python venv/bin/python \\
         --json compare.json > compare.md
 
-For each shape isoflop's precisions x layouts x micro-batches run once for a few steps. The fastest of each precision and
-all modes of the peer then run in turn (peer modes, bf16, fp32, peer modes, ...) --repeats times: a try that a neighbour
+For each shape isoflop's precisions x layouts x micro-batches x recomputations run once for a few steps. The fastest of each
+precision, the one that takes least memory and all modes of the peer then run in turn (peer modes, bf16, fp32, peer modes, ...) --repeats times: a try that a neighbour
 slowed may thus cost isoflop its best variant, but never the peer its best mode. The table, Markdown on standard output,
 has the medians over the repeats, the peer's in the mode with the best of them, and their ratios isoflop / peer. Progress
 and failures go to standard error, one line each; exit code 1 if a shape has no complete row.
@@ -24,8 +24,8 @@ What is measured
     peak MiB    largest resident memory: of the peer's process; of isoflop's rank 0 times the number of ranks
     first step  seconds from the start of the process to the end of the first step. Peer: observed from outside; "cold"
                 with an empty compilation cache (a run before the repeats), then the median of the repeats, which find
-                the cache filled. isoflop: first_step_seconds of its JSON plus what a one-step run of the smallest shape takes beside
-                its steps, the end of the process included, hence an upper bound
+                the cache filled. isoflop: what a one-step run of the smallest shape takes beside its steps, the end of the process
+                included, hence an upper bound, plus first_step_seconds of its JSON; both are shown
     products    share of the step time in matrix products and attention
 
 isoflop's results are those of any number of ranks up to the cores (parallel.virtual_ranks): more would cost memory
@@ -80,9 +80,11 @@ class Variant:
     ranks: int
     threads: int
     micro_batch: int  # sequences
+    recompute: str    # as of parallel.recompute
 
     def __str__(self):
-        return f"{self.precision}, {self.ranks} x {self.threads}, micro-batch {self.micro_batch}"
+        again = "" if self.recompute == "none" else f", recompute {self.recompute}"
+        return f"{self.precision}, {self.ranks} x {self.threads}, micro-batch {self.micro_batch}{again}"
 
 
 class Failed(Exception):
@@ -193,6 +195,7 @@ precision = "{variant.precision}"
 threads = {variant.threads}
 [parallel]
 virtual_ranks = {virtual_ranks(shape, variant, self.cores)}
+recompute = "{variant.recompute}"
 [optimizer]
 learning_rate = 1e-3
 """)
@@ -210,7 +213,7 @@ learning_rate = 1e-3
     def launch_seconds(self, ranks, threads):
         if (ranks, threads) not in self.beside_steps:
             shape = SHAPES["nano"]
-            result, seconds = self.bench(shape, Variant("fp32", ranks, threads, largest_micro_batch(shape, ranks)), 1)
+            result, seconds = self.bench(shape, Variant("fp32", ranks, threads, largest_micro_batch(shape, ranks), "none"), 1)
             self.beside_steps[ranks, threads] = max(
                 0.0, seconds - result["first_step_seconds"] - BENCH_WARMUP * result["step_seconds"])
         return self.beside_steps[ranks, threads]
@@ -220,6 +223,7 @@ learning_rate = 1e-3
         result, _ = self.bench(shape, variant, steps)
         return {"tokens_per_second": result["tokens_per_second"],
                 "peak_mib": result["peak_rss_bytes"] * variant.ranks / 2**20,
+                "launch_seconds": launch,
                 "first_step_seconds": launch + result["first_step_seconds"],
                 "products_share": sum(result["shares"].get(region, 0.0) for region in PRODUCTS),
                 "bench": result}
@@ -262,10 +266,11 @@ def virtual_ranks(shape, variant, cores):
 
 def variants(shape, arguments):
     layouts = {"threads": (1, arguments.cores), "ranks": (arguments.cores, 1)}
-    for precision, layout, size in itertools.product(arguments.precisions, arguments.layouts, arguments.micro_batch):
+    for precision, layout, size, recompute in itertools.product(arguments.precisions, arguments.layouts, arguments.micro_batch,
+                                                                arguments.recompute):
         ranks, threads = layouts[layout]
         if shape.batch % (size * ranks) == 0:  # every rank has work, all of them equally much
-            yield Variant(precision, ranks, threads, size)
+            yield Variant(precision, ranks, threads, size, recompute)
 
 
 def attempt(label, measurement):
@@ -287,8 +292,18 @@ def fastest(tried):
     return max(done, key=done.get) if done else None
 
 
+def choose(tried, precisions):
+    """Variants by what they are chosen for: the fastest of each precision, and the one that takes least memory if it is another."""
+    best = (fastest({v: r for v, r in tried.items() if v.precision == p}) for p in precisions)
+    chosen = {variant.precision: variant for variant in best if variant}
+    done = {variant: result["peak_mib"] for variant, result in tried.items() if result}
+    if done and (leanest := min(done, key=done.get)) not in chosen.values():
+        chosen["least memory"] = leanest
+    return chosen
+
+
 def medians(results):
-    keys = ("tokens_per_second", "peak_mib", "first_step_seconds", "products_share")
+    keys = ("tokens_per_second", "peak_mib", "launch_seconds", "first_step_seconds", "products_share")
     middle = {key: statistics.median(result[key] for result in results) for key in keys if key in results[0]}
     return {**middle, "others_share": max(result["others_share"] for result in results)}
 
@@ -303,13 +318,12 @@ def in_turn(measurements, repeats):
 
 
 def compare(name, arguments, isoflop, peer):
-    """All measurements of a shape: {"peer": {mode: ..}, "isoflop": {precision: ..}, "tried"}; None if either did not run."""
+    """All measurements of a shape: {"peer": {mode: ..}, "isoflop": {choice: ..}, "tried"}; None if either did not run."""
     shape = SHAPES[name]
     cold = {mode: attempt(f"{name}: peer {mode}, cold", lambda m=mode: peer.measure(name, m, 1)) for mode in arguments.modes}
     tried = {v: attempt(f"{name}: isoflop {v}", lambda v=v: isoflop.measure(shape, v, arguments.try_steps))
              for v in variants(shape, arguments)}
-    best = (fastest({v: r for v, r in tried.items() if v.precision == p}) for p in arguments.precisions)
-    chosen = {variant.precision: variant for variant in best if variant}
+    chosen = choose(tried, arguments.precisions)
     modes = [mode for mode, result in cold.items() if result]
     if not modes or not chosen:
         say(f"{name}: nothing to compare, {'isoflop' if modes else 'the peer'} did not run")
@@ -341,7 +355,7 @@ def others_share(result):
 
 
 def rows(name, result):
-    """A row for each precision of isoflop, the faster one first and its ratio in bold."""
+    """A row for each variant of isoflop that was chosen, the fastest first and its ratio in bold."""
     mode = max(result["peer"], key=lambda m: speed(result["peer"][m]))
     peer, cold = result["peer"][mode]["median"], result["peer"][mode]["cold"]
     ordered = sorted(result["isoflop"].values(), key=speed, reverse=True)
@@ -352,11 +366,11 @@ def rows(name, result):
                f"**{ratio}**" if own is ordered[0] else ratio,
                f"{peer['peak_mib']:.0f}", f"{ours['peak_mib']:.0f}", f"{ours['peak_mib'] / peer['peak_mib']:.2f}",
                f"{cold['first_step_seconds']:.1f} cold, {peer['first_step_seconds']:.1f}",
-               f"{ours['first_step_seconds']:.2f}", f"{100 * ours['products_share']:.0f} %", f"{100 * others_share(result):.0f} %"]
+               f"{ours['launch_seconds']:.2f} + {ours['first_step_seconds'] - ours['launch_seconds']:.2f}", f"{100 * ours['products_share']:.0f} %", f"{100 * others_share(result):.0f} %"]
 
 
-COLUMNS = ("shape", "peer tokens/s (mode)", "isoflop tokens/s (precision, ranks x threads, micro-batch)", "ratio", "peer MiB",
-           "isoflop MiB", "ratio", "peer first step, s", "isoflop first step, s", "products", "others")
+COLUMNS = ("shape", "peer tokens/s (mode)", "isoflop tokens/s (precision, ranks x threads, micro-batch, recompute)", "ratio", "peer MiB",
+           "isoflop MiB", "ratio", "peer first step, s", "isoflop start + first step, s", "products", "others")
 
 
 def processor():
@@ -391,7 +405,9 @@ def parse_arguments():
     parser.add_argument("--precisions", nargs="+", choices=("bf16", "fp32"), default=["bf16", "fp32"], help="of isoflop")
     parser.add_argument("--layouts", nargs="+", choices=("threads", "ranks"), default=["threads", "ranks"],
                         help="of isoflop: a process with a thread a core, a rank a core with one thread, or the better (default)")
-    parser.add_argument("--micro-batch", nargs="+", type=int, default=[2, 4, 8], help="of isoflop, sequences; the best counts")
+    parser.add_argument("--micro-batch", nargs="+", type=int, default=[1, 2, 4, 8], help="of isoflop, sequences; the best counts")
+    parser.add_argument("--recompute", nargs="+", choices=("none", "attention", "full"), default=["none", "attention"],
+                        help="of isoflop; the best counts")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--launcher", default="mpirun -n {ranks}", help="starts isoflop's ranks (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3)
