@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From nothing to a verified scaling law on one machine: installs what is missing, builds, makes a corpus of real text, trains
-# the quickstart study, fits the laws, predicts the target run, trains it and compares. Running it again does nothing twice.
+# the quickstart study, fits the laws, predicts the target run, trains it and compares. Running it again trains nothing twice.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 study=experiments/quickstart/manifest.toml

@@ -177,7 +177,9 @@ void add_sweep_options(CLI::App& command, SweepOptions& options) {
 void add_sweep(CLI::App& app) {
   CLI::App* sweep = app.add_subcommand("sweep", "Plan and train the runs of a study, fit its laws");
   sweep->require_subcommand(1);
-  sweep->footer("docs/manifest.md describes the manifest of a study.");
+  sweep->footer(
+      "docs/manifest.md describes the manifest of a study. The report, one page with every figure, "
+      "is drawn from what collect writes: tools/python.sh -m isoflop_analysis SWEEP_DIR");
   add_sweep_plan(*sweep);
   add_sweep_run(*sweep);
   add_sweep_status(*sweep);

@@ -18,6 +18,8 @@ namespace {
 
 using experiment::Collection;
 
+constexpr const char* kReportCommand = "tools/python.sh -m isoflop_analysis ";
+
 std::string run_table(const record::Results& results) {
   std::string text = fmt::format("{:<32} {:<6} {:<9} {:>7} {:>7} {:>10} {:>9} {:>9} {:>9}\n", "run",
                                  "role", "status", "N", "D", "C 6ND", "loss", "bits/byte", "time");
@@ -55,7 +57,7 @@ std::string written_text(const Collection& collection, const experiment::SweepDi
   for (const auto& fit : collection.fits) text += "  " + sweep.fit(fit.name).string() + "\n";
   if (collection.target && collection.target->measured)
     text += "  " + sweep.prediction().string() + "\n";
-  return text;
+  return text + "a page of figures: " + kReportCommand + sweep.path().string() + "\n";
 }
 
 std::string describe(const Collection& collection, const experiment::SweepDirectory& sweep) {
@@ -109,7 +111,8 @@ void add_sweep_collect(CLI::App& sweep_app) {
   add_sweep_options(*command, *options);
   command->footer(
       "Writes results.h5, fit-<law>[-<method>].json and, when the target has finished, "
-      "prediction.json into the sweep's directory.");
+      "prediction.json into the sweep's directory. Then " +
+      std::string(kReportCommand) + "SWEEP_DIR draws report.html from them.");
   command->callback([options] { collect(*options); });
 }
 

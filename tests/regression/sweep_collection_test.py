@@ -23,7 +23,8 @@ class Collection(SweepTest):
         self.train()
         done = self.isoflop("sweep", "collect", "sweep")
         for text in ("a-C2e8-s1", "approach3", "target: N", "measured ", "% of the measured loss", "the interval",
-                     "left out   3 points: it is a trunk", "sweep/prediction.json", "sweep/fit-chinchilla-approach3.json"):
+                     "left out   3 points: it is a trunk", "sweep/prediction.json", "sweep/fit-chinchilla-approach3.json",
+                     "a page of figures: tools/python.sh -m isoflop_analysis sweep\n"):
             self.assertIn(text, done.stdout)
         prediction = json.loads((self.sweep / "prediction.json").read_text())
         target = json.loads((self.directory(self.runs()["target"]) / "finished").read_text())
