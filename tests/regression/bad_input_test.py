@@ -351,7 +351,7 @@ class BadPoints(CommandLineTest):
         self.fit("params,loss\n1e6,3\n", "--law", "chinchilla", says=["points.csv", "tokens"])
 
     def test_too_few_points(self):
-        self.fit("params,tokens,loss\n1e6,1e8,3\n1e7,1e9,2.5\n", "--law", "chinchilla", says=["2"])
+        self.fit("params,tokens,loss\n1e6,1e8,3\n1e7,1e9,2.5\n", "--law", "chinchilla", says=["2 points", "needs at least 6 points"])
 
     def test_unknown_law(self):
         self.fit(self.GOOD, "--law", "chinchila", says=["chinchila", "chinchilla"])

@@ -79,7 +79,9 @@ class CommandLineTest(unittest.TestCase):
         return subprocess.run([BINARY, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=LIMIT, **options)
 
     def files(self):
-        return {path.relative_to(self.folder): path.read_bytes() for path in sorted(self.folder.rglob("*")) if path.is_file()}
+        """Contents by name; None for what is no file, such as a folder that was left behind."""
+        return {path.relative_to(self.folder): path.read_bytes() if path.is_file() else None
+                for path in sorted(self.folder.rglob("*"))}
 
     def run_here(self, *arguments, **options):
         return self.isoflop(*arguments, cwd=self.folder, **options)
