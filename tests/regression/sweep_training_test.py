@@ -1,6 +1,7 @@
 """What a sweep trains, what it does not train again, and branches."""
 import json
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -97,6 +98,44 @@ class Training(SweepTest):
         self.assertIn("after step 30", self.log(far))
         self.assertEqual(self.losses(runs)["a-D40960-s1"], loss)
         self.assertEqual(self.log(runs["a-trunk-s1"]).count("finished"), 1)
+
+    def test_the_printed_plan_is_what_is_trained(self):
+        self.study(BRANCHES)
+        arguments = ["sweep", "plan", "study.toml", "--out", "sweep", "--jobs", "2"]
+        plan = json.loads(self.isoflop(*arguments, "--json", "-").stdout)
+        printed = self.isoflop(*arguments).stdout
+        total = {key: 0.0 for key in ("tokens", "flops_6nd", "core_seconds")}
+
+        def same_memory(mebibytes, count):  # the program's own part is measured anew
+            self.assertAlmostEqual(float(mebibytes), count / 2**20, delta=0.02 * count / 2**20)
+
+        for run in plan["runs"]:
+            steps = run["steps"] - run["first_step"]
+            if run["role"] == "trunk":  # trained up to where its last branch leaves it
+                self.assertEqual(run["first_step"], 0)
+            self.assertAlmostEqual(run["flops_6nd"], 6.0 * run["n_total"] * run["tokens"])
+            self.assertGreater(run["seconds"], 0)
+            total["tokens"] += 512 * steps  # of a step: 16 sequences of 32
+            total["flops_6nd"] += 6.0 * run["n_total"] * 512 * steps
+            total["core_seconds"] += run["seconds"]
+            row = next(line.split() for line in printed.splitlines() if line.startswith(run["label"]))
+            self.assertEqual(row[1], run["role"])
+            self.assertEqual((row[5], row[6]), (f"{run['flops_6nd']:.3e}", f"{run['flops_exact']:.3e}"))
+            self.assertEqual((int(row[7]), row[8]), (steps, f"{run['epochs']:.2f}"))
+            same_memory(row[10], run["memory_bytes"])
+        for key, value in total.items():
+            self.assertAlmostEqual(plan[key], value, delta=1e-9 * value)
+        memory = sorted(run["memory_bytes"] for run in plan["runs"])
+        self.assertEqual(plan["memory_bytes"], sum(memory[-2:]))
+        self.assertGreaterEqual(plan["wall_seconds"], plan["core_seconds"] / 2)
+        self.assertLessEqual(plan["wall_seconds"], plan["core_seconds"])
+        for text in (f"{len(plan['runs'])} runs, ", f"compute {plan['flops_6nd']:.3e} FLOP (6ND)"):
+            self.assertIn(text, printed)
+        same_memory(re.search(r"with 2 processes; memory at once ([\d.]+) MiB", printed)[1], plan["memory_bytes"])
+        self.train()
+        for run in plan["runs"]:
+            with h5py.File(self.directory(run) / "run.h5") as record:
+                self.assertEqual(len(record["train/step"]), run["steps"] - run["first_step"])
 
     def test_a_trunk_whose_branches_are_finished_is_not_trained(self):
         self.study(BRANCHES.replace("branch = true", ""))
