@@ -9,6 +9,7 @@
 #include <set>
 
 #include "laws/best_runs.hpp"
+#include "laws/budgets.hpp"
 #include "laws/law.hpp"
 
 namespace isoflop::laws {
@@ -58,6 +59,29 @@ void warn_about_grid(const Points& prepared, std::span<const Variable> variables
       result.warnings.push_back(fmt::format("{} span only a factor {:.3g}: the exponent is a guess",
                                             to_string(variable), *high / *low));
   }
+}
+
+/// Approach 2 says this of its own budgets.
+void warn_about_edges(const Points& prepared, std::span<const Variable> variables, Fit& result) {
+  constexpr std::size_t kFewestBudgets = 3;
+  const auto reads = [&](Variable one) {
+    return std::ranges::find(variables, one) != variables.end();
+  };
+  if (result.is_frontier() || !reads(Variable::params) || !reads(Variable::tokens) ||
+      find_law(result.law).response != Variable::loss)
+    return;
+  const auto [all, without_gap] = split_by_budget(prepared);
+  if (without_gap) return;
+  std::vector<Profile> profiles;
+  std::vector<Edge> edges;
+  for (const Profile& profile : all) {
+    if (profile.rows.size() < kPointsOfBudget) continue;
+    profiles.push_back(profile);
+    edges.push_back(find_minimum(profile, profile.weight, kCurvatureErrors).edge);
+  }
+  if (profiles.size() < kFewestBudgets) return;
+  if (const std::string text = describe_edges(profiles, edges); !text.empty())
+    result.warnings.push_back(text);
 }
 
 /// Where tokens grow in step with params, no point tells the terms of a law in both apart.
@@ -171,6 +195,7 @@ void add_data_warnings(const Points& prepared, std::span<const Variable> variabl
   warn_about_duplicates(prepared, result);
   warn_about_mid_run_losses(prepared, result);
   warn_about_grid(prepared, variables, result);
+  warn_about_edges(prepared, variables, result);
   warn_about_ratio(prepared, variables, result);
   warn_about_repetition(prepared, variables, result);
   warn_about_sweeps(prepared, result);

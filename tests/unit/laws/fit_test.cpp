@@ -115,6 +115,17 @@ TEST(Fit, DuplicatesWithHalfTheWeightChangeNothing) {
   EXPECT_TRUE(has_warning(both, "81 points repeat another one"));
 }
 
+TEST(Fit, SaysWhereTheBestSizeIsAtTheEdgeOfItsBudget) {
+  const Points points = synthetic::isoflop_grid(synthetic::kEpoch);
+  EXPECT_FALSE(has_warning(fit(points, quick()), "at the edge of your grid"));
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < points.size(); ++i)
+    if (i < 76) rows.push_back(i);  // of the last budget the four smallest
+  EXPECT_TRUE(has_warning(fit(select(points, rows), quick()),
+                          "the best N sits at the edge of your grid at 1 of 9 budgets: add sizes "
+                          "above"));
+}
+
 TEST(Fit, RescaledUnitsRescaleOnlyTheCoefficient) {
   const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.005, 1);
   Points millions = points;
