@@ -157,7 +157,8 @@ def _rollout_lines(fit: Fit) -> str:
     cuts = rollout.get("cuts") if isinstance(rollout, dict) else None
     if not cuts:
         return ""
-    text = f"Fits to less compute, below {len(cuts)} cuts, missed what lies above by {_percent(rollout.get('rms_miss'))}"
+    runs = "less compute" if rollout.get("size", ["flops"]) == ["flops"] else "smaller runs"
+    text = f"Fits to {runs}, below {len(cuts)} cuts, missed what lies above by {_percent(rollout.get('rms_miss'))}"
     coverage = rollout.get("coverage") or {}
     if coverage.get("measured") is not None:
         text += (f"; {coverage['level']:.0%} intervals made from smaller runs alone held {coverage['measured']:.1%} of "

@@ -43,6 +43,8 @@ std::string target_text(const experiment::TargetCheck& target) {
   if (interval) {
     text += fmt::format("  interval   {:.4f} to {:.4f} ({:.0f}%: {})\n", interval->low,
                         interval->high, 100 * interval->level, interval->covers);
+    if (!interval->not_calibrated.empty())
+      text += fmt::format("             not calibrated: {}\n", interval->not_calibrated);
   }
   if (!target.measured) return text + "  measured   not yet: the target has not finished\n";
   text += fmt::format("  measured   {:.4f} nats/token{}\n", *target.measured,

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "laws/bootstrap.hpp"
+#include "laws/calibration.hpp"
 #include "laws/frontier.hpp"
 #include "laws/linear_algebra.hpp"
 
@@ -205,9 +206,8 @@ Frontier envelope(const std::vector<TrainingCurve>& curves, const Table& table,
   return frontier;
 }
 
-/// Power laws through the whole envelope, the loss law through an even selection of it.
-std::optional<std::vector<double>> fit_envelope(const Frontier& frontier, double huber_delta,
-                                                const std::vector<double>* start = nullptr) {
+/// What the loss law is fitted to: neighbours on the envelope hardly differ.
+Frontier select_evenly(const Frontier& frontier) {
   Frontier selection;
   const std::size_t size = frontier.flops.size();
   for (std::size_t k = 0; k < std::min(kLossValues, size); ++k) {
@@ -218,7 +218,13 @@ std::optional<std::vector<double>> fit_envelope(const Frontier& frontier, double
     selection.tokens.push_back(frontier.tokens[i]);
     selection.loss.push_back(frontier.loss[i]);
   }
-  auto loss_law = fit_frontier(selection, huber_delta, start);
+  return selection;
+}
+
+/// Power laws through the whole envelope, the loss law through an even selection of it.
+std::optional<std::vector<double>> fit_envelope(const Frontier& frontier, double huber_delta,
+                                                const std::vector<double>* start = nullptr) {
+  auto loss_law = fit_frontier(select_evenly(frontier), huber_delta, start);
   if (!loss_law) return std::nullopt;
   const FrontierLines lines = fit_lines(frontier);
   if (!lines.ok) return std::nullopt;
@@ -242,6 +248,8 @@ void fit_approach1(const Points& prepared, const FitOptions& options, Fit& resul
           "--method approach3",
           sizes, kInnerSizesNeeded);
   const std::vector<double> full = *fit_envelope(frontier, options.huber_delta);
+
+  calibrate_frontier(select_evenly(frontier), full, options.huber_delta, kFewestForNested, result);
 
   std::vector<std::string> runs;
   for (const TrainingCurve& curve : curves) runs.push_back(curve.group);

@@ -1,18 +1,21 @@
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/error.hpp"
 #include "laws/bootstrap.hpp"
 #include "laws/budgets.hpp"
 #include "laws/frontier.hpp"
 #include "laws/law.hpp"
+#include "laws/linear_algebra.hpp"
 #include "laws/search.hpp"
 
 namespace isoflop::laws {
 namespace {
 
 constexpr std::size_t kBudgetsNeeded = 3;
-constexpr std::size_t kEveryStart = 45;  // of the 4,500: enough for points near an IsoFLOP grid
+constexpr std::size_t kFewestForNested = 5;  // budgets below a nested cut
+constexpr std::size_t kEveryStart = 45;      // of the 4,500: enough for points near an IsoFLOP grid
 
 Frontier frontier_of(const std::vector<Budget>& budgets) {
   Frontier frontier;
@@ -61,6 +64,25 @@ InUse in_use(const Points& prepared, const std::vector<Profile>& profiles,
   }
   used.points = select(prepared, rows);
   return used;
+}
+
+/// Standard deviation of ln loss of the runs about the parabola of their budget.
+double scatter_about_parabolas(const std::vector<Profile>& profiles) {
+  double squares = 0;
+  double freedom = 0;
+  for (const Profile& profile : profiles) {
+    const Polynomial parabola = fit_polynomial(profile.log_params, profile.loss, profile.weight, 2);
+    const auto [c0, c1, c2] = parabola.coefficient;
+    const double mean = std::accumulate(profile.weight.begin(), profile.weight.end(), 0.0) /
+                        static_cast<double>(profile.weight.size());
+    for (std::size_t i = 0; i < profile.loss.size(); ++i) {
+      const double u = profile.log_params[i] - parabola.centre;
+      const double miss = (c0 + u * (c1 + c2 * u)) / profile.loss[i] - 1;
+      squares += profile.weight[i] / mean * miss * miss;
+    }
+    freedom += static_cast<double>(profile.loss.size()) - 3;
+  }
+  return std::sqrt(squares / freedom);
 }
 
 void bootstrap(const InUse& used, const FitOptions& options, const std::vector<double>& full,
@@ -160,6 +182,8 @@ void fit_approach2(const Points& prepared, const FitOptions& options, Fit& resul
   const std::vector<double> full = *fit_frontier(frontier, options.huber_delta);
   leave_out_rejected(prepared, profiles, result);
   const InUse used = in_use(prepared, profiles, result.budgets);
+  result.residual_rms = scatter_about_parabolas(used.profiles);
+  calibrate_frontier(frontier, full, options.huber_delta, kFewestForNested, result);
   bootstrap(used, options, full, result);
   report_bias(used, options, result);
   summarise_frontier(full, result);

@@ -1,11 +1,14 @@
 #include "laws/calibration.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "laws/bootstrap.hpp"
 #include "laws/ladder.hpp"
+#include "laws/stray.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -20,7 +23,6 @@ constexpr double kDriftFactor = 2;      // few cuts see it
 constexpr double kClaimedShare = 0.25;  // of the claimed variance, which misses may have by chance
 constexpr double kDriftSharpness = 8;   // of a cut's share of the points
 constexpr std::size_t kFewestOfOneSign = 3;  // two misses agree in sign every second time
-constexpr std::size_t kFewestForNested = 12;
 
 /// What makes intervals hold, as it is estimated at one cut.
 struct Factor {
@@ -103,12 +105,12 @@ Factor factor_at(const Ladder& ladder, std::size_t k) {
 
 /// |miss| / standard deviation of every point above every inner cut, each cut knowing what is below
 /// it.
-std::vector<double> nested_scores(const Ladder& ladder, std::size_t& counted_cuts) {
+std::vector<double> nested_scores(const Ladder& ladder, std::size_t fewest,
+                                  std::size_t& counted_cuts) {
   std::vector<double> scores;
   counted_cuts = 0;
   for (std::size_t k = 1; k < ladder.last(); ++k) {
-    if (ladder.fitted(k) < kFewestForNested || ladder.held(k - 1).empty() || ladder.held(k).empty())
-      continue;
+    if (ladder.fitted(k) < fewest || ladder.held(k - 1).empty() || ladder.held(k).empty()) continue;
     const Factor factor = factor_at(ladder, k);
     ladder.for_each_held(k, ladder.last(), [&](const Held& held) {
       const double width = std::sqrt(factor.variance(held.mixture, held.distance) + kRounding);
@@ -133,16 +135,21 @@ std::vector<double> summarise_scores(const std::vector<double>& scores) {
 
 }  // namespace
 
-Calibration calibrate(const Points& prepared, std::span<const double> cuts,
-                      std::span<const LawRollout> rollouts) {
+Calibration calibrate(const Points& prepared, const Cuts& cuts,
+                      std::span<const LawRollout> rollouts, std::size_t fewest_for_nested) {
   const Ladder ladder(prepared, cuts, rollouts);
   Calibration result{ladder.weights(ladder.last()), ladder.errors(), {}};
   const Factor factor = factor_at(ladder, ladder.last());
   Rollout& rollout = result.rollout;
   rollout.cuts = ladder.cuts();
+  rollout.growth = cuts.growth;
+  rollout.reach = ladder.reach();
+  std::vector<std::vector<double>> weights;
+  for (std::size_t k = 0; k <= ladder.last(); ++k) weights.push_back(ladder.weights(k));
+  rollout.stray = stray_of(prepared, cuts, rollouts, weights);
   rollout.scale = factor.scale;
   rollout.drift = factor.drift;
-  const std::vector<double> scores = nested_scores(ladder, rollout.nested_cuts);
+  const std::vector<double> scores = nested_scores(ladder, fewest_for_nested, rollout.nested_cuts);
   rollout.nested_points = scores.size();
   rollout.nested_scores = summarise_scores(scores);
   return result;
@@ -150,6 +157,14 @@ Calibration calibrate(const Points& prepared, std::span<const double> cuts,
 
 double interval_variance(const Rollout& rollout, const Mixture& mixture, double distance) {
   return Factor{rollout.scale, rollout.drift}.variance(mixture, distance);
+}
+
+std::string why_not_calibrated(const Fit& fit) {
+  if (!fit.rollout.cuts.empty()) return "";
+  if (reads_curves(fit.law))
+    return "whole curves have no size by which some could be foretold from smaller ones";
+  return fmt::format("the points do not span enough {} to fit some and foretell others",
+                     describe(fit.rollout.growth));
 }
 
 double measured_coverage(const Rollout& rollout, double level) {

@@ -8,7 +8,8 @@
 // (the points' own, the mean of the laws' residual variances by weight, and how far the laws leave
 // the loss open). What model error adds is measured: for every cut j of the ladder, the mixture
 // fitted below j missed each point i above it by m_i. An interval at the distance
-// h = ln(C / largest C fitted), or that of N or D where they are further out, has the variance
+// h = ln(C / largest C fitted), or that of N or D where they are further out (growth.hpp; of a law
+// of one variable, that variable), has the variance
 //
 //   scale noise + max(scale spread, drift h^3).
 //
@@ -48,12 +49,19 @@ struct Calibration {
   Rollout rollout;
 };
 
+/// Points below a nested cut, at least.
+inline constexpr std::size_t kFewestForNested = 12;
+
 /// `rollouts`: of every law over the same `cuts` of the same points; one law gets weight 1.
-Calibration calibrate(const Points& prepared, std::span<const double> cuts,
-                      std::span<const LawRollout> rollouts);
+Calibration calibrate(const Points& prepared, const Cuts& cuts,
+                      std::span<const LawRollout> rollouts,
+                      std::size_t fewest_for_nested = kFewestForNested);
 
 /// Of ln loss, for an interval at the distance h.
 double interval_variance(const Rollout& rollout, const Mixture& mixture, double distance);
+
+/// Why an interval by `fit` has no model error in it; empty: rollouts measured it.
+std::string why_not_calibrated(const Fit& fit);
 
 /// Share of the nested held-out points inside an interval of `level`; NaN when there are none.
 double measured_coverage(const Rollout& rollout, double level);

@@ -37,11 +37,11 @@ std::vector<std::string> laws_to_compare(const CompareOptions& options) {
   return names;
 }
 
-Above find_above(const Points& prepared, std::span<const double> cuts) {
-  Above above(cuts.size());
-  for (std::size_t cut = 0; cut < cuts.size(); ++cut)
-    for (std::size_t i = 0; i < prepared.size(); ++i)
-      if (prepared.flops[i] > cuts[cut]) above[cut].push_back(i);
+Above find_above(const Cuts& cuts) {
+  Above above(cuts.sizes.size());
+  for (std::size_t cut = 0; cut < above.size(); ++cut)
+    for (std::size_t i = 0; i < cuts.extents.size(); ++i)
+      if (cuts.size(i) > cuts.sizes[cut]) above[cut].push_back(i);
   return above;
 }
 
@@ -60,8 +60,8 @@ std::vector<double> misses_of(const LawRollout& rollout, std::size_t cut,
 }
 
 /// The fit to all points and the refits below the cuts.
-Entry roll(const Points& prepared, const std::string& name, std::span<const double> cuts,
-           const Above& above, const CompareOptions& options) {
+Entry roll(const Points& prepared, const std::string& name, const Cuts& cuts, const Above& above,
+           const CompareOptions& options) {
   const Law& law = find_law(name);
   require(!law.reads_curves, "it predicts whole curves, not runs");
   const Contender contender =
@@ -69,7 +69,7 @@ Entry roll(const Points& prepared, const std::string& name, std::span<const doub
   const LawRollout rollout =
       search_and_roll(contender, prepared, cuts, options.huber_delta, Starts::all).rollout;
   Entry entry;
-  for (std::size_t cut = 0; cut < cuts.size(); ++cut)
+  for (std::size_t cut = 0; cut < above.size(); ++cut)
     entry.misses.push_back(misses_of(rollout, cut, above[cut]));
   entry.result.law = name;
   if (law.any_variable) entry.result.variable = to_string(contender.variables.front());
@@ -149,14 +149,13 @@ std::vector<std::size_t> common_cuts(const std::vector<Entry>& entries, std::siz
   return used;
 }
 
-std::vector<Entry> roll_all(const Points& prepared, const std::vector<double>& cuts,
-                            const Above& above, const CompareOptions& options,
-                            Comparison& comparison) {
+std::vector<Entry> roll_all(const Points& prepared, const Cuts& cuts, const Above& above,
+                            const CompareOptions& options, Comparison& comparison) {
   std::vector<Entry> entries;
   for (const std::string& name : laws_to_compare(options)) {
     try {
       Entry entry = roll(prepared, name, cuts, above, options);
-      if (cuts.empty() || entry.misses.back().empty()) {
+      if (above.empty() || entry.misses.back().empty()) {
         comparison.left_out.push_back({name, "too few points below any cut of compute"});
       } else {
         entries.push_back(std::move(entry));
@@ -190,15 +189,15 @@ Comparison compare(const Points& points, const CompareOptions& options) {
   require(!prepared.flops.empty(),
           "compare: the points have no compute to cut by: needed flops, or params and tokens");
   conventions_of(prepared, false);  // throws for losses that do not go into one fit
-  const std::vector<double> cuts = compute_cuts(prepared);
+  const Cuts cuts = cut_points(prepared, growth_in_compute(prepared));
   Comparison comparison;
   comparison.points = prepared.size();
-  const Above above_all = find_above(prepared, cuts);
+  const Above above_all = find_above(cuts);
   std::vector<Entry> entries = roll_all(prepared, cuts, above_all, options, comparison);
-  const std::vector<std::size_t> used = common_cuts(entries, cuts.size());
+  const std::vector<std::size_t> used = common_cuts(entries, above_all.size());
   Above above;
   for (const std::size_t cut : used) {
-    comparison.cuts.push_back(cuts[cut]);
+    comparison.cuts.push_back(cuts.sizes[cut]);
     comparison.held_out.push_back(above_all[cut].size());
     above.push_back(above_all[cut]);
   }

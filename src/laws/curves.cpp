@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "laws/bootstrap.hpp"
+#include "laws/calibration.hpp"
 #include "laws/json_parts.hpp"
 #include "laws/law.hpp"
 #include "laws/theta.hpp"
@@ -29,7 +30,7 @@ std::optional<Interval> interval_at(const Fit& fit, const Law& law,
   const double above = std::max(0.0, spread->high - centre);
   return Interval{level, law.from_scale(centre - std::hypot(below, noise)),
                   law.from_scale(centre + std::hypot(above, noise)),
-                  "parameters (bootstrap) and scatter of the curves"};
+                  "parameters (bootstrap) and scatter of the curves", why_not_calibrated(fit)};
 }
 
 }  // namespace
@@ -98,8 +99,9 @@ std::string describe(const Fit& fit, const std::vector<CurvePoint>& curve) {
                 : fmt::format(" {:>10} {:>10}\n", "-", "-");
   }
   if (!curve.empty() && curve.back().interval)
-    text += fmt::format("\n{:.4g}% interval: {}\n", 100 * curve.back().interval->level,
-                        curve.back().interval->covers);
+    text += fmt::format("\n{:.4g}% interval: {}\nnot calibrated: {}\n",
+                        100 * curve.back().interval->level, curve.back().interval->covers,
+                        curve.back().interval->not_calibrated);
   return text;
 }
 

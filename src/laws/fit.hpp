@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "laws/growth.hpp"
 #include "laws/points.hpp"
 
 namespace isoflop::laws {
@@ -101,10 +102,10 @@ struct Precision {
   std::vector<std::vector<double>> correlation;  // of the parameters' values
 };
 
-/// A fit on the points up to `flops`, held against those above, or an even selection of very many;
-/// misses are ln predicted - ln measured.
+/// A fit on the points up to `size` (Growth), held against those above, or an even selection of
+/// very many; misses are ln predicted - ln measured (of fractions: predicted - measured).
 struct RolloutCut {
-  double flops = 0;
+  double size = 0;
   std::size_t fitted = 0;
   std::size_t held_out = 0;   // points above
   std::size_t looked_at = 0;  // of them
@@ -112,12 +113,16 @@ struct RolloutCut {
   double mean_miss = 0;
 };
 
-/// What fits on less compute missed above it, and how wide that makes intervals (calibration.hpp).
+/// What fits on smaller runs missed above them, and how wide that makes intervals
+/// (calibration.hpp).
 struct Rollout {
+  Growth growth;
+  std::vector<double> reach;  // largest of all points: of the size, then of the axes of `growth`
   std::vector<RolloutCut> cuts;
   double scale = 1;  // variance factor where rollouts looked
-  double drift = 0;  // variance of ln loss at C = e times the largest C fitted, if misses of one
+  double drift = 0;  // variance of ln loss at e times the largest size fitted, if misses of one
                      // sign go on
+  double stray = 0;  // variance of ln N*, by the square of ln(C / largest C fitted) (stray.hpp)
   /// |miss| / standard deviation, ascending, of points above inner cuts whose intervals came from
   /// the points below alone; 101 quantiles of them where there are more.
   std::vector<double> nested_scores;
@@ -182,13 +187,15 @@ struct Fit {
   Conventions conventions;      // of the points
   Range params, tokens, flops;  // of the points used; NaN where they have no such column
   Range response;               // of what the law predicts
-  double residual_rms = 0;      // on the law's scale, corrected for the degrees of freedom
+  /// On the law's scale, corrected for the degrees of freedom; of approach 2 that of the runs about
+  /// the parabola of their budget, of approach 1 none.
+  double residual_rms = 0;
   Precision precision;
   std::vector<Alternative> alternatives;  // the fit's own loss first; empty: not asked for
   std::vector<LikelihoodProfile>
       profiles;  // of E and a; empty: not asked for, or no such parameter
   Rollout rollout;
-  std::vector<Member> members;       // what predicts, largest weight first; empty: is_frontier()
+  std::vector<Member> members;       // what predicts, largest weight first; of a frontier, L* alone
   std::vector<Budget> budgets;       // approach 2
   std::optional<ParabolaBias> bias;  // approach 2
   std::vector<std::string> notes;

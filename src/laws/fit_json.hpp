@@ -15,7 +15,7 @@
 
 namespace isoflop::laws {
 
-inline constexpr int kFitFormat = 5;
+inline constexpr int kFitFormat = 6;
 
 std::string to_json(const Fit& fit);
 

@@ -142,8 +142,8 @@ void read_members(const JsonReader& reader, Fit& fit) {
     fit.members.push_back(read_member(JsonReader(entry, place)));
     weight += fit.members.back().weight;
   }
-  if (fit.is_frontier()) return;
   require(!fit.members.empty(), "{}: needed one law at least", place);
+  if (fit.is_frontier()) return;
   require(weight > 0, "{}: weight: saw 0 in all of them, needed one above 0", place);
   const Member& first = fit.members.front();
   require(first.law == fit.law, "{}: saw law {} first, needed that of the fit, {}", place,
@@ -156,16 +156,34 @@ void read_members(const JsonReader& reader, Fit& fit) {
   }
 }
 
+std::vector<std::string> read_texts(const JsonReader& reader, const char* key) {
+  std::vector<std::string> texts;
+  for (const Json& entry : reader.array(key)) {
+    require(entry.is_string(), "{}: needed strings", reader.place_of(key));
+    texts.push_back(entry.get<std::string>());
+  }
+  return texts;
+}
+
+std::vector<Variable> read_variables(const JsonReader& reader, const char* key) {
+  std::vector<Variable> variables;
+  for (const std::string& name : read_texts(reader, key)) variables.push_back(variable_from(name));
+  return variables;
+}
+
 Rollout read_rollout(const JsonReader& reader) {
   Rollout rollout;
+  rollout.growth = {read_variables(reader, "size"), read_variables(reader, "axes")};
+  rollout.reach = read_numbers(reader, "reach");
   rollout.scale = reader.not_negative("scale");
   rollout.drift = reader.not_negative("drift");
-  require(std::isfinite(rollout.scale + rollout.drift), "{}: needed numbers for scale and drift",
-          reader.place());
+  rollout.stray = reader.not_negative("stray");
+  require(std::isfinite(rollout.scale + rollout.drift + rollout.stray),
+          "{}: needed numbers for scale, drift and stray", reader.place());
   for (const Json& entry : reader.array("cuts")) {
     const JsonReader cut(entry, reader.place_of("cuts"));
     const std::size_t held_out = cut.count("held_out");
-    rollout.cuts.push_back({cut.number("flops"), cut.count("fitted"), held_out,
+    rollout.cuts.push_back({cut.number("size"), cut.count("fitted"), held_out,
                             cut.has("looked_at") ? cut.count("looked_at") : held_out,
                             cut.number("rms_miss"), cut.number("mean_miss")});
   }
@@ -186,15 +204,6 @@ std::vector<Budget> read_budgets(const JsonReader& reader) {
                        one.number("tokens"), one.number("loss"), one.text("rejected")});
   }
   return budgets;
-}
-
-std::vector<std::string> read_texts(const JsonReader& reader, const char* key) {
-  std::vector<std::string> texts;
-  for (const Json& entry : reader.array(key)) {
-    require(entry.is_string(), "{}: needed strings", reader.place_of(key));
-    texts.push_back(entry.get<std::string>());
-  }
-  return texts;
 }
 
 std::optional<ParabolaBias> read_bias(const JsonReader& fit) {

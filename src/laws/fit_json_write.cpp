@@ -96,15 +96,24 @@ Json rollout(const Fit& fit) {
   const Rollout& rollout = fit.rollout;
   Json cuts = Json::array();
   for (const RolloutCut& cut : rollout.cuts)
-    cuts.push_back({{"flops", cut.flops},
+    cuts.push_back({{"size", cut.size},
                     {"fitted", cut.fitted},
                     {"held_out", cut.held_out},
                     {"looked_at", cut.looked_at},
                     {"rms_miss", number(cut.rms_miss)},
                     {"mean_miss", number(cut.mean_miss)}});
-  return {{"rms_miss", number(rollout.rms_miss())},
+  const auto names = [](const std::vector<Variable>& variables) {
+    Json list = Json::array();
+    for (const Variable variable : variables) list.push_back(to_string(variable));
+    return list;
+  };
+  return {{"size", names(rollout.growth.factors)},
+          {"axes", names(rollout.growth.axes)},
+          {"reach", rollout.reach},
+          {"rms_miss", number(rollout.rms_miss())},
           {"scale", rollout.scale},
           {"drift", rollout.drift},
+          {"stray", rollout.stray},
           {"coverage",
            {{"level", fit.level},
             {"measured", number(measured_coverage(rollout, fit.level))},

@@ -4,9 +4,12 @@
 #include <cmath>
 
 #include "laws/bootstrap.hpp"
+#include "laws/calibration.hpp"
 #include "laws/law.hpp"
 #include "laws/linear_algebra.hpp"
+#include "laws/robust_fit.hpp"
 #include "laws/search.hpp"
+#include "laws/stray.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -99,6 +102,26 @@ double frontier_tokens(const std::vector<double>& parameters, double flops) {
 
 double frontier_loss(const std::vector<double>& parameters, double flops) {
   return parameters[kFloor] + parameters[kK] * std::pow(flops, -parameters[kGamma]);
+}
+
+void calibrate_frontier(const Frontier& frontier, const std::vector<double>& parameters,
+                        double huber_delta, std::size_t fewest_for_nested, Fit& result) {
+  const auto [e, k, gamma] = std::array{parameters[kFloor], parameters[kK], parameters[kGamma]};
+  const bool floor = e > 0;
+  const Law& law = find_law(floor ? "power-offset" : "power");
+  const Vector theta = law.coordinates(floor ? Vector{e, k, gamma} : Vector{k, gamma});
+  const Contender contender{&law, {Variable::flops}};
+  Points minima;
+  minima.flops = frontier.flops;
+  minima.loss = frontier.loss;
+  minima = prepare(minima);
+  const Cuts cuts =
+      cut_points(minima, growth_of(minima, contender.variables), law.minimum_points());
+  const LawRollout rollout = roll_out(contender, minima, cuts, huber_delta, theta);
+  const Calibration calibration = calibrate(minima, cuts, {&rollout, 1}, fewest_for_nested);
+  result.rollout = calibration.rollout;
+  result.rollout.stray = stray_of(frontier, result.rollout.cuts);
+  result.members = {member_of(rollout, 1, calibration.errors.front())};
 }
 
 void summarise_frontier(const std::vector<double>& parameters, Fit& result) {

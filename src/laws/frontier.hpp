@@ -47,6 +47,11 @@ double frontier_loss(const std::vector<double>& parameters, double flops);
 /// Names parameters, summarises `result.draws` and fills the derived a, b, G.
 void summarise_frontier(const std::vector<double>& parameters, Fit& result);
 
+/// Rolls the loss law of the frontier `parameters` out over its budgets and gives `result` the
+/// rollout and the one member that predicts. `fewest_for_nested`: see calibrate().
+void calibrate_frontier(const Frontier& frontier, const std::vector<double>& parameters,
+                        double huber_delta, std::size_t fewest_for_nested, Fit& result);
+
 /// Envelope of training curves. Each group of `prepared` is one run of constant N with several
 /// token counts (points without a group are left out; those of one compute become their mean); the
 /// loss is smoothed by local parabolas, then interpolated linearly in ln C, ln L.

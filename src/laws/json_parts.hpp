@@ -26,6 +26,8 @@ inline Json json_of(const std::optional<Interval>& interval) {
           {"low", number(interval->low)},
           {"high", number(interval->high)},
           {"covers", interval->covers},
+          {"not_calibrated",
+           interval->not_calibrated.empty() ? Json(nullptr) : Json(interval->not_calibrated)},
           {"measured_coverage", number(interval->measured_coverage)}};
 }
 

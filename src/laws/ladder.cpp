@@ -16,38 +16,35 @@ constexpr std::size_t kMostProbes = 2000;
 
 }  // namespace
 
-Ladder::Ladder(const Points& prepared, std::span<const double> cuts,
-               std::span<const LawRollout> rollouts)
-    : points_(prepared), cuts_(cuts.begin(), cuts.end()), rollouts_(rollouts) {
-  cuts_.push_back(std::numeric_limits<double>::infinity());
+Ladder::Ladder(const Points& prepared, const Cuts& cuts, std::span<const LawRollout> rollouts)
+    : points_(prepared), cuts_(cuts), sizes_(cuts.sizes), rollouts_(rollouts) {
+  sizes_.push_back(std::numeric_limits<double>::infinity());
   const std::size_t step = (prepared.size() + kMostProbes - 1) / kMostProbes;
   for (std::size_t i = 0; i < prepared.size(); i += step) probes_.push_back(i);
   measure_cuts();
   compute_forecasts();
-  for (std::size_t k = 0; k < cuts_.size(); ++k) {
+  for (std::size_t k = 0; k < sizes_.size(); ++k) {
     weights_.push_back(weights_at(k));
     held_.push_back(hold_out(k));
   }
 }
 
 void Ladder::measure_cuts() {
-  for (const double cut : cuts_) {
+  for (const double cut : sizes_) {
+    reach_.emplace_back();
     fitted_.push_back(0);
-    params_.push_back(0);
-    tokens_.push_back(0);
-    for (std::size_t i = 0; i < points_.size(); ++i) {
-      if (!points_.flops.empty() && points_.flops[i] > cut) continue;
+    for (std::size_t i = 0; i < cuts_.extents.size(); ++i) {
+      if (cuts_.size(i) > cut) continue;
       ++fitted_.back();
-      if (!points_.params.empty()) params_.back() = std::max(params_.back(), points_.params[i]);
-      if (!points_.tokens.empty()) tokens_.back() = std::max(tokens_.back(), points_.tokens[i]);
+      stretch(reach_.back(), cuts_.extents[i]);
     }
   }
 }
 
 void Ladder::compute_forecasts() {
   for (const LawRollout& rollout : rollouts_) {
-    forecasts_.emplace_back(cuts_.size());
-    for (std::size_t j = 0; j < cuts_.size(); ++j) {
+    forecasts_.emplace_back(sizes_.size());
+    for (std::size_t j = 0; j < sizes_.size(); ++j) {
       if (!rollout.stages[j]) continue;
       for (const std::size_t i : probes_)
         forecasts_.back()[j].push_back(
@@ -63,7 +60,7 @@ double Ladder::rms_miss(std::size_t law, std::size_t j, std::size_t k) const {
   std::size_t count = 0;
   for (std::size_t p = 0; p < probes_.size(); ++p) {
     const std::size_t i = probes_[p];
-    if (points_.flops[i] <= cuts_[j] || points_.flops[i] > cuts_[k]) continue;
+    if (cuts_.size(i) <= sizes_[j] || cuts_.size(i) > sizes_[k]) continue;
     const double miss = capped_miss(forecasts_[law][j][p].value - measured(i));
     squares += miss * miss;
     ++count;
@@ -101,7 +98,7 @@ std::vector<Held> Ladder::hold_out(std::size_t k) const {
   std::vector<MixtureTerm> terms;
   for (std::size_t p = 0; p < probes_.size(); ++p) {
     const std::size_t i = probes_[p];
-    if (points_.flops[i] <= cuts_[k]) continue;
+    if (cuts_.size(i) <= sizes_[k]) continue;
     terms.clear();
     for (std::size_t m = 0; m < rollouts_.size(); ++m)
       if (rollouts_[m].stages[k])
@@ -109,11 +106,7 @@ std::vector<Held> Ladder::hold_out(std::size_t k) const {
             {weights_[k][m], rollouts_[m].stages[k]->residual_rms, forecasts_[m][k][p]});
     if (terms.empty()) return {};
     const Mixture mixture = mix(terms);
-    double distance = std::log(points_.flops[i] / cuts_[k]);
-    if (!points_.params.empty())
-      distance = std::max(distance, std::log(points_.params[i] / params_[k]));
-    if (!points_.tokens.empty())
-      distance = std::max(distance, std::log(points_.tokens[i] / tokens_[k]));
+    const double distance = distance_beyond(reach_[k], cuts_.extents[i]);
     const double miss = mixture.value - measured(i);
     held.push_back({i, std::isfinite(miss) ? miss : kLargestMiss, mixture, distance});
   }
@@ -123,7 +116,7 @@ std::vector<Held> Ladder::hold_out(std::size_t k) const {
 std::vector<RolloutCut> Ladder::cuts() const {
   std::vector<RolloutCut> cuts;
   for (std::size_t j = 0; j < last(); ++j) {
-    RolloutCut cut{cuts_[j], fitted_[j], points_.size() - fitted_[j], held_[j].size(), 0, 0};
+    RolloutCut cut{sizes_[j], fitted_[j], points_.size() - fitted_[j], held_[j].size(), 0, 0};
     if (held_[j].empty()) continue;
     const auto count = static_cast<double>(held_[j].size());
     for (const Held& held : held_[j]) {

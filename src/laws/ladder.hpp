@@ -1,4 +1,4 @@
-// What fits below a ladder of compute cuts, mixed with the weights known there, said of the points
+// What fits below a ladder of cuts, mixed with the weights known there, said of the points
 // above each.
 #pragma once
 
@@ -24,10 +24,9 @@ struct Held {
 class Ladder {
  public:
   /// `rollouts`: of every law over the same `cuts` of the same points.
-  Ladder(const Points& prepared, std::span<const double> cuts,
-         std::span<const LawRollout> rollouts);
+  Ladder(const Points& prepared, const Cuts& cuts, std::span<const LawRollout> rollouts);
 
-  std::size_t last() const { return cuts_.size() - 1; }
+  std::size_t last() const { return sizes_.size() - 1; }
   std::size_t fitted(std::size_t k) const { return fitted_[k]; }  // points up to cut k
   /// Of the laws, from the misses of the points up to cut `k` alone: sum 1, or 0 for all.
   const std::vector<double>& weights(std::size_t k) const { return weights_[k]; }
@@ -37,10 +36,12 @@ class Ladder {
   template <class F>
   void for_each_held(std::size_t j, std::size_t k, F&& f) const {
     for (const Held& held : held_[j])
-      if (points_.flops[held.point] <= cuts_[k]) f(held);
+      if (cuts_.size(held.point) <= sizes_[k]) f(held);
   }
 
   std::vector<RolloutCut> cuts() const;
+  /// Of all points.
+  const std::vector<double>& reach() const { return reach_.back(); }
   std::vector<double> errors() const;  // rms miss of each law over its cuts; NaN without
 
  private:
@@ -52,11 +53,12 @@ class Ladder {
   std::vector<Held> hold_out(std::size_t k) const;
 
   const Points& points_;
-  std::vector<double> cuts_;  // the last: all points
+  const Cuts& cuts_;
+  std::vector<double> sizes_;  // of the cuts; the last: all points
   std::span<const LawRollout> rollouts_;
   std::vector<std::size_t> probes_;
   std::vector<std::size_t> fitted_;                            // points up to each cut
-  std::vector<double> params_, tokens_;                        // largest up to each cut
+  std::vector<std::vector<double>> reach_;                     // of the points up to each cut
   std::vector<std::vector<std::vector<Forecast>>> forecasts_;  // [law][cut][probe], empty: no fit
   std::vector<std::vector<double>> weights_;                   // [cut][law]
   std::vector<std::vector<Held>> held_;                        // [cut]

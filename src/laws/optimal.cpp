@@ -5,6 +5,8 @@
 #include <limits>
 
 #include "core/error.hpp"
+#include "laws/calibration.hpp"
+#include "laws/optimal_draws.hpp"
 #include "laws/report.hpp"
 #include "laws/theta.hpp"
 
@@ -15,23 +17,6 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 void require_positive(double value, const char* name) {
   require(std::isfinite(value) && value > 0, "{}: saw {}, needed a number above 0", name, value);
-}
-
-/// The best split, and the training FLOP that it costs.
-struct Solution {
-  Split split;
-  double flops;
-};
-
-/// For what the goal fixes; empty when no run reaches the loss.
-std::optional<Solution> solve(const Fit& fit, const SplitPlanner& planner, const Goal& goal,
-                              const std::vector<double>& state) {
-  const auto total = goal.flops ? goal.flops : planner.cheapest(state, *goal.loss);
-  if (!total) return std::nullopt;
-  const auto split = planner.best(state, *total);
-  if (!split) return std::nullopt;
-  // The N* and D* of a frontier are two lines of their own: 6 N D is only about the budget.
-  return Solution{*split, fit.is_frontier() ? *total : 6 * split->params * split->tokens};
 }
 
 void require_goal(const Fit& fit, const Goal& goal, const SplitPlanner& planner, double level) {
@@ -66,26 +51,38 @@ Solution require_solution(const Fit& fit, const Goal& goal, const SplitPlanner& 
       *goal.flops));
 }
 
+std::string describe_cover(const Fit& fit) {
+  std::string covers = "parameters (bootstrap)";
+  if (fit.is_ensemble) covers += fmt::format(", disagreement of {} laws", fit.members.size());
+  if (fit.rollout.cuts.empty()) return covers;
+  return covers + fmt::format(
+                      ", how far N* of fits on less compute strayed ({:.2g}% for each "
+                      "factor e beyond them)",
+                      100 * std::sqrt(fit.rollout.stray));
+}
+
 void fill_intervals(const SplitPlanner& planner, const Goal& goal, const Fit& fit, double level,
                     Optimum& optimum) {
   std::vector<double> params, tokens, flops;
   std::size_t without = 0;
-  for (const auto& state : drawn_states(fit)) {
-    const auto solution = solve(fit, planner, goal, state);
-    without += !solution;
-    optimum.draws.push_back(solution ? solution->split : Split{kInfinity, kInfinity, kInfinity});
-    params.push_back(optimum.draws.back().params);
-    tokens.push_back(optimum.draws.back().tokens);
-    flops.push_back(solution ? solution->flops : kInfinity);
+  for (const Solution& drawn : draw_solutions(fit, planner, goal, optimum)) {
+    without += std::isinf(drawn.flops);
+    optimum.draws.push_back(drawn.split);
+    params.push_back(drawn.split.params);
+    tokens.push_back(drawn.split.tokens);
+    flops.push_back(drawn.flops);
   }
   if (without > 0)
-    optimum.warnings.push_back(fmt::format("{} of {} bootstrap draws have no such run at any cost",
-                                           without, optimum.draws.size()));
-  const std::string covers =
-      fit.is_ensemble ? "parameters of the heaviest law (bootstrap)" : "parameters (bootstrap)";
-  optimum.params_interval = interval_over_draws(std::move(params), level, covers);
-  optimum.tokens_interval = interval_over_draws(std::move(tokens), level, covers);
-  optimum.flops_interval = interval_over_draws(std::move(flops), level, covers);
+    optimum.warnings.push_back(
+        fmt::format("{} of {} draws have no such run at any cost", without, optimum.draws.size()));
+  const auto interval = [&](std::vector<double> drawn) {
+    auto result = interval_over_draws(std::move(drawn), level, describe_cover(fit));
+    if (result) result->not_calibrated = why_not_calibrated(fit);
+    return result;
+  };
+  optimum.params_interval = interval(std::move(params));
+  optimum.tokens_interval = interval(std::move(tokens));
+  optimum.flops_interval = interval(std::move(flops));
 }
 
 void warn_about_rounding(const Fit& fit, const Demand& demand, Optimum& optimum) {

@@ -38,12 +38,12 @@ struct Optimum {
   double flops = 0;            // of training: 6 N D, of a frontier the budget
   double inference_flops = 0;  // 2 N D_inf
   Prediction prediction;       // at params and tokens
-  /// Over the bootstrap draws; empty without draws. The intervals of a given loss reach to infinity
+  /// Over `draws`; empty without draws. The intervals of a given loss reach to infinity
   /// when that share of the draws has no run that reaches it.
   std::optional<Interval> params_interval;
   std::optional<Interval> tokens_interval;
   std::optional<Interval> flops_interval;  // of training
-  std::vector<Split> draws;  // the best split of each bootstrap draw, infinite where it has none
+  std::vector<Split> draws;                // see optimal_draws.hpp; infinite where there is none
   std::vector<std::string> warnings;
 
   double total_flops() const { return flops + inference_flops; }

@@ -35,6 +35,11 @@ std::string describe(const Fit& fit, const Optimum& optimum) {
   const bool flops_vary = spread && spread->high > spread->low * (1 + 1e-9);
   text += line("training FLOP", optimum.flops, flops_vary ? spread : std::nullopt, flop_count);
   if (inference) text += line("inference FLOP", optimum.inference_flops, {}, flop_count);
+  if (const auto& interval = optimum.params_interval) {
+    text += fmt::format("\nintervals of params and tokens cover {}\n", interval->covers);
+    if (!interval->not_calibrated.empty())
+      text += fmt::format("not calibrated: {}\n", interval->not_calibrated);
+  }
   text += fmt::format("\n{:.4g} tokens a parameter", optimum.tokens / optimum.params);
   if (const auto& factor = optimum.prediction.extrapolation.flops)
     text += fmt::format("; {:.3g}x the largest fitted compute", *factor);

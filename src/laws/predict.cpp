@@ -35,23 +35,13 @@ MixtureTerm term_of(const Member& member, const RunSize& run) {
     x.push_back(std::log(*size));
   }
   x.resize(variables.size() + law.extra_columns, 0.0);
-  Stage stage{theta_of(member), member.residual_rms, {}};
-  auto entry = member.information.begin();
-  for (std::size_t row = 0; row < law.size(); ++row)
-    for (std::size_t k = 0; k <= row; ++k) at(stage.information, row, k) = *entry++;
-  return {member.weight, member.residual_rms, forecast(law, x.data(), stage)};
+  return {member.weight, member.residual_rms, forecast(law, x.data(), stage_of(member))};
 }
 
-/// ln(run / largest fitted) of the size that is furthest out; 0 inside.
+/// How far beyond the points of the fit; 0 inside.
 double distance_of(const Fit& fit, const RunSize& run) {
-  double distance = 0;
-  const auto look = [&](const std::optional<double>& size, const Range& fitted) {
-    if (size) distance = std::fmax(distance, std::log(*size / fitted.high));  // NaN: no such column
-  };
-  look(run.flops, fit.flops);
-  look(run.params, fit.params);
-  look(run.tokens, fit.tokens);
-  return distance;
+  const Rollout& rollout = fit.rollout;
+  return std::max(0.0, distance_beyond(rollout.reach, extent_of(rollout.growth, run)));
 }
 
 /// Whether C = 6 N D in the points of the fit, so that one of the three follows from two.
@@ -104,22 +94,28 @@ std::optional<double> exceeds(const std::optional<double>& size, const Range& fi
 }
 
 std::string describe_cover(const Fit& fit) {
-  std::string covers = "scatter of the points, parameters";
+  std::string covers = fit.method == "approach2"
+                           ? "scatter of the runs and of the minima, parameters"
+                       : fit.is_frontier() ? "scatter of the envelope, parameters"
+                                           : "scatter of the points, parameters";
   if (fit.is_ensemble) covers += fmt::format(", disagreement of {} laws", fit.members.size());
-  if (fit.rollout.cuts.empty())
-    return covers + "; not model error: the points do not span enough compute to measure it";
-  return covers + fmt::format(", model error (from {} forecasts of {} held-out points, {} cuts)",
+  if (fit.rollout.cuts.empty()) return covers;
+  return covers + fmt::format(", model error (from {} forecasts of {} held-out {}, {} cuts)",
                               fit.rollout.forecasts(), fit.rollout.describe_held_out(),
-                              fit.rollout.cuts.size());
+                              fit.budgets.empty() ? "points" : "budgets", fit.rollout.cuts.size());
 }
 
 Interval interval_of(const Fit& fit, const Mixture& mixture, const RunSize& run, double level) {
-  const double variance = interval_variance(fit.rollout, mixture, distance_of(fit, run));
+  double variance = interval_variance(fit.rollout, mixture, distance_of(fit, run));
+  if (fit.is_frontier()) variance += fit.residual_rms * fit.residual_rms;
   const double width = normal_half_width(level) * std::sqrt(variance);
   const double coverage = measured_coverage(fit.rollout, level);
   const Law& law = find_law(fit.law);
-  Interval interval = {level, law.from_scale(mixture.value - width),
-                       law.from_scale(mixture.value + width), describe_cover(fit),
+  Interval interval = {level,
+                       law.from_scale(mixture.value - width),
+                       law.from_scale(mixture.value + width),
+                       describe_cover(fit),
+                       why_not_calibrated(fit),
                        std::isfinite(coverage) ? std::optional(coverage) : std::nullopt};
   if (info(law.response).values == Values::fraction) {
     interval.low = std::clamp(interval.low, 0.0, 1.0);
@@ -136,7 +132,8 @@ std::string describe_size(const RunSize& run) {
   return fmt::format("{}", fmt::join(sizes, ", "));
 }
 
-/// Loss and interval on the compute-optimal frontier.
+/// Loss and interval on the compute-optimal frontier. The noise of its law is that of the minima;
+/// runs scatter besides (Fit::residual_rms).
 void predict_frontier(const Fit& fit, double level, Prediction& prediction) {
   RunSize& run = prediction.run;
   require(run.flops.has_value() && !(run.params && run.tokens),
@@ -145,9 +142,10 @@ void predict_frontier(const Fit& fit, double level, Prediction& prediction) {
           fit.method);
   const double flops = *run.flops;
   prediction.value = frontier_loss(fit.values(), flops);
-  std::vector<double> drawn;
-  for (const auto& row : fit.draws.rows) drawn.push_back(frontier_loss(row, flops));
-  prediction.interval = interval_over_draws(std::move(drawn), level);
+  const MixtureTerm term = term_of(fit.members.front(), RunSize{.flops = flops});
+  const Mixture mixture = mix({&term, 1});
+  if (std::isfinite(mixture.variance()))
+    prediction.interval = interval_of(fit, mixture, run, level);
   run.params = frontier_params(fit.values(), flops);
   run.tokens = frontier_tokens(fit.values(), flops);
 }

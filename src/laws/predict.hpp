@@ -13,15 +13,12 @@
 
 namespace isoflop::laws {
 
-/// What is known of the run; flops default to 6 params tokens, unless the fit's points count
-/// others.
-using RunSize = Quantities<std::optional<double>>;
-
 struct Interval {
   double level = 0;
   double low = 0;
   double high = 0;
   std::string covers;
+  std::string not_calibrated = {};  // why no miss of a larger run widened it; empty: they did
   /// Share of held-out points that such intervals held, each made from smaller runs alone (nested
   /// rollout); empty when the points do not allow the count.
   std::optional<double> measured_coverage = {};

@@ -111,16 +111,18 @@ std::string members(const Fit& fit) {
   return text + "\nthe heaviest:\n\n";
 }
 
+std::string smaller_runs(const Growth& growth) {
+  const std::string size = describe(growth);
+  return size == "compute" ? "on less compute" : fmt::format("on smaller runs by {}", size);
+}
+
 std::string rollout_lines(const Fit& fit) {
   const Rollout& rollout = fit.rollout;
-  if (rollout.cuts.empty())
-    return "rollout    none: the points do not span enough compute to fit some and foretell "
-           "others\n";
+  if (rollout.cuts.empty()) return fmt::format("rollout    none: {}\n", why_not_calibrated(fit));
   std::string text = fmt::format(
-      "rollout    fits on less compute, below {} cuts, missed {} points above by {:.3g}% rms "
-      "({} forecasts)\n",
-      rollout.cuts.size(), rollout.describe_held_out(), 100 * rollout.rms_miss(),
-      rollout.forecasts());
+      "rollout    fits {}, below {} cuts, missed {} {} above by {:.3g}% rms ({} forecasts)\n",
+      smaller_runs(rollout.growth), rollout.cuts.size(), rollout.describe_held_out(),
+      fit.budgets.empty() ? "points" : "budgets", 100 * rollout.rms_miss(), rollout.forecasts());
   if (rollout.nested_points > 0)
     text += fmt::format("coverage   {} intervals made from smaller runs held {} of {} forecasts\n",
                         percent(fit.level), percent(measured_coverage(rollout, fit.level)),
@@ -129,7 +131,7 @@ std::string rollout_lines(const Fit& fit) {
 }
 
 std::string quality(const Fit& fit) {
-  if (fit.is_frontier()) return "";
+  if (fit.is_frontier()) return rollout_lines(fit);
   std::string text = fmt::format(
       "objective  {:.9g} (sum of Huber, delta {:g}); {} of {} starts reached it, {} optima seen\n",
       fit.objective, fit.huber_delta, fit.search.reached_best, fit.search.starts,
@@ -223,6 +225,10 @@ std::string describe_interval(const Interval& interval, const Fit& fit) {
         "{} cuts\n",
         percent(interval.level), percent(*interval.measured_coverage), fit.rollout.nested_points,
         fit.rollout.nested_cuts);
+  else if (interval.not_calibrated.empty())
+    text += "how many such intervals hold is not counted: that needs more points below more cuts\n";
+  if (!interval.not_calibrated.empty())
+    text += fmt::format("not calibrated: {}\n", interval.not_calibrated);
   return text;
 }
 

@@ -121,17 +121,8 @@ std::vector<double> lower_triangle(const Matrix& matrix, std::size_t size) {
 std::vector<Member> members_of(const std::vector<LawRollout>& rollouts,
                                const Calibration& calibration) {
   std::vector<Member> members;
-  for (std::size_t m = 0; m < rollouts.size(); ++m) {
-    const Contender& contender = rollouts[m].contender;
-    const Law& law = *contender.law;
-    const Stage& stage = *rollouts[m].stages.back();
-    members.push_back({std::string(law.name),
-                       law.any_variable ? std::string(to_string(contender.variables.front())) : "",
-                       calibration.weights[m], to_row(law.values(stage.theta), law.size()),
-                       stage.residual_rms, calibration.errors[m],
-                       lower_triangle(stage.information, law.size()),
-                       to_row(stage.theta, law.size())});
-  }
+  for (std::size_t m = 0; m < rollouts.size(); ++m)
+    members.push_back(member_of(rollouts[m], calibration.weights[m], calibration.errors[m]));
   std::stable_sort(members.begin(), members.end(),
                    [](const Member& a, const Member& b) { return a.weight > b.weight; });
   return members;
@@ -179,8 +170,22 @@ Vector refit(const Law& law, const Samples& samples, double huber_delta, const V
   return direct.objective <= gradual.objective ? direct.theta : gradual.theta;
 }
 
-Rolled search_and_roll(const Contender& contender, const Points& prepared,
-                       std::span<const double> cuts, double huber_delta, Starts which) {
+Member member_of(const LawRollout& rollout, double weight, double error) {
+  const Contender& contender = rollout.contender;
+  const Law& law = *contender.law;
+  const Stage& stage = *rollout.stages.back();
+  return {std::string(law.name),
+          law.any_variable ? std::string(to_string(contender.variables.front())) : "",
+          weight,
+          to_row(law.values(stage.theta), law.size()),
+          stage.residual_rms,
+          error,
+          lower_triangle(stage.information, law.size()),
+          to_row(stage.theta, law.size())};
+}
+
+Rolled search_and_roll(const Contender& contender, const Points& prepared, const Cuts& cuts,
+                       double huber_delta, Starts which) {
   const Law& law = *contender.law;
   const Samples samples = law.rows(prepared, contender.variables);
   require(samples.size() >= law.minimum_points(),
@@ -197,7 +202,8 @@ std::size_t fit_robust(const Points& prepared, std::span<const Contender> conten
                        const FitOptions& options, Fit& result) {
   // the points of a curve are one run: they have no larger ones among them
   const bool curves = contenders.front().law->reads_curves;
-  const std::vector<double> cuts = curves ? std::vector<double>{} : compute_cuts(prepared);
+  const Cuts cuts =
+      curves ? Cuts{} : cut_points(prepared, growth_of(prepared, contenders.front().variables));
   std::vector<Search> found;
   std::vector<LawRollout> rollouts;
   for (const Contender& contender : contenders) {

@@ -19,8 +19,11 @@ struct Rolled {
   Search found;
   LawRollout rollout;
 };
-Rolled search_and_roll(const Contender& contender, const Points& prepared,
-                       std::span<const double> cuts, double huber_delta, Starts which);
+Rolled search_and_roll(const Contender& contender, const Points& prepared, const Cuts& cuts,
+                       double huber_delta, Starts which);
+
+/// What predicts by a law: its fit to all points. `error`: rms miss over its cuts.
+Member member_of(const LawRollout& rollout, double weight, double error);
 
 /// Fits every contender, rolls each out and weighs them. Fills members and rollout of `result`, and
 /// from the heaviest contender, whose index it returns, parameters, derived, objective, search,

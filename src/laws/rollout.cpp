@@ -11,16 +11,15 @@
 namespace isoflop::laws {
 namespace {
 
-constexpr std::size_t kFewestBelow = 5;
-constexpr double kGap = 1.05;       // closer compute values belong to one budget
-constexpr double kBudgetWidth = 2;  // compute without a gap over more than that is no budget
+constexpr double kGap = 1.05;       // closer sizes belong to one budget
+constexpr double kBudgetWidth = 2;  // sizes without a gap over more than that are no budget
 constexpr double kSpacing = 1.3;
 constexpr std::size_t kMostCuts = 12;
 
-std::vector<std::size_t> rows_up_to(const Points& prepared, double cut) {
+std::vector<std::size_t> rows_up_to(const Cuts& cuts, double cut) {
   std::vector<std::size_t> rows;
-  for (std::size_t i = 0; i < prepared.size(); ++i)
-    if (prepared.flops[i] <= cut) rows.push_back(i);
+  for (std::size_t i = 0; i < cuts.extents.size(); ++i)
+    if (cuts.size(i) <= cut) rows.push_back(i);
   return rows;
 }
 
@@ -116,41 +115,45 @@ double capped_miss(double miss) {
   return std::isnan(miss) ? kLargestMiss : std::clamp(miss, -kLargestMiss, kLargestMiss);
 }
 
-std::vector<double> compute_cuts(const Points& prepared) {
-  std::vector<double> flops = prepared.flops;
-  if (flops.empty()) return {};  // laws of one variable need none
-  std::sort(flops.begin(), flops.end());
-  const std::size_t step = std::max<std::size_t>(1, flops.size() / kMostCuts);
-  std::vector<double> cuts;
+Cuts cut_points(const Points& prepared, const Growth& growth, std::size_t fewest_below) {
+  Cuts result{growth};
+  std::vector<double> sizes;
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    result.extents.push_back(extent_of(growth, prepared, i));
+    sizes.push_back(result.size(i));
+  }
+  std::sort(sizes.begin(), sizes.end());
+  const std::size_t step = std::max<std::size_t>(1, sizes.size() / kMostCuts);
+  std::vector<double>& cuts = result.sizes;
   std::size_t below_last = 0;
-  double first = flops.front();  // behind the last gap
-  for (std::size_t below = 1; below < flops.size(); ++below) {
-    const double cut = flops[below - 1];
-    const bool is_gap = flops[below] > kGap * cut;
-    const bool is_continuum = flops[below] > cut && cut > kBudgetWidth * first;
-    if (is_gap) first = flops[below];
-    if (!(is_gap || is_continuum) || below < kFewestBelow || below - below_last < step) continue;
+  double first = sizes.front();  // behind the last gap
+  for (std::size_t below = 1; below < sizes.size(); ++below) {
+    const double cut = sizes[below - 1];
+    const bool is_gap = sizes[below] > kGap * cut;
+    const bool is_continuum = sizes[below] > cut && cut > kBudgetWidth * first;
+    if (is_gap) first = sizes[below];
+    if (!(is_gap || is_continuum) || below < fewest_below || below - below_last < step) continue;
     if (!cuts.empty() && cut <= kSpacing * cuts.back()) continue;
     cuts.push_back(cut);
     below_last = below;
-    first = flops[below];
+    first = sizes[below];
   }
-  return cuts;
+  return result;
 }
 
-LawRollout roll_out(const Contender& contender, const Points& prepared,
-                    std::span<const double> cuts, double huber_delta, const Vector& theta) {
+LawRollout roll_out(const Contender& contender, const Points& prepared, const Cuts& cuts,
+                    double huber_delta, const Vector& theta) {
   const Law& law = *contender.law;
   LawRollout rollout{contender, make_samples(law, prepared, contender.variables), {}};
-  rollout.stages.resize(cuts.size() + 1);
+  rollout.stages.resize(cuts.sizes.size() + 1);
   const auto stage_of = [&](const Points& points, const Samples& fitted, const Vector& at) {
     const bool has_steps = !fitted.step.empty();
     return make_stage(law, fitted,
                       has_steps ? make_samples(law, points, contender.variables) : fitted, at);
   };
   rollout.stages.back() = stage_of(prepared, law.rows(prepared, contender.variables), theta);
-  for (std::size_t k = cuts.size(); k-- > 0;) {
-    const Points small = select(prepared, rows_up_to(prepared, cuts[k]));
+  for (std::size_t k = cuts.sizes.size(); k-- > 0;) {
+    const Points small = select(prepared, rows_up_to(cuts, cuts.sizes[k]));
     if (!is_enough(small, law, contender.variables)) break;
     const Samples samples = law.rows(small, contender.variables);
     rollout.stages[k] = stage_of(small, samples, find_afresh(law, samples, huber_delta));

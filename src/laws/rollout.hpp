@@ -1,15 +1,16 @@
 // Rollout: what fits on less compute would have said about the points above it.
 //
-// A law is fitted to all points up to each of a ladder of compute cuts, and its forecasts for the
-// points beyond are held against their losses. Choice between laws, and the width of intervals
-// (calibration.hpp), rest on these misses: residuals of the points that a fit has seen say little
-// about larger runs.
+// A law is fitted to all points up to each of a ladder of cuts of their size (growth.hpp), and its
+// forecasts for the points beyond are held against their losses. Choice between laws, and the width
+// of intervals (calibration.hpp), rest on these misses: residuals of the points that a fit has seen
+// say little about larger runs.
 #pragma once
 
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "laws/growth.hpp"
 #include "laws/law.hpp"
 #include "laws/points.hpp"
 
@@ -45,10 +46,23 @@ Forecast forecast(const Law& law, const double* x, const Stage& stage);
 inline constexpr double kLargestMiss = 0.3;  // of ln loss
 double capped_miss(double miss);
 
-/// Compute values, ascending, that separate the points into groups large enough to tell something:
-/// each at least 1.3 times the one before, with a twelfth of the points more below it, in a gap of
-/// 5% or inside a continuum (no gap over a factor of 2). The largest leaves points above it.
-std::vector<double> compute_cuts(const Points& prepared);
+/// Where points are cut into those that a fit sees and larger ones.
+struct Cuts {
+  Growth growth;
+  std::vector<std::vector<double>> extents = {};  // of each point; empty: there are no cuts
+  std::vector<double> sizes = {};                 // of the cuts, ascending
+
+  double size(std::size_t point) const { return extents[point].front(); }
+};
+
+inline constexpr std::size_t kFewestBelow = 5;
+
+/// Sizes that separate the points into groups large enough to tell something: each at least 1.3
+/// times the one before, with `fewest_below` points or more below it and a twelfth of the points
+/// more than the one before, in a gap of 5% or inside a continuum (no gap over a factor of 2). The
+/// largest leaves points above it.
+Cuts cut_points(const Points& prepared, const Growth& growth,
+                std::size_t fewest_below = kFewestBelow);
 
 struct LawRollout {
   Contender contender;
@@ -59,7 +73,7 @@ struct LawRollout {
 
 /// `theta`: the optimum for all points. The refits do not begin there but at the law's own starts
 /// for the points below their cut, the best few of them: they know nothing of the points above.
-LawRollout roll_out(const Contender& contender, const Points& prepared,
-                    std::span<const double> cuts, double huber_delta, const Vector& theta);
+LawRollout roll_out(const Contender& contender, const Points& prepared, const Cuts& cuts,
+                    double huber_delta, const Vector& theta);
 
 }  // namespace isoflop::laws

@@ -23,6 +23,14 @@ Vector theta_of(const Member& member) {
   return find_law(member.law).coordinates(to_vector(member.values));
 }
 
+Stage stage_of(const Member& member) {
+  Stage stage{theta_of(member), member.residual_rms, {}};
+  auto entry = member.information.begin();
+  for (std::size_t row = 0; row < find_law(member.law).size(); ++row)
+    for (std::size_t k = 0; k <= row; ++k) at(stage.information, row, k) = *entry++;
+  return stage;
+}
+
 Vector theta_of(const Fit& fit) {
   if (!fit.members.empty() && !fit.members.front().coordinates.empty())
     return theta_of(fit.members.front());

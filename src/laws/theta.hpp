@@ -9,6 +9,7 @@
 
 #include "laws/fit.hpp"
 #include "laws/law.hpp"
+#include "laws/rollout.hpp"
 
 namespace isoflop::laws {
 
@@ -19,6 +20,8 @@ std::vector<double> to_row(const Vector& vector, std::size_t size);
 std::vector<Variable> variables_of(const Law& law, const std::string& variable);
 
 Vector theta_of(const Member& member);
+/// What the member was fitted as (rollout.hpp).
+Stage stage_of(const Member& member);
 /// Of `fit.law`; not for a frontier.
 Vector theta_of(const Fit& fit);
 

@@ -167,7 +167,7 @@ TEST(Ensemble, MissesOfOneSignAreADrift) {
 TEST(Ensemble, MissesAreADriftWhateverTheLawClaims) {
   const Points prepared = prepare(bent_grid(0.1));
   const Contender contender = choose_contenders(prepared, {.law = "chinchilla"}).front();
-  const std::vector<double> cuts = compute_cuts(prepared);
+  const Cuts cuts = cut_points(prepared, growth_in_compute(prepared));
   for (const double factor : {std::numeric_limits<double>::quiet_NaN(), 1e-9}) {
     LawRollout rollout = search_and_roll(contender, prepared, cuts, 1e-3, Starts::few).rollout;
     for (std::optional<Stage>& stage : rollout.stages)

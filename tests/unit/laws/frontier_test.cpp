@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
+#include "laws/fit_json.hpp"
 #include "laws/optimal.hpp"
 #include "synthetic.hpp"
 
@@ -115,6 +116,38 @@ TEST(Approach2, DrawsAreMadeFromTheBudgetsInUse) {
   ASSERT_EQ(result.used, alone.used);
   EXPECT_EQ(result.draws.clusters, alone.used);
   EXPECT_EQ(result.draws.rows, alone.draws.rows);
+}
+
+// Budgets that bend away from every law: what those below foretold of those above counts.
+TEST(Approach2, IntervalsHoldWhatBudgetsBelowMissedAbove) {
+  Points straight = synthetic::noisy_grid(synthetic::kEpoch, 0.002, 3);
+  Points bent = straight;
+  for (std::size_t i = 0; i < bent.size(); ++i)
+    bent.loss[i] *= std::exp(0.004 * std::pow(std::log(bent.flops[i] / 6e18), 2));
+  const Fit fits[] = {fit(straight, kApproach2), fit(bent, kApproach2)};
+  double widths[2] = {};
+  for (const int k : {0, 1}) {
+    EXPECT_EQ(fits[k].rollout.cuts.size(), 5u);  // nine budgets, four of them below the first
+    EXPECT_NEAR(fits[k].residual_rms, 0.002, 0.002);
+    const Interval interval = *predict(fits[k], RunSize{.flops = 1e23}).interval;
+    EXPECT_EQ(interval.not_calibrated, "");
+    EXPECT_TRUE(interval.measured_coverage.has_value());
+    widths[k] = std::log(interval.high / interval.low);
+  }
+  EXPECT_GT(widths[0], 2 * 1.28 * 0.0015);  // a run scatters, however sure the law is
+  EXPECT_GT(widths[1], 2 * widths[0]);
+  const Fit again = fit_from_json(to_json(fits[1]), "fit.json");
+  EXPECT_EQ(to_json(again), to_json(fits[1]));
+  EXPECT_EQ(predict(again, RunSize{.flops = 1e23}).interval->high,
+            predict(fits[1], RunSize{.flops = 1e23}).interval->high);
+}
+
+TEST(Approach2, FewBudgetsAreNotCalibrated) {
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < 27; ++i) rows.push_back(i);
+  const Fit result =
+      fit(select(synthetic::noisy_grid(synthetic::kEpoch, 0.002, 3), rows), kApproach2);
+  EXPECT_NE(predict(result, RunSize{.flops = 1e22}).interval->not_calibrated, "");
 }
 
 TEST(Approach2, WeightsAct) {

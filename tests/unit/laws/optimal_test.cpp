@@ -148,6 +148,46 @@ TEST(Optimal, NamesWhatItNeeds) {
   EXPECT_THROW(optimal(epoch(), unreachable), InputError);
 }
 
+// Two laws that agree with themselves and not with each other: N* lies at one or the other.
+TEST(Optimal, DrawsAreOfEveryLawByItsWeight) {
+  Fit mixed = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  Member other = synthetic::fit_of("chinchilla", synthetic::kHoffmann).members.front();
+  const double one = optimal(mixed, 1e23).params;
+  const double two = optimal(synthetic::fit_of("chinchilla", synthetic::kHoffmann), 1e23).params;
+  mixed.is_ensemble = true;
+  mixed.members.front().weight = 0.75;
+  other.weight = 0.25;
+  mixed.members.push_back(other);
+  mixed.draws.rows.assign(40, mixed.values());
+  const Optimum best = optimal(mixed, 1e23);
+  ASSERT_EQ(best.draws.size(), 40u);
+  EXPECT_NEAR(best.params_interval->low, std::min(one, two), 1e-6 * one);
+  EXPECT_NEAR(best.params_interval->high, std::max(one, two), 1e-6 * one);
+  EXPECT_NEAR(best.draws[29].params / one, 1, 1e-6);
+  EXPECT_NEAR(best.draws[30].params / two, 1, 1e-6);
+  mixed.members.back().residual_rms = 0.01;  // its information is the unit matrix
+  EXPECT_NE(optimal(mixed, 1e23).draws[31].params, optimal(mixed, 1e23).draws[32].params);
+}
+
+TEST(Optimal, WhatRolloutsStrayedIsTheLeastWidth) {
+  const Fit drawn = fit(synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5),
+                        {.law = "chinchilla", .bootstrap = 60});
+  EXPECT_GT(drawn.rollout.stray, 0);
+  Fit sure = drawn;
+  sure.rollout.stray = 0;
+  Fit unsure = drawn;
+  unsure.rollout.stray = 0.25;  // half of ln N* for each factor e of compute
+  const auto width = [](const Optimum& best) {
+    return std::log(best.params_interval->high / best.params_interval->low);
+  };
+  const double flops = sure.flops.high * std::exp(4.0);
+  EXPECT_LE(width(optimal(sure, flops)), width(optimal(drawn, flops)));
+  EXPECT_NEAR(width(optimal(unsure, flops)) / (2 * 1.28 * 0.5 * 4), 1, 0.25);
+  EXPECT_LT(width(optimal(unsure, sure.flops.high)), 0.3 * width(optimal(unsure, flops)));
+  for (const Split& draw : optimal(unsure, flops).draws)
+    EXPECT_NEAR(6 * draw.params * draw.tokens / flops, 1, 1e-9);
+}
+
 // The mixture's loss at its own optimum, not the loss of the mixture at one law's.
 TEST(Optimal, AnEnsembleIsPlannedOnItsMixture) {
   Fit mixed = synthetic::fit_of("chinchilla", synthetic::kEpoch);

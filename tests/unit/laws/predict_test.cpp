@@ -103,7 +103,7 @@ TEST(FitJson, RefusesWhatIsNotAFit) {
   EXPECT_NE(error_of("{}").find("'format' is missing"), std::string::npos);
   EXPECT_NE(error_of(replaced("chinchilla", "chinchile")).find("did you mean"), std::string::npos);
   EXPECT_NE(error_of(replaced("\"alpha\"", "\"alfa\"")).find("parameters: saw"), std::string::npos);
-  EXPECT_NE(error_of(replaced("\"format\": 5", "\"format\": 9")).find("fit the points again"),
+  EXPECT_NE(error_of(replaced("\"format\": 6", "\"format\": 9")).find("fit the points again"),
             std::string::npos);
   EXPECT_NE(error_of(replaced("\"correlation\":[[", "\"correlation\":[[1],[")).find("saw 6 rows"),
             std::string::npos);

@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "laws/objective.hpp"
+#include "laws/predict.hpp"
+#include "laws/report.hpp"
 #include "laws/search.hpp"
 #include "synthetic.hpp"
 
@@ -15,8 +19,12 @@ constexpr double kDelta = 1e-3;
 const std::vector<const char*> kLawsOfBoth = {"chinchilla", "kaplan-nd", "over-training",
                                               "farseer"};
 
+Cuts in_compute(const Points& prepared) {
+  return cut_points(prepared, growth_in_compute(prepared));
+}
+
 LawRollout rollout_of(const Points& prepared, const Law& law) {
-  return roll_out({&law, law.variables}, prepared, compute_cuts(prepared), kDelta,
+  return roll_out({&law, law.variables}, prepared, in_compute(prepared), kDelta,
                   law.coordinates(example_values(law)));
 }
 
@@ -35,18 +43,18 @@ TEST(Rollout, CutsBetweenBudgetsAndInsideAContinuum) {
     continuum.flops.push_back(1e18 * std::pow(1.04, 2 * i));
     continuum.flops.push_back(1e18 * std::pow(1.04, 2 * i + 1));
   }
-  const std::vector<double> gaps = compute_cuts(budgets);
+  const std::vector<double> gaps = in_compute(budgets).sizes;
   ASSERT_EQ(gaps.size(), 4u);
   for (std::size_t k = 0; k < gaps.size(); ++k)
     EXPECT_NEAR(gaps[k] / (1.11e18 * std::pow(10.0, static_cast<double>(k))), 1, 1e-12);
-  const std::vector<double> dense = compute_cuts(continuum);
+  const std::vector<double> dense = in_compute(continuum).sizes;
   EXPECT_GE(dense.size(), 4u);
   EXPECT_LT(dense.back(), continuum.flops.back());
 }
 
 TEST(Rollout, PointsAboveACutChangeNoBitOfItsFit) {
   const Points points = prepare(synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5));
-  const double cut = compute_cuts(points)[4];
+  const double cut = in_compute(points).sizes[4];
   Points changed = points;
   for (std::size_t i = 0; i < points.size(); ++i)
     if (points.flops[i] > cut) changed.loss[i] *= 1.3;
@@ -65,7 +73,7 @@ TEST(Rollout, PointsAboveACutChangeNoBitOfItsFit) {
 
 TEST(Rollout, FewStartsFindWhatAllOfThemFind) {
   const Points points = prepare(synthetic::noisy_grid(synthetic::kEpoch, 0.01, 6));
-  const std::vector<double> cuts = compute_cuts(points);
+  const std::vector<double> cuts = in_compute(points).sizes;
   for (const char* name : kLawsOfBoth) {
     const Law& law = find_law(name);
     const LawRollout rollout = rollout_of(points, law);
@@ -77,6 +85,93 @@ TEST(Rollout, FewStartsFindWhatAllOfThemFind) {
       EXPECT_LE(objective.value(rollout.stages[k]->theta), all * (1 + 1e-6)) << name << " " << k;
     }
   }
+}
+
+/// Twice each of twelve sizes, with 0.4% of noise; `bend` of the slope above 1e8.
+Points line_of(Variable variable, const Range& range, double bend) {
+  Points points;
+  RandomStream stream(4, Purpose::test);
+  for (int i = 0; i < 24; ++i) {
+    const double x = range.low * std::pow(range.high / range.low, (i / 2) / 11.0);
+    quantity(points, variable).push_back(x);
+    points.loss.push_back((1.7 + 400 / std::pow(x, 0.34)) * std::pow(1 + x / 1e7, bend) *
+                          std::exp(0.008 * (stream.next_uniform() - 0.5)));
+  }
+  return points;
+}
+
+TEST(Growth, ALawOfOneVariableIsCutAlongIt) {
+  const Points straight = line_of(Variable::params, {1e6, 1e9}, 0);
+  const Fit result = fit(straight, {.law = "power-offset", .variable = "params", .bootstrap = 0});
+  EXPECT_EQ(describe(result.rollout.growth), "params");
+  EXPECT_GE(result.rollout.cuts.size(), 6u);
+  EXPECT_EQ(result.rollout.reach, std::vector<double>{1e9});
+  const auto at = [](const Fit& by, double params) {
+    return *predict(by, RunSize{.params = params}).interval;
+  };
+  EXPECT_TRUE(at(result, 1e10).measured_coverage.has_value());
+  EXPECT_EQ(at(result, 1e10).not_calibrated, "");
+  const Fit bent = fit(line_of(Variable::params, {1e6, 1e9}, -0.03),
+                       {.law = "power-offset", .variable = "params", .bootstrap = 0});
+  EXPECT_GT(bent.rollout.drift, result.rollout.drift);
+  EXPECT_GT(at(bent, 1e11).high / at(bent, 1e11).low, at(bent, 1e10).high / at(bent, 1e10).low);
+}
+
+TEST(Growth, ComputeOfTheSameRunsPartsThemAlike) {
+  Points points = line_of(Variable::params, {1e6, 1e9}, 0);
+  const FitOptions options = {.law = "kaplan-n", .bootstrap = 0};
+  const Fit without = fit(points, options);
+  points.tokens.assign(points.size(), 1e12);
+  const Fit with = fit(points, options);
+  EXPECT_EQ(without.rollout.scale, with.rollout.scale);
+  EXPECT_EQ(without.rollout.nested_scores, with.rollout.nested_scores);
+}
+
+// Runs of a lower loss are the larger ones.
+TEST(Growth, ALossFallsAsRunsGrow) {
+  Points points = find_law("accuracy-sigmoid").example();
+  RandomStream stream(1, Purpose::test);
+  for (double& accuracy : points.accuracy) accuracy += 0.01 * (stream.next_uniform() - 0.5);
+  const Fit result = fit(points, {.law = "accuracy-sigmoid", .bootstrap = 0});
+  ASSERT_FALSE(result.rollout.cuts.empty());
+  const double lowest = std::ranges::min(points.task_loss);
+  const auto width = [&](double task_loss) {
+    const Interval interval = *predict(result, RunSize{.task_loss = task_loss}).interval;
+    EXPECT_EQ(interval.not_calibrated, "");
+    return interval.high - interval.low;
+  };
+  Fit drifting = result;
+  drifting.rollout.drift = 1e-2;
+  const double inside = 1.5 * lowest;
+  EXPECT_EQ(predict(drifting, RunSize{.task_loss = inside}).interval->high,
+            predict(result, RunSize{.task_loss = inside}).interval->high);
+  EXPECT_GT(predict(drifting, RunSize{.task_loss = 0.7 * lowest}).interval->high -
+                predict(drifting, RunSize{.task_loss = 0.7 * lowest}).interval->low,
+            width(0.7 * lowest));
+}
+
+TEST(Growth, SeveralVariablesWithoutComputeGrowByTheirProduct) {
+  Points points = find_law("kaplan-ns").example();
+  const Fit result = fit(points, {.law = "kaplan-ns", .bootstrap = 0});
+  EXPECT_EQ(describe(result.rollout.growth), "params x steps");
+  EXPECT_FALSE(result.rollout.cuts.empty());
+  EXPECT_EQ(result.rollout.reach,
+            (std::vector<double>{std::ranges::max(points.params) * std::ranges::max(points.steps),
+                                 std::ranges::max(points.params), std::ranges::max(points.steps)}));
+}
+
+TEST(Growth, PointsOfOneSizeSayThatNothingIsCalibrated) {
+  Points points;
+  for (int i = 0; i < 8; ++i) {
+    points.params.push_back(1e8 * (1 + 0.01 * i));
+    points.loss.push_back(3 - 0.001 * i);
+  }
+  const Fit result = fit(points, {.law = "kaplan-n", .bootstrap = 0});
+  const Interval interval = *predict(result, RunSize{.params = 1e9}).interval;
+  EXPECT_EQ(interval.not_calibrated,
+            "the points do not span enough params to fit some and foretell others");
+  EXPECT_NE(describe(result, {predict(result, RunSize{.params = 1e9})}).find("not calibrated: "),
+            std::string::npos);
 }
 
 TEST(Rollout, CountsForecastsAndPointsApart) {
