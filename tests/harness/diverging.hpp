@@ -39,9 +39,13 @@ inline std::string tensor_named_by_step(train::Trainer& trainer) {
 
 /// Finite weights, after which the forward pass has finite values alone and the gradients of the
 /// down products of two blocks have not. Their inputs are large, and meet weights of zero on the
-/// way forward.
+/// way forward; what comes back from the head is large as well.
 inline void make_gradients_overflow(train::Trainer& trainer, const config::RunConfig& config,
                                     int earlier_block, int later_block) {
+  const model::ParameterTable whole(config.model);
+  for (const model::Parameter& tensor : whole.parameters())
+    if (tensor.name.starts_with("final_norm"))
+      fill_weight(trainer, config.model, tensor.name, 1e3f);
   for (const int block : {earlier_block, later_block}) {
     const std::string name = "blocks." + std::to_string(block) + ".feed_forward.";
     fill_weight(trainer, config.model, name + "up", 1e37f);
