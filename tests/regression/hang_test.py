@@ -26,9 +26,9 @@ class Hang(CommandLineTest):
         self.addCleanup(kill, job)
         return job
 
-    def train(self, zero):
-        return self.start(3, BINARY, "train", "run.toml", "--out", "run", "--set", "train.tokens=100000000", "--set", "train.micro_batch=1",
-                          "--set", "checkpoint.every_tokens=102400", "--set", f"parallel.zero={zero}")
+    def train(self, ranks, layout):
+        return self.start(ranks, BINARY, "train", "run.toml", "--out", "run", "--set", "train.tokens=100000000", "--set", "train.micro_batch=1",
+                          "--set", "checkpoint.every_tokens=102400", "--set", layout)
 
     def training_ranks(self, job):
         """Process ids by rank, once all of them train."""
@@ -41,7 +41,6 @@ class Hang(CommandLineTest):
         for pid in ranks_of(job):
             with open(f"/proc/{pid}/environ", encoding="utf-8", errors="replace") as environ:
                 ranks[int(re.search(r"OMPI_COMM_WORLD_RANK=(\d+)", environ.read()).group(1))] = pid
-        self.assertEqual(sorted(ranks), [0, 1, 2])
         return ranks
 
     def last_words(self, job):
@@ -57,15 +56,17 @@ class Hang(CommandLineTest):
         self.assertNotEqual(job.returncode, 0)
         return errors
 
-    def end(self, number, zero=0):
-        job = self.train(zero)
-        victim = self.training_ranks(job)[1]
+    def end(self, number, ranks=3, layout="parallel.zero=0"):
+        job = self.train(ranks, layout)
+        pids = self.training_ranks(job)
+        self.assertEqual(sorted(pids), list(range(ranks)))
+        victim = pids[1]
         begin = time.monotonic()
         os.kill(victim, number)
         return self.last_words(job), time.monotonic() - begin
 
-    def stopped_rank_is_named(self, zero):
-        errors, seconds = self.end(signal.SIGSTOP, zero)
+    def stopped_rank_is_named(self, **job):
+        errors, seconds = self.end(signal.SIGSTOP, **job)
         self.assertGreater(seconds, DEADLINE)
         self.assertRegex(errors, r"isoflop: \w+ of group \w+ at \w+/\w+\.cpp:\d+, step \d+, on rank [02]: the deadline")
         # The rank that stopped may have sent its part to one of the others and not to the other, which then waits in an earlier collective.
@@ -73,10 +74,16 @@ class Hang(CommandLineTest):
         self.assertNotRegex(errors, r"rank [02] \(no answer\)")
 
     def test_a_stopped_rank_is_named_after_the_deadline(self):
-        self.stopped_rank_is_named(zero=0)
+        self.stopped_rank_is_named(layout="parallel.zero=0")
 
     def test_requests_under_way_do_not_hide_the_stopped_rank(self):
-        self.stopped_rank_is_named(zero=3)
+        self.stopped_rank_is_named(layout="parallel.zero=3")
+
+    def test_a_stopped_stage_is_named(self):
+        self.stopped_rank_is_named(layout="parallel.pipeline=3")
+
+    def test_a_stopped_tensor_parallel_rank_is_named(self):
+        self.stopped_rank_is_named(ranks=2, layout="parallel.tensor=2")
 
     def test_a_rank_that_stops_inside_the_library_ends_the_job(self):
         errors = self.last_words(self.start(2, os.environ["ISOFLOP_STUCK_SPLIT"]))
