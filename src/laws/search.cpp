@@ -5,6 +5,8 @@
 #include <limits>
 #include <numeric>
 
+#include "core/random.hpp"
+
 namespace isoflop::laws {
 namespace {
 
@@ -112,6 +114,28 @@ std::vector<Vector> lowest_starts(const Objective& objective, std::span<const Ve
   return chosen;
 }
 
+/// Coordinates that all starts share are drawn within 1 of them.
+std::vector<Vector> random_starts(const Law& law, std::span<const Vector> starts) {
+  constexpr std::uint64_t kSeed = 1;
+  const Box box(law);
+  Vector low = starts.front();
+  Vector high = low;
+  for (const Vector& start : starts)
+    for (std::size_t i = 0; i < law.size(); ++i) {
+      low[i] = std::min(low[i], start[i]);
+      high[i] = std::max(high[i], start[i]);
+    }
+  RandomStream stream(kSeed, Purpose::starts);
+  std::vector<Vector> drawn(kRandomStarts, Vector{});
+  for (Vector& start : drawn)
+    for (std::size_t i = 0; i < law.size(); ++i) {
+      const double width = high[i] > low[i] ? high[i] - low[i] : 1.0;
+      const double place = low[i] - width / 2 + (high[i] - low[i] + width) * stream.next_uniform();
+      start[i] = box.clip(place, i);
+    }
+  return drawn;
+}
+
 /// Where a few of the law's starts end on the smoothed objective of the few points, lowest first.
 std::vector<Vector> quick_ends(const Objective& objective) {
   const std::vector<Vector> starts = objective.law().starts(objective.samples());
@@ -139,9 +163,12 @@ std::vector<Vector> quick_ends(const Objective& objective) {
 std::vector<Vector> choose_starts(const Objective& objective, Starts which) {
   if (objective.has_many_rows()) return choose_starts(Selection(objective).objective(), which);
   std::vector<Vector> starts = objective.law().starts(objective.samples());
+  const std::vector<Vector> more =
+      which == Starts::few ? std::vector<Vector>{} : random_starts(objective.law(), starts);
   if (which == Starts::few) starts = lowest_starts(objective, starts);
   for (const Vector& start : objective.law().projected_starts(objective.samples()))
     starts.push_back(start);
+  starts.insert(starts.end(), more.begin(), more.end());
   return starts;
 }
 

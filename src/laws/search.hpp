@@ -13,6 +13,8 @@
 
 namespace isoflop::laws {
 
+inline constexpr std::size_t kRandomStarts = 32;
+
 struct Search {
   Minimum best;
   std::vector<Minimum> basins;  // distinct ends, best first
@@ -29,8 +31,9 @@ Vector search_quickly(const Objective& objective);
 /// From which of the law's starts a search goes; those of variable projection, where the form
 /// allows them, join.
 enum class Starts {
-  all,
-  few  // the 64 of the lowest wide loss on a few points: for searches of many laws at once
+  all,  // and kRandomStarts more, drawn inside the bounds from the range of the law's starts,
+        // widened by half its width on each side: a grid has gaps, and an end
+  few   // the 64 of the lowest wide loss on a few points: for searches of many laws at once
 };
 std::vector<Vector> choose_starts(const Objective& objective, Starts which);
 

@@ -6,6 +6,9 @@
 #include <cmath>
 #include <limits>
 
+#include "laws/formula_law.hpp"
+#include "laws/search.hpp"
+
 namespace isoflop::laws {
 namespace {
 
@@ -56,6 +59,45 @@ TEST(Solver, ATrialWithoutDerivativesIsRefused) {
   const Minimum minimum = minimise(Objective(law, samples, 10), {0});
   EXPECT_LE(minimum.theta[0], 1);
   EXPECT_FALSE(minimum.converged);
+}
+
+/// Two wide wells beside a deep one, between them; a grid of two starts sees the wide ones alone.
+class ThreeWells final : public FormulaLaw<ThreeWells, 1> {
+ public:
+  ThreeWells() {
+    name = "three wells";
+    variables = {Variable::params};
+    parameters = {{"t", "", "t", 0, -20, 20}};
+  }
+  template <class T>
+  static T compute(const double*, const T* theta) {
+    using std::exp;
+    const auto well = [&](double middle) {
+      const T distance = theta[0] - middle;
+      return exp(-0.5 * (distance * distance));
+    };
+    return 2.0 - 0.8 * well(-4) - well(1) - 0.9 * well(6);
+  }
+  std::vector<Vector> starts(const Samples&) const override { return {{-5}, {7}}; }
+  Vector values(const Vector& theta) const override { return theta; }
+  Vector coordinates(const Vector& values) const override { return values; }
+};
+
+TEST(Search, RandomStartsHitWhatTheGridMisses) {
+  const ThreeWells law;
+  const Samples samples = sample_of(0);
+  const Objective objective(law, samples, 10);
+  const Search grid = search(objective, law.starts(samples));
+  ASSERT_EQ(grid.basins.size(), 2u);
+  EXPECT_NEAR(grid.best.theta[0], 6, 0.01);
+  EXPECT_EQ(grid.reached.front(), 1);
+  const std::vector<Vector> starts = choose_starts(objective, Starts::all);
+  EXPECT_EQ(starts.size(), 2 + kRandomStarts);
+  EXPECT_EQ(starts, choose_starts(objective, Starts::all));
+  const Search all = search(objective, starts);
+  EXPECT_NEAR(all.best.theta[0], 1, 0.01);
+  EXPECT_LT(all.reached.front(), all.starts);
+  EXPECT_EQ(choose_starts(objective, Starts::few).size(), 2u);
 }
 
 TEST(Solver, TheSigmoidHasDerivativesFarFromItsMiddle) {
