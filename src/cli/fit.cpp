@@ -12,7 +12,9 @@
 #include "laws/best_runs.hpp"
 #include "laws/critical_batch.hpp"
 #include "laws/fit_json.hpp"
+#include "laws/fixed.hpp"
 #include "laws/law.hpp"
+#include "laws/objective.hpp"
 #include "laws/report.hpp"
 #include "laws/weights.hpp"
 
@@ -27,6 +29,8 @@ struct Options {
   std::vector<std::string> columns;
   std::string critical_batch;
   std::string weight_by;
+  std::string loss = "huber";
+  std::vector<std::string> fixed;
   std::string json;
   bool best_runs = false;
   bool list_laws = false;
@@ -67,6 +71,8 @@ void run(const Options& options) {
                                      laws::parse_critical_batch(options.critical_batch));
   if (!options.weight_by.empty() && !weight_column) points = laws::weigh(points, options.weight_by);
   laws::FitOptions how = options.fit;
+  if (options.loss != "huber") how.huber_delta = laws::width_of(options.loss);
+  for (const std::string& text : options.fixed) how.fixed.push_back(laws::parse_fixed(text));
   how.details = true;
   const laws::Fit fit = laws::fit(points, how);
   print_result(laws::describe(fit), laws::to_json(fit), options.json);
@@ -93,8 +99,17 @@ void add_fit(CLI::App& app) {
       "Laws of one variable X: the column to read (power and power-offset, default: the one of "
       "params and tokens that varies, or flops)");
   command
-      ->add_option("--huber-delta", options->fit.huber_delta, "Width of the Huber loss in ln loss")
+      ->add_option("--loss", options->loss,
+                   "What is minimised: huber, squares or absolute (deviations), of what the law is "
+                   "fitted to: ln loss, for most")
+      ->check(CLI::IsMember({"huber", "squares", "absolute"}))
       ->capture_default_str();
+  command
+      ->add_option("--huber-delta", options->fit.huber_delta,
+                   "Width of --loss huber: smaller misses count squared, larger ones by size")
+      ->capture_default_str();
+  command->add_option("--fix", options->fixed,
+                      "NAME=VALUE: hold this parameter, fit the others (E=1.8); may be repeated");
   command->add_option("--bootstrap", options->fit.bootstrap, "Draws for the intervals, 0 for none")
       ->check(CLI::Range(std::size_t{0}, laws::kMostDraws))
       ->capture_default_str();
@@ -112,6 +127,10 @@ void add_fit(CLI::App& app) {
       ->add_option("--drop-worst", options->fit.drop_worst,
                    "Leave out this many of the highest losses")
       ->check(CLI::Range(std::size_t{0}, kMostPoints));
+  command
+      ->add_option("--drop-outliers", options->fit.drop_outliers,
+                   "Leave out this many of the points that a robust fit misses most")
+      ->check(CLI::Range(std::size_t{0}, kMostPoints));
   command->add_flag(
       "--best-runs", options->best_runs,
       "Of runs of the same params and tokens keep those of the learning rate and batch "
@@ -127,7 +146,11 @@ void add_fit(CLI::App& app) {
                       "Bcrit = B*/L^(1/aB) and the columns batch [tokens a step] and loss");
   add_output(*command, "--json", options->json, "Write the fit to this file, - for stdout");
   command->add_flag("--list-laws", options->list_laws, "Print the laws and stop");
-  command->callback([options] { run(*options); });
+  command->callback([options, command] {
+    require(options->loss == "huber" || command->count("--huber-delta") == 0,
+            "huber-delta: belongs to --loss huber, saw --loss {}: leave one out", options->loss);
+    run(*options);
+  });
 }
 
 }  // namespace isoflop::cli

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 
 #include "core/error.hpp"
 #include "core/version.hpp"
+#include "laws/fixed.hpp"
 #include "laws/frontier.hpp"
+#include "laws/outliers.hpp"
 #include "laws/robust_fit.hpp"
 #include "laws/warnings.hpp"
 
@@ -27,6 +30,15 @@ void require_options(const FitOptions& options) {
           options.bootstrap, kMostDraws);
   require(options.interval == "pairs" || options.interval == "residuals",
           "interval: saw '{}', needed pairs or residuals", options.interval);
+}
+
+/// What a fit of one law by the robust objective alone can do.
+void require_one_law(const FitOptions& options, const std::string& method) {
+  const bool one = options.law != kEnsemble && method != "approach1" && method != "approach2";
+  require(one || options.fixed.empty(), "fix: needed one law, and no method that fits a frontier");
+  require(one || options.drop_outliers == 0,
+          "drop-outliers: misses are those of one law: needed one, and no method that fits a "
+          "frontier");
 }
 
 std::string choose_method(const Law& law, const std::string& method) {
@@ -173,16 +185,28 @@ Fit fit(const Points& points, const FitOptions& options) {
   const std::string method = ensemble ? "" : choose_method(find_law(options.law), options.method);
   require(!ensemble || options.method.empty(),
           "method: the ensemble chooses among laws, needed no --method");
+  require_one_law(options, method);
+  const bool along_runs = method == "approach1" || reads_curves(options.law);
   Points prepared = prepare(points);
+  if (!along_runs) prepared = merge_repeats(prepared);
   if (options.drop_worst > 0) prepared = drop_worst(prepared, options.drop_worst);
+  std::vector<Contender> contenders = choose_contenders(prepared, options);
+  std::unique_ptr<const Law> fixed;
+  if (!options.fixed.empty()) {
+    fixed = fix_parameters(*contenders.front().law, options.fixed);
+    contenders.front().law = fixed.get();
+  }
+  const Points with_outliers = prepared;
+  if (options.drop_outliers > 0)
+    prepared =
+        drop_outliers(contenders.front(), prepared, options.drop_outliers, options.huber_delta);
 
   Fit result = describe(prepared, options);
-  const bool along_runs = method == "approach1" || reads_curves(options.law);
   result.conventions = conventions_of(prepared, along_runs);
-  const std::vector<Contender> contenders = choose_contenders(prepared, options);
   const Contender* leader = &contenders.front();
   result.is_ensemble = ensemble;
   result.method = method;
+  for (const NamedValue& one : options.fixed) result.fixed.push_back(one.name);
   require(!result.is_frontier() || options.interval == "pairs",
           "interval: method {} has no residuals, needed pairs", method);
   result.huber_delta = options.huber_delta;
@@ -191,7 +215,7 @@ Fit fit(const Points& points, const FitOptions& options) {
   } else if (method == "approach2") {
     fit_approach2(prepared, options, result);
   } else {
-    leader = &contenders[fit_robust(prepared, contenders, options, result)];
+    leader = &contenders[fit_robust(prepared, with_outliers, contenders, options, result)];
     result.method = method.empty() ? methods_of(*leader->law).front() : method;
   }
   result.law = leader->law->name;

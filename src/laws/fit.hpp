@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "laws/growth.hpp"
+#include "laws/law.hpp"
 #include "laws/points.hpp"
 
 namespace isoflop::laws {
@@ -38,10 +39,12 @@ struct FitOptions {
   double huber_delta = 1e-3;     // on the law's scale: ln loss, or a fraction
   std::size_t bootstrap = 1000;  // draws; 0: no intervals
   std::uint64_t seed = 1;
-  double level = 0.8;              // of the intervals
-  std::size_t drop_worst = 0;      // leave out this many of the highest losses
-  std::string interval = "pairs";  // how draws are made: pairs, residuals (resample.hpp)
-  bool details = false;            // alternatives and profiles too
+  double level = 0.8;                  // of the intervals
+  std::size_t drop_worst = 0;          // leave out this many of the highest losses
+  std::size_t drop_outliers = 0;       // leave out this many of the largest misses (outliers.hpp)
+  std::vector<NamedValue> fixed = {};  // parameters of one law held at these values (fixed.hpp)
+  std::string interval = "pairs";      // how draws are made: pairs, residuals (resample.hpp)
+  bool details = false;                // alternatives and profiles too
 };
 
 /// NaN in `standard_error`, `low` and `high` when there was no bootstrap, or none of its draws
@@ -54,6 +57,14 @@ struct Estimate {
   double high;
 };
 
+/// Where starts of a search ended.
+struct Basin {
+  double objective = 0;
+  int starts = 0;                     // that led here
+  std::vector<double> values;         // of the law's parameters, in order
+  std::vector<std::string> at_bound;  // those that sit at a bound
+};
+
 /// How the global search ended.
 struct SearchSummary {
   int starts = 0;
@@ -61,6 +72,7 @@ struct SearchSummary {
   int basins = 0;         // different optima seen
   bool converged = true;  // gradient and step of the best are negligible
   double gradient_norm = 0;
+  std::vector<Basin> best = {};  // the lowest basins, the optimum first; five at most
 };
 
 /// Values of every parameter in every bootstrap draw; rows of draws that had no solution are
@@ -76,13 +88,15 @@ struct Draws {
   std::string of = "pairs";     // FitOptions::interval
 };
 
-/// The same law by another loss, or with some of the highest losses left out.
+/// The same law by another loss, with some of the highest losses left out, or with the outliers.
 struct Alternative {
-  std::string loss;  // "huber", "least squares", "least absolute deviations"
+  std::string loss;  // "huber", "least squares", "least absolute deviations" on the law's scale,
+                     // "least squares of losses" on that of the loss itself
   double huber_delta = 0;
   std::size_t left_out = 0;  // more points than the fit itself leaves out
   std::vector<double> parameters;
   std::vector<double> derived;
+  std::size_t put_back = 0;  // outliers that the fit itself leaves out
 };
 
 /// How much worse the fit gets when one quantity is held elsewhere (profile.hpp).
@@ -175,6 +189,7 @@ struct Fit {
   std::string variable;  // of a one-variable law, else empty
   std::vector<Estimate> parameters;
   std::vector<Estimate> derived;
+  std::vector<std::string> fixed;  // parameters that were not fitted
   double objective = 0;
   double huber_delta = 0;
   double level = 0.8;

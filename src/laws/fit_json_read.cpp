@@ -20,6 +20,28 @@ std::vector<Estimate> read_estimates(const JsonReader& reader) {
   return estimates;
 }
 
+std::vector<std::string> read_texts(const JsonReader& reader, const char* key) {
+  std::vector<std::string> texts;
+  for (const Json& entry : reader.array(key)) {
+    require(entry.is_string(), "{}: needed strings", reader.place_of(key));
+    texts.push_back(entry.get<std::string>());
+  }
+  return texts;
+}
+
+SearchSummary read_search(const JsonReader& reader) {
+  SearchSummary search = {reader.small_count("starts"), reader.small_count("starts_converged"),
+                          reader.small_count("basins"), reader.flag("converged"),
+                          reader.number("gradient_norm")};
+  if (!reader.has("optima")) return search;
+  for (const Json& entry : reader.array("optima")) {
+    const JsonReader one(entry, reader.place_of("optima"));
+    search.best.push_back({one.number("objective"), one.small_count("starts"),
+                           read_numbers(one, "values", true), read_texts(one, "at_bound")});
+  }
+  return search;
+}
+
 Draws read_draws(const JsonReader& reader, std::size_t width) {
   Draws draws;
   draws.asked = reader.count("asked");
@@ -61,7 +83,8 @@ std::vector<Alternative> read_alternatives(const JsonReader& reader, const Fit& 
     const JsonReader one(entry, place);
     alternatives.push_back({one.text("loss"), one.number("huber_delta"), one.count("left_out"),
                             read_numbers(one, "parameters", true),
-                            read_numbers(one, "derived", true)});
+                            read_numbers(one, "derived", true),
+                            one.has("put_back") ? one.count("put_back") : 0});
     require(alternatives.back().parameters.size() == fit.parameters.size() &&
                 alternatives.back().derived.size() == fit.derived.size(),
             "{}: needed {} parameters and {} derived values", place, fit.parameters.size(),
@@ -154,15 +177,6 @@ void read_members(const JsonReader& reader, Fit& fit) {
             "{}: values: saw {} = {:g}, but parameters has {:g}: change both or neither", place,
             fit.parameters[i].name, first.values[i], shown);
   }
-}
-
-std::vector<std::string> read_texts(const JsonReader& reader, const char* key) {
-  std::vector<std::string> texts;
-  for (const Json& entry : reader.array(key)) {
-    require(entry.is_string(), "{}: needed strings", reader.place_of(key));
-    texts.push_back(entry.get<std::string>());
-  }
-  return texts;
 }
 
 std::vector<Variable> read_variables(const JsonReader& reader, const char* key) {
@@ -265,6 +279,7 @@ Fit fit_from_json(std::string_view text, const std::string& name) {
   find_law(fit.law);  // throws for an unknown one
   fit.method = reader.text("method");
   fit.variable = reader.text("variable");
+  if (reader.has("fixed")) fit.fixed = read_texts(reader, "fixed");
   fit.parameters = read_estimates(reader.object("parameters"));
   fit.derived = read_estimates(reader.object("derived"));
   fit.level = reader.number("level");
@@ -273,10 +288,7 @@ Fit fit_from_json(std::string_view text, const std::string& name) {
   fit.objective = reader.number("objective");
   fit.huber_delta = reader.number("huber_delta");
   fit.seed = reader.count("seed");
-  const JsonReader found = reader.object("search");
-  fit.search = {found.small_count("starts"), found.small_count("starts_converged"),
-                found.small_count("basins"), found.flag("converged"),
-                found.number("gradient_norm")};
+  fit.search = read_search(reader.object("search"));
   const JsonReader kinds = reader.object("conventions");
   fit.conventions = {kinds.text("params"), kinds.text("flops"), kinds.text("loss"),
                      kinds.text("stage")};

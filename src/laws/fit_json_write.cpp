@@ -68,7 +68,8 @@ Json alternatives(const Fit& fit) {
                     {"huber_delta", one.huber_delta},
                     {"left_out", one.left_out},
                     {"parameters", one.parameters},
-                    {"derived", one.derived}});
+                    {"derived", one.derived},
+                    {"put_back", one.put_back}});
   return list;
 }
 
@@ -85,11 +86,18 @@ Json profiles(const Fit& fit) {
 }
 
 Json search(const SearchSummary& search) {
+  Json optima = Json::array();
+  for (const Basin& basin : search.best)
+    optima.push_back({{"objective", number(basin.objective)},
+                      {"starts", basin.starts},
+                      {"values", basin.values},
+                      {"at_bound", basin.at_bound}});
   return {{"starts", search.starts},
           {"starts_converged", search.reached_best},
           {"basins", search.basins},
           {"converged", search.converged},
-          {"gradient_norm", search.gradient_norm}};
+          {"gradient_norm", search.gradient_norm},
+          {"optima", optima}};
 }
 
 Json rollout(const Fit& fit) {
@@ -145,6 +153,7 @@ std::string to_json(const Fit& fit) {
                 {"law", fit.law},
                 {"method", fit.method},
                 {"variable", fit.variable},
+                {"fixed", fit.fixed},
                 {"parameters", estimates(fit.parameters)},
                 {"derived", estimates(fit.derived)},
                 {"level", fit.level},

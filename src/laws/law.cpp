@@ -47,6 +47,11 @@ std::vector<double> log_spaced(const Range& range, std::size_t count) {
 
 }  // namespace
 
+std::size_t Law::free_parameters() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(parameters, [](const auto& one) { return !one.is_fixed(); }));
+}
+
 double Law::to_scale(double response) const {
   return scale == Scale::log ? std::log(response) : response;
 }

@@ -32,6 +32,8 @@ struct ParameterInfo {
   double example;               // as published where the source gives one
   double lower = -std::numeric_limits<double>::infinity();
   double upper = std::numeric_limits<double>::infinity();
+
+  bool is_fixed() const { return lower == upper; }  // fixed.hpp
 };
 
 struct NamedValue {
@@ -87,7 +89,9 @@ class Law {
   std::size_t extra_columns = 0;
 
   std::size_t size() const { return parameters.size(); }
-  std::size_t minimum_points() const { return parameters.size() + 1; }
+  /// How many of the parameters are not fixed.
+  std::size_t free_parameters() const;
+  std::size_t minimum_points() const { return free_parameters() + 1; }
   /// Of the response to the law's scale, and back.
   double to_scale(double response) const;
   double from_scale(double scaled) const;

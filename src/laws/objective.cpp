@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/error.hpp"
+
 namespace isoflop::laws {
 namespace {
 
@@ -20,6 +22,17 @@ std::size_t place_among(std::size_t choice, std::size_t k) {
 }
 
 }  // namespace
+
+double width_of(std::string_view loss) {
+  require(loss == "squares" || loss == "absolute",
+          "loss: saw '{}', needed huber, squares or absolute", loss);
+  return loss == "squares" ? kSquaresDelta : kAbsoluteDelta;
+}
+
+std::string name_of_loss(double delta) {
+  if (delta >= kSquaresDelta) return "least squares";
+  return delta <= kAbsoluteDelta ? "least absolute deviations" : "huber";
+}
 
 Samples thin_out(const Samples& samples, std::size_t most) {
   std::vector<std::size_t> points = samples.point;

@@ -23,6 +23,15 @@ Samples thin_out(const Samples& samples, std::size_t most);
 /// The same for at most kSelectedRows rows.
 Samples thin_rows(const Samples& samples);
 
+/// Widths at which Huber's loss is least squares (every residual lies inside) and least absolute
+/// deviations (none does).
+inline constexpr double kSquaresDelta = 1e3;
+inline constexpr double kAbsoluteDelta = 1e-8;
+/// The width of a loss by name: squares, absolute.
+double width_of(std::string_view loss);
+/// "huber", "least squares", "least absolute deviations".
+std::string name_of_loss(double delta);
+
 struct Derivatives {
   double value = 0;
   Vector gradient{};

@@ -67,16 +67,24 @@ void pick(std::vector<T>& column, std::span<const std::size_t> rows) {
   column = std::move(picked);
 }
 
-/// Order of two points: by every quantity in turn, then weight and group.
+/// Order of two points: by every quantity in turn, then group and stage.
 std::partial_ordering compare(const Points& points, std::size_t a, std::size_t b) {
   for (const VariableInfo& variable : all_variables()) {
     const std::vector<double>& values = column(points, variable.variable);
     if (values.empty()) continue;
     if (const auto order = values[a] <=> values[b]; order != 0) return order;
   }
-  if (const auto order = points.weight[a] <=> points.weight[b]; order != 0) return order;
-  if (points.group.empty()) return std::partial_ordering::equivalent;
-  return points.group[a] <=> points.group[b];
+  for (const auto* texts : {&points.group, &points.stage}) {
+    if (texts->empty()) continue;
+    if (const auto order = (*texts)[a] <=> (*texts)[b]; order != 0) return order;
+  }
+  return std::partial_ordering::equivalent;
+}
+
+/// The canonical order: what `compare` says, then weight.
+bool comes_before(const Points& points, std::size_t a, std::size_t b) {
+  const auto order = compare(points, a, b);
+  return order != 0 ? order < 0 : points.weight[a] < points.weight[b];
 }
 
 Points fill_optional_columns(Points points) {
@@ -180,7 +188,7 @@ Points prepare(const Points& input) {
   }
   require(!order.empty(), "points: every weight is 0, a fit needs points with weight");
   std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return compare(points, a, b) < 0; });
+                   [&](std::size_t a, std::size_t b) { return comes_before(points, a, b); });
   Points prepared = select(points, order);
   prepared.left_out.insert(prepared.left_out.end(), weightless.begin(), weightless.end());
   return prepared;
@@ -210,11 +218,24 @@ std::size_t count_distinct(std::vector<double> values) {
   return static_cast<std::size_t>(std::unique(values.begin(), values.end()) - values.begin());
 }
 
-std::size_t count_duplicates(const Points& prepared) {
-  std::size_t duplicates = 0;
-  for (std::size_t row = 1; row < prepared.size(); ++row)
-    duplicates += compare(prepared, row, row - 1) == 0;
-  return duplicates;
+Points merge_repeats(const Points& prepared) {
+  std::vector<std::size_t> kept;
+  std::vector<double> weight;
+  std::vector<LeftOut> repeats;
+  for (std::size_t row = 0; row < prepared.size(); ++row) {
+    if (row == 0 || compare(prepared, row, row - 1) != 0) {
+      kept.push_back(row);
+      weight.push_back(prepared.weight[row]);
+      continue;
+    }
+    weight.back() += prepared.weight[row];
+    repeats.push_back({name_of(prepared, row),
+                       "it repeats another point in every value: one point with both weights"});
+  }
+  Points merged = select(prepared, kept);
+  merged.weight = std::move(weight);
+  merged.left_out.insert(merged.left_out.end(), repeats.begin(), repeats.end());
+  return merged;
 }
 
 }  // namespace isoflop::laws

@@ -150,7 +150,9 @@ Points select(const Points& points, std::span<const std::size_t> rows);
 /// How many different values `values` holds.
 std::size_t count_distinct(std::vector<double> values);
 
-/// How many points repeat another point in every value.
-std::size_t count_duplicates(const Points& prepared);
+/// Points that agree in every quantity, group and stage become one with the sum of their weights;
+/// the others move to `left_out`. A copy tells nothing new: it must not count as another run in
+/// degrees of freedom and draws.
+Points merge_repeats(const Points& prepared);
 
 }  // namespace isoflop::laws

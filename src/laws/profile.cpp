@@ -62,9 +62,10 @@ class Slice final : public Law {
   std::vector<Vector> directions_;
 };
 
+/// Of a free parameter; the law's size: it has none of this name.
 std::size_t position_of(const Law& law, std::string_view name) {
   std::size_t i = 0;
-  while (i < law.size() && law.parameters[i].name != name) ++i;
+  while (i < law.size() && (law.parameters[i].name != name || law.parameters[i].is_fixed())) ++i;
   return i;
 }
 
@@ -159,7 +160,7 @@ double scale_of(const Objective& objective, const Vector& theta) {
     if (std::fabs(residuals[i]) <= band) slopes += weight[i] * delta / band;
   }
   const auto n = static_cast<double>(residuals.size());
-  const double freedom = std::max(1.0, n - static_cast<double>(objective.law().size()));
+  const double freedom = std::max(1.0, n - static_cast<double>(objective.law().free_parameters()));
   // A wide loss has slope 1 where its residuals are: the band is delta and holds them all.
   return squares / slopes * n / freedom;
 }

@@ -10,6 +10,7 @@
 
 #include "laws/calibration.hpp"
 #include "laws/law.hpp"
+#include "laws/objective.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -47,9 +48,10 @@ std::string table(const Fit& fit) {
   std::string text = fmt::format("  {:<8} {:>14} {:>12} {:>14} {:>14}\n", "", "value", "std. error",
                                  percent(fit.level) + " low", "high");
   const auto add = [&](const Estimate& e) {
+    const bool fixed = std::ranges::find(fit.fixed, e.name) != fit.fixed.end();
     text += fmt::format("  {:<8} {:>14} {:>12} {:>14} {:>14}  {}\n", e.name, or_dash(e.value, 8),
-                        or_dash(e.standard_error), or_dash(e.low), or_dash(e.high),
-                        meaning_of(fit, e.name));
+                        fixed ? "fixed" : or_dash(e.standard_error), or_dash(e.low),
+                        or_dash(e.high), meaning_of(fit, e.name));
   };
   std::for_each(fit.parameters.begin(), fit.parameters.end(), add);
   if (!fit.is_frontier()) std::for_each(fit.derived.begin(), fit.derived.end(), add);
@@ -130,12 +132,32 @@ std::string rollout_lines(const Fit& fit) {
   return text;
 }
 
+std::string name_of_objective(double delta) {
+  if (name_of_loss(delta) == "huber") return fmt::format("sum of Huber, delta {:g}", delta);
+  return delta < 1 ? fmt::format("sum of absolute deviations, times {:g}", delta)
+                   : "half the sum of squares";
+}
+
+/// Where starts ended that did not lead to the optimum.
+std::string other_optima(const SearchSummary& search) {
+  constexpr std::size_t kShown = 3;
+  std::vector<std::string> parts;
+  for (std::size_t k = 1; k < std::min(search.best.size(), kShown + 1); ++k) {
+    const Basin& basin = search.best[k];
+    parts.push_back(fmt::format("{:.4g} from {} starts", basin.objective, basin.starts));
+    if (!basin.at_bound.empty())
+      parts.back() += fmt::format(" with {} at a bound", fmt::join(basin.at_bound, ", "));
+  }
+  return parts.empty() ? "" : fmt::format("elsewhere  {}\n", fmt::join(parts, "; "));
+}
+
 std::string quality(const Fit& fit) {
   if (fit.is_frontier()) return rollout_lines(fit);
-  std::string text = fmt::format(
-      "objective  {:.9g} (sum of Huber, delta {:g}); {} of {} starts reached it, {} optima seen\n",
-      fit.objective, fit.huber_delta, fit.search.reached_best, fit.search.starts,
-      fit.search.basins);
+  std::string text =
+      fmt::format("objective  {:.9g} ({}); {} of {} starts lead to it, {} optima seen\n",
+                  fit.objective, name_of_objective(fit.huber_delta), fit.search.reached_best,
+                  fit.search.starts, fit.search.basins);
+  text += other_optima(fit.search);
   const Law& law = find_law(fit.law);
   const bool relative = law.scale == Scale::log;
   text += fmt::format("residuals  {:.3g}{} rms of the {}; condition number {:.3g}\n",
@@ -147,6 +169,7 @@ std::string quality(const Fit& fit) {
 /// "without the 5 highest losses", "huber 0.01".
 std::string name_of(const Alternative& one) {
   if (one.left_out > 0) return fmt::format("{} highest left out", one.left_out);
+  if (one.put_back > 0) return fmt::format("{} outliers put back", one.put_back);
   return one.loss == "huber" ? fmt::format("huber {:g}", one.huber_delta) : one.loss;
 }
 

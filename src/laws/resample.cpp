@@ -35,7 +35,8 @@ class Resampler {
             "interval: law {} fits several rows a point: needed pairs", law.name);
     residuals_ = Objective(law, samples, options.huber_delta).residuals(optimum);
     const auto n = static_cast<double>(samples.size());
-    const double inflation = std::sqrt(n / std::max(1.0, n - static_cast<double>(law.size())));
+    const double inflation =
+        std::sqrt(n / std::max(1.0, n - static_cast<double>(law.free_parameters())));
     for (std::size_t i = 0; i < samples.size(); ++i) {
       fitted_.push_back(samples.y[i] + residuals_[i]);
       residuals_[i] *= -inflation * std::sqrt(samples.weight[i]);

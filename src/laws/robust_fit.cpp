@@ -42,7 +42,7 @@ void warn_about_search(const Law& law, const Search& search, Fit& result) {
   const Minimum& best = search.best;
   for (std::size_t i = 0; i < law.size(); ++i) {
     const ParameterInfo& parameter = law.parameters[i];
-    if ((best.at_bound >> i & 1u) == 0) continue;
+    if ((best.at_bound >> i & 1u) == 0 || parameter.is_fixed()) continue;
     result.warnings.push_back(fmt::format(
         "{} = {:.6g} sits at a bound ({} in [{:g}, {:g}]): the points do not determine it",
         parameter.name, law.values(best.theta)[i], parameter.coordinate, parameter.lower,
@@ -82,6 +82,20 @@ void warn_about_open_parameters(const Law& law, const Samples& samples, const Mi
                       law.parameters[i].name));
 }
 
+std::vector<Basin> describe_basins(const Law& law, const Search& found) {
+  constexpr std::size_t kMost = 5;
+  std::vector<Basin> basins;
+  for (std::size_t k = 0; k < std::min(kMost, found.basins.size()); ++k) {
+    const Minimum& minimum = found.basins[k];
+    basins.push_back(
+        {minimum.objective, found.reached[k], to_row(law.values(minimum.theta), law.size()), {}});
+    for (std::size_t i = 0; i < law.size(); ++i)
+      if ((minimum.at_bound >> i & 1u) != 0 && !law.parameters[i].is_fixed())
+        basins.back().at_bound.emplace_back(law.parameters[i].name);
+  }
+  return basins;
+}
+
 /// Where the best basins lie.
 std::vector<Vector> best_places(const Search& found) {
   constexpr std::size_t kMost = 3;
@@ -91,12 +105,13 @@ std::vector<Vector> best_places(const Search& found) {
   return places;
 }
 
-void describe_law(const Points& prepared, const LawRollout& rollout, const Search& found,
-                  const FitOptions& options, Fit& result) {
+void describe_law(const Points& prepared, const Points& with_outliers, const LawRollout& rollout,
+                  const Search& found, const FitOptions& options, Fit& result) {
   const Law& law = *rollout.contender.law;
   result.objective = found.best.objective;
-  result.search = {found.starts, found.reached.front(), static_cast<int>(found.basins.size()),
-                   found.best.converged, found.best.gradient_norm};
+  result.search = {
+      found.starts,         found.reached.front(),    static_cast<int>(found.basins.size()),
+      found.best.converged, found.best.gradient_norm, describe_basins(law, found)};
   warn_about_search(law, found, result);
   result.residual_rms = rollout.stages.back()->residual_rms;
   result.precision = precision_of(law, *rollout.stages.back());
@@ -105,8 +120,8 @@ void describe_law(const Points& prepared, const LawRollout& rollout, const Searc
   result.draws = draw_again(prepared, law, samples, options, found.best.theta);
   summarise_parameters(law, found.best.theta, result);
   if (!options.details) return;
-  result.alternatives =
-      find_alternatives(rollout.contender, prepared, options.huber_delta, best_places(found));
+  result.alternatives = find_alternatives(rollout.contender, prepared, with_outliers,
+                                          options.huber_delta, best_places(found));
   result.profiles = profiles_of(law, samples, options.huber_delta, found.best.theta, options.level);
 }
 
@@ -198,8 +213,9 @@ Rolled search_and_roll(const Contender& contender, const Points& prepared, const
   return {std::move(found), std::move(rollout)};
 }
 
-std::size_t fit_robust(const Points& prepared, std::span<const Contender> contenders,
-                       const FitOptions& options, Fit& result) {
+std::size_t fit_robust(const Points& prepared, const Points& with_outliers,
+                       std::span<const Contender> contenders, const FitOptions& options,
+                       Fit& result) {
   // the points of a curve are one run: they have no larger ones among them
   const bool curves = contenders.front().law->reads_curves;
   const Cuts cuts =
@@ -217,7 +233,7 @@ std::size_t fit_robust(const Points& prepared, std::span<const Contender> conten
   result.members = members_of(rollouts, calibration);
   const auto heaviest = std::max_element(calibration.weights.begin(), calibration.weights.end());
   const auto leader = static_cast<std::size_t>(heaviest - calibration.weights.begin());
-  describe_law(prepared, rollouts[leader], found[leader], options, result);
+  describe_law(prepared, with_outliers, rollouts[leader], found[leader], options, result);
   return leader;
 }
 

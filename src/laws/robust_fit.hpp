@@ -27,9 +27,11 @@ Member member_of(const LawRollout& rollout, double weight, double error);
 
 /// Fits every contender, rolls each out and weighs them. Fills members and rollout of `result`, and
 /// from the heaviest contender, whose index it returns, parameters, derived, objective, search,
-/// residual_rms and draws. The prepared points are enough for every contender.
-std::size_t fit_robust(const Points& prepared, std::span<const Contender> contenders,
-                       const FitOptions& options, Fit& result);
+/// residual_rms and draws. The prepared points are enough for every contender; `with_outliers`: as
+/// find_alternatives() takes them.
+std::size_t fit_robust(const Points& prepared, const Points& with_outliers,
+                       std::span<const Contender> contenders, const FitOptions& options,
+                       Fit& result);
 
 /// Throws InputError unless the points have the columns that the law reads and predicts.
 void require_columns(const Points& prepared, const Law& law, std::span<const Variable> variables);

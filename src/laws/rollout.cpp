@@ -15,6 +15,7 @@ constexpr double kGap = 1.05;       // closer sizes belong to one budget
 constexpr double kBudgetWidth = 2;  // sizes without a gap over more than that are no budget
 constexpr double kSpacing = 1.3;
 constexpr std::size_t kMostCuts = 12;
+constexpr double kCertain = 1e100;  // a fixed parameter leaves nothing open
 
 std::vector<std::size_t> rows_up_to(const Cuts& cuts, double cut) {
   std::vector<std::size_t> rows;
@@ -83,7 +84,8 @@ Stage make_stage(const Law& law, const Samples& fitted, const Samples& responses
                  const Vector& theta) {
   Stage stage{theta, rms_of(law, responses, theta, {}), {}};
   const std::size_t n = law.size();
-  const double spent = static_cast<double>(n) / static_cast<double>(fitted.size());
+  const double spent =
+      static_cast<double>(law.free_parameters()) / static_cast<double>(fitted.size());
   stage.residual_rms /= std::sqrt(std::max(1 / static_cast<double>(responses.size()), 1 - spent));
   const std::vector<double> precision = precision_of_steps(law, fitted, responses, theta);
   Vector gradient{};
@@ -98,6 +100,8 @@ Stage make_stage(const Law& law, const Samples& fitted, const Samples& responses
   }
   for (double& entry : stage.information) entry *= static_cast<double>(fitted.size()) / weight;
   factor_information(stage.information, n);
+  for (std::size_t i = 0; i < n; ++i)
+    if (law.parameters[i].is_fixed()) at(stage.information, i, i) = kCertain;
   return stage;
 }
 

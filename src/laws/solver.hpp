@@ -32,6 +32,7 @@ struct Box {
   bool holds(double value, std::size_t i) const { return value <= lower[i] || value >= upper[i]; }
   /// A coordinate at a bound with the gradient pushing outwards stays there.
   bool is_free(double value, double gradient, std::size_t i) const {
+    if (lower[i] == upper[i]) return false;
     return !(value <= lower[i] && gradient > 0) && !(value >= upper[i] && gradient < 0);
   }
 };

@@ -15,15 +15,6 @@
 namespace isoflop::laws {
 namespace {
 
-void warn_about_duplicates(const Points& prepared, Fit& result) {
-  if (const std::size_t duplicates = count_duplicates(prepared); duplicates > 0)
-    result.warnings.push_back(
-        fmt::format("{} points repeat another one in every column: they count twice; remove them "
-                    "unless they are "
-                    "separate runs",
-                    duplicates));
-}
-
 /// Losses at several token counts of one run are not final losses of a full schedule.
 void warn_about_mid_run_losses(const Points& prepared, Fit& result) {
   if (find_law(result.law).reads_curves) return;
@@ -192,7 +183,6 @@ void warn_about_draws(Fit& result) {
 }  // namespace
 
 void add_data_warnings(const Points& prepared, std::span<const Variable> variables, Fit& result) {
-  warn_about_duplicates(prepared, result);
   warn_about_mid_run_losses(prepared, result);
   warn_about_grid(prepared, variables, result);
   warn_about_edges(prepared, variables, result);

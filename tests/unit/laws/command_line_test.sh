@@ -21,6 +21,22 @@ expect_bad_input() {   # text command...
 grep -q '^  alpha *0.35 ' table || fail "alpha is not 0.35: $(cat table)"
 grep -q '^  least squares  *1.8 ' table || fail "no losses beside each other: $(cat table)"
 grep -q '^  correlation ' table && grep -q '^profile ' table || fail "fit prints no details: $(cat table)"
+"$ISOFLOP_BINARY" fit points.csv --law power --bootstrap 0 --loss squares | grep -q 'half the sum of squares' \
+  || fail "--loss squares"
+expect_bad_input "huber-delta: belongs to --loss huber" "$ISOFLOP_BINARY" fit points.csv --law power \
+  --loss absolute --huber-delta 1
+"$ISOFLOP_BINARY" fit points.csv --law chinchilla --bootstrap 9 --fix E=1.7 --json held.json > table
+grep -q '^  E  *1.7  *fixed ' table || fail "--fix: $(cat table)"
+"$ISOFLOP_BINARY" predict held.json --params 1e10 --tokens 2e11 --json - | grep '"low"' > /dev/null || fail "predict --fix"
+expect_bad_input "did you mean 'E'" "$ISOFLOP_BINARY" fit points.csv --law chinchilla --fix e=1
+awk -F, 'NR == 5 { $3 *= 1.2 } { print }' OFS=, points.csv > bad.csv
+"$ISOFLOP_BINARY" fit bad.csv --law chinchilla --bootstrap 0 --drop-outliers 1 > table
+grep -q 'bad.csv:5: one of the 1 largest misses of a robust fit (+20%)' table || fail "--drop-outliers: $(cat table)"
+grep -q '1 outliers put back' table || fail "--drop-outliers shows no fit with them: $(cat table)"
+awk -F, 'NR == 1 { print $0 ",batch" } NR > 1 { print $0 ",5e5" }' points.csv > batch.csv
+"$ISOFLOP_BINARY" fit batch.csv --law kaplan-c --bootstrap 0 --critical-batch 2.1e8,0.21 --json cmin.json > table
+grep -q 'flops cmin' table || fail "--critical-batch: $(cat table)"
+expect_bad_input "law kaplan-c reads flops: give it" "$ISOFLOP_BINARY" predict cmin.json --params 1e9 --tokens 2e10
 awk -F, 'NR == 1 { print $0 ",trust" } NR > 1 { print $0 "," (NR < 9 ? 0 : 1) }' points.csv > trust.csv
 "$ISOFLOP_BINARY" fit trust.csv --law power --bootstrap 9 --interval residuals --weight-by trust > table
 grep -q '7 points: its weight is 0' table || fail "--weight-by COLUMN: $(cat table)"

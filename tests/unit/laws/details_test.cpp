@@ -41,12 +41,11 @@ TEST(Alternatives, ShowWhatOneOutlierDoesToEachLoss) {
 }
 
 TEST(Report, StatesTheUnitOfThePoints) {
-  Points points = synthetic::isoflop_grid(synthetic::kEpoch);
-  const auto table = [&] { return describe(fit(points, {.law = "chinchilla", .bootstrap = 0})); };
-  EXPECT_NE(table().find("irreducible loss, nats/token"), std::string::npos);
-  points.conventions.loss = "bits_per_byte";
-  EXPECT_NE(table().find("irreducible loss, bits/byte"), std::string::npos);
-  EXPECT_EQ(table().find("nats/token"), std::string::npos);
+  Fit result = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  EXPECT_NE(describe(result).find("irreducible loss, nats/token"), std::string::npos);
+  result.conventions.loss = "bits_per_byte";
+  EXPECT_NE(describe(result).find("irreducible loss, bits/byte"), std::string::npos);
+  EXPECT_EQ(describe(result).find("nats/token"), std::string::npos);
 }
 
 TEST(Precision, OfAStraightLine) {

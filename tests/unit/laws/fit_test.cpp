@@ -108,11 +108,46 @@ TEST(Fit, DuplicatesWithHalfTheWeightChangeNothing) {
   for (std::size_t i = 0; i < 2 * points.size(); ++i) twice.push_back(i / 2);
   Points doubled = select(points, twice);
   doubled.weight.assign(doubled.size(), 0.5);
-  const Fit once = fit(points, quick());
-  const Fit both = fit(doubled, quick());
-  for (std::size_t i = 0; i < once.parameters.size(); ++i)
-    EXPECT_NEAR(both.parameters[i].value / once.parameters[i].value, 1, 1e-9);
-  EXPECT_TRUE(has_warning(both, "81 points repeat another one"));
+  FitOptions options = quick(20);
+  options.details = true;
+  const Fit once = fit(points, options);
+  Fit both = fit(doubled, options);
+  ASSERT_EQ(both.left_out.size(), points.size());
+  EXPECT_EQ(both.left_out[0].reason,
+            "it repeats another point in every value: one point with both weights");
+  both.left_out.clear();
+  EXPECT_EQ(to_json(both), to_json(once));  // draws, profiles, rollouts and members too
+}
+
+TEST(Fit, CopiesInOtherGroupsAreOtherRuns) {
+  const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.005, 1);
+  std::vector<std::size_t> twice;
+  for (std::size_t i = 0; i < 2 * points.size(); ++i) twice.push_back(i / 2);
+  Points doubled = select(points, twice);
+  for (std::size_t i = 0; i < doubled.size(); ++i)
+    doubled.group.push_back(i % 2 == 0 ? "first" : "second");
+  EXPECT_EQ(fit(doubled, quick()).used, doubled.size());
+}
+
+TEST(Fit, OutliersAreFoundWhateverTheHeightOfTheirLoss) {
+  Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.001, 1);
+  for (std::size_t i = 0; i < points.size(); ++i) points.name.push_back(fmt::format("run {}", i));
+  points.loss[70] *= 1.1;  // one of the lower losses
+  FitOptions options = quick();
+  options.drop_outliers = 1;
+  options.details = true;
+  const Fit result = fit(points, options);
+  ASSERT_EQ(result.left_out.size(), 1u);
+  EXPECT_EQ(result.left_out[0].name, "run 70");
+  EXPECT_NE(result.left_out[0].reason.find("one of the 1 largest misses of a robust fit (+1"),
+            std::string::npos);
+  std::size_t put_back = 0;
+  for (const Alternative& one : result.alternatives) put_back += one.put_back;
+  EXPECT_EQ(put_back, 1u);
+  EXPECT_NE(error_of(points, {.law = "ensemble", .drop_outliers = 1}).find("needed one"),
+            std::string::npos);
+  EXPECT_NE(error_of(points, {.law = "chinchilla", .drop_outliers = 78}).find("needs at least 6"),
+            std::string::npos);
 }
 
 TEST(Fit, SaysWhereTheBestSizeIsAtTheEdgeOfItsBudget) {
@@ -124,6 +159,15 @@ TEST(Fit, SaysWhereTheBestSizeIsAtTheEdgeOfItsBudget) {
   EXPECT_TRUE(has_warning(fit(select(points, rows), quick()),
                           "the best N sits at the edge of your grid at 1 of 9 budgets: add sizes "
                           "above"));
+}
+
+TEST(Fit, ListsTheOptimaThatItsSearchSaw) {
+  const Fit result = fit(synthetic::noisy_grid(synthetic::kEpoch, 0.005, 1), quick());
+  ASSERT_FALSE(result.search.best.empty());
+  EXPECT_EQ(result.search.best.front().objective, result.objective);
+  EXPECT_EQ(result.search.best.front().starts, result.search.reached_best);
+  EXPECT_EQ(result.search.best.front().values, result.values());
+  EXPECT_EQ(result.search.best.size(), static_cast<std::size_t>(std::min(5, result.search.basins)));
 }
 
 TEST(Fit, RescaledUnitsRescaleOnlyTheCoefficient) {

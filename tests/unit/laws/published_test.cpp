@@ -2,6 +2,7 @@
 // Hoffmann's figure 4.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -74,6 +75,22 @@ TEST_F(EpochPoints, OtherLosses) {
   expect(find(result, "huber", 1e-3, 0), .347, .367, .514);
   expect(find(result, "huber", 1e-2, 0), .354, .382, .518);
   expect(find(result, "least squares", 0, 0), .360, .406, .530);
+}
+
+TEST_F(EpochPoints, LeastSquaresOfTheLossesThemselves) {
+  const Fit result =
+      fit(points_, {.law = "chinchilla", .bootstrap = 0, .drop_worst = 5, .details = true});
+  const std::vector<double>& v = find(result, "least squares of losses", 0, 0).parameters;
+  EXPECT_NEAR(v[3], .357615, 1e-5);
+  EXPECT_NEAR(v[4], .427621, 1e-5);
+  const Points kept = drop_worst(prepare(points_), 5);
+  double squares = 0;
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    const double predicted =
+        v[0] + v[1] * std::pow(kept.params[i], -v[3]) + v[2] * std::pow(kept.tokens[i], -v[4]);
+    squares += std::pow(predicted - kept.loss[i], 2);
+  }
+  EXPECT_NEAR(squares, .0832038, 1e-7);
 }
 
 TEST_F(EpochPoints, OutlierCurve) {

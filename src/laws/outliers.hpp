@@ -1,0 +1,15 @@
+// Points that a law misses by far more than the others: runs that went wrong without saying so,
+// whatever the height of their loss.
+#pragma once
+
+#include "laws/rollout.hpp"
+
+namespace isoflop::laws {
+
+/// Moves the `count` points with the largest sqrt(weight) |miss| to `left_out`; misses are those of
+/// a robust fit to all points (Huber's width at most 1e-3), which few outliers do not move. Throws
+/// InputError for a law that fits several rows a point and when too few points would stay.
+Points drop_outliers(const Contender& contender, const Points& prepared, std::size_t count,
+                     double huber_delta);
+
+}  // namespace isoflop::laws
