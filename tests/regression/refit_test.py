@@ -1,6 +1,6 @@
 """isoflop fit against the independent Python re-fit (analysis/isoflop_analysis/refit.py): 1e-5 on every parameter.
 
-    refit_test.py synthetic            four seeded data sets
+    refit_test.py synthetic            five seeded data sets
     refit_test.py published [FOLDER]   the public points in $ISOFLOP_EPOCH_DATA or FOLDER; exit code 77 without them
 """
 import csv
@@ -39,6 +39,8 @@ def synthetic():
     n, d = np.exp(random.uniform(np.log(1e6), np.log(3e8), 70)), np.exp(random.uniform(np.log(2e7), np.log(1e10), 70))
     bent = EPOCH.loss(n, d) * (1 + 0.002 * np.log(d / n)) * np.exp(0.003 * random.standard_normal(70))
     yield "small runs off the law", 1e-3, n, d, bent
+    n, d, loss = isoflop_grid(HOFFMANN, lambda size: 0.004 * random.standard_normal(size))
+    yield "weighted points", 1e-3, n, d, loss, random.choice([0.25, 1, 3], n.size)
 
 
 def published(folder):
@@ -49,11 +51,12 @@ def published(folder):
     yield "240 published points", 1e-3, n, c / (6 * n), loss
 
 
-def program_fit(n, d, loss, delta):
+def program_fit(delta, *columns):
     with tempfile.TemporaryDirectory(prefix="isoflop-test-") as folder:
         points = pathlib.Path(folder) / "points.csv"
-        lines = [f"{float(a)!r},{float(b)!r},{float(c)!r}" for a, b, c in zip(n, d, loss, strict=True)]
-        points.write_text("\n".join(["params,tokens,loss", *lines]) + "\n")
+        header = ",".join(["params", "tokens", "loss", "weight"][: len(columns)])
+        lines = [",".join(repr(float(value)) for value in row) for row in zip(*columns, strict=True)]
+        points.write_text("\n".join([header, *lines]) + "\n")
         done = subprocess.run(
             [os.environ["ISOFLOP_BINARY"], "fit", points, "--law", "chinchilla", "--bootstrap", "0", "--huber-delta",
              str(delta), "--json", "-"], capture_output=True, text=True, timeout=LIMIT, check=True)
@@ -67,7 +70,7 @@ def main(kind, folder=None):
         return 77
     failed = 0
     for name, delta, *points in synthetic() if kind == "synthetic" else published(folder):
-        program, own = program_fit(*points, delta), refit(*points, delta=delta).law.values()
+        program, own = program_fit(delta, *points), refit(*points, delta=delta).law.values()
         worst = max(own, key=lambda key: abs(program[key] / own[key] - 1))
         difference = abs(program[worst] / own[worst] - 1)
         print(f"{name}: {len(points[0])} points, largest relative difference {difference:.1e} ({worst}), "
