@@ -101,9 +101,11 @@ std::vector<double> state_from(const Fit& fit, const std::vector<double>& values
   return to_row(law.coordinates(to_vector(values)), law.size());
 }
 
-/// Half a unit of the last of at most 4 digits; empty when the value has more.
+}  // namespace
+
 std::optional<double> half_last_digit(double value) {
   constexpr int kMostDigits = 4;
+  if (!std::isfinite(value)) return std::nullopt;
   for (int digits = 1; digits <= kMostDigits; ++digits) {
     const std::string text = fmt::format("{:.{}e}", value, digits - 1);
     if (std::stod(text) != value) continue;
@@ -112,8 +114,6 @@ std::optional<double> half_last_digit(double value) {
   }
   return std::nullopt;
 }
-
-}  // namespace
 
 double flops_within(const Machine& machine, double hours) {
   require_positive(machine.gpus, "gpus");

@@ -54,6 +54,10 @@ struct Optimum {
 Optimum optimal(const Fit& fit, const Goal& goal, double level = 0.8);
 Optimum optimal(const Fit& fit, double flops, double level = 0.8);
 
+/// Half a unit of the last of at most 4 digits; empty when the value has more, as fitted ones have,
+/// or is none.
+std::optional<double> half_last_digit(double value);
+
 /// How far rounding may have moved a result: `params` and `tokens` when every parameter moves by
 /// half a unit of its last digit in the worst direction (first order). Empty unless all parameters
 /// have at most 4 digits, which fits in full precision never have.

@@ -10,6 +10,7 @@
 #include "laws/frontier.hpp"
 #include "laws/law.hpp"
 #include "laws/mixture.hpp"
+#include "laws/optimal.hpp"
 #include "laws/theta.hpp"
 
 namespace isoflop::laws {
@@ -172,6 +173,26 @@ void predict_members(const Fit& fit, double level, Prediction& prediction) {
                     to_string(law.response), prediction.value));
 }
 
+/// Every parameter moves by half a unit of its last digit in the worst direction.
+void warn_about_rounding(const Fit& fit, Prediction& prediction) {
+  if (fit.members.size() != 1) return;  // an ensemble is not copied from print
+  const Law& law = find_law(fit.law);
+  const double centre = law.to_scale(prediction.value);
+  double moved = 0;
+  for (std::size_t i = 0; i < law.size(); ++i) {
+    Member one = fit.members.front();
+    const auto half = half_last_digit(one.values[i]);
+    if (!half) return;
+    one.values[i] += *half;
+    one.coordinates.clear();  // follow from the values
+    moved += std::fabs(term_of(one, prediction.run).forecast.value - centre);
+  }
+  prediction.warnings.push_back(fmt::format(
+      "every parameter of this fit has at most 4 digits, as if copied from print: rounding alone "
+      "leaves the {} anywhere from {:.4g} to {:.4g}; use the values in full",
+      to_string(law.response), law.from_scale(centre - moved), law.from_scale(centre + moved)));
+}
+
 }  // namespace
 
 std::optional<Interval> interval_over_draws(std::vector<double> drawn, double level,
@@ -191,6 +212,7 @@ Prediction predict(const Fit& fit, const RunSize& asked, double level) {
     predict_frontier(fit, level, prediction);
   else
     predict_members(fit, level, prediction);
+  warn_about_rounding(fit, prediction);
   prediction.extrapolation = {exceeds(prediction.run.params, fit.params),
                               exceeds(prediction.run.tokens, fit.tokens),
                               exceeds(prediction.run.flops, fit.flops)};

@@ -36,7 +36,10 @@ TEST(Optimal, WarnsOfParametersCopiedFromPrint) {
   ASSERT_TRUE(range);
   EXPECT_LT(range->params.low, 0.85 * 32.19e9);
   EXPECT_GT(range->params.high, 40.36e9);
-  ASSERT_EQ(optimal(printed, 5.76e23).warnings.size(), 1u);
+  const Optimum optimum = optimal(printed, 5.76e23);
+  ASSERT_EQ(optimum.warnings.size(), 2u);  // of the loss, of params and tokens
+  EXPECT_NE(optimum.warnings[0].find("leaves the loss anywhere from 1.8"), std::string::npos)
+      << optimum.warnings[0];
   EXPECT_NE(describe(printed, optimal(printed, 5.76e23)).find("copied from print"),
             std::string::npos);
   EXPECT_TRUE(

@@ -230,8 +230,9 @@ TEST(Predict, AShareEndsAtOne) {
   const double loss = 0.5;  // 0.9 - 5 exp(-0.65) < 0
   const Prediction below = predict(beyond, RunSize{.loss = loss});
   EXPECT_LT(below.value, 0);
-  ASSERT_EQ(below.warnings.size(), 1u);
+  ASSERT_EQ(below.warnings.size(), 2u);
   EXPECT_NE(below.warnings[0].find("no share from 0 to 1"), std::string::npos);
+  EXPECT_NE(below.warnings[1].find("copied from print"), std::string::npos);
 }
 
 TEST(Predict, LawsWithoutAForecastAreNamedOrRefused) {
