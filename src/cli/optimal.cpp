@@ -11,6 +11,7 @@
 #include "core/error.hpp"
 #include "experiment/recipe.hpp"
 #include "laws/fit_json.hpp"
+#include "laws/json_parts.hpp"
 #include "laws/optimal_report.hpp"
 #include "laws/report.hpp"
 
@@ -119,10 +120,19 @@ void run(const Options& options) {
   add_recipe(optimum, how, options.level, text, json);
   if (options.machine.peak_flops > 0) {
     const double hours = laws::hours_for(options.machine, optimum.flops);
-    text += fmt::format(
-        "  {:<14} {:>10.4g}   on {:g} GPUs of {:.3g} FLOP/s at {:.3g}% of the peak\n", "hours",
-        hours, options.machine.gpus, options.machine.peak_flops, 100 * options.machine.mfu);
+    text += fmt::format("  {:<14} {:>10.4g}   on {:g} GPUs of {:.3g} FLOP/s at {:.3g}% of the peak",
+                        "hours", hours, options.machine.gpus, options.machine.peak_flops,
+                        100 * options.machine.mfu);
     json["hours"] = hours;
+    json["hours_interval"] = nullptr;
+    if (const auto& flops = optimum.flops_interval; flops && options.goal.loss) {
+      laws::Interval interval = *flops;
+      interval.low = laws::hours_for(options.machine, flops->low);
+      interval.high = laws::hours_for(options.machine, flops->high);
+      text += fmt::format(", {:.4g} to {:.4g}", interval.low, interval.high);
+      json["hours_interval"] = laws::json_of(interval);
+    }
+    text += "\n";
   }
   print_result(text, json.dump(1) + "\n", options.json);
 }

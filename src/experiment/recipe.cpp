@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -20,6 +21,7 @@ namespace {
 constexpr const char* kStepLaw =
     "Step Law as published (arXiv 2503.04715), not fitted to your runs";
 constexpr const char* kOverOptimum = "the spread of params and tokens, not of the law itself";
+constexpr const char* kOfBoth = "the law's own interval and the spread of params and tokens";
 
 /// The shape of an optimum, and what its fit counts as parameters.
 struct Shape {
@@ -33,8 +35,10 @@ struct Shape {
   }
 };
 
-/// The optimum counted like the points of `fit`.
-laws::RunSize run_for(const laws::Fit& fit, const laws::Optimum& optimum, const Shape& shape) {
+/// A run counted like the points of `fit`. Its FLOP a token are those of the shape times params,
+/// `of_optimum` = 1 for the shape itself.
+laws::RunSize run_for(const laws::Fit& fit, const laws::Split& split, double of_optimum,
+                      const Shape& shape) {
   const bool with_embeddings = laws::counts_embeddings(fit);
   const bool exact = fit.conventions.flops == "exact";
   laws::Conventions asked;
@@ -42,21 +46,57 @@ laws::RunSize run_for(const laws::Fit& fit, const laws::Optimum& optimum, const 
   asked.flops = exact ? "exact" : "6nd";
   laws::require_same_kind(asked, fit.conventions, fmt::format("recipe: fit of law {}", fit.law));
   laws::RunSize run;
-  run.params = shape.params_as(optimum.params, with_embeddings);
-  run.tokens = optimum.tokens;
-  run.flops = exact ? model::flops_per_token_exact(shape.config) * optimum.tokens
-                    : 6 * *run.params * optimum.tokens;
+  run.params = shape.params_as(split.params, with_embeddings);
+  run.tokens = split.tokens;
+  run.flops = exact ? model::flops_per_token_exact(shape.config) * of_optimum * split.tokens
+                    : 6 * *run.params * split.tokens;
   return run;
 }
 
-Setting by_fit(const laws::Fit& fit, laws::Variable wanted, const laws::Optimum& optimum,
-               const Shape& shape, double level) {
+/// Both widths at once, in the logarithm, where each says how far it reaches from `value`.
+std::optional<laws::Interval> combine(double value, const std::optional<laws::Interval>& own,
+                                      const std::optional<laws::Interval>& spread) {
+  if (!own || !spread) return own ? own : spread;
+  const auto reach = [&](double end) { return std::fabs(std::log(end / value)); };
+  const bool below = spread->low < value;
+  const bool above = spread->high > value;
+  laws::Interval both = *own;
+  both.low = value * std::exp(-std::hypot(reach(own->low), below ? reach(spread->low) : 0));
+  both.high = value * std::exp(std::hypot(reach(own->high), above ? reach(spread->high) : 0));
+  both.covers = kOfBoth;
+  both.measured_coverage.reset();
+  return both;
+}
+
+/// A setting and what it is at each draw of the optimum.
+struct DrawnSetting {
+  Setting setting;
+  std::optional<laws::Interval> own;  // of its law at the optimum
+  std::vector<double> drawn;
+};
+
+DrawnSetting by_fit(const laws::Fit& fit, laws::Variable wanted, const laws::Optimum& optimum,
+                    const Shape& shape, double level) {
   const laws::Variable response = laws::find_law(fit.law).response;
   require(response == wanted, "recipe: a fit of law {} predicts the {}, needed one of the {}",
           fit.law, to_string(response), to_string(wanted));
-  const laws::Prediction prediction = laws::predict(fit, run_for(fit, optimum, shape), level);
-  return {prediction.value, prediction.interval,
-          fmt::format("{} fitted to {} points", fit.law, fit.used)};
+  const laws::Split centre = {optimum.params, optimum.tokens, 0};
+  const laws::Prediction at = laws::predict(fit, run_for(fit, centre, 1, shape), level);
+  DrawnSetting result{
+      {at.value, {}, fmt::format("{} fitted to {} points", fit.law, fit.used)}, at.interval, {}};
+  for (const laws::Split& draw : optimum.draws) {
+    const bool is_run = std::isfinite(draw.params) && std::isfinite(draw.tokens);
+    const laws::RunSize run =
+        run_for(fit, is_run ? draw : centre, draw.params / optimum.params, shape);
+    // a batch grows with the run; of a rate nobody knows
+    const double beyond = wanted == laws::Variable::batch
+                              ? std::numeric_limits<double>::infinity()
+                              : std::numeric_limits<double>::quiet_NaN();
+    result.drawn.push_back(is_run ? laws::predict(fit, run, level).value : beyond);
+  }
+  result.setting.interval =
+      combine(at.value, at.interval, laws::interval_over_draws(result.drawn, level, kOverOptimum));
+  return result;
 }
 
 /// A law of tuned settings with the values that its source published, at N without embeddings.
@@ -69,28 +109,62 @@ double published(const char* name, double params, double tokens) {
   return law.from_scale(law.evaluate(x.data(), theta.data(), nullptr, nullptr));
 }
 
-Setting by_step_law(const char* law, const laws::Optimum& optimum, const Shape& shape,
-                    double level) {
+DrawnSetting by_step_law(const char* law, const laws::Optimum& optimum, const Shape& shape,
+                         double level) {
   const auto value = [&](double params, double tokens) {
     return published(law, shape.params_as(params, false), tokens);
   };
   std::vector<double> drawn;
   for (const laws::Split& draw : optimum.draws) drawn.push_back(value(draw.params, draw.tokens));
-  return {value(optimum.params, optimum.tokens),
-          laws::interval_over_draws(std::move(drawn), level, kOverOptimum), kStepLaw};
+  return {{value(optimum.params, optimum.tokens),
+           laws::interval_over_draws(drawn, level, kOverOptimum), kStepLaw},
+          {},
+          drawn};
 }
 
 Setting choose_learning_rate(const laws::Optimum& optimum, const RecipeOptions& options,
                              const Shape& shape, double level) {
   if (options.learning_rate)
-    return by_fit(*options.learning_rate, laws::Variable::learning_rate, optimum, shape, level);
-  return by_step_law("step-lr", optimum, shape, level);
+    return by_fit(*options.learning_rate, laws::Variable::learning_rate, optimum, shape, level)
+        .setting;
+  return by_step_law("step-lr", optimum, shape, level).setting;
 }
 
-Setting choose_batch(const laws::Optimum& optimum, const RecipeOptions& options, const Shape& shape,
-                     double level) {
+DrawnSetting choose_batch(const laws::Optimum& optimum, const RecipeOptions& options,
+                          const Shape& shape, double level) {
   if (options.batch) return by_fit(*options.batch, laws::Variable::batch, optimum, shape, level);
   return by_step_law("step-batch", optimum, shape, level);
+}
+
+/// Steps that see the tokens of each draw, in batches of that draw.
+std::optional<laws::Interval> steps_over_draws(const laws::Optimum& optimum,
+                                               const DrawnSetting& batch, double steps,
+                                               double level) {
+  std::vector<double> drawn;
+  for (std::size_t i = 0; i < optimum.draws.size(); ++i) {
+    const double tokens = optimum.draws[i].tokens;
+    drawn.push_back(std::isinf(tokens) ? tokens : tokens / batch.drawn[i]);
+  }
+  std::optional<laws::Interval> own = batch.own;
+  if (own) {  // a larger batch takes fewer steps
+    const double value = batch.setting.value;
+    own->low = steps * value / batch.own->high;
+    own->high = steps * value / batch.own->low;
+  }
+  return combine(steps, own, laws::interval_over_draws(std::move(drawn), level, kOverOptimum));
+}
+
+/// The shapes at the ends of the interval of params; empty where there is none.
+std::optional<ShapeRange> shapes_between(const laws::Optimum& optimum,
+                                         const model::Family& family) {
+  const auto& interval = optimum.params_interval;
+  if (!interval || !std::isfinite(interval->high)) return std::nullopt;
+  try {
+    return ShapeRange{model::shape_for(family, interval->low),
+                      model::shape_for(family, interval->high)};
+  } catch (const InputError&) {  // the lower end is below the smallest shape
+    return std::nullopt;
+  }
 }
 
 std::int64_t whole(double value) { return std::max<std::int64_t>(1, std::llround(value)); }
@@ -106,6 +180,14 @@ std::string setting_line(const char* name, const std::string& value, const Setti
     text += fmt::format("   {} to {}", show(setting.interval->low),
                         or_no_limit(setting.interval->high, show));
   return text + fmt::format("   [{}]\n", setting.source);
+}
+
+nlohmann::ordered_json json_of(const std::optional<ShapeRange>& shapes) {
+  if (!shapes) return nullptr;
+  const auto end = [](const model::ModelConfig& shape) -> nlohmann::ordered_json {
+    return {{"layers", shape.layers}, {"width", shape.width}};
+  };
+  return {{"low", end(shapes->low)}, {"high", end(shapes->high)}};
 }
 
 nlohmann::ordered_json json_of(const Setting& setting) {
@@ -130,19 +212,16 @@ Recipe make_recipe(const laws::Optimum& optimum, const RecipeOptions& options, d
       recipe.shape, options.family.count_embeddings,
       static_cast<double>(recipe.n_non_embedding) / static_cast<double>(recipe.n_total)};
   recipe.learning_rate = choose_learning_rate(optimum, options, shape, level);
-  recipe.batch = choose_batch(optimum, options, shape, level);
+  const DrawnSetting batch = choose_batch(optimum, options, shape, level);
+  recipe.batch = batch.setting;
+  recipe.shapes = shapes_between(optimum, options.family);
 
   const auto context = static_cast<double>(recipe.shape.context);
   recipe.sequences = whole(recipe.batch.value / context);
   const double step_tokens = static_cast<double>(recipe.sequences) * context;
   recipe.steps = whole(std::ceil(optimum.tokens / step_tokens));
-  std::vector<double> steps;
-  for (const laws::Split& draw : optimum.draws) {
-    const double batch =
-        options.batch ? step_tokens : published("step-batch", draw.params, draw.tokens);
-    steps.push_back(std::isinf(draw.tokens) ? draw.tokens : draw.tokens / batch);
-  }
-  recipe.steps_interval = laws::interval_over_draws(std::move(steps), level, kOverOptimum);
+  recipe.steps_interval =
+      steps_over_draws(optimum, batch, static_cast<double>(recipe.steps), level);
   return recipe;
 }
 
@@ -156,6 +235,10 @@ std::string describe(const Recipe& recipe) {
       laws::short_count(static_cast<double>(recipe.n_total)), shape.layers, shape.width,
       shape.heads, shape.head_width(),
       laws::short_count(static_cast<double>(recipe.n_non_embedding)));
+  if (const auto& shapes = recipe.shapes)
+    text +=
+        fmt::format("  {:<14} {:>10}   {} to {} layers, width {} to {}, by the params\n", "", "",
+                    shapes->low.layers, shapes->high.layers, shapes->low.width, shapes->high.width);
   text +=
       setting_line("learning rate", rate(recipe.learning_rate.value), recipe.learning_rate, +rate);
   text += setting_line("batch, tokens", laws::short_count(recipe.batch.value), recipe.batch,
@@ -173,6 +256,7 @@ nlohmann::ordered_json json_of(const Recipe& recipe) {
           {"width", recipe.shape.width},
           {"heads", recipe.shape.heads},
           {"feed_forward", recipe.shape.feed_forward},
+          {"shape_interval", json_of(recipe.shapes)},
           {"context", recipe.shape.context},
           {"vocabulary", recipe.shape.vocabulary},
           {"n_total", recipe.n_total},

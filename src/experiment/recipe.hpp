@@ -22,15 +22,22 @@ struct RecipeOptions {
   const laws::Fit* batch = nullptr;
 };
 
-/// A value, its interval (over the draws of the optimum, or of its own fit) and where it is from.
+/// A value, its interval (over the draws of the optimum and, of a fit, its own) and where it is
+/// from.
 struct Setting {
   double value = 0;
   std::optional<laws::Interval> interval;
   std::string source;
 };
 
+/// Shapes at the ends of the interval of params.
+struct ShapeRange {
+  model::ModelConfig low, high;
+};
+
 struct Recipe {
   model::ModelConfig shape;
+  std::optional<ShapeRange> shapes;
   std::int64_t n_total = 0;
   std::int64_t n_non_embedding = 0;
   Setting learning_rate;       // peak

@@ -97,6 +97,38 @@ TEST(Recipe, AFitReadsWhatItsPointsCounted) {
   EXPECT_THROW(make_recipe(optimum, options, 0.8), InputError);
 }
 
+// A fitted law adds its own error to the spread of N* and D*; hypot of both in the logarithm.
+TEST(Recipe, AFitHoldsItsOwnErrorAndTheSpreadOfTheOptimum) {
+  laws::Fit sure = laws::synthetic::fit_of("step-batch", {0.58, 0.571});
+  const laws::Optimum optimum = optimum_of(1e8, 2e9);
+  RecipeOptions options = options_for(50304);
+  const auto width = [&](const laws::Fit* batch) {
+    options.batch = batch;
+    const auto interval = *make_recipe(optimum, options, 0.8).batch.interval;
+    return std::log(interval.high / interval.low);
+  };
+  const double published = width(nullptr);
+  EXPECT_NEAR(width(&sure) / published, 1, 1e-9);
+  laws::Fit unsure = sure;
+  unsure.members.front().residual_rms = 0.01;  // its information is the unit matrix
+  laws::Optimum point = optimum;
+  point.draws.assign(5, {point.params, point.tokens, 0});
+  options.batch = &unsure;
+  const auto own = *make_recipe(point, options, 0.8).batch.interval;
+  const double alone = std::log(own.high / own.low);
+  EXPECT_GT(alone, 0);
+  EXPECT_NEAR(width(&unsure) / std::hypot(alone, published), 1, 0.02);
+}
+
+TEST(Recipe, TheShapeHasARangeByTheParams) {
+  laws::Optimum optimum = optimum_of(7e9, 1.4e12);
+  EXPECT_FALSE(make_recipe(optimum, options_for(50304), 0.8).shapes);
+  optimum.params_interval = laws::Interval{0.8, 3e9, 1.5e10, "", "", {}};
+  const auto shapes = make_recipe(optimum, options_for(50304), 0.8).shapes;
+  ASSERT_TRUE(shapes);
+  EXPECT_LT(shapes->low.width, shapes->high.width);
+}
+
 TEST(Recipe, DrawsWithoutARunAreNotForgotten) {
   laws::Optimum optimum = optimum_of(1e8, 2e9);
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
