@@ -1,4 +1,5 @@
-// The three products of a linear layer, own kernels and oneDNN (fp32) in turn: time, GFLOP/s and
+// The three products of a linear layer, own kernels and, where it is
+// there, oneDNN (fp32) in turn: time, GFLOP/s and
 // share of one thread's measured peak in the format (run with OMP_NUM_THREADS=1).
 //
 //   build/release/bin/matmul_bench [--benchmark_filter='forward/bf16']
@@ -9,20 +10,19 @@
 #include <fmt/format.h>
 
 #include <Kokkos_Core.hpp>
-#include <dnnl.hpp>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 #include "kernels/api/machine_peak.hpp"
+#include "kernels/bench/onednn_product.hpp"
 #include "kernels/cpu/matmul.hpp"
 
 namespace isoflop::kernels {
 namespace {
 
+using bench::Pass;
 using cpu::InstructionSet;
-
-enum class Pass { forward, data_gradient, weight_gradient };
 
 const char* name(Pass pass) {
   switch (pass) {
@@ -74,72 +74,21 @@ void measure_own(benchmark::State& state, InstructionSet set, Pass pass, MatmulS
   report(state, s, peak);
 }
 
-/// c [rows, columns] (+)= a [rows, depth] b [depth, columns] by oneDNN in fp32.
-class OneDnnProduct {
- public:
-  OneDnnProduct(Pass pass, MatmulShape s) : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
-    const auto m = dnnl::memory::dim(s.m), n = dnnl::memory::dim(s.n), k = dnnl::memory::dim(s.k);
-    switch (pass) {
-      case Pass::forward:
-        create({m, k}, {k, 1}, {k, n}, {1, k}, {m, n}, false);
-        break;
-      case Pass::data_gradient:
-        create({m, n}, {n, 1}, {n, k}, {k, 1}, {m, k}, false);
-        break;
-      case Pass::weight_gradient:
-        create({n, m}, {1, n}, {m, k}, {k, 1}, {n, k}, true);
-        break;
-    }
-  }
-
-  void run(float* a, float* b, float* c) {
-    a_.set_data_handle(a);
-    b_.set_data_handle(b);
-    c_.set_data_handle(c);
-    product_.execute(stream_, {{DNNL_ARG_SRC, a_}, {DNNL_ARG_WEIGHTS, b_}, {DNNL_ARG_DST, c_}});
-    stream_.wait();
-  }
-
- private:
-  using Dims = dnnl::memory::dims;
-
-  void create(Dims a, Dims a_strides, Dims b, Dims b_strides, Dims c, bool accumulate) {
-    const auto type = dnnl::memory::data_type::f32;
-    const dnnl::memory::desc a_form(a, type, a_strides), b_form(b, type, b_strides);
-    const dnnl::memory::desc c_form(c, type, Dims{c[1], 1});
-    dnnl::primitive_attr attributes;
-    if (accumulate) {
-      dnnl::post_ops sum;
-      sum.append_sum(1.0f);
-      attributes.set_post_ops(sum);
-    }
-    product_ = dnnl::matmul({engine_, a_form, b_form, c_form, attributes});
-    a_ = dnnl::memory(a_form, engine_, nullptr);
-    b_ = dnnl::memory(b_form, engine_, nullptr);
-    c_ = dnnl::memory(c_form, engine_, nullptr);
-  }
-
-  dnnl::engine engine_;
-  dnnl::stream stream_;
-  dnnl::matmul product_;
-  dnnl::memory a_, b_, c_;
-};
-
 void measure_onednn(benchmark::State& state, Pass pass, MatmulShape s) {
-  OneDnnProduct product(pass, s);
+  const bench::Product product = bench::onednn_product(pass, s);
   auto x = numbers<float>(s.m * s.k), w = numbers<float>(s.n * s.k), y = numbers<float>(s.m * s.n);
   std::vector<float> dw(s.n * s.k);
   const double peak = measured_fp32_peak_gflops();
   for (auto _ : state) {
     switch (pass) {
       case Pass::forward:
-        product.run(x.data(), w.data(), y.data());
+        product(x.data(), w.data(), y.data());
         break;
       case Pass::data_gradient:
-        product.run(y.data(), w.data(), x.data());
+        product(y.data(), w.data(), x.data());
         break;
       case Pass::weight_gradient:
-        product.run(y.data(), x.data(), dw.data());
+        product(y.data(), x.data(), dw.data());
         break;
     }
   }
@@ -158,6 +107,7 @@ void add_all() {
       {2048, 512, 512},  {2048, 768, 768}, {8192, 192, 64},   {8192, 256, 64},   {8192, 64, 256},
       {8192, 512, 64},   {8192, 768, 256}, {2048, 3072, 768}, {2048, 768, 3072}, {256, 50304, 768},
       {512, 50304, 768}, {512, 8192, 512}};
+  const bool has_onednn = bench::onednn_product(Pass::forward, shapes[0]) != nullptr;
   for (const MatmulShape& s : shapes) {
     for (const Pass pass : {Pass::forward, Pass::data_gradient, Pass::weight_gradient}) {
       const auto full_name = [&](const std::string& what) {
@@ -171,7 +121,7 @@ void add_all() {
         if (set == InstructionSet::amx) continue;  // the same as avx512
         add(full_name("fp32" + suffix), measure_own<float>, set, pass, s);
       }
-      add(full_name("fp32/onednn"), measure_onednn, pass, s);
+      if (has_onednn) add(full_name("fp32/onednn"), measure_onednn, pass, s);
     }
   }
 }
