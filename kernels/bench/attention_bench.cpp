@@ -1,6 +1,8 @@
-// Causal attention and rotary embedding: GFLOP/s on the pairs that exist (2 products of T^2 / 2 a
+// Causal attention: GFLOP/s on the pairs that exist (2 products of T^2 / 2 a
 // head forward, 5 backward), and their share of the fp32 peak of one core ("of_peak"), which is
-// measured beside every case because neighbours on a shared machine slow both.
+// measured beside every case because neighbours on a shared machine slow both. Rotary embedding:
+// GB/s of the queries and keys that it reads and writes, and their share of the memory's
+// ("of_memory"; above 1 where a cache holds them).
 //
 //   OMP_NUM_THREADS=1 build/release/bin/attention_bench [--benchmark_filter=bf16]
 #include <benchmark/benchmark.h>
@@ -41,6 +43,12 @@ struct Case {
                        d_qkv.data());
   }
   void rope() { rope_forward(stream, shape, table.data(), qkv.data()); }
+  /// That rope reads and writes: all queries and keys.
+  double rope_bytes() const {
+    return 2.0 * sizeof(T) *
+           static_cast<double>(shape.batch * shape.context * (shape.heads + shape.kv_heads) *
+                               shape.head_width);
+  }
   /// FLOP of one product of all pairs.
   double product() const {
     return static_cast<double>(shape.batch * shape.heads) *
@@ -83,7 +91,14 @@ void add(const std::string& type, const AttentionShape& s) {
   });
   benchmark::RegisterBenchmark(("rope/" + shape).c_str(), [s](benchmark::State& state) {
     Case<T> c(s);
+    c.rope();
+    const double before = measured_bandwidth_gbs();
     for (auto _ : state) c.rope();
+    const double bandwidth = std::max(before, measured_bandwidth_gbs());
+    const double done = 1e-9 * c.rope_bytes() * static_cast<double>(state.iterations());
+    using benchmark::Counter;
+    state.counters["GB/s"] = Counter(done, Counter::kIsRate);
+    state.counters["of_memory"] = Counter(done / bandwidth, Counter::kIsRate);
   });
 }
 
