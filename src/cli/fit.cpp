@@ -32,6 +32,7 @@ struct Options {
   std::string loss = "huber";
   std::vector<std::string> fixed;
   std::string json;
+  Kinds kinds;
   bool best_runs = false;
   bool list_laws = false;
 };
@@ -58,8 +59,9 @@ void run(const Options& options) {
   // what a law of N and D does not read, but is warned by
   wanted.insert(wanted.end(), {laws::Variable::unique_tokens, laws::Variable::learning_rate,
                                laws::Variable::batch});
-  laws::Points points = read_points(options.points, columns, needed, rows,
-                                    laws::counts_embeddings(options.fit.law), wanted);
+  laws::Points points =
+      read_points(options.points, columns, needed, rows, laws::counts_embeddings(options.fit.law),
+                  wanted, options.kinds);
   if (options.best_runs) {
     require(rows == RunRows::final_losses,
             "best-runs: {} reads whole curves, needed a law of final losses",
@@ -89,6 +91,14 @@ void add_fit(CLI::App& app) {
       "tokens, loss [nats/token]); optional flops, weight, group, name, status, warmup_tokens, and "
       "what the numbers mean: params_kind, flops_kind, loss_unit, bytes_per_token, stage "
       "(docs/tutorials/02-fit-your-own-csv.md)");
+  command
+      ->add_option("--params-kind", options->kinds.params,
+                   "What params of a RESULTS.h5 counts (default: as the law's source did)")
+      ->check(CLI::IsMember({"total", "non-embedding"}));
+  command
+      ->add_option("--flops-kind", options->kinds.flops,
+                   "What flops of a RESULTS.h5 counts: 6nd (default), or every operation")
+      ->check(CLI::IsMember({"6nd", "exact"}));
   command->add_option(
       "--law", options->fit.law,
       "Law, see --list-laws; ensemble: all that fit the points, weighed by rollout");

@@ -49,15 +49,33 @@ void group_by_trunk(const std::vector<std::string>& trunks, laws::Points& points
       fmt::format("{} trunks are shared by several runs: those are drawn together", shared));
 }
 
-laws::Points empty_points(bool counts_embeddings, const std::string& source) {
+laws::Points empty_points(bool counts_embeddings, const std::string& source, FlopsKind flops) {
   laws::Points points;
   points.source = source;
-  points.notes.push_back(counts_embeddings
-                             ? "params counts all parameters (n_total), flops is 6 n_total tokens"
-                             : "params counts no embeddings (n_non_embedding), flops is 6 "
-                               "n_non_embedding tokens");
-  points.conventions = {counts_embeddings ? "total" : "non-embedding", "6nd", "nats", ""};
+  const char* params = counts_embeddings ? "n_total" : "n_non_embedding";
+  const bool exact = flops == FlopsKind::exact;
+  points.notes.push_back(fmt::format(
+      "params counts {} ({}), flops is {}", counts_embeddings ? "all parameters" : "no embeddings",
+      params,
+      exact ? "that of every operation (flops_exact)" : fmt::format("6 {} tokens", params)));
+  points.conventions = {counts_embeddings ? "total" : "non-embedding", exact ? "exact" : "6nd",
+                        "nats", ""};
   return points;
+}
+
+/// Nats a token of two tokenizers are two units. Another context is the same unit, but another
+/// task.
+void look_for_mixtures(const record::ResultRow& row, const record::ResultRow& first,
+                       laws::Points& points) {
+  require(
+      row.vocabulary == first.vocabulary,
+      "{}: run {} has a vocabulary of {}, run {} one of {}: nats/token of two tokenizers do not "
+      "go into one fit; give a CSV of bits_per_byte",
+      points.source, first.run, first.vocabulary, row.run, row.vocabulary);
+  const std::string note =
+      fmt::format("runs of context {} and {} are fitted together", first.context, row.context);
+  if (row.context != first.context && std::ranges::find(points.notes, note) == points.notes.end())
+    points.notes.push_back(note);
 }
 
 /// Calls use(row, record) for every run that a fit may see and names the others in `points`. The
@@ -66,6 +84,7 @@ template <class Use>
 void for_usable_runs(const record::Results& results, const FindRecord& find_record,
                      laws::Points& points, const Use& use) {
   std::size_t gone = 0;
+  const record::ResultRow* first = nullptr;
   for (const record::ResultRow& row : results.rows) {
     if (row.role != "fit") {
       points.left_out.push_back({row.run, "it is a " + row.role + " of the sweep: no fit sees it"});
@@ -75,6 +94,8 @@ void for_usable_runs(const record::Results& results, const FindRecord& find_reco
       points.left_out.push_back({row.run, "its status is " + row.status});
       continue;
     }
+    if (first == nullptr) first = &row;
+    look_for_mixtures(row, *first, points);
     const std::optional<record::RunData> data = find_record(row.run);
     gone += !data;
     const std::string trouble = data ? curve_trouble(data->train) : "";
@@ -107,8 +128,8 @@ FindRecord linked_records_of(const std::string& path) {
 }
 
 laws::Points points_of(const record::Results& results, bool counts_embeddings,
-                       const std::string& source, const FindRecord& find_record) {
-  laws::Points points = empty_points(counts_embeddings, source);
+                       const std::string& source, const FindRecord& find_record, FlopsKind flops) {
+  laws::Points points = empty_points(counts_embeddings, source, flops);
   std::vector<std::string> trunks;
   for_usable_runs(
       results, find_record, points, [&](const record::ResultRow& row, const auto& data) {
@@ -116,6 +137,7 @@ laws::Points points_of(const record::Results& results, bool counts_embeddings,
         points.params.push_back(params_of(row, counts_embeddings));
         points.tokens.push_back(static_cast<double>(row.tokens));
         points.loss.push_back(row.loss);
+        if (flops == FlopsKind::exact) points.flops.push_back(row.flops_exact);
         points.steps.push_back(static_cast<double>(row.steps));
         points.batch.push_back(static_cast<double>(row.global_batch * row.context));
         points.unique_tokens.push_back(static_cast<double>(row.d_unique));
@@ -133,7 +155,7 @@ laws::Points points_of(const record::Results& results, bool counts_embeddings,
 
 laws::Points curves_of(const record::Results& results, bool counts_embeddings,
                        const std::string& source, const FindRecord& find_record) {
-  laws::Points points = empty_points(counts_embeddings, source);
+  laws::Points points = empty_points(counts_embeddings, source, FlopsKind::six_nd);
   points.notes.push_back("points are the training losses along every run, after its warmup");
   for_usable_runs(
       results, find_record, points, [&](const record::ResultRow& row, const auto& data) {

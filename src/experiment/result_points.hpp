@@ -17,14 +17,19 @@ using FindRecord = std::function<std::optional<record::RunData>(const std::strin
 /// Reads the records that the results file at `path` links to.
 FindRecord linked_records_of(const std::string& path);
 
-/// Final losses of the finished runs; params with or without embeddings, flops = 6 N D with that
-/// N. Left out with the reason: targets, runs that did not finish and, from their records, runs
-/// that were still warming up at their end or ended in a loss spike. Runs that share a trunk
-/// (warm-up-stable-decay, the same but for their tokens) are one group. The stage of a run is
-/// "final", or "constant-lr" by its record: those two do not go into one fit. `source`: the file,
-/// for messages. Throws InputError when no run is left.
+/// How the compute of a run is counted: 6 N D with the N of the points, or the FLOP of every
+/// operation as recorded.
+enum class FlopsKind { six_nd, exact };
+
+/// Final losses of the finished runs; params with or without embeddings. Left out with the reason:
+/// targets, runs that did not finish and, from their records, runs that were still warming up at
+/// their end or ended in a loss spike. Runs that share a trunk (warm-up-stable-decay, the same but
+/// for their tokens) are one group. The stage of a run is "final", or "constant-lr" by its record:
+/// those two do not go into one fit. `source`: the file, for messages. Throws InputError when no
+/// run is left, and for runs of two vocabularies, whose nats/token are not the same.
 laws::Points points_of(const record::Results& results, bool counts_embeddings,
-                       const std::string& source, const FindRecord& find_record);
+                       const std::string& source, const FindRecord& find_record,
+                       FlopsKind flops = FlopsKind::six_nd);
 
 /// The training losses along the same runs from the end of their warmup on, for approach 1: at
 /// most 200 points a run, means over equal steps of ln D. A point's group is its run.

@@ -48,6 +48,32 @@ TEST(ResultPoints, CountsParametersAsTheLawDoes) {
       std::vector<double>{700});
 }
 
+// Three counts of one sweep are three sets of points, and each says which it is.
+TEST(ResultPoints, CountsComputeAsAsked) {
+  record::Results results;
+  results.rows = {row("one", "fit", "finished")};
+  results.rows[0].flops_exact = 1.5e8;
+  const auto points = [&](bool embeddings, FlopsKind flops) {
+    return points_of(results, embeddings, "results.h5", kNoRecords, flops);
+  };
+  EXPECT_TRUE(points(true, FlopsKind::six_nd).flops.empty());  // 6 N D by default
+  EXPECT_EQ(points(false, FlopsKind::exact).flops, std::vector<double>{1.5e8});
+  EXPECT_EQ(points(false, FlopsKind::exact).params, std::vector<double>{700});
+  EXPECT_EQ(describe(points(false, FlopsKind::exact).conventions),
+            "params non-embedding; flops exact; loss nats; stage not stated");
+  EXPECT_EQ(points(true, FlopsKind::six_nd).conventions.flops, "6nd");
+}
+
+TEST(ResultPoints, RefusesTwoTokenizers) {
+  record::Results results;
+  results.rows = {row("one", "fit", "finished"), row("two", "fit", "finished")};
+  results.rows[1].context = 512;
+  const laws::Points two = points_of(results, true, "results.h5", kNoRecords);
+  EXPECT_EQ(two.notes.at(1), "runs of context 0 and 512 are fitted together");
+  results.rows[1].vocabulary = 512;
+  EXPECT_THROW(points_of(results, true, "results.h5", kNoRecords), InputError);
+}
+
 TEST(ResultPoints, LeavesOutTargetsAndUnfinishedRunsWithReasons) {
   record::Results results;
   results.rows = {row("one", "fit", "finished"), row("two", "fit", "failed"),

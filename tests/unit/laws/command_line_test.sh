@@ -76,6 +76,7 @@ awk -F, 'NR == 1 { print $0 ",flops,flops_kind" } NR > 1 { print $0 "," 7 * $1 *
 grep -q ' ?$' table || fail "FLOP of another kind are filled in: $(head -5 table)"
 expect_bad_input "counts flops as 'exact'" "$ISOFLOP_BINARY" predict exact.json --flops 1e20
 
+expect_bad_input "points.csv is a CSV, which says so itself" "$ISOFLOP_BINARY" fit points.csv --law chinchilla --flops-kind exact
 expect_bad_input "did you mean 'chinchilla'" "$ISOFLOP_BINARY" fit points.csv --law chinchila
 expect_bad_input "absent.csv: cannot be read" "$ISOFLOP_BINARY" fit absent.csv --law power
 expect_bad_input "needs at least 6 points" "$ISOFLOP_BINARY" fit <(head -4 points.csv) --law chinchilla
