@@ -39,9 +39,9 @@ laws::Candidate target_of(const Options& options, const laws::Points& points) {
 }
 
 void run(Options options) {
-  const laws::Law& law = laws::find_law(options.design.fit.law);
-  const laws::Points points = read_points(options.points, options.columns, law.columns(),
-                                          RunRows::final_losses, law.counts_embeddings);
+  const std::string& law = options.design.fit.law;
+  const laws::Points points = read_points(options.points, options.columns, laws::columns_of(law),
+                                          RunRows::final_losses, laws::counts_embeddings(law));
   options.design.target = target_of(options, points);
   const laws::Design design = laws::suggest(points, options.design);
   print_result(laws::describe(design, options.design), laws::to_json(design, options.design),
@@ -58,7 +58,8 @@ void add_suggest(CLI::App& app) {
   command
       ->add_option("points", options->points, "RESULTS.h5 of a sweep, or POINTS.csv: runs so far")
       ->required();
-  command->add_option("--law", design.fit.law, "Law, see isoflop fit --list-laws")->required();
+  command->add_option("--law", design.fit.law, "Law, see isoflop fit --list-laws, or ensemble")
+      ->required();
   command->add_option("--target-params", options->params, "N of the run to predict");
   command->add_option("--target-tokens", options->tokens, "D of the run to predict");
   command->add_option("--target-flops", options->flops,

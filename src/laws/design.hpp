@@ -95,7 +95,8 @@ Interval interval_after(const Design& design, double level, double deviation);
 std::vector<Candidate> candidate_runs(const Points& prepared, const Candidate& target,
                                       double budget, const std::vector<double>& sizes);
 
-/// Fits the points, then plan_runs.
+/// Fits the points, then plan_runs. An ensemble predicts as a whole; the plan is linear around its
+/// heaviest law, the bends make up for the others.
 Design suggest(const Points& points, const DesignOptions& options);
 
 /// The runs, best first, that lower the target's variance most within the budget: greedy choices by

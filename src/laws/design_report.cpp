@@ -31,8 +31,11 @@ std::string describe(const Design& design, const DesignOptions& options) {
   std::string text = fmt::format(
       "{}: next runs for the loss of {} params, {} tokens ({:.3g} FLOP), predicted {:.6g}\n\n"
       "  {:>3} {:>9} {:>9} {:>10} {:>10} {:>10} {:>10} {:>9}\n",
-      design.fit.law, short_count(target.params), short_count(target.tokens), target.flops(),
-      design.now.value, "run", "params", "tokens", "FLOP", "spent", level, "high", "+-");
+      design.fit.is_ensemble ? fmt::format("ensemble of {} laws, planned around {}",
+                                           design.fit.members.size(), design.fit.law)
+                             : design.fit.law,
+      short_count(target.params), short_count(target.tokens), target.flops(), design.now.value,
+      "run", "params", "tokens", "FLOP", "spent", level, "high", "+-");
   text += table_row("now", nullptr, 0, interval_now(design, options));
   for (std::size_t i = 0; i < design.runs.size(); ++i)
     text += table_row(fmt::format("{}", i + 1), &design.runs[i].run, design.runs[i].spent,

@@ -163,6 +163,88 @@ TEST(Suggest, LowersTheScatterOfThePredictionAsPredicted) {
   EXPECT_LT(predicted[1], 0.7 * predicted[0]);
 }
 
+/// As many runs as there is money for, up to eight.
+std::vector<Candidate> random_choice(const std::vector<Candidate>& candidates, double budget,
+                                     RandomStream& stream) {
+  std::vector<Candidate> chosen;
+  while (chosen.size() < 8) {
+    std::vector<Candidate> affordable;
+    for (const Candidate& run : candidates)
+      if (run.flops() <= budget) affordable.push_back(run);
+    if (affordable.empty()) break;
+    chosen.push_back(affordable[stream.next_below(affordable.size())]);
+    budget -= chosen.back().flops();
+  }
+  return chosen;
+}
+
+/// Mean squares of ln loss at the target by the runs that are suggested and by as much compute in
+/// runs chosen by chance, each measured with fresh noise and fitted again. `bend` of ln loss above
+/// 1e18 FLOP, of which the law knows nothing.
+struct Errors {
+  double by_plan = 0;
+  double by_chance = 0;
+};
+
+Errors errors_on(double bend) {
+  const Law& law = find_law("chinchilla");
+  const Vector truth = law.coordinates(synthetic::to_vector(synthetic::kEpoch));
+  const auto log_loss = [&](const Candidate& run) {
+    const double x[] = {std::log(run.params), std::log(run.tokens)};
+    return law.evaluate(x, truth.data(), nullptr, nullptr) + bend * std::log1p(run.flops() / 1e18);
+  };
+  const auto bent_runs = [&](std::uint64_t seed) {
+    Points points = small_runs(seed);
+    for (std::size_t i = 0; i < points.size(); ++i)
+      points.loss[i] *= std::exp(bend * std::log1p(6 * points.params[i] * points.tokens[i] / 1e18));
+    return points;
+  };
+  const Points first = bent_runs(1);
+  std::vector<Candidate> suggested;
+  for (const SuggestedRun& run : suggest(first, options()).runs) suggested.push_back(run.run);
+  const auto candidates =
+      candidate_runs(prepare(first), options().target, options().budget, options().sizes);
+  const auto square = [&](const std::vector<Candidate>& runs, std::uint64_t seed) {
+    Points points = bent_runs(seed);
+    RandomStream stream(seed, Purpose::test, 2);
+    for (const Candidate& run : runs) {
+      const double radius = std::sqrt(-2 * std::log(1 - stream.next_uniform()));
+      const double noise = 0.005 * radius * std::cos(6.283185307179586 * stream.next_uniform());
+      points.params.push_back(run.params);
+      points.tokens.push_back(run.tokens);
+      points.loss.push_back(std::exp(log_loss(run) + noise));
+    }
+    const Vector fitted = refit(law, law.rows(prepare(points), law.variables), 1.0, truth);
+    const double x[] = {std::log(1e9), std::log(2e10)};
+    const double at = law.evaluate(x, fitted.data(), nullptr, nullptr);
+    return std::pow(at - log_loss({1e9, 2e10}), 2);
+  };
+  Errors errors;
+  RandomStream stream(3, Purpose::test, 3);
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    errors.by_plan += square(suggested, seed) / 60;
+    errors.by_chance += square(random_choice(candidates, options().budget, stream), seed) / 60;
+  }
+  return errors;
+}
+
+TEST(Suggest, BeatsRandomChoice) {
+  const Errors straight = errors_on(0);
+  EXPECT_LT(straight.by_plan, straight.by_chance);
+  const Errors bent = errors_on(0.01);
+  EXPECT_LT(bent.by_plan, 0.8 * bent.by_chance);
+}
+
+TEST(Suggest, AnEnsembleIsPlannedAroundItsHeaviestLaw) {
+  DesignOptions ensemble = options();
+  ensemble.fit.law = std::string(kEnsemble);
+  ensemble.fit.huber_delta = 1e-3;
+  const Design design = suggest(small_runs(1), ensemble);
+  EXPECT_TRUE(design.fit.is_ensemble);
+  EXPECT_FALSE(design.runs.empty());
+  EXPECT_EQ(design.now.value, predict(design.fit, 1e9, 2e10).value);
+}
+
 // A run that diverged is ignored by a narrow Huber loss: it must not make new runs look useless.
 TEST(Suggest, OutliersDoNotCountAsNoise) {
   DesignOptions robust = options();
