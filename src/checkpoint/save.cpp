@@ -64,6 +64,13 @@ std::size_t bytes_of_values(const State& state, const Plan& plan) {
   return bytes;
 }
 
+void make_empty_folder(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (!error) fs::create_directories(path, error);
+  if (error) throw_system_error(path, "create", error.value());
+}
+
 /// Makes state.h5 with a place for every value; returns those places (byte offsets), by kind and
 /// tensor.
 std::vector<std::size_t> make_file(const fs::path& path, const State& state, const Plan& plan) {
@@ -137,8 +144,7 @@ Saving::Saving(fs::path directory, comm::Communicator& communicator, State state
   try {
     together(communicator_, [&] {
       if (!communicator_.is_root()) return;
-      fs::remove_all(partial_);
-      fs::create_directories(partial_);
+      make_empty_folder(partial_);
       places_ = make_file(state_file(partial_), state_, plan_);
     });
   } catch (...) {

@@ -9,7 +9,7 @@ import subprocess
 import time
 import unittest
 
-from command_line import BINARY, CommandLineTest, LIMIT, RUN
+from command_line import BINARY, CommandLineTest, LIMIT, RUN, ranks_of
 
 
 class BadRunConfiguration(CommandLineTest):
@@ -59,7 +59,7 @@ class BadRunConfiguration(CommandLineTest):
                      says=["train.tokens", "seen 16384", "raise to 3200000"])
 
     def test_a_tensor_split_that_does_not_divide_names_one_that_does(self):
-        self.refused("train", "run.toml", "--set", "parallel.tensor=3", says=["parallel.tensor", "seen 3", "model.heads 2", "works is 2"])
+        self.refused("train", "run.toml", "--set", "parallel.tensor=3", says=["parallel.tensor", "seen 3", "model.heads 2", "use parallel.tensor = 1"])
 
     def test_vocabulary_that_does_not_match(self):
         self.change("context = 32", "context = 32\nvocabulary = 4096")
@@ -220,6 +220,8 @@ class BadRights(CommandLineTest):
 
     def setUp(self):
         super().setUp()
+        self.modes = []
+        self.addCleanup(self.give_rights_back)
         self.drop = self.WITHOUT_CAPABILITIES if os.geteuid() == 0 else []
         if subprocess.run([*self.drop, "true"], capture_output=True).returncode != 0:
             self.skipTest("capabilities cannot be given up here")
@@ -233,9 +235,13 @@ class BadRights(CommandLineTest):
 
     def closed(self, name, mode):
         path = self.folder / name
-        before = path.stat().st_mode
+        self.modes.append((path, path.stat().st_mode))
         path.chmod(mode)
-        self.addCleanup(path.chmod, before)
+
+    def give_rights_back(self):
+        for path, mode in self.modes:
+            path.chmod(mode)
+        self.modes.clear()
 
     def test_corpus_that_may_not_be_read(self):
         self.closed("corpus", 0)
@@ -257,6 +263,63 @@ class BadRights(CommandLineTest):
         self.closed("out", 0o555)
         for out in ("out", "out/below"):
             self.refused_without_rights("train", "run.toml", "--out", out, says=["out", "Permission denied"])
+
+    SAVING = ["train", "run.toml", "--out", "out", "--set", "checkpoint.every_tokens=2048", "--set", "train.tokens=131072"]
+
+    def checkpoints(self):
+        return sorted((self.folder / "out/checkpoint").glob("*/complete"))
+
+    def start_saving(self):
+        """A run that has a checkpoint."""
+        job = subprocess.Popen([*self.drop, BINARY, *self.SAVING], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while not self.checkpoints():
+            self.assertIsNone(job.poll(), "the run ended before it saved")
+            time.sleep(0.002)
+        return job
+
+    def stop(self, job):
+        job.terminate()
+        job.communicate(timeout=LIMIT)
+        self.assertEqual(job.returncode, 75)
+        return self.checkpoints()
+
+    def goes_on_from(self, checkpoints):
+        """The last checkpoint is intact, and where the same command goes on."""
+        self.assertEqual(self.checkpoints(), checkpoints)
+        newest = max((mark.parent for mark in checkpoints), key=lambda path: int(path.name[5:]))
+        verified = self.run_here("checkpoint", "verify", newest)
+        self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
+        done = self.run_here(*self.SAVING)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"goes on after step {newest.name[5:]}\n", done.stdout)
+
+    def test_a_run_that_goes_on_without_rights_keeps_its_checkpoint(self):
+        checkpoints = self.stop(self.start_saving())
+        for path in [self.folder / "out", *(self.folder / "out").rglob("*")]:
+            self.closed(path.relative_to(self.folder), path.stat().st_mode & 0o555)
+        self.refused_without_rights(*self.SAVING, says=["out: the run directory cannot be written", "Permission denied"])
+        self.give_rights_back()
+        self.goes_on_from(checkpoints)
+
+    def test_rights_that_go_while_it_trains_leave_the_checkpoint_before(self):
+        job = self.start_saving()
+        self.closed("out/checkpoint", 0o555)
+        _, errors = job.communicate(timeout=LIMIT)
+        self.assertEqual(job.returncode, 2, errors)
+        self.assertRegex(errors, r"\Aisoflop: out/checkpoint/step-\d+\S*: .*Permission denied.*\n\Z")
+        checkpoints = self.checkpoints()
+        self.give_rights_back()
+        self.goes_on_from(checkpoints)
+
+    def test_a_read_only_file_system_leaves_the_checkpoint_intact(self):
+        checkpoints = self.stop(self.start_saving())
+        read_only = ["unshare", "-rm", "sh", "-c", 'mount --bind out out && mount -o remount,bind,ro out && exec "$@"', "sh"]
+        if subprocess.run([*read_only, "true"], cwd=self.folder, capture_output=True).returncode != 0:
+            self.skipTest("file systems cannot be mounted here")
+        done = subprocess.run([*read_only, BINARY, *self.SAVING], cwd=self.folder, capture_output=True, text=True, timeout=LIMIT)
+        self.assertEqual(done.returncode, 2, (done.stdout, done.stderr))
+        self.assertRegex(done.stderr, r"\Aisoflop: out: .*Read-only file system.*\n\Z")
+        self.goes_on_from(checkpoints)
 
     def test_name_too_long(self):
         self.refused("train", "run.toml", "--out", "x" * 300, says=["File name too long"])
@@ -333,6 +396,31 @@ class BadRunDirectory(CommandLineTest):
         self.assertEqual(verified.returncode, 0, verified.stderr)
         done = self.run_here(*start)
         self.assertEqual(done.returncode, 0, done.stderr)
+
+
+    def test_disk_full_on_one_of_several_ranks_ends_all_and_leaves_the_checkpoint_before(self):
+        """More than the shared memory of Open MPI, less than state.h5; the root makes that file as long as it will be."""
+        limited = ["bash", "-c", "trap '' XFSZ; ulimit -f 16384; exec \"$@\"", "bash"]
+        start = [BINARY, "train", "run.toml", "--out", "out", "--set", "checkpoint.every_tokens=256", "--set", "model.width=512",
+                 "--set", "model.heads=8", "--set", "train.tokens=4096", "--set", "parallel.zero=3"]
+        checkpoints = lambda: sorted((self.folder / "out/checkpoint").glob("*/complete"))  # noqa: E731
+        first = subprocess.Popen(["mpirun", "--oversubscribe", "-n", "2", *start], cwd=self.folder, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+        while first.poll() is None and not checkpoints():
+            time.sleep(0.01)
+        os.kill(ranks_of(first)[0], signal.SIGTERM)
+        self.assertEqual(first.wait(timeout=LIMIT), 75)
+        before = checkpoints()
+        self.assertGreater((before[-1].parent / "state.h5").stat().st_size, 16384 * 1024)
+        done = subprocess.run(["mpirun", "--oversubscribe", "-n", "1", *start, ":", "-n", "1", *limited, *start], cwd=self.folder,
+                              capture_output=True, text=True, timeout=LIMIT)
+        self.assertEqual(done.returncode, 2, (done.stdout, done.stderr))
+        self.assertRegex(done.stderr, r"isoflop: out/checkpoint/step-\d+\S*state.h5: .*File too large")
+        self.assertIn("goes on after step", done.stdout)
+        self.assertEqual(checkpoints(), before)
+        verified = self.run_here("checkpoint", "verify", before[-1].parent)
+        self.assertEqual(verified.returncode, 0, verified.stderr)
+        self.assertFalse(list((self.folder / "out/checkpoint").glob("*.partial")))
 
 
 class BadPoints(CommandLineTest):
