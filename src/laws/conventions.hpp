@@ -16,10 +16,9 @@ struct Points;
 
 struct Conventions {
   std::string params;  // "total", or "non-embedding" (Kaplan's N)
-  std::string
-      flops;         // "6nd", "exact" (counted per operation), "cmin" (critical_batch.hpp), "other"
-  std::string loss;  // "nats" (a token), "bits_per_byte"
-  std::string stage;  // "final", "cooled-down", "constant-lr", "mid-decay", or "along the run"
+  std::string flops;   // "6nd", "exact" (every operation), "cmin" (critical_batch.hpp), "other"
+  std::string loss;    // "nats" (a token), "bits_per_byte"
+  std::string stage;   // "final", "cooled-down", "constant-lr", "mid-decay", or "along the run"
 
   friend bool operator==(const Conventions&, const Conventions&) = default;
 };
