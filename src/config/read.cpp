@@ -165,6 +165,13 @@ ParallelConfig read_parallel(ConfigTable table, const TrainConfig& train) {
   return parallel;
 }
 
+EvaluateConfig read_evaluate(ConfigTable table) {
+  EvaluateConfig evaluate;
+  evaluate.every_tokens = table.integer("every_tokens", 0, kAny, 0);
+  if (table.has("at_tokens")) evaluate.at_tokens = table.integers("at_tokens", 1, kAny);
+  return evaluate;
+}
+
 CheckpointConfig read_checkpoint(ConfigTable table) {
   CheckpointConfig checkpoint;
   checkpoint.every_tokens = table.integer("every_tokens", 0, kAny, 0);
@@ -231,7 +238,7 @@ RunConfig read_run_config(ConfigTable root) {
   config.optimizer = read_optimizer(root.table("optimizer"));
   config.schedule = read_schedule(root.table("schedule"));
   config.parallel = read_parallel(root.table("parallel"), config.train);
-  config.evaluate.every_tokens = root.table("evaluate").integer("every_tokens", 0, kAny, 0);
+  config.evaluate = read_evaluate(root.table("evaluate"));
   config.checkpoint = read_checkpoint(root.table("checkpoint"));
   config.guard = read_guard(root.table("guard"), config.checkpoint);
   config.places = places_of(root);

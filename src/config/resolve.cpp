@@ -114,6 +114,10 @@ std::string optimizer_toml(const optim::OptimizerConfig& o) {
       number(o.weight_decay), number(o.clip_norm));
 }
 
+std::string at_tokens_toml(const std::vector<std::int64_t>& at) {
+  return at.empty() ? "" : fmt::format("at_tokens = [{}]\n", fmt::join(at, ", "));
+}
+
 std::string guard_toml(const GuardConfig& g) {
   return fmt::format("[guard]\non_spike = \"{}\"\nwindow = {}\nz_score = {}\n",
                      config::name_of(g.on_spike), g.window, number(g.z_score));
@@ -192,13 +196,12 @@ std::string to_toml(const RunConfig& c) {
       parallel::name_of(c.parallel.schedule), c.parallel.chunks, c.parallel.zero,
       c.parallel.virtual_ranks, name_of(c.parallel.recompute));
   text += fmt::format("\n[evaluate]\nevery_tokens = {}\n", c.evaluate.every_tokens);
+  text += at_tokens_toml(c.evaluate.at_tokens);
   text += fmt::format(
       "\n[checkpoint]\nevery_tokens = {}\nkeep = {}\nkeep_every_tokens = {}\nasynchronous = {}\n",
       c.checkpoint.every_tokens, c.checkpoint.keep, c.checkpoint.keep_every_tokens,
       c.checkpoint.asynchronous);
-  if (!c.checkpoint.at_tokens.empty())
-    text += fmt::format("at_tokens = [{}]\n", fmt::join(c.checkpoint.at_tokens, ", "));
-  return text + "\n" + guard_toml(c.guard);
+  return text + at_tokens_toml(c.checkpoint.at_tokens) + "\n" + guard_toml(c.guard);
 }
 
 std::string run_file(const RunConfig& c) {

@@ -59,7 +59,8 @@ struct ParallelConfig {
 };
 
 struct EvaluateConfig {
-  std::int64_t every_tokens = 0;  // 0: at the end only
+  std::int64_t every_tokens = 0;        // 0: at the end and at_tokens only
+  std::vector<std::int64_t> at_tokens;  // after the first step that has seen so many
 };
 
 struct CheckpointConfig {

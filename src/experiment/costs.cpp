@@ -18,9 +18,14 @@ namespace {
 constexpr double kEvaluationShare = 1.0 / 3.0;  // of the cost of training on a token
 
 double seconds_at(const PlannedRun& run, double tokens_per_second) {
-  const std::int64_t every = run.config.evaluate.every_tokens;
-  const double evaluations =
-      1.0 + (every == 0 ? 0.0 : static_cast<double>(run.own_tokens() / every));
+  const config::EvaluateConfig& evaluate = run.config.evaluate;
+  const double regular = evaluate.every_tokens == 0
+                             ? 0.0
+                             : static_cast<double>(run.own_tokens() / evaluate.every_tokens);
+  const std::int64_t tokens = run.config.tokens(), before = tokens - run.own_tokens();
+  const auto single = static_cast<double>(std::ranges::count_if(
+      evaluate.at_tokens, [&](std::int64_t at) { return before < at && at < tokens; }));
+  const double evaluations = 1.0 + regular + single;
   return (static_cast<double>(run.own_tokens()) +
           kEvaluationShare * evaluations * static_cast<double>(run.validation_tokens)) /
          tokens_per_second;

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <numbers>
+
+#include "train/snapshot.hpp"
 
 namespace isoflop::train {
 
@@ -23,6 +26,16 @@ Evaluations::Evaluations(const config::RunConfig& config, const data::TokenSourc
       progress_(progress),
       stop_(stop),
       communicator_(communicator) {}
+
+bool Evaluations::is_due() const {
+  const std::int64_t step = trainer_.step_count();
+  if (step == 0) return false;
+  const std::int64_t tokens = step * config_.tokens_per_step();
+  return crosses(config_, config_.evaluate.every_tokens, step) ||
+         std::ranges::any_of(config_.evaluate.at_tokens, [&](std::int64_t at) {
+           return tokens - config_.tokens_per_step() < at && at <= tokens;
+         });
+}
 
 std::optional<double> Evaluations::loss() {
   if (const std::optional<double> before = recorded()) return before;

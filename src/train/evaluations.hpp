@@ -23,6 +23,9 @@ class Evaluations {
               record::RunRecord* record, Progress& progress, const StopSignal& stop,
               comm::Communicator& communicator);
 
+  /// Whether the configuration asks for one after the present step, the last apart.
+  bool is_due() const;
+
   /// Validation loss (nats/token) after the present step, made and recorded unless that is done.
   /// Nothing, on all ranks, if a signal to one of them cuts it short. Collective.
   std::optional<double> loss();

@@ -200,9 +200,7 @@ void Run::after_step(const StepResult& result) {
 
 // False if a signal cut it short. The one after the last step belongs to finish().
 bool Run::evaluate_if_due() {
-  const std::int64_t step = trainer_->step_count();
-  if (step == 0 || step == config_.steps || !crosses(config_, config_.evaluate.every_tokens, step))
-    return true;
+  if (trainer_->step_count() == config_.steps || !evaluations_->is_due()) return true;
   return evaluations_->loss().has_value();
 }
 

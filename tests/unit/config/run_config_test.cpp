@@ -45,8 +45,9 @@ TEST(RunConfig, ResolvesStepsAndVirtualRanks) {
 }
 
 TEST(RunConfig, ResolvedTextReadsBackTheSame) {
-  const RunConfig config = run({"optimizer.learning_rate=0.0123456789", "model.activation=swiglu",
-                                "train.seed=7", "guard.on_spike=skip", "guard.z_score=4.5"});
+  const RunConfig config =
+      run({"optimizer.learning_rate=0.0123456789", "model.activation=swiglu", "train.seed=7",
+           "evaluate.at_tokens=[1, 5000]", "guard.on_spike=skip", "guard.z_score=4.5"});
   ConfigDocument document = ConfigDocument::from_text(to_toml(config), "again.toml");
   RunConfig again = read_run_config(document.root());
   document.root().refuse_unknown_keys();
@@ -73,8 +74,8 @@ TEST(RunConfig, IdCoversWhatChangesTheNumbersAndNothingElse) {
   const std::string id = run_id(run({}));
   for (const char* same :
        {"train.threads=2", "parallel.zero=1", "parallel.data=2", "parallel.pipeline=2",
-        "parallel.schedule=gpipe", "evaluate.every_tokens=10000", "checkpoint.every_tokens=50000",
-        "guard.window=64", "data.corpus=elsewhere"}) {
+        "parallel.schedule=gpipe", "evaluate.every_tokens=10000", "evaluate.at_tokens=[5000]",
+        "checkpoint.every_tokens=50000", "guard.window=64", "data.corpus=elsewhere"}) {
     EXPECT_EQ(run_id(run({same})), id) << same;
   }
   for (const char* other :

@@ -60,5 +60,25 @@ TEST(Run, ASaveThatFailsDoesNotHideWhyTheRunFailed) {
   EXPECT_EQ(data.events.back().kind, "failed");
 }
 
+TEST(Run, EvaluatesOnceSoManyTokensAreSeen) {
+  const test::ScratchDirectory scratch;
+  comm::Communicator communicator{comm::make_self_transport()};
+  RunOptions options;
+  options.config = config::read_run_config(
+      ConfigDocument::from_text(
+          "[model]\nlayers = 1\nwidth = 16\ncontext = 16\n"
+          "[data]\nkind = \"markov\"\nsymbols = 16\n"
+          "[train]\ntokens = 640\nglobal_batch = 4\nprecision = \"fp32\"\n"  // steps of 64
+          "[evaluate]\nevery_tokens = 256\nat_tokens = [1, 130, 256, 640, 9999]\n",
+          "run.toml")
+          .root());
+  options.out = scratch.path() / "out";
+  EXPECT_EQ(run(options, communicator), RunEnd::finished);
+  const record::RunData data = record::read_run(options.out / "run.h5");
+  std::vector<std::int64_t> steps;
+  for (const record::EvalRow& row : data.eval.at("validation")) steps.push_back(row.step);
+  EXPECT_EQ(steps, (std::vector<std::int64_t>{1, 3, 4, 8, 10}));
+}
+
 }  // namespace
 }  // namespace isoflop::train
