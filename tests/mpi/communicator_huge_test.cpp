@@ -23,7 +23,8 @@ using Bytes = std::vector<std::uint8_t>;
 
 // Of rank `rank`; a piece that comes to a wrong place shows.
 std::uint8_t value(int rank, std::size_t i) {
-  return static_cast<std::uint8_t>((i ^ (i >> 7) ^ (i >> 20)) + 101 * static_cast<unsigned>(rank));
+  return static_cast<std::uint8_t>((i ^ (i >> 7) ^ (i >> 20)) +
+                                   101 * static_cast<std::size_t>(rank));
 }
 
 void fill(std::span<std::uint8_t> bytes, int rank) {
