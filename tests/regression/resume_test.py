@@ -101,6 +101,29 @@ class Resume(CommandLineTest):
         self.goes_on("stopped", *LONG, after=self.stopped_after(output))
         self.assert_same("stopped", "whole")
 
+    def stop_mpirun(self, out, number, arguments, **variables):
+        """Sends mpirun itself a signal, as a batch system does, in the first step of two ranks, who must save."""
+        job = subprocess.Popen(["mpirun", "--oversubscribe", "-n", "2", BINARY, "train", "run.toml", "--out", out, *arguments], cwd=self.folder,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables})
+        while "time predicted" not in (line := job.stdout.readline()):
+            self.assertTrue(line, "the run ended before it trained")
+        job.send_signal(number)
+        output, errors = job.communicate(timeout=LIMIT)
+        self.assertNotEqual(job.returncode, 0)
+        self.assertIn(f"stopped by signal {number.value} after step", output, errors)
+        self.assertRegex(output, r"training stood still \S+ s for checkpoints\n")
+        self.assertTrue((self.folder / out / f"checkpoint/step-{self.stopped_after(output)}/complete").exists())
+        with h5py.File(self.folder / out / "run.h5") as file:
+            self.assertEqual(file["summary/status"][0], b"stopped")
+
+    def test_mpirun_hands_a_signal_on_and_leaves_long_steps_their_time(self):
+        slow = ["--set", "model.width=512", "--set", "model.heads=8", "--set", "train.global_batch=128", "--set", "train.tokens=81920"]
+        self.stop_mpirun("stopped", signal.SIGUSR1, slow)  # a step takes longer than what mpirun waits before it kills
+
+    def test_mpirun_that_is_terminated_leaves_its_ranks_the_time_it_is_told(self):
+        seconds = LIMIT // 20  # before SIGTERM, and after it (docs/parallelism.md)
+        self.stop_mpirun("stopped", signal.SIGTERM, ["--set", "train.tokens=100000000"], OMPI_MCA_odls_base_sigkill_timeout=str(seconds))
+
     def stop_in_an_evaluation(self, out, ranks, arguments):
         """Starts a run, or goes on with it, and stops it by a signal to the last rank, until one came in an evaluation; its step."""
         for _ in range(8):
@@ -165,6 +188,24 @@ class Resume(CommandLineTest):
                               cwd=self.folder, capture_output=True, text=True, timeout=LIMIT)
         self.assert_finished(done)
         self.assertIn("is finished already", done.stdout)
+
+    def test_the_layout_and_what_it_costs_are_printed(self):
+        pipeline = ["--set", "model.layers=2", "--set", "parallel.pipeline=2", "--set", "parallel.zero=3", "--set", "train.micro_batch=1"]
+        done = self.train("run", *pipeline, launcher=("mpirun", "--oversubscribe", "-n", "4"))
+        self.assert_finished(done)
+        self.assertIn("mesh 2 replica(s) x 2 pipeline x 1 tensor-parallel rank(s), 4 micro-batches a step\n", done.stdout)
+        self.assertIn(f"pipeline 1f1b, 1 stage(s) a rank: bubble {100 * (2 - 1) / (4 + 2 - 1):.1f}% predicted\n", done.stdout)
+        memory = re.search(r"memory a rank, predicted: at most (\S+) MiB on rank \d = program (.*)\n", done.stdout)
+        parts = re.findall(r"(\S+) MiB", memory[2])
+        self.assertEqual(len(parts), 5, memory[2])
+        self.assertAlmostEqual(float(memory[1]), sum(map(float, parts)), delta=0.3)
+        self.assertRegex(done.stdout, r"finished: \S+ s; peak memory \S+ MiB on rank \d \(predicted " + re.escape(memory[1]) + " MiB")
+        self.assertRegex(done.stdout, r"training stood still \d+\.\d{3} s for checkpoints\n")
+        refused = self.train("none", "--set", "parallel.tensor=3", launcher=("mpirun", "--oversubscribe", "-n", "3"))
+        self.assertIn("isoflop: --set parallel.tensor=3: parallel.tensor: seen 3, which does not divide model.heads 2; "
+                      "use parallel.pipeline = 3 with parallel.tensor = 1\n",
+                      refused.stderr)
+        self.assertFalse((self.folder / "none").exists())
 
     @unittest.skipIf("ISOFLOP_TEST_SANITIZED" in os.environ, "sanitizers take memory beside the program's")
     def test_the_process_takes_the_memory_that_was_predicted(self):
