@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "core/version.hpp"
+
 namespace isoflop {
 namespace {
 
@@ -52,10 +54,11 @@ const char* name_of(SvgPicture::Anchor anchor) {
 
 SvgPicture::SvgPicture(double width, double height)
     : text_(fmt::format(
+          "<!-- of isoflop {2} ({3}) -->\n"
           "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
           "height=\"{1}\" font-family=\"sans-serif\">\n"
           "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
-          number(width), number(height))) {}
+          number(width), number(height), version(), commit())) {}
 
 void SvgPicture::box(const Box& box) {
   text_ +=

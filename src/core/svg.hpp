@@ -1,4 +1,5 @@
-// A small writer of SVG pictures: boxes and words. Coordinates in pixels from the top left corner.
+// A small writer of SVG pictures, which name the program: boxes and words. Coordinates in pixels
+// from the top left corner.
 #pragma once
 
 #include <string>

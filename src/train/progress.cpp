@@ -14,6 +14,7 @@
 
 #include "core/terminal.hpp"
 #include "core/text.hpp"
+#include "core/version.hpp"
 
 namespace isoflop::train {
 namespace {
@@ -58,13 +59,20 @@ Progress::Progress(const std::filesystem::path& log_file, bool silent)
     std::fputs(fmt::format("warning: lines are lost: {}\n", reason).c_str(), stdout);
   });
   if (silent) return;
-  logger_->sinks().push_back(std::make_shared<spdlog::sinks::stdout_sink_st>());
-  if (!standard_output_is(log_file)) {
-    logger_->sinks().push_back(
-        std::make_shared<spdlog::sinks::basic_file_sink_st>(log_file.string()));
+  const auto output = std::make_shared<spdlog::sinks::stdout_sink_st>();
+  const bool is_log = standard_output_is(log_file);
+  if (is_log) {
+    logger_->sinks() = {output};
+  } else {
+    logger_->sinks() = {std::make_shared<spdlog::sinks::basic_file_sink_st>(log_file.string())};
   }
-  logger_->set_pattern("%Y-%m-%d %H:%M:%S %v");
   logger_->flush_on(spdlog::level::info);
+  const auto set_pattern = [this] { logger_->set_pattern("%Y-%m-%d %H:%M:%S %v"); };
+  set_pattern();
+  logger_->info("isoflop {} ({})", version(), commit());  // the log alone: a person knows
+  if (is_log) return;
+  logger_->sinks().push_back(output);
+  set_pattern();
 }
 
 Progress::~Progress() {

@@ -1,6 +1,7 @@
 """From finished runs to results.h5, fits, prediction and report."""
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from small_sweep import SHORT, SweepTest
 ANALYSIS = pathlib.Path(__file__).parents[2] / "analysis"
 sys.path.insert(0, str(ANALYSIS / "tests"))
 from synthetic import COLUMNS  # noqa: E402
+
+
+WORDS = ("lock", "run_id", "complete")  # files that are a single word, or empty
 
 
 class Collection(SweepTest):
@@ -68,6 +72,30 @@ class Collection(SweepTest):
         report = (self.sweep / "report.html").read_text()
         for text in ("Chinchilla, approach 3", "the law that predicts (chinchilla-approach3)"):
             self.assertIn(text, report)
+
+    def test_every_file_names_the_program(self):
+        version, commit = re.fullmatch(r"isoflop (\S+) \((\S+)\)\n", self.isoflop("--version").stdout).groups()
+        self.study(self.STUDY)
+        self.train()
+        self.isoflop("sweep", "collect", "sweep")
+        subprocess.run([sys.executable, "-m", "isoflop_analysis", self.sweep], check=True, capture_output=True, timeout=200)
+        kinds = set()
+        for path in self.sweep.rglob("*"):
+            if path.is_dir() or path.name in WORDS:
+                continue
+            with self.subTest(path=path):
+                kinds.add(path.suffix or path.name)
+                if path.suffix == ".h5":
+                    with h5py.File(path) as file:
+                        named = [file.attrs[key] for key in ("isoflop_version", "isoflop_commit")]
+                    self.assertEqual([n.decode() if isinstance(n, bytes) else n for n in named], [version, commit])
+                elif path.suffix == ".json" or path.name == "finished":
+                    self.assertEqual(json.loads(path.read_text())["isoflop"], {"version": version, "commit": commit})
+                elif path.suffix == ".html":
+                    self.assertIn(commit, path.read_text())
+                else:
+                    self.assertIn(f"isoflop {version} ({commit})", path.read_text().splitlines()[0])
+        self.assertEqual(kinds, {".h5", ".json", ".toml", ".html", "finished", "log"})
 
     def test_only_finished_runs_are_fitted(self):
         self.study(self.STUDY)
