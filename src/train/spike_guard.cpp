@@ -84,7 +84,9 @@ std::optional<Spike> SpikeGuard::judge(std::int64_t step, double loss, double no
 }
 
 void SpikeGuard::add(std::vector<double>& window, double value) const {
-  if (window.size() == static_cast<std::size_t>(config_.window)) window.erase(window.begin());
+  const auto most = static_cast<std::size_t>(config_.window);
+  window.reserve(most);  // once: steps ask for no memory
+  if (window.size() == most) window.erase(window.begin());
   window.push_back(value);
 }
 
