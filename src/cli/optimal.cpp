@@ -132,7 +132,7 @@ void run(const Options& options) {
       text += fmt::format(", {:.4g} to {:.4g}", interval.low, interval.high);
       json["hours_interval"] = laws::json_of(interval);
     }
-    text += "\n";
+    text += '\n';
   }
   print_result(text, json.dump(1) + "\n", options.json);
 }

@@ -51,8 +51,9 @@ std::vector<double> log_spaced(const std::vector<double>& values, double margin,
 }
 
 // Of runs that see every token once, in the target's batches; wider than the runs, as figures are.
+// Empty where the law has no forecast for a corner of it: a picture less.
 LossSurface surface_of(const PlannedRun& target, const laws::Fit& fit,
-                       const record::Results& results) {
+                       const record::Results& results) try {
   if (!laws::counts_embeddings(fit)) return {};
   std::vector<double> params{static_cast<double>(target.n_total)};
   std::vector<double> tokens{static_cast<double>(target.config.tokens())};
@@ -74,6 +75,8 @@ LossSurface surface_of(const PlannedRun& target, const laws::Fit& fit,
     }
   }
   return surface;
+} catch (const InputError&) {
+  return {};
 }
 
 // What a picture of the prediction needs beside it.
@@ -89,10 +92,7 @@ void add_what_the_fit_says(TargetCheck& check, const PlannedRun& target, const l
     const double tokens = check.tokens * kFirst * std::pow(kLast / kFirst, i / (kPoints - 1.0));
     check.curve.push_back({tokens, laws::predict(fit, size_at(target, tokens, fit)).value});
   }
-  try {
-    check.surface = surface_of(target, fit, results);
-  } catch (const InputError&) {  // no forecast in a corner: a picture less
-  }
+  check.surface = surface_of(target, fit, results);
 }
 
 }  // namespace
