@@ -1,6 +1,7 @@
 #include "checkpoint/save.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -9,6 +10,7 @@
 #include "checkpoint/mark.hpp"
 #include "checkpoint/plan.hpp"
 #include "checkpoint/together.hpp"
+#include "comm/options.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/file_descriptor.hpp"
@@ -140,10 +142,12 @@ Saving::Saving(fs::path directory, comm::Communicator& communicator, State state
       state_(std::move(state)),
       scalars_(std::move(scalars)),
       plan_(make_plan(communicator, state_)),
-      places_(plan_.kinds.size() * state_.tensors.size()) {
+      places_(plan_.kinds.size() * state_.tensors.size()),
+      deadline_seconds_(comm::Options::from_environment().deadline_seconds) {
   try {
     together(communicator_, [&] {
       if (!communicator_.is_root()) return;
+      const comm::Alarm alarm = alarm_of(state_file(partial_));
       make_empty_folder(partial_);
       places_ = make_file(state_file(partial_), state_, plan_);
     });
@@ -172,10 +176,19 @@ void Saving::write_blocks() {
     block.checksum = hex(hash64(bytes));
     const std::size_t place =
         places_[kind * state_.tensors.size() + static_cast<std::size_t>(block.tensor)];
+    const comm::Alarm alarm = alarm_of(state_file(partial_));
     file.write(bytes, place + static_cast<std::size_t>(block.begin) * sizeof(float));
   }
+  const comm::Alarm alarm = alarm_of(state_file(partial_));
   file.sync();
   file.close();
+}
+
+comm::Alarm Saving::alarm_of(const fs::path& file) const {
+  return {deadline_seconds_,
+          fmt::format("rank {}: {}: the disk has not moved within the deadline of {} s "
+                      "(ISOFLOP_DEADLINE sets it)",
+                      communicator_.rank(), file.string(), deadline_seconds_)};
 }
 
 /// The root gets the checksum of every block from the rank that wrote it.
@@ -209,9 +222,18 @@ void Saving::publish() {
     gather_checksums();
     together(communicator_, [&] {
       if (!communicator_.is_root()) return;
-      write_head(state_file(partial_), make_head(state_, plan_, scalars_));
-      const std::string mark = mark_text(state_file(partial_), value_ranges(state_, places_));
-      sync_path(state_file(partial_));
+      const fs::path file = state_file(partial_);
+      std::string mark;
+      {
+        const comm::Alarm alarm = alarm_of(file);
+        write_head(file, make_head(state_, plan_, scalars_));
+        mark = mark_text(file, value_ranges(state_, places_));
+      }
+      {
+        const comm::Alarm alarm = alarm_of(file);
+        sync_path(file);
+      }
+      const comm::Alarm alarm = alarm_of(directory_);
       put_in_place(partial_, directory_, mark);
     });
   } catch (...) {

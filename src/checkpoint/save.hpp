@@ -8,6 +8,7 @@
 
 #include "checkpoint/plan.hpp"
 #include "checkpoint/state.hpp"
+#include "comm/alarm.hpp"
 #include "comm/communicator.hpp"
 
 namespace isoflop::checkpoint {
@@ -26,6 +27,9 @@ void save(const std::filesystem::path& directory, comm::Communicator& communicat
 ///
 /// The collective parts throw as save() does. An object that is dropped before publish() leaves a
 /// folder beside, which is no checkpoint and which prune() removes.
+///
+/// A disk that stalls ends the job: each block, each sync and each step of the root's has the
+/// deadline of the ranks (comm::Options), so that one that is slow but goes on is waited for.
 class Saving {
  public:
   Saving(std::filesystem::path directory, comm::Communicator& communicator, State state,
@@ -37,6 +41,7 @@ class Saving {
 
  private:
   void write_blocks();
+  comm::Alarm alarm_of(const std::filesystem::path& file) const;
   void gather_checksums();
   void discard() noexcept;
 
@@ -46,7 +51,8 @@ class Saving {
   hdf5::Attributes scalars_;
   Plan plan_;
   std::vector<std::size_t> places_;  // bytes, by kind and tensor
-  std::exception_ptr failure_;       // of write()
+  double deadline_seconds_;
+  std::exception_ptr failure_;  // of write()
 };
 
 }  // namespace isoflop::checkpoint

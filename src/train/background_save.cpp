@@ -34,12 +34,7 @@ BackgroundSave::BackgroundSave(const std::filesystem::path& run_directory,
       copy_(kKinds * count_of(trainer.saved_state())) {}
 
 BackgroundSave::~BackgroundSave() {
-  if (writer_.joinable()) wait_for_writer();
-}
-
-void BackgroundSave::wait_for_writer() {
-  const comm::Alarm alarm = alarm_of_disk(communicator_);
-  writer_.join();
+  if (writer_.joinable()) writer_.join();
 }
 
 void BackgroundSave::start() {
@@ -64,7 +59,7 @@ bool BackgroundSave::poll() {
 
 bool BackgroundSave::finish() {
   if (!saving_) return false;
-  wait_for_writer();
+  writer_.join();
   const std::unique_ptr<checkpoint::Saving> saving = std::move(saving_);
   saving->publish();
   return true;

@@ -22,7 +22,7 @@ class BackgroundSave {
   /// Collective.
   BackgroundSave(const std::filesystem::path& run_directory, const config::RunConfig& config,
                  Trainer& trainer, comm::Communicator& communicator);
-  /// Waits for the thread, until the deadline; a checkpoint that is not published is none.
+  /// Waits for the thread; a checkpoint that is not published is none.
   ~BackgroundSave();
   BackgroundSave(const BackgroundSave&) = delete;
   BackgroundSave& operator=(const BackgroundSave&) = delete;
@@ -31,13 +31,10 @@ class BackgroundSave {
   void start();
   /// Publishes the save under way once every rank has written; true when it did so now.
   bool poll();
-  /// Waits for the save under way and publishes it; true when there was one. A disk that does not
-  /// take it within the deadline of the ranks (comm::Options) ends the job.
+  /// Waits for the save under way and publishes it; true when there was one.
   bool finish();
 
  private:
-  void wait_for_writer();
-
   const std::filesystem::path& run_directory_;
   const config::RunConfig& config_;
   Trainer& trainer_;

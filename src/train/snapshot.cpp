@@ -1,7 +1,5 @@
 #include "train/snapshot.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <span>
 #include <string>
@@ -10,7 +8,6 @@
 #include "checkpoint/damaged.hpp"
 #include "checkpoint/directory.hpp"
 #include "checkpoint/load.hpp"
-#include "comm/options.hpp"
 #include "core/error.hpp"
 
 namespace isoflop::train {
@@ -82,21 +79,11 @@ std::unique_ptr<checkpoint::Saving> begin_snapshot(const std::filesystem::path& 
                                               communicator, state_of(trainer, values), scalars);
 }
 
-comm::Alarm alarm_of_disk(const comm::Communicator& communicator) {
-  const double deadline = comm::Options::from_environment().deadline_seconds;
-  return {deadline, fmt::format("rank {}: the disk has not taken this rank's share of a checkpoint "
-                                "within the deadline of {} s (ISOFLOP_DEADLINE sets it)",
-                                communicator.rank(), deadline)};
-}
-
 void save_snapshot(const std::filesystem::path& run_directory, const config::RunConfig& config,
                    Trainer& trainer, comm::Communicator& communicator) {
   const auto saving =
       begin_snapshot(run_directory, config, trainer, trainer.saved_state(), communicator);
-  {
-    const comm::Alarm alarm = alarm_of_disk(communicator);
-    saving->write();
-  }
+  saving->write();
   saving->publish();
 }
 

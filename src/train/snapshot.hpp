@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "checkpoint/save.hpp"
-#include "comm/alarm.hpp"
 #include "comm/communicator.hpp"
 #include "config/run_config.hpp"
 #include "train/trainer.hpp"
@@ -21,10 +20,6 @@ std::unique_ptr<checkpoint::Saving> begin_snapshot(const std::filesystem::path& 
                                                    const Trainer& trainer,
                                                    const std::vector<OwnedState>& values,
                                                    comm::Communicator& communicator);
-
-/// Ends the job unless it is destroyed within the deadline of the ranks: for as long as a rank
-/// waits for the disk to take its share of a checkpoint.
-comm::Alarm alarm_of_disk(const comm::Communicator& communicator);
 
 /// Saves the trainer's state as RUN_DIR/checkpoint/step-<n>. Collective.
 void save_snapshot(const std::filesystem::path& run_directory, const config::RunConfig& config,
