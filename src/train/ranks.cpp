@@ -22,6 +22,14 @@ namespace {
 using config::ParallelConfig;
 using config::RunConfig;
 
+std::int64_t most_stages(const RunConfig& config) {
+  return static_cast<std::int64_t>(config.model.layers) + 2;
+}
+
+std::int64_t most_tensor_ranks(const RunConfig& config) {
+  return static_cast<std::int64_t>(config.model.kv_heads);
+}
+
 // Empty if tensor parallelism combines with the rest, else why not.
 std::string trouble_of_tensor(const RunConfig& config, std::int64_t ranks) {
   const ParallelConfig& parallel = config.parallel;
@@ -46,8 +54,7 @@ std::string trouble_of_tensor(const RunConfig& config, std::int64_t ranks) {
 // Empty if the pipeline has layers and ranks enough, else why not.
 std::string trouble_of_pipeline(const RunConfig& config, std::int64_t ranks) {
   const ParallelConfig& parallel = config.parallel;
-  const auto most = static_cast<std::int64_t>(config.model.layers) + 2;
-  if (parallel.pipeline * parallel.chunks > most)
+  if (parallel.pipeline * parallel.chunks > most_stages(config))
     return fmt::format(
         "parallel.pipeline: seen {} ranks of {} stage(s), but the model has {} blocks, an "
         "embedding and a head to deal to them",
@@ -150,9 +157,11 @@ std::optional<ParallelConfig> nearest_layout(const RunConfig& config, std::int64
   std::optional<ParallelConfig> best;
   RunConfig other = config;
   ParallelConfig& tried = other.parallel;
-  for (tried.tensor = 1; tried.tensor <= ranks; ++tried.tensor) {
+  for (tried.tensor = 1; tried.tensor <= std::min(ranks, most_tensor_ranks(config));
+       ++tried.tensor) {
     if (ranks % tried.tensor != 0) continue;
-    for (tried.pipeline = 1; tried.pipeline <= ranks / tried.tensor; ++tried.pipeline) {
+    const std::int64_t deepest = std::min(ranks / tried.tensor, most_stages(config));
+    for (tried.pipeline = 1; tried.pipeline <= deepest; ++tried.pipeline) {
       for (const std::int64_t chunks : {wanted.chunks, std::int64_t{1}}) {
         for (const std::int64_t zero : {wanted.zero, std::min(wanted.zero, std::int64_t{1})}) {
           tried.chunks = chunks;
@@ -169,7 +178,9 @@ std::optional<ParallelConfig> nearest_layout(const RunConfig& config, std::int64
 
 // Several things to change; one rank trains everything, so there are always some.
 std::string changes(const RunConfig& config, std::int64_t ranks) {
-  std::int64_t number = ranks;
+  const std::int64_t most =  // that any layout takes
+      config.parallel.virtual_ranks * most_stages(config) * most_tensor_ranks(config);
+  std::int64_t number = std::min(ranks, most);
   std::optional<ParallelConfig> layout;
   while (!(layout = nearest_layout(config, number))) --number;
   std::vector<std::string> settings;

@@ -223,7 +223,8 @@ std::string TypedTrainer<T>::first_bad_result() {
   if (std::string output = first_bad_output(); !output.empty()) return output;
   std::int64_t gradient = -1;
   for (const auto& part : parts_) gradient = std::max(gradient, part->last_bad_gradient());
-  gradient = world_.maximum(gradient);  // there is one: squares of floats fit a double
+  gradient = world_.maximum(gradient);  // squares of floats fit a double
+  if (gradient < 0) return "none: it did not recur";
   return "gradient of " + table_.parameters().at(static_cast<std::size_t>(gradient)).name;
 }
 

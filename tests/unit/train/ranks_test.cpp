@@ -107,6 +107,13 @@ TEST(Ranks, SeveralChangesAreNamedWhereOneIsNotEnough) {
             "use parallel.pipeline = 3 with parallel.tensor = 2");
 }
 
+// 100,000 ranks would take minutes if the layouts of all were tried.
+TEST(Ranks, FarTooManyRanksAreToldHowManyDo) {
+  EXPECT_EQ(message(100'000, {"model.heads=4", "parallel.tensor=3"}),
+            "parallel.tensor: seen 3, which does not divide model.heads 4; start mpirun -n 256 and "
+            "use parallel.pipeline = 8 with parallel.tensor = 4");
+}
+
 struct Asked {
   std::int64_t ranks;
   std::vector<std::string> sets;
