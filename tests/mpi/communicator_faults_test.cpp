@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <regex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -77,8 +78,15 @@ TEST_F(Faults, AMessageOfAnotherLengthIsNamed) {
   const std::string right = exchanged(60, 60);
   if (!last()) return;
   expect_parts(shorter, {place, "rank 0 sent 240 bytes, needed 400 bytes"});
-  expect_parts(longer, {place, "rank 0 sent 400 bytes, needed 240 bytes"});
-  expect_parts(longest, {place, "rank 0 sent 400000 bytes, needed 240 bytes"});
+  // Of a longer message some libraries count only what there was room for.
+  const auto expect_longer = [&](const std::string& text, const std::string& bytes) {
+    expect_parts(text, {place});
+    EXPECT_TRUE(std::regex_search(
+        text, std::regex("rank 0 sent (" + bytes + " bytes|more), needed 240 bytes")))
+        << text;
+  };
+  expect_longer(longer, "400");
+  expect_longer(longest, "400000");
   EXPECT_EQ(right, "");
 }
 

@@ -165,8 +165,8 @@ TEST(NotReproducible, TrainsLikeOneRankUpToRounding) {
   const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, std::int64_t{17} * 11);
   for (const char* layout : {"parallel.zero=0", "parallel.zero=1", "parallel.pipeline=2"}) {
     config::RunConfig config =
-        small_run({layout, "train.precision=fp32", "train.reproducible=false"});
-    config::RunConfig plain = small_run({"train.precision=fp32"});
+        twin_run({layout, "train.precision=fp32", "train.reproducible=false"});
+    config::RunConfig plain = twin_run({"train.precision=fp32"});
     if (world.size() % config.parallel.pipeline != 0) continue;
     config::resolve(config, 29, source.fingerprint());
     config::resolve(plain, 29, source.fingerprint());
@@ -193,8 +193,8 @@ TEST(PassSeconds, AreMeasuredForEveryPassOfAPipeline) {
   comm::Communicator world(comm::make_mpi_transport());
   const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, std::int64_t{17} * 11);
   for (const char* schedule : {"1f1b", "zero-bubble"}) {
-    config::RunConfig config = small_run({key("parallel.pipeline", std::to_string(world.size())),
-                                          key("parallel.schedule", schedule)});
+    config::RunConfig config = twin_run({key("parallel.pipeline", std::to_string(world.size())),
+                                         key("parallel.schedule", schedule)});
     config::resolve(config, 29, source.fingerprint());
     const auto trainer = make_trainer(config, source, world);
     trainer->step();
@@ -249,7 +249,7 @@ TEST(CutEvaluation, EndsOnAllRanksAndIsMadeAgain) {
   const data::Synthetic source({"markov", 1, 29, 1}, 17, 1, std::int64_t{17} * 11);
   for (const std::string& layout : {std::string("parallel.zero=0"), std::string("parallel.zero=3"),
                                     key("parallel.pipeline", std::to_string(world.size()))}) {
-    config::RunConfig config = small_run({layout, "train.global_batch=4"});
+    config::RunConfig config = twin_run({layout, "train.global_batch=4"});
     config::resolve(config, 29, source.fingerprint());
     const auto trainer = make_trainer(config, source, world);
     const double whole = trainer->evaluate();
@@ -268,7 +268,7 @@ class Divergence : public ::testing::TestWithParam<const char*> {
     const std::string depth = std::to_string(world_.size());
     std::string layout = GetParam();
     if (layout == "parallel.pipeline") layout = key("parallel.pipeline", depth);
-    config_ = small_run({layout, "train.precision=bf16"});
+    config_ = twin_run({layout, "train.precision=bf16"});
     config::resolve(config_, 29, source_.fingerprint());
     trainer_ = make_trainer(config_, source_, world_);
   }
@@ -299,9 +299,9 @@ std::vector<config::RunConfig> exchanging_layouts(int ranks) {
   const std::string depth = std::to_string(ranks);
   const std::string half = std::to_string(ranks % 2 == 0 ? ranks / 2 : ranks);
   std::vector<config::RunConfig> layouts = {
-      small_run({"parallel.zero=0", "parallel.recompute=full"}), small_run({"parallel.zero=3"}),
-      small_run({key("parallel.pipeline", depth), "parallel.schedule=zero-bubble"}),
-      small_run({key("parallel.pipeline", half), "parallel.schedule=1f1b", "parallel.zero=2"})};
+      twin_run({"parallel.zero=0", "parallel.recompute=full"}), twin_run({"parallel.zero=3"}),
+      twin_run({key("parallel.pipeline", depth), "parallel.schedule=zero-bubble"}),
+      twin_run({key("parallel.pipeline", half), "parallel.schedule=1f1b", "parallel.zero=2"})};
   return layouts;
 }
 
@@ -320,7 +320,7 @@ TEST(Exchange, EveryLayoutContinuesEveryOther) {
   std::vector<config::RunConfig> layouts = exchanging_layouts(world.size());
   for (config::RunConfig& config : layouts) config::resolve(config, 29, source.fingerprint());
   comm::Communicator alone(comm::make_self_transport());
-  config::RunConfig plain = small_run({});
+  config::RunConfig plain = twin_run({});
   config::resolve(plain, 29, source.fingerprint());
   const auto whole = make_trainer(plain, source, alone);
   std::vector<StepResult> expected;

@@ -19,7 +19,7 @@
 
 namespace isoflop::train {
 
-inline config::RunConfig small_run(const std::vector<std::string>& sets) {
+inline config::RunConfig twin_run(const std::vector<std::string>& sets) {
   return test::run_from(
       "[model]\nlayers = 6\nwidth = 24\nheads = 3\ncontext = 17\n"
       "[data]\nkind = \"markov\"\nsymbols = 29\n"
@@ -36,9 +36,9 @@ class Twins {
  public:
   Twins(const std::vector<std::string>& model, std::vector<std::string> layout,
         const comm::Options& options = comm::Options::from_environment())
-      : alone_config_(small_run(model)), world_(comm::make_mpi_transport(options)) {
+      : alone_config_(twin_run(model)), world_(comm::make_mpi_transport(options)) {
     layout.insert(layout.begin(), model.begin(), model.end());
-    together_config_ = small_run(layout);
+    together_config_ = twin_run(layout);
     config::resolve(together_config_, 29, source_.fingerprint());
     config::resolve(alone_config_, 29, source_.fingerprint());
     check_ranks(together_config_, world_.size());

@@ -303,11 +303,6 @@ class MpiTransport final : public Transport {
   std::int64_t sequence_ = 0;
 };
 
-template <std::size_t size>
-void copy_text(char (&to)[size], std::string_view from) {
-  from.copy(to, size - 1);
-}
-
 std::string readable(const std::type_info& type) {
   const std::unique_ptr<char, decltype(&std::free)> text(
       abi::__cxa_demangle(type.name(), nullptr, nullptr, nullptr), &std::free);
@@ -316,7 +311,7 @@ std::string readable(const std::type_info& type) {
 
 // The arguments of one rank's call.
 struct Signature {
-  char call[24] = {};
+  char call[32] = {};
   char place[80] = {};
   char type[40] = {};
   char combine[8] = {};

@@ -28,11 +28,6 @@ double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-template <std::size_t size>
-void copy_text(char (&to)[size], std::string_view from) {
-  to[from.copy(to, size - 1)] = '\0';
-}
-
 // The ranks at the other ends of messages that are not complete, in order and once each.
 std::vector<int> incomplete(std::span<MPI_Request> requests, std::span<const int> peers) {
   std::vector<int> ranks;

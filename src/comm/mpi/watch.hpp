@@ -18,6 +18,7 @@
 #include <source_location>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,12 @@ struct Waiting {
 
 /// "train/trainer.cpp:12".
 std::string text_of(const std::source_location& place);
+
+/// What fits of a text that ranks tell each other. What lies behind its end stays as it is.
+template <std::size_t size>
+void copy_text(char (&to)[size], std::string_view from) {
+  to[from.copy(to, size - 1)] = '\0';
+}
 
 class Watch {
  public:
@@ -68,7 +75,7 @@ class Watch {
     std::int64_t group_number;
     int waits_for;  // a rank; kAll in a collective
     char group[24];
-    char call[24];
+    char call[32];
     char place[80];
     bool known;
   };
