@@ -9,7 +9,7 @@ import subprocess
 import time
 import unittest
 
-from command_line import BINARY, CommandLineTest, LIMIT, RUN, ranks_of
+from command_line import BINARY, CommandLineTest, LIMIT, RUN, kill, ranks_of
 
 
 class BadRunConfiguration(CommandLineTest):
@@ -264,7 +264,7 @@ class BadRights(CommandLineTest):
         for out in ("out", "out/below"):
             self.refused_without_rights("train", "run.toml", "--out", out, says=["out", "Permission denied"])
 
-    SAVING = ["train", "run.toml", "--out", "out", "--set", "checkpoint.every_tokens=2048", "--set", "train.tokens=131072"]
+    SAVING = ["train", "run.toml", "--out", "out", "--set", "checkpoint.every_tokens=2048", "--set", "train.tokens=262144"]
 
     def checkpoints(self):
         return sorted((self.folder / "out/checkpoint").glob("*/complete"))
@@ -272,8 +272,12 @@ class BadRights(CommandLineTest):
     def start_saving(self):
         """A run that has a checkpoint."""
         job = subprocess.Popen([*self.drop, BINARY, *self.SAVING], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(job.wait)
+        self.addCleanup(job.kill)  # before that
+        deadline = time.monotonic() + LIMIT
         while not self.checkpoints():
             self.assertIsNone(job.poll(), "the run ended before it saved")
+            self.assertLess(time.monotonic(), deadline)
             time.sleep(0.002)
         return job
 
@@ -406,7 +410,12 @@ class BadRunDirectory(CommandLineTest):
         checkpoints = lambda: sorted((self.folder / "out/checkpoint").glob("*/complete"))  # noqa: E731
         first = subprocess.Popen(["mpirun", "--oversubscribe", "-n", "2", *start], cwd=self.folder, stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL)
-        while first.poll() is None and not checkpoints():
+        self.addCleanup(first.wait)
+        self.addCleanup(kill, first)  # before that
+        deadline = time.monotonic() + LIMIT
+        while not checkpoints():
+            self.assertIsNone(first.poll(), "the run ended before it saved")
+            self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
         os.kill(ranks_of(first)[0], signal.SIGTERM)
         self.assertEqual(first.wait(timeout=LIMIT), 75)

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -49,6 +50,12 @@ def ranks_of(mpirun):
         if int(parent) == mpirun.pid and state != "Z":
             found.append(int(process))
     return found
+
+
+def kill(job):
+    """Ends a program, or an mpirun and its ranks."""
+    for process in [*ranks_of(job), job.pid] if job.poll() is None else []:
+        os.kill(process, signal.SIGKILL)
 
 
 class CommandLineTest(unittest.TestCase):

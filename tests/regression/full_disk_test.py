@@ -3,6 +3,7 @@ one in a namespace of its own; skipped (exit code 77) where the system gives it 
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -20,11 +21,12 @@ class FullDisk(CommandLineTest):
         self.disk = self.folder / "disk"
         self.disk.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", self.disk], check=True)
-        self.addCleanup(subprocess.run, ["umount", self.disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=True)
 
     def start(self):
         run = subprocess.Popen([BINARY, *TRAIN], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.addCleanup(run.kill)
+        self.addCleanup(run.wait)
+        self.addCleanup(run.kill)  # before that
         return run
 
     def checkpoints(self):
@@ -59,7 +61,8 @@ class FullDisk(CommandLineTest):
         self.assertEqual(run.returncode, 2, (said, error))
         self.assertEqual(error.count("\n"), 1, error)
         self.assertIn("No space left on device", error)
-        self.assertEqual(said.count("warning: lines are lost"), 1, said)
+        full = (self.disk / "out/log").stat().st_size % os.sysconf("SC_PAGE_SIZE") == 0  # else a checkpoint may have failed before the log
+        self.assertIn(said.count("warning: lines are lost"), [1] if full else [0, 1], said)
         kept = self.checkpoints()
         self.assertTrue(kept)
         for mark in kept:
@@ -77,7 +80,8 @@ class FullDisk(CommandLineTest):
 
 if __name__ == "__main__":
     if INSIDE not in os.environ:
-        if subprocess.run(["unshare", "-rm", "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        mount = ["unshare", "-rm", "mount", "-t", "tmpfs", "-o", "size=4m", "none", tempfile.gettempdir()]
+        if subprocess.run(mount, stderr=subprocess.DEVNULL).returncode != 0:
             print("skipped: this system lets nobody mount a disk in a namespace (unshare -rm)")
             sys.exit(77)
         os.environ[INSIDE] = "1"

@@ -7,16 +7,11 @@ import sys
 import time
 import unittest
 
-from command_line import BINARY, CommandLineTest, LIMIT, ranks_of
+from command_line import BINARY, CommandLineTest, LIMIT, kill, ranks_of
 
 DEADLINE = LIMIT / 20  # 5 seconds, also for what ranks wait while they start
 GRACE = 2.0     # what ranks wait for each other's answers
 SLACK = LIMIT / 5  # a busy machine
-
-
-def kill(job):
-    for process in [*ranks_of(job), job.pid] if job.poll() is None else []:
-        os.kill(process, signal.SIGKILL)
 
 
 class Hang(CommandLineTest):

@@ -24,6 +24,7 @@ BUSY = ["--set", "train.tokens=98304", "--set", "checkpoint.every_tokens=2048", 
 LAYOUTS = {1: [], 2: ["--set", "parallel.zero=3"], 3: ["--set", "parallel.zero=1"],
            4: ["--set", "parallel.pipeline=2", "--set", "parallel.zero=2"]}
 EVERY = 8  # steps: what BUSY's 2048 tokens are
+MOST_CHAINS = 5 + KILLS
 ACTIVITIES = ("training", "evaluating", "saving")
 
 
@@ -68,12 +69,14 @@ class Kill(CommandLineTest):
 
     def activity(self, out, begin):
         """What the run on the disk is in the middle of, as far as a job that began at `begin` (seconds of the clock of files) left it."""
+        record = self.folder / out / "run.h5"
         try:
-            with h5py.File(self.folder / out / "run.h5", swmr=True) as file:
-                # The record is flushed before an evaluation and after it, so that a last row without one is a run that evaluates.
-                step, evaluated = file["train/step"][-1], file["eval/validation/step"][()]
-                if step % EVERY == 0 and step not in evaluated:
-                    return "evaluating"
+            if record.stat().st_mtime >= begin:  # else it says what the job before was in
+                with h5py.File(record, swmr=True) as file:
+                    # The record is flushed before an evaluation and after it, so that a last row without one is a run that evaluates.
+                    step, evaluated = file["train/step"][-1], file["eval/validation/step"][()]
+                    if step % EVERY == 0 and step not in evaluated:
+                        return "evaluating"
         except (OSError, IndexError, ValueError, KeyError, RuntimeError):  # nothing there yet, or being written
             pass
         for partial in (self.folder / out / "checkpoint").glob("*.partial"):
@@ -129,6 +132,7 @@ class Kill(CommandLineTest):
         chains, kills = 0, collections.Counter()
         while missing(kills) > 0:
             chains += 1
+            self.assertLessEqual(chains, MOST_CHAINS, f"too few kills while {rarest(kills)}: {dict(kills)}")
             out = f"killed-{chains}"
             while missing(kills) > 0 and (met := self.kill_one(out, choice, rarest(kills))):
                 kills[met] += 1

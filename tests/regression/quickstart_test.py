@@ -7,7 +7,9 @@ import pathlib
 import random
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -79,11 +81,17 @@ class Quickstart(unittest.TestCase):
         self.assertEqual(len(settings), 2)
         commands = script[script.index("ISOFLOP_BINARY=$isoflop "):]
         commands = commands[:commands.index(up_to)] if up_to else commands
-        done = subprocess.run(["bash", "-euc", f"isoflop={BINARY}\n{''.join(settings)}{commands}"], cwd=self.folder,
-                              env=os.environ | {"XDG_CACHE_HOME": str(self.folder / "cache")}, capture_output=True, text=True,
-                              timeout=5 * LIMIT)
-        self.assertEqual(done.returncode, 0, (done.stdout, done.stderr))
-        return done.stdout
+        shell = subprocess.Popen(["bash", "-euc", f"isoflop={BINARY}\n{''.join(settings)}{commands}"], cwd=self.folder,
+                                 env=os.environ | {"XDG_CACHE_HOME": str(self.folder / "cache")}, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True, start_new_session=True)
+        try:
+            said, errors = shell.communicate(timeout=5 * LIMIT)
+        except subprocess.TimeoutExpired:
+            os.killpg(shell.pid, signal.SIGKILL)  # with what the shell has started
+            shell.communicate()
+            raise
+        self.assertEqual(shell.returncode, 0, (said, errors))
+        return said
 
     def test_text_to_report_and_again(self):
         said = self.run_commands()
@@ -105,4 +113,7 @@ class Quickstart(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    if missing := [tool for tool in ("apt-get", "dpkg-deb") if not shutil.which(tool)]:
+        print(f"skipped: prepare_corpus.sh needs {' and '.join(missing)}")
+        sys.exit(77)
     unittest.main()

@@ -11,7 +11,7 @@ import unittest
 
 import h5py
 import numpy as np
-from command_line import BINARY, CommandLineTest, LIMIT, ranks_of
+from command_line import BINARY, CommandLineTest, LIMIT, kill, ranks_of
 
 LONG = ["--set", "train.tokens=98304", "--set", "checkpoint.every_tokens=8192", "--set", "evaluate.every_tokens=16384"]
 
@@ -105,6 +105,7 @@ class Resume(CommandLineTest):
         """Sends mpirun itself a signal, as a batch system does, in the first step of two ranks, who must save."""
         job = subprocess.Popen(["mpirun", "--oversubscribe", "-n", "2", BINARY, "train", "run.toml", "--out", out, *arguments], cwd=self.folder,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables})
+        self.addCleanup(kill, job)
         while "time predicted" not in (line := job.stdout.readline()):
             self.assertTrue(line, "the run ended before it trained")
         job.send_signal(number)

@@ -3,6 +3,8 @@ import fcntl
 import os
 import pty
 import re
+import select
+import signal
 import struct
 import termios
 import time
@@ -70,16 +72,20 @@ def watch(folder, *arguments):
         os.execv(BINARY, [BINARY, *map(str, arguments)])
     sent = b""
     deadline = time.monotonic() + LIMIT
-    with os.fdopen(terminal, "rb", buffering=0) as output:
-        while time.monotonic() < deadline:
-            try:
-                piece = output.read(65536)
-            except OSError:  # EIO: the command has ended
-                break
-            if not piece:
-                break
-            sent += piece
-    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    ended = False
+    try:
+        with os.fdopen(terminal, "rb", buffering=0) as output:
+            while not ended and select.select([output], [], [], max(0, deadline - time.monotonic()))[0]:
+                try:
+                    piece = output.read(65536)
+                except OSError:  # EIO: the command has ended
+                    piece = b""
+                sent += piece
+                ended = not piece
+    finally:
+        if not ended:
+            os.kill(process, signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     if code != 0:
         raise AssertionError(f"exit code {code}: {sent.decode(errors='replace')}")
     screen = Screen()
@@ -137,7 +143,7 @@ precision = "fp32"
 [base.optimizer]
 learning_rate = 0.01
 [[grid]]
-tokens = [10_240]
+tokens = [40_960]
 """ + "".join(f'[[size]]\nlabel = "s{i:02}"\nmodel.width = {16 + 2 * i}\nmodel.heads = 1\n' for i in range(MANY))
 
 if __name__ == "__main__":
