@@ -51,9 +51,9 @@ Solution require_solution(const Fit& fit, const Goal& goal, const SplitPlanner& 
       *goal.flops));
 }
 
-std::string describe_cover(const Fit& fit) {
+std::string describe_cover(const Fit& fit, std::size_t laws) {
   std::string covers = "parameters (bootstrap)";
-  if (fit.is_ensemble) covers += fmt::format(", disagreement of {} laws", fit.members.size());
+  if (fit.is_ensemble) covers += fmt::format(", disagreement of {} laws", laws);
   if (fit.rollout.cuts.empty()) return covers;
   return covers + fmt::format(
                       ", how far N* of fits on less compute strayed ({:.2g}% for each "
@@ -65,7 +65,9 @@ void fill_intervals(const SplitPlanner& planner, const Goal& goal, const Fit& fi
                     Optimum& optimum) {
   std::vector<double> params, tokens, flops;
   std::size_t without = 0;
-  for (const Solution& drawn : draw_solutions(fit, planner, goal, optimum)) {
+  const auto [solutions, laws] = draw_solutions(fit, planner, goal, optimum);
+  const std::string covers = describe_cover(fit, laws);
+  for (const Solution& drawn : solutions) {
     without += std::isinf(drawn.flops);
     optimum.draws.push_back(drawn.split);
     params.push_back(drawn.split.params);
@@ -76,7 +78,7 @@ void fill_intervals(const SplitPlanner& planner, const Goal& goal, const Fit& fi
     optimum.warnings.push_back(
         fmt::format("{} of {} draws have no such run at any cost", without, optimum.draws.size()));
   const auto interval = [&](std::vector<double> drawn) {
-    auto result = interval_over_draws(std::move(drawn), level, describe_cover(fit));
+    auto result = interval_over_draws(std::move(drawn), level, covers);
     if (result) result->not_calibrated = why_not_calibrated(fit);
     return result;
   };

@@ -14,6 +14,7 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr Solution kNone = {{kInfinity, kInfinity, kInfinity}, kInfinity};
+constexpr double kFurthest = 50;  // of a logarithm, so that every size stays a finite number
 
 using Logs = std::array<double, 3>;  // ln N, ln D, ln C
 
@@ -84,10 +85,17 @@ Solution draw_from(const Tangent& tangent, std::uint64_t seed, std::uint32_t dra
     moved[i] = tangent.stage.residual_rms * radius * std::cos(kTwoPi * stream.next_uniform());
   }
   solve_transposed(tangent.stage.information, tangent.slopes.size(), moved);
-  Logs logs = logs_of(tangent.centre);
+  Logs step{};
   for (std::size_t i = 0; i < tangent.slopes.size(); ++i)
-    for (std::size_t k = 0; k < logs.size(); ++k) logs[k] += tangent.slopes[i][k] * moved[i];
-  return {{std::exp(logs[0]), std::exp(logs[1]), tangent.centre.split.log_loss}, std::exp(logs[2])};
+    for (std::size_t k = 0; k < step.size(); ++k) step[k] += tangent.slopes[i][k] * moved[i];
+  double furthest = kFurthest;
+  for (const double one : step) furthest = std::max(furthest, std::fabs(one));
+  const auto moved_from = [&](double centre, double one) {
+    return centre * std::exp(one * (kFurthest / furthest));
+  };
+  const auto& [split, flops] = tangent.centre;
+  return {{moved_from(split.params, step[0]), moved_from(split.tokens, step[1]), split.log_loss},
+          moved_from(flops, step[2])};
 }
 
 /// Half the range of the central 68.3%; 0 for fewer than two.
@@ -101,23 +109,29 @@ double deviation_of(const std::vector<Solution>& draws, std::size_t which) {
   return 0.5 * (quantile(logs, 1 - kOneBelow) - quantile(logs, kOneBelow));
 }
 
-/// Deviation of ln C that the interval of the loss to reach allows, by the slope of the best loss.
-double deviation_of_cost(const Fit& fit, const SplitPlanner& planner, const Optimum& optimum) {
+/// How sure the cost of a loss is, by the slopes of the best loss and the best split.
+struct CostOfLoss {
+  double deviation = 0;     // of ln C, that the interval of the loss to reach allows
+  double params_share = 0;  // d ln N* / d ln C
+};
+
+CostOfLoss cost_of_loss(const Fit& fit, const SplitPlanner& planner, const Optimum& optimum) {
   constexpr double kStep = 0.05;  // of ln C
   const auto& interval = optimum.prediction.interval;
-  if (!interval) return 0;
+  if (!interval) return {};
   const double half = 0.5 * std::log(interval->high / interval->low);
   const double deviation = half / normal_half_width(interval->level);
-  const double noise = fit.residual_rms;
+  const double noise = optimum.prediction.noise_variance;
   const auto below = planner.best(state_of(fit), optimum.total_flops() * std::exp(-kStep));
   const auto above = planner.best(state_of(fit), optimum.total_flops() * std::exp(kStep));
-  if (!below || !above) return 0;
+  if (!below || !above) return {};
   const double slope = (below->log_loss - above->log_loss) / (2 * kStep);
-  return std::sqrt(std::max(0.0, deviation * deviation - noise * noise)) / slope;
+  return {std::sqrt(std::max(0.0, deviation * deviation - noise)) / slope,
+          std::log(above->params / below->params) / (2 * kStep)};
 }
 
 /// Of every law as many as it has of the weight.
-std::vector<Solution> draw_laws(const Fit& fit, const SplitPlanner& planner, const Goal& goal) {
+DrawnSolutions draw_laws(const Fit& fit, const SplitPlanner& planner, const Goal& goal) {
   const std::vector<std::vector<double>> states = drawn_states(fit);
   const double first = fit.is_ensemble ? fit.members.front().weight : 1;
   double weight = first;
@@ -141,18 +155,47 @@ std::vector<Solution> draw_laws(const Fit& fit, const SplitPlanner& planner, con
     while (m + 1 < others.size() && place >= others[m].weight) place -= others[m++].weight;
     draws.push_back(draw_from(others[m], fit.seed, static_cast<std::uint32_t>(i)));
   }
-  return draws;
+  return {std::move(draws), 1 + others.size()};
 }
 
-void stretch(const Optimum& optimum, double factor, std::vector<Solution>& draws) {
-  const auto stretched = [&](double value, double centre) {
-    return centre * std::pow(value / centre, factor);  // a budget stays what it is
-  };
-  for (Solution& draw : draws) {
-    if (!std::isfinite(draw.flops)) continue;
-    draw.split.params = stretched(draw.split.params, optimum.params);
-    draw.split.tokens = stretched(draw.split.tokens, optimum.tokens);
-    draw.flops = stretched(draw.flops, optimum.flops);
+/// What `deviation` of the draws lacks to `needed`, if it is added to each by chance.
+double missing_deviation(double needed, double deviation) {
+  if (!(needed > deviation)) return 0;
+  return std::min(kFurthest, std::sqrt(needed * needed - deviation * deviation));
+}
+
+/// The normal quantile that is draw i's. Multiples of an irrational number spread more evenly than
+/// chance and go with no order of the draws.
+double evenly_normal(std::size_t i, double irrational) {
+  const double place = (static_cast<double>(i) + 0.5) * irrational;
+  const double centred = 2 * (place - std::floor(place)) - 1;
+  return std::copysign(normal_half_width(std::fabs(centred)), centred);
+}
+
+/// Another N, by `params` in ln N, for a budget that is another by `cost` in ln T: D takes the rest
+/// of T = 6 N D + 2 N D_inf. Down to one parameter or one token.
+void shift(double params, double cost, double inference_tokens, Solution& draw) {
+  const double read_later = inference_tokens / 3;
+  const double tokens = draw.split.tokens + read_later;
+  const double most = cost + std::log(tokens / (1 + read_later));
+  const double moved = std::min(std::max(params, -std::log(draw.split.params)), most);
+  const double before = draw.split.tokens;
+  draw.split.params *= std::exp(moved);
+  draw.split.tokens = tokens * std::exp(cost - moved) - read_later;
+  draw.flops *= draw.split.tokens / before * std::exp(moved);
+}
+
+/// Deviations of ln N and ln C that the draws lack, as shifts that know nothing of the draws: where
+/// these lie off the optimum, that stays as it is.
+void widen(double params, const CostOfLoss& cost, const Demand& demand,
+           std::vector<Solution>& draws) {
+  constexpr double kGolden = 0.6180339887498949;
+  constexpr double kRootOfTwo = 0.4142135623730950;
+  for (std::size_t i = 0; i < draws.size(); ++i) {
+    if (!std::isfinite(draws[i].flops)) continue;
+    const double costs = cost.deviation * evenly_normal(i, kRootOfTwo);
+    shift(params * evenly_normal(i, kGolden) + cost.params_share * costs, costs,
+          demand.inference_tokens, draws[i]);
   }
 }
 
@@ -168,19 +211,20 @@ std::optional<Solution> solve(const Fit& fit, const SplitPlanner& planner, const
   return Solution{*split, fit.is_frontier() ? *total : 6 * split->params * split->tokens};
 }
 
-std::vector<Solution> draw_solutions(const Fit& fit, const SplitPlanner& planner, const Goal& goal,
-                                     const Optimum& optimum) {
-  constexpr double kMostStretch = 1e6;
-  std::vector<Solution> draws = draw_laws(fit, planner, goal);
+DrawnSolutions draw_solutions(const Fit& fit, const SplitPlanner& planner, const Goal& goal,
+                              const Optimum& optimum) {
+  DrawnSolutions drawn = draw_laws(fit, planner, goal);
+  std::vector<Solution>& draws = drawn.solutions;
   const Rollout& rollout = fit.rollout;
   const double distance =
       distance_beyond(rollout.reach, extent_of(rollout.growth, RunSize{.flops = optimum.flops}));
   const double strayed = std::sqrt(rollout.stray) * std::max(0.0, distance);
-  double factor = strayed / deviation_of(draws, 0);
-  if (goal.loss)
-    factor = std::fmax(factor, deviation_of_cost(fit, planner, optimum) / deviation_of(draws, 2));
-  if (factor > 1) stretch(optimum, std::min(factor, kMostStretch), draws);
-  return draws;
+  const double params = missing_deviation(strayed, deviation_of(draws, 0));
+  CostOfLoss cost;
+  if (goal.loss) cost = cost_of_loss(fit, planner, optimum);
+  cost.deviation = missing_deviation(cost.deviation, deviation_of(draws, 2));
+  if (params > 0 || cost.deviation > 0) widen(params, cost, goal.demand, draws);
+  return drawn;
 }
 
 }  // namespace isoflop::laws

@@ -2,10 +2,10 @@
 //
 // Each law of the fit has as many of the draws as it has of the weight. The heaviest has its
 // bootstrap draws, each with its own optimum; the others are normal by their information matrix
-// (rollout.hpp), their optima linear in it. Around the optimum of the mixture all draws are then
-// stretched, in ln N, ln D and ln C alike, until the deviation of ln N is at least what fits on
-// smaller runs were off (stray.hpp) and, where a loss is given, that of ln C what the interval of
-// the loss allows.
+// (rollout.hpp), their optima linear in it. Where the deviation of ln N* is less than what fits on
+// smaller runs were off (stray.hpp) or, where a loss is given, that of ln C less than what the
+// interval of the loss allows, the variance that is missing is added: each draw is shifted by a
+// normal number of its own, N against D at its budget T, and N* along with the budget.
 #pragma once
 
 #include <optional>
@@ -22,12 +22,17 @@ struct Solution {
   double flops;
 };
 
+struct DrawnSolutions {
+  std::vector<Solution> solutions;  // as many as the fit has draws
+  std::size_t laws;                 // that have a part in them; others have no optimum to draw
+};
+
 /// For what the goal fixes; empty when no run reaches the loss.
 std::optional<Solution> solve(const Fit& fit, const SplitPlanner& planner, const Goal& goal,
                               const std::vector<double>& state);
 
-/// As many as `fit` has draws. `optimum`: with its prediction.
-std::vector<Solution> draw_solutions(const Fit& fit, const SplitPlanner& planner, const Goal& goal,
-                                     const Optimum& optimum);
+/// `optimum`: with its prediction.
+DrawnSolutions draw_solutions(const Fit& fit, const SplitPlanner& planner, const Goal& goal,
+                              const Optimum& optimum);
 
 }  // namespace isoflop::laws

@@ -106,6 +106,12 @@ std::string describe_cover(const Fit& fit) {
                               fit.budgets.empty() ? "points" : "budgets", fit.rollout.cuts.size());
 }
 
+/// The part of an interval's variance that is no doubt of the law: a run scatters around it.
+double noise_of(const Fit& fit, const Mixture& mixture) {
+  const double of_runs = fit.is_frontier() ? fit.residual_rms * fit.residual_rms : 0;
+  return fit.rollout.scale * mixture.noise + of_runs;
+}
+
 Interval interval_of(const Fit& fit, const Mixture& mixture, const RunSize& run, double level) {
   double variance = interval_variance(fit.rollout, mixture, distance_of(fit, run));
   if (fit.is_frontier()) variance += fit.residual_rms * fit.residual_rms;
@@ -147,6 +153,7 @@ void predict_frontier(const Fit& fit, double level, Prediction& prediction) {
   const Mixture mixture = mix({&term, 1});
   if (std::isfinite(mixture.variance()))
     prediction.interval = interval_of(fit, mixture, run, level);
+  prediction.noise_variance = noise_of(fit, mixture);
   run.params = frontier_params(fit.values(), flops);
   run.tokens = frontier_tokens(fit.values(), flops);
 }
@@ -167,6 +174,7 @@ void predict_members(const Fit& fit, double level, Prediction& prediction) {
   prediction.value = law.from_scale(mixture.value);
   if (std::isfinite(mixture.variance()))
     prediction.interval = interval_of(fit, mixture, prediction.run, level);
+  prediction.noise_variance = noise_of(fit, mixture);
   if (info(law.response).values == Values::fraction && !holds(Values::fraction, prediction.value))
     prediction.warnings.push_back(
         fmt::format("{} = {:.4g} is no share from 0 to 1: the law is used beyond where it holds",
@@ -175,7 +183,8 @@ void predict_members(const Fit& fit, double level, Prediction& prediction) {
 
 /// Every parameter moves by half a unit of its last digit in the worst direction.
 void warn_about_rounding(const Fit& fit, Prediction& prediction) {
-  if (fit.members.size() != 1) return;  // an ensemble is not copied from print
+  // an ensemble is not copied from print, and of a frontier the members hold the loss alone
+  if (fit.members.size() != 1 || fit.is_frontier()) return;
   const Law& law = find_law(fit.law);
   const double centre = law.to_scale(prediction.value);
   double moved = 0;

@@ -41,6 +41,7 @@ struct Prediction {
   Variable response = Variable::loss;
   double value = 0;                  // of the response
   std::optional<Interval> interval;  // empty: the fit has no bootstrap draws
+  double noise_variance = 0;  // part of the interval's that is a run's own, on the law's scale
   Extrapolation extrapolation;
   std::vector<std::string> warnings;
 };

@@ -191,6 +191,32 @@ TEST(Optimal, WhatRolloutsStrayedIsTheLeastWidth) {
     EXPECT_NEAR(6 * draw.params * draw.tokens / flops, 1, 1e-9);
 }
 
+// Draws of one place, off the optimum of the mixture: how far N* strays is added to that once.
+TEST(Optimal, DrawsOffTheOptimumAreWidenedNotMovedAway) {
+  Fit mixed = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  Member other = synthetic::fit_of("chinchilla", synthetic::kHoffmann).members.front();
+  mixed.is_ensemble = true;
+  mixed.members.front().weight = 0.87;
+  other.weight = 0.13;
+  mixed.members.push_back(other);
+  mixed.draws.rows.assign(200, mixed.values());
+  mixed.rollout.growth = {{Variable::flops}, {}};
+  mixed.rollout.reach = {1e21};
+  mixed.rollout.stray = std::pow(0.2 / std::log(100.0), 2);  // 0.2 of ln N*
+  const Optimum best = optimal(mixed, 1e23);
+  EXPECT_LT(best.params_interval->low, best.params);
+  EXPECT_GT(best.params_interval->high, best.params);
+  EXPECT_LT(std::log(best.params_interval->high / best.params_interval->low), 6 * 0.2);
+  for (const double inference : {0.0, 1e13})
+    for (const Split& draw : optimal(mixed, with_inference(1e23, inference)).draws)
+      EXPECT_NEAR(draw.params * (6 * draw.tokens + 2 * inference) / 1e23, 1, 1e-9);
+  mixed.rollout.stray = 1e9;
+  const Optimum lost = optimal(mixed, 1e23);
+  EXPECT_TRUE(lost.warnings.empty());
+  for (const Split& draw : lost.draws)
+    EXPECT_TRUE(draw.params > 0 && std::isfinite(draw.params * draw.tokens)) << draw.params;
+}
+
 // The mixture's loss at its own optimum, not the loss of the mixture at one law's.
 TEST(Optimal, AnEnsembleIsPlannedOnItsMixture) {
   Fit mixed = synthetic::fit_of("chinchilla", synthetic::kEpoch);
