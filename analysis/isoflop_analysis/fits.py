@@ -74,6 +74,11 @@ class Fit:
         """How the program weighed the points, where it says so; the page knows no weights but those of a column."""
         return next((note for note in self.raw.get("notes") or [] if str(note).startswith("weights:")), None)
 
+    @property
+    def fixed(self) -> list[str]:
+        """Parameters that the program held instead of fitting them; the page's own re-fit holds none."""
+        return [str(name) for name in self.raw.get("fixed") or []]
+
     def uses(self, run: Run) -> bool:
         return not {run.name, run.row.get("label")}.intersection(self.left_out_runs)
 

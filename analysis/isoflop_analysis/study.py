@@ -93,8 +93,10 @@ def _run_notes(sweep: Sweep) -> list[str]:
 
 
 def _own_refit(runs: list[Run], main: Fit | None) -> Refit | None:
-    """Of the points that the program's fit used; points it left out stay out."""
+    """Of the points that the program's fit used; points it left out stay out. None of a fit with parameters held."""
     runs = [r for r in runs if main is None or main.uses(r)]
+    if main and main.fixed:
+        return None
     if len(runs) < MINIMUM_POINTS or len({r.n for r in runs}) < 2 or len({r.d for r in runs}) < 2:
         return None
     columns = np.array([(r.n, r.d, r.loss, r.weight) for r in runs]).T
@@ -145,6 +147,8 @@ def make_study(sweep: Sweep, fits: list[Fit], prediction: Prediction | None, not
         law, origin = prediction.surface, f"the law that predicts ({prediction.fit})"
         if law is None:
             origin = f"prediction.json has none of {origin}"
+            if main:
+                law, origin = main.chinchilla(), f"{main.title} ({main.path.name}); {origin}"
     elif main:
         law, origin = main.chinchilla(), f"{main.title} ({main.path.name})"
     elif own:

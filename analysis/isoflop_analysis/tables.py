@@ -202,6 +202,8 @@ def disagreement(study: Study) -> float | None:
 
 
 def cross_check(study: Study) -> str:
+    if study.law_fit and study.law_fit.fixed:
+        return f'<p class="missing">No independent re-fit: the fit holds {escape(", ".join(study.law_fit.fixed))}, a re-fit would not.</p>'
     if study.refit is None:
         reason = "Too few finished runs for an independent re-fit" if study.law_fit or not study.fits else "No fit of law chinchilla"
         return f'<p class="missing">{reason}.</p>'

@@ -255,6 +255,28 @@ def test_a_wrong_fit_is_called_wrong(tmp_path, unrendered):
     assert "do not agree" in page and "The independent re-fit differs" in page
 
 
+def test_a_fit_with_a_parameter_held_is_not_checked_by_a_re_fit_that_holds_none(tmp_path, unrendered):
+    write_sweep(tmp_path)
+    path = tmp_path / "fit-chinchilla-approach3.json"
+    content = json.loads(path.read_text())
+    content["parameters"]["E"]["value"] *= 1.01
+    path.write_text(json.dumps(content | {"fixed": ["E"]}))
+    page = report(tmp_path)
+    assert "the fit holds E" in page and "do not agree" not in page
+    assert read_study(tmp_path).refit is None
+
+
+def test_a_law_that_predicts_without_a_surface_leaves_that_of_chinchilla(tmp_path, unrendered):
+    write_sweep(tmp_path)
+    path = tmp_path / "prediction.json"
+    content = json.loads(path.read_text()) | {"fit": "kaplan-n"}
+    content.pop("surface", None)
+    path.write_text(json.dumps(content))
+    study = read_study(tmp_path)
+    assert study.law == study.law_fit.chinchilla()
+    assert "fit-chinchilla-approach3.json" in study.law_origin and "none of the law that predicts (kaplan-n)" in study.law_origin
+
+
 @pytest.mark.parametrize("kind", ["absent", "empty", "output"])
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, capsys, kind, sweep):
     arguments = {
