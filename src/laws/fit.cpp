@@ -39,6 +39,10 @@ void require_one_law(const FitOptions& options, const std::string& method) {
   require(one || options.drop_outliers == 0,
           "drop-outliers: misses are those of one law: needed one, and no method that fits a "
           "frontier");
+  require((options.drop_outliers == 0 && options.drop_worst == 0) || !reads_curves(options.law),
+          "drop-outliers, drop-worst: law {} fits whole curves, not their rows: leave runs out of "
+          "the file",
+          options.law);
 }
 
 std::string choose_method(const Law& law, const std::string& method) {
@@ -124,8 +128,8 @@ std::vector<Contender> choose_contenders(const Points& prepared, const FitOption
   const Law& law = find_law(options.law);
   const Contender one = {&law, variables_of(law, prepared, options)};
   require_columns(prepared, law, one.variables);
-  if (options.method != "approach1" && options.method != "approach2")
-    require_enough(prepared, law, one.variables);
+  const bool frontier = options.method == "approach1" || options.method == "approach2";
+  if (!frontier && options.fixed.empty()) require_enough(prepared, law, one.variables);
   return {one};
 }
 
@@ -195,6 +199,7 @@ Fit fit(const Points& points, const FitOptions& options) {
   if (!options.fixed.empty()) {
     fixed = fix_parameters(*contenders.front().law, options.fixed);
     contenders.front().law = fixed.get();
+    require_enough(prepared, *fixed, contenders.front().variables);
   }
   const Points with_outliers = prepared;
   if (options.drop_outliers > 0)

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "laws/fit_json.hpp"
+#include "laws/frontier.hpp"
 #include "laws/json_reader.hpp"
 #include "laws/theta.hpp"
 
@@ -227,6 +228,22 @@ std::optional<ParabolaBias> read_bias(const JsonReader& fit) {
                       bias.number("exponent"), bias.number("alpha"),  bias.number("beta")};
 }
 
+/// The loss law of a frontier, of which `parameters` shows E, K and gamma.
+void require_frontier(const Fit& fit, const std::string& name) {
+  constexpr double kRounding = 1e-6;
+  const Member& member = fit.members.front();
+  const bool floor = fit.parameters[kFloor].value > 0;
+  const std::string_view needed = floor ? "power-offset" : "power";
+  require(member.law == needed, "{}: members: law: saw {}, needed {} where E is {:g}", name,
+          member.law, needed, fit.parameters[kFloor].value);
+  for (std::size_t i = 0; i < member.values.size(); ++i) {
+    const Estimate& shown = fit.parameters[kFrontierParameters - member.values.size() + i];
+    require(std::fabs(member.values[i] - shown.value) <= kRounding * std::fabs(shown.value),
+            "{}: members: values: saw {} = {:g}, but parameters has {:g}: change both or neither",
+            name, shown.name, member.values[i], shown.value);
+  }
+}
+
 void require_parameters(const Fit& fit, const std::string& name) {
   const Law& law = find_law(fit.law);
   std::vector<std::string> needed;
@@ -236,10 +253,11 @@ void require_parameters(const Fit& fit, const std::string& name) {
   for (const Estimate& parameter : fit.parameters) seen.push_back(parameter.name);
   require(seen == needed, "{}: parameters: saw {}; law {} needs {}", name, fmt::join(seen, ", "),
           fit.law, fmt::join(needed, ", "));
-  const bool may_overflow = !fit.members.empty() && !fit.members.front().coordinates.empty();
+  const bool may_overflow = !fit.is_frontier() && !fit.members.front().coordinates.empty();
   for (const Estimate& parameter : fit.parameters)
     require(may_overflow || std::isfinite(parameter.value),
             "{}: parameters: {}: value: needed a finite number", name, parameter.name);
+  if (fit.is_frontier()) require_frontier(fit, name);
 }
 
 void read_points(const JsonReader& reader, Fit& fit) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/error.hpp"
 #include "core/nearest.hpp"
@@ -66,17 +67,16 @@ class FixedLaw final : public Law {
   }
 
  private:
-  /// The starts where the parameters are fixed, each once.
+  /// The starts where the parameters are fixed, each once, in the order given: the best may come
+  /// first.
   std::vector<Vector> placed(std::vector<Vector> starts) const {
     std::vector<Vector> different;
+    std::set<Vector> seen;
     for (Vector& start : starts) {
       for (std::size_t i = 0; i < size(); ++i)
         if (parameters[i].is_fixed()) start[i] = parameters[i].lower;
-      different.push_back(start);
+      if (seen.insert(start).second) different.push_back(start);
     }
-    std::ranges::sort(different);
-    const auto repeats = std::ranges::unique(different);
-    different.erase(repeats.begin(), repeats.end());
     return different;
   }
 

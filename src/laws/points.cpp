@@ -81,10 +81,12 @@ std::partial_ordering compare(const Points& points, std::size_t a, std::size_t b
   return std::partial_ordering::equivalent;
 }
 
-/// The canonical order: what `compare` says, then weight.
+/// The canonical order: what `compare` says, then weight, then name: of repeats one stays.
 bool comes_before(const Points& points, std::size_t a, std::size_t b) {
   const auto order = compare(points, a, b);
-  return order != 0 ? order < 0 : points.weight[a] < points.weight[b];
+  if (order != 0) return order < 0;
+  if (points.weight[a] != points.weight[b]) return points.weight[a] < points.weight[b];
+  return !points.name.empty() && points.name[a] < points.name[b];
 }
 
 Points fill_optional_columns(Points points) {

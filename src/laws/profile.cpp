@@ -273,7 +273,7 @@ std::vector<LikelihoodProfile> profiles_of(const Law& law, const Samples& sample
                                            double huber_delta, const Vector& theta, double level) {
   const Objective objective(law, samples, huber_delta);
   std::vector<LikelihoodProfile> profiles;
-  if (samples.size() <= law.size()) return profiles;
+  if (samples.size() <= law.free_parameters()) return profiles;
   const std::size_t floor = position_of(law, "E");
   if (floor < law.size() && law.parameters[floor].coordinate == "ln E")
     profiles.push_back(follow("E", OneCoordinate(law, floor, theta), objective, theta, level));

@@ -11,7 +11,7 @@
 namespace isoflop::laws {
 
 /// What a fit with `options` fits: its law, or every law of the ensemble, and what they read.
-/// Throws InputError unless the points suffice.
+/// Throws InputError unless the points suffice; where parameters are fixed, fewer may.
 std::vector<Contender> choose_contenders(const Points& prepared, const FitOptions& options);
 
 /// The search over all points and the refits below every cut.

@@ -50,6 +50,23 @@ TEST_F(FixedFloor, LeavesLessOpen) {
             fit_with({}).parameters[1].standard_error);
 }
 
+TEST_F(FixedFloor, NeedsOnePointMoreThanFreeParameters) {
+  points = select(points, std::vector<std::size_t>{0, 8, 27, 40, 62});
+  EXPECT_THROW(fit_with({}), InputError);
+  EXPECT_NEAR(fit_with(kFloor).parameters[0].value, 1.8172, 1e-14);
+  points = select(points, std::vector<std::size_t>{0, 1, 2, 3});
+  EXPECT_THROW(fit_with(kFloor), InputError);
+}
+
+TEST_F(FixedFloor, LeavesTheBestProjectedStartFirst) {
+  const Law& chinchilla = find_law("chinchilla");
+  const auto law = fix_parameters(chinchilla, kFloor);
+  const Samples samples = chinchilla.rows(prepare(points), chinchilla.variables);
+  Vector first = chinchilla.projected_starts(samples).at(0);
+  first[0] = law->parameters[0].lower;
+  EXPECT_EQ(law->projected_starts(samples).at(0), first);
+}
+
 TEST_F(FixedFloor, StaysInRollouts) {
   const auto law = fix_parameters(find_law("chinchilla"), kFloor);
   const Points prepared = prepare(points);

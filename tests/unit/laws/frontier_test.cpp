@@ -3,6 +3,8 @@
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "core/error.hpp"
 #include "laws/fit_json.hpp"
 #include "laws/optimal.hpp"
@@ -313,6 +315,20 @@ TEST(Frontier, PredictsComputeOnly) {
       synthetic::loss(find_law("chinchilla"), synthetic::kEpoch, {best.params, best.tokens});
   EXPECT_NEAR(predict(result, RunSize{.flops = flops}).value / truth, 1, 1e-3);
   EXPECT_THROW(predict(result, 1e9, 1e10), InputError);
+}
+
+TEST(Frontier, AFileWhosePartsContradictIsRefused) {
+  const std::string text = to_json(fit(profiles(synthetic::kEpoch, 4), kApproach2));
+  EXPECT_NO_THROW(fit_from_json(text, "fit.json"));
+  const auto edited = [&](const char* name, nlohmann::json value) {
+    nlohmann::json json = nlohmann::json::parse(text);
+    json["parameters"][name]["value"] = std::move(value);
+    return json.dump();
+  };
+  for (const char* name : {"E", "K", "gamma"})
+    EXPECT_THROW(fit_from_json(edited(name, 0.5), "fit.json"), InputError) << name;
+  for (const char* name : {"G", "b", "gamma"})
+    EXPECT_THROW(fit_from_json(edited(name, nullptr), "fit.json"), InputError) << name;
 }
 
 TEST(Frontier, DrawsOfTheLossAreOfTheLawOfTheFit) {
