@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -129,7 +130,9 @@ void run(const Options& options) {
       laws::Interval interval = *flops;
       interval.low = laws::hours_for(options.machine, flops->low);
       interval.high = laws::hours_for(options.machine, flops->high);
-      text += fmt::format(", {:.4g} to {:.4g}", interval.low, interval.high);
+      text += fmt::format(", {:.4g} to {}", interval.low,
+                          std::isfinite(interval.high) ? fmt::format("{:.4g}", interval.high)
+                                                       : std::string("no limit"));
       json["hours_interval"] = laws::json_of(interval);
     }
     text += '\n';

@@ -36,6 +36,8 @@ laws::Points read_points(const std::string& path, const std::vector<std::string>
   require(
       !exact || rows == RunRows::final_losses,
       "--flops-kind exact: along their way runs have 6 N D alone: needed a law of final losses");
+  require(kinds.params.empty() || rows != RunRows::schedules,
+          "--params-kind: the law reads no params: needed no --params-kind");
   if (!kinds.params.empty()) counts_embeddings = kinds.params == "total";
   const record::Results results = record::read_results(path);
   const experiment::FindRecord find_record = experiment::linked_records_of(path);

@@ -94,8 +94,9 @@ DrawnSetting by_fit(const laws::Fit& fit, laws::Variable wanted, const laws::Opt
                               : std::numeric_limits<double>::quiet_NaN();
     result.drawn.push_back(is_run ? laws::predict(fit, run, level).value : beyond);
   }
-  result.setting.interval =
-      combine(at.value, at.interval, laws::interval_over_draws(result.drawn, level, kOverOptimum));
+  const auto spread = laws::interval_over_draws(result.drawn, level, kOverOptimum);
+  if (spread || result.drawn.empty())  // of draws that nobody knows the spread is not nothing
+    result.setting.interval = combine(at.value, at.interval, spread);
   return result;
 }
 

@@ -94,15 +94,16 @@ void for_usable_runs(const record::Results& results, const FindRecord& find_reco
       points.left_out.push_back({row.run, "its status is " + row.status});
       continue;
     }
-    if (first == nullptr) first = &row;
-    look_for_mixtures(row, *first, points);
     const std::optional<record::RunData> data = find_record(row.run);
     gone += !data;
     const std::string trouble = data ? curve_trouble(data->train) : "";
-    if (trouble.empty())
-      use(row, data);
-    else
+    if (!trouble.empty()) {
       points.left_out.push_back({row.run, trouble});
+      continue;
+    }
+    if (first == nullptr) first = &row;
+    look_for_mixtures(row, *first, points);
+    use(row, data);
   }
   if (gone > 0)
     points.notes.push_back(fmt::format(

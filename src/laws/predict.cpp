@@ -45,6 +45,15 @@ double distance_of(const Fit& fit, const RunSize& run) {
   return std::max(0.0, distance_beyond(rollout.reach, extent_of(rollout.growth, run)));
 }
 
+/// Why how far it is beyond the points has no part in an interval; empty: it has.
+std::string why_not_calibrated(const Fit& fit, const RunSize& run) {
+  const Growth& growth = fit.rollout.growth;
+  if (fit.rollout.cuts.empty() || !std::isnan(extent_of(growth, run).front()))
+    return why_not_calibrated(fit);
+  return fmt::format("the run's {} is not known, nor then how far it is beyond the points",
+                     describe(growth));
+}
+
 /// Whether C = 6 N D in the points of the fit, so that one of the three follows from two.
 bool counts_6nd(const Fit& fit) {
   return fit.conventions.flops.empty() || fit.conventions.flops == "6nd";
@@ -116,14 +125,16 @@ Interval interval_of(const Fit& fit, const Mixture& mixture, const RunSize& run,
   double variance = interval_variance(fit.rollout, mixture, distance_of(fit, run));
   if (fit.is_frontier()) variance += fit.residual_rms * fit.residual_rms;
   const double width = normal_half_width(level) * std::sqrt(variance);
+  const std::string not_calibrated = why_not_calibrated(fit, run);
   const double coverage = measured_coverage(fit.rollout, level);
+  const bool is_counted = not_calibrated.empty() && std::isfinite(coverage);
   const Law& law = find_law(fit.law);
   Interval interval = {level,
                        law.from_scale(mixture.value - width),
                        law.from_scale(mixture.value + width),
                        describe_cover(fit),
-                       why_not_calibrated(fit),
-                       std::isfinite(coverage) ? std::optional(coverage) : std::nullopt};
+                       not_calibrated,
+                       is_counted ? std::optional(coverage) : std::nullopt};
   if (info(law.response).values == Values::fraction) {
     interval.low = std::clamp(interval.low, 0.0, 1.0);
     interval.high = std::clamp(interval.high, 0.0, 1.0);
