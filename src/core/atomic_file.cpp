@@ -23,6 +23,7 @@ void throw_system_error(const std::filesystem::path& path, const char* operation
     throw InputError(message + "; free some space or write elsewhere");
   if (error == EACCES || error == EPERM || error == EROFS)
     throw InputError(message + "; give yourself the right or choose another place");
+  if (error == EMFILE) throw InputError(message + "; raise `ulimit -n`");
   if (error == ENAMETOOLONG) throw InputError(message + "; choose a shorter one");
   throw Error(message);
 }

@@ -2,8 +2,8 @@
 // place, synced, renamed over it, and the folder synced so that the new name survives.
 //
 // Failures throw Error naming the path, the operation and the system's reason; a full disk or
-// quota, a missing right and a name too long are InputError, because only the user can do something
-// about them.
+// quota, a missing right, too many open files and a name too long are InputError, because only the
+// user can do something about them.
 #pragma once
 
 #include <filesystem>

@@ -1,9 +1,11 @@
 #include "core/file_descriptor.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -59,6 +61,15 @@ void FileDescriptor::sync() {
 void FileDescriptor::close() {
   const int descriptor = std::exchange(descriptor_, -1);
   if (::close(descriptor) != 0) throw_system_error(path_, "close", errno);
+}
+
+void allow_open_files(std::size_t count) {
+  constexpr rlim_t kOthers = 512;  // libraries, messages, records
+  const rlim_t wanted = count + kOthers;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  setrlimit(RLIMIT_NOFILE, &limit);  // refused: the open that lacks a descriptor says so
 }
 
 }  // namespace isoflop

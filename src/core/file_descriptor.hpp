@@ -34,4 +34,8 @@ class FileDescriptor {
   int descriptor_;
 };
 
+/// Raises the process's limit of open files, as far as its hard limit allows, to `count` and as
+/// many as other uses need.
+void allow_open_files(std::size_t count);
+
 }  // namespace isoflop

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -27,6 +28,12 @@ int lock(int descriptor) {
   }
 }
 
+bool is_at(const std::filesystem::path& path, int descriptor) {
+  struct stat open{}, named{};
+  return fstat(descriptor, &open) == 0 && stat(path.c_str(), &named) == 0 &&
+         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
+
 }  // namespace
 
 FileLock::FileLock(const std::filesystem::path& path)
@@ -34,8 +41,9 @@ FileLock::FileLock(const std::filesystem::path& path)
   if (descriptor_ < 0 && (errno == EACCES || errno == EPERM || errno == EROFS))
     descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor_ < 0) throw_system_error(path, "open", errno);
-  const int error = lock(descriptor_);
-  if (error == 0) return;
+  int error = lock(descriptor_);
+  if (error == 0 && is_at(path, descriptor_)) return;
+  if (error == 0) error = EWOULDBLOCK;  // who held it has moved or removed the file meanwhile
   close(descriptor_);
   if (error == EWOULDBLOCK) {
     throw Locked(path.string() +

@@ -6,6 +6,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/file_descriptor.hpp"
 #include "core/hash.hpp"
 
 namespace isoflop::data {
@@ -57,6 +58,10 @@ std::shared_ptr<const Corpus> Corpus::open(const std::filesystem::path& director
 }
 
 void Corpus::open_shards(const std::filesystem::path& directory, bool verify) {
+  std::size_t count = 0;
+  for (const SourceContent& source : description_.sources)
+    for (const SplitContent& content : source.splits) count += content.shards.size();
+  allow_open_files(count);
   shards_.resize(description_.sources.size());
   for (std::size_t source = 0; source < shards_.size(); ++source) {
     for (const Split split : {kTrain, kValidation}) {

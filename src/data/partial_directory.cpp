@@ -1,20 +1,45 @@
 #include "data/partial_directory.hpp"
 
+#include <sys/stat.h>
+
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 
 namespace isoflop::data {
 namespace fs = std::filesystem;
+namespace {
 
-PartialDirectory::PartialDirectory(fs::path target) : target_(std::move(target)) {
+constexpr const char* kLock = "lock";
+
+}  // namespace
+
+fs::path replaceable_directory(const fs::path& target) {
+  require(!target.empty(), "--out: seen an empty name, needed a directory");
+  const fs::path folder = fs::weakly_canonical(fs::absolute(target));
+  if (!fs::exists(folder)) return folder;
+  require(!fs::equivalent(folder, fs::current_path()),
+          "--out {}: is the folder you are in, which would be replaced: choose one inside it",
+          target.string());
+  struct stat here{}, above{};
+  if (::stat(folder.c_str(), &here) != 0) throw_system_error(folder, "stat", errno);
+  if (::stat(folder.parent_path().c_str(), &above) != 0)
+    throw_system_error(folder.parent_path(), "stat", errno);
+  require(here.st_dev == above.st_dev,
+          "--out {}: a file system is mounted there, which cannot be replaced: choose a directory "
+          "inside it",
+          target.string());
+  return folder;
+}
+
+PartialDirectory::PartialDirectory(const fs::path& target)
+    : target_(replaceable_directory(target)) {
   path_ = target_.string() + ".partial";
-  lock_path_ = path_ / "lock";
   std::error_code error;
   fs::create_directories(path_, error);
   require(!error, "{}: cannot be made ({}): choose another --out", path_.string(), error.message());
-  lock_.emplace(lock_path_);
+  lock_.emplace(path_ / kLock);
   for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
-    if (entry.path() != lock_path_) fs::remove_all(entry.path());
+    if (entry.path().filename() != kLock) fs::remove_all(entry.path());
   }
 }
 
@@ -24,20 +49,22 @@ PartialDirectory::~PartialDirectory() {
   fs::remove_all(path_, ignored);
 }
 
+// The lock goes along and is removed at the new place: until then nobody takes this folder for one
+// that an interrupted process left.
 void PartialDirectory::publish() {
-  fs::remove(lock_path_);
   sync_path(path_);
   const bool replaces = fs::exists(target_) && !fs::is_empty(target_);
-  if (!replaces) {
+  if (replaces) {
+    const fs::path own = path_beside(target_);  // the old corpus must not get a name others use
+    rename_durably(path_, own);
+    path_ = own;
+    exchange_durably(path_, target_);
+  } else {
     rename_durably(path_, target_);
-    lock_.reset();
-    return;
   }
-  exchange_durably(path_, target_);
-  const fs::path old = path_beside(target_);  // out of the way of the next process that prepares
-  rename_durably(path_, old);
+  fs::remove(target_ / kLock);
   lock_.reset();
-  fs::remove_all(old);
+  if (replaces) fs::remove_all(path_);
 }
 
 }  // namespace isoflop::data

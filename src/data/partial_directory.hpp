@@ -8,11 +8,15 @@
 
 namespace isoflop::data {
 
+/// The directory that `target` names or links to; it need not be there. InputError when no rename
+/// could put another in its place: the working directory, a mount point, an empty name.
+std::filesystem::path replaceable_directory(const std::filesystem::path& target);
+
 class PartialDirectory {
  public:
   /// Makes <target>.partial, empty; what an interrupted process left there is removed. Throws
-  /// Locked while another process is filling it.
-  explicit PartialDirectory(std::filesystem::path target);
+  /// Locked while another process is filling it; else as replaceable_directory.
+  explicit PartialDirectory(const std::filesystem::path& target);
 
   /// Removes it unless it was published.
   ~PartialDirectory();
@@ -26,7 +30,7 @@ class PartialDirectory {
   void publish();
 
  private:
-  std::filesystem::path target_, path_, lock_path_;
+  std::filesystem::path target_, path_;
   std::optional<FileLock> lock_;  // empty once published
 };
 

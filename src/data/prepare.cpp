@@ -205,6 +205,7 @@ CorpusFile make(const PrepareRequest& request, const Documents& documents, const
 
 PrepareResult prepare(const PrepareRequest& request, const ProgressSink& progress) {
   check(request);
+  replaceable_directory(request.out);  // before the work, not after it
   const std::vector<InputFile> files = find_files(request);
   Recipe recipe{request_hash(request), files_hash(files), {}};
   const std::optional<CorpusFile> found = find_corpus(request);

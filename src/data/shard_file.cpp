@@ -17,11 +17,9 @@ constexpr std::int64_t kPiece = std::int64_t{1} << 20;
 }  // namespace
 
 ShardFile::ShardFile(std::string path, std::int64_t bytes) : path_(std::move(path)), bytes_(bytes) {
-  try {
-    file_ = std::make_unique<const FileDescriptor>(path_, O_RDONLY);
-  } catch (const Error& error) {
-    throw InputError(fmt::format("{}; run `isoflop data prepare` again", error.what()));
-  }
+  require(std::filesystem::exists(path_), "{}: is missing; run `isoflop data prepare` again",
+          path_);
+  file_ = std::make_unique<const FileDescriptor>(path_, O_RDONLY);
   require(file_->size() == static_cast<std::size_t>(bytes),
           "{}: has {} bytes, corpus.json says {}: the corpus is truncated or damaged; run "
           "`isoflop data prepare` again",

@@ -42,6 +42,21 @@ TEST(FileLock, HoldsOneAtATime) {
   EXPECT_NO_THROW(FileLock(scratch.path() / "lock"));
 }
 
+// Else who waited would take the lock of a folder that has another name by now.
+TEST(FileLock, AFileThatWasMovedAwayWhileHeldIsNoLock) {
+  const test::ScratchDirectory scratch;
+  const std::filesystem::path path = scratch.path() / "lock";
+  std::optional<FileLock> held(path);
+  std::thread mover([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::filesystem::rename(path, scratch.path() / "elsewhere");
+    held.reset();
+  });
+  EXPECT_THROW(FileLock{path}, Locked);
+  mover.join();
+  const FileLock again(path);
+}
+
 TEST(FileLock, LookingTellsWhetherItIsHeld) {
   const test::ScratchDirectory scratch;
   const auto path = scratch.path() / "lock";

@@ -1,6 +1,7 @@
 #include "data/corpus.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -55,6 +56,17 @@ TEST_F(CorpusTest, ReadsBackWhatWasWritten) {
   EXPECT_EQ(tokens[0], 39 * 3);
 }
 
+TEST_F(CorpusTest, MoreShardsThanFilesMayBeOpen) {
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit few{12, limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  test::write_small_corpus(path(), {{"a", test::ramp(100, 0, 1), test::ramp(40, 0, 3)}}, 4);
+  const auto corpus = Corpus::open(path());
+  EXPECT_EQ(corpus->description().sources[0].splits[kTrain].shards.size(), 25u);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 // As in a damaged corpus that is too large to be verified when it is opened.
 TEST_F(CorpusTest, RefusesATokenThatTheVocabularyLacks) {
   std::vector<std::uint16_t> train = test::ramp(100, 0, 1);
@@ -83,7 +95,7 @@ TEST_F(CorpusTest, RefusesATruncatedOrMissingShard) {
   std::filesystem::resize_file(shard, 60);
   EXPECT_NE(refusal().find("has 60 bytes, corpus.json says 64"), std::string::npos) << refusal();
   std::filesystem::remove(shard);
-  EXPECT_NE(refusal().find("No such file"), std::string::npos) << refusal();
+  EXPECT_NE(refusal().find("is missing; run"), std::string::npos) << refusal();
 }
 
 TEST_F(CorpusTest, AShardThatShrinksWhileItIsOpenIsAnError) {

@@ -126,6 +126,35 @@ TEST_F(PrepareTest, TheCorpusHoldsEveryDocumentOnce) {
   }
 }
 
+TEST_F(PrepareTest, ALinkStaysOne) {
+  fs::create_directory(root() / "scratch");
+  fs::create_directory_symlink(root() / "scratch", request_.out);
+  prepare_now();
+  request_.tokenizer = {true, 340};
+  request_.force = true;
+  prepare_now();
+  EXPECT_TRUE(fs::is_symlink(request_.out));
+  EXPECT_EQ(Corpus::open(root() / "scratch")->vocabulary(), 340);
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root())) {
+    const std::string name = entry.path().filename();
+    EXPECT_TRUE(name != "lock" && !name.ends_with(".partial")) << entry.path();
+  }
+}
+
+TEST_F(PrepareTest, RefusesAPlaceThatCannotBeReplaced) {
+  request_.out = "";
+  EXPECT_NE(refusal().find("seen an empty name"), std::string::npos) << refusal();
+  const fs::path before = fs::current_path();
+  fs::create_directory(root() / "here");
+  fs::current_path(root() / "here");
+  request_.out = "../here";
+  EXPECT_NE(refusal().find("--out ../here: is the folder you are in"), std::string::npos)
+      << refusal();
+  fs::current_path(before);
+  request_.out = "/proc";
+  EXPECT_NE(refusal().find("a file system is mounted there"), std::string::npos) << refusal();
+}
+
 TEST_F(PrepareTest, ThreadsDoNotChangeTheCorpus) {
   std::vector<std::string> fingerprints;
   write("english/long.txt", std::string((1 << 20) + 5, 'x') + " end");  // cut into several pieces
