@@ -38,6 +38,13 @@ class Study:
         matches = (f for f in self.fits if f.law == law and (method is None or f.method == method))
         return next(matches, None)
 
+    @property
+    def predicting_fit(self) -> Fit | None:
+        """The one that prediction.json names."""
+        if not self.prediction or not self.prediction.fit:
+            return None
+        return next((f for f in self.fits if f.path.name == f"fit-{self.prediction.fit}.json"), None)
+
     def fits_of_curves(self) -> list[Fit]:
         """Those that have curves to show."""
         return [fit for fit in self.fits if any(one.fit is fit for one in self.curves)]

@@ -109,6 +109,26 @@ def surface_of(rows):
     return {"params": n.tolist(), "tokens": d.tolist(), "loss": (2 * TRUTH.loss(n[None, :], d[:, None])).ravel().tolist()}
 
 
+def test_the_draws_are_of_the_law_that_predicts_or_said_not_to_be(tmp_path, unrendered):
+    write_sweep(tmp_path)
+    prediction = json.loads((tmp_path / "prediction.json").read_text())
+    (tmp_path / "prediction.json").write_text(json.dumps(prediction | {"fit": "ensemble"}))
+    draws = np.exp(np.random.default_rng(1).standard_normal((40, 2)))
+    ensemble = {"law": "kaplan-nd", "ensemble": True, "parameters": {"Nc": {"value": 1.0}, "aN": {"value": 1.0}},
+                "members": [{"law": "kaplan-nd", "weight": 0.6}, {"law": "chinchilla", "weight": 0.4}]}  # fmt: skip
+
+    def caption(rows):
+        (tmp_path / "fit-ensemble.json").write_text(json.dumps(ensemble | {"draws": {"rows": rows}}))
+        drawn = {d.name: d.drawing for d in draw_all(read_study(tmp_path))}["correlation"]
+        return drawn.caption, {axis.get_xlabel() for axis in drawn.figure.axes}
+
+    text, labels = caption(draws.tolist())
+    assert "draws of Kaplan L(N, D), the heaviest law of the ensemble, which predicts." in text and "ln Nc" in labels
+    text, labels = caption([])
+    assert "draws of Chinchilla, approach 3; not of the law that predicts (ensemble), which has none." in text
+    assert labels & {"ln A", "ln B", "ln E", "ln alpha", "ln beta"}
+
+
 def test_no_figure_of_a_law_that_was_not_asked_for(tmp_path, unrendered):
     write_sweep(tmp_path)
     for fit in tmp_path.glob("fit-*.json"):

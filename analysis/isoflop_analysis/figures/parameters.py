@@ -1,4 +1,4 @@
-"""How the parameters of the main fit trade off against each other over its bootstrap draws."""
+"""How the parameters of the law that predicts trade off against each other over its bootstrap draws."""
 
 from __future__ import annotations
 
@@ -20,11 +20,32 @@ def _draws(fit: Fit) -> np.ndarray:
     return np.where((values > 0).all(axis=0), np.log(np.maximum(values, 1e-300)), values)
 
 
+def _chosen(study: Study) -> tuple[Fit, np.ndarray]:
+    """The fit that predicts and its draws; where it has none, the first of chinchilla and the others that has."""
+    reason = NotEnough("no fit with draws")
+    for fit in filter(None, (study.predicting_fit, study.law_fit, *study.fits)):
+        if len(fit.parameters) < 2:
+            continue
+        try:
+            return fit, _draws(fit)
+        except NotEnough as found:
+            reason = found
+    raise reason
+
+
+def _whose(study: Study, fit: Fit) -> str:
+    """Whose the draws are, for people."""
+    law = f"{fit.members[0].title}, the heaviest law of the ensemble" if fit.members else fit.title
+    if not study.prediction or not study.prediction.fit:
+        return law
+    if fit is study.predicting_fit:
+        return f"{law}, which predicts"
+    return f"{law}; not of the law that predicts ({study.prediction.fit}), which has none"
+
+
 def correlation(study: Study) -> Drawing:
-    fit = study.law_fit or next((f for f in study.fits if len(f.parameters) > 1), None)
-    if fit is None:
-        raise NotEnough("no fit with draws")
-    draws, names = _draws(fit), list(fit.parameters)
+    fit, draws = _chosen(study)
+    names = list(fit.parameters)
     moving = [i for i in range(len(names)) if np.ptp(draws[:, i]) > 0]
     if len(moving) < 2:
         raise NotEnough("fewer than two parameters move over the draws")
@@ -48,7 +69,7 @@ def correlation(study: Study) -> Drawing:
     right.set_title(f"The strongest pair: {names[a]} and {names[b]}")
     return Drawing(
         fig,
-        f"{len(draws)} bootstrap draws of {(fit.members or [fit])[0].title}, positive parameters as logarithms. Where two parameters trade "
+        f"{len(draws)} bootstrap draws of {_whose(study, fit)}. Positive parameters as logarithms. Where two parameters trade "
         "off, their own intervals say little: judge the fit by its predictions.",
         "Correlation of the fitted parameters, and a scatter of the pair that trades off most.",
     )
