@@ -73,6 +73,11 @@ class Run:
         return self.row["role"] == "target"
 
     @property
+    def is_trunk(self) -> bool:
+        """Branches start from it; its own learning rate never decayed, so no law speaks of its loss."""
+        return self.row["role"] == "trunk"
+
+    @property
     def n(self) -> float:
         return float(self.row["n_total"])
 

@@ -62,6 +62,8 @@ class Study:
     def fitted_loss(self, run: Run) -> float | None:
         """By the law that predicts; by the law of the figures where that says nothing of the run."""
         p = self.prediction
+        if run.is_trunk:
+            return None
         if p and run.name in p.fitted:
             return p.fitted[run.name]
         if p and run.is_target:

@@ -81,7 +81,8 @@ def _run_row(run: Run, study: Study, columns) -> str:
         good = isinstance(value, (int, float)) and math.isfinite(value)
         cells.append(_cell(value if good else None, text(value) if good else ""))
     if study.law:
-        error = 100 * (study.fitted_loss(run) / run.loss - 1) if run.finished else None
+        fitted = study.fitted_loss(run) if run.finished else None
+        error = None if fitted is None else 100 * (fitted / run.loss - 1)
         cells.append(_cell(error, "" if error is None else f"{error:+.2f}%".replace("-", "\N{MINUS SIGN}")))
     kind = "target" if run.is_target else "" if run.finished else "unfinished"
     return f'<tr class="{kind}">{"".join(cells)}</tr>'
@@ -173,8 +174,9 @@ def _law_table(fit: Fit) -> str:
     facts = [f"file <code>{escape(fit.path.name)}</code>"]
     if fit.used is not None:
         facts.append(f"{fit.used} points")
-    if fit.objective is not None:
+    if fit.objective is not None and not fit.raw.get("budgets"):  # parabolas have none
         facts.append(f"objective {number(fit.objective)}")
+    derived = {name: value for name, value in fit.derived.items() if name not in fit.parameters}
     out = "".join(f"<p class='muted'>{escape(remark)}</p>" for remark in remarks)
     if fit.left_out:
         items = "".join(f"<li>{escape(entry)}</li>" for entry in fit.left_out)
@@ -183,7 +185,7 @@ def _law_table(fit: Fit) -> str:
         f"<h3>{escape(fit.title)}</h3><p class='muted'>{', '.join(facts)}</p>{_rollout_lines(fit)}"
         f"{_member_table(fit) if fit.members else ''}<table><thead><tr>"
         f"<th class='text'>quantity</th><th>value</th><th>standard error</th><th>{interval}</th></tr></thead>"
-        f"<tbody>{_estimate_rows(fit.parameters, '')}{_estimate_rows(fit.derived, 'derived')}</tbody></table>{out}"
+        f"<tbody>{_estimate_rows(fit.parameters, '')}{_estimate_rows(derived, 'derived')}</tbody></table>{out}"
     )
 
 

@@ -316,3 +316,35 @@ def test_results_may_be_open_for_writing(tmp_path, unrendered):
     with h5py.File(tmp_path / "runs" / run / "run.h5", "r+", libver="latest"):
         page = report(tmp_path)
     assert page.count("<figure>") == 11
+
+
+def test_a_trunk_has_no_final_loss_and_no_law(tmp_path, unrendered):
+    rows = write_sweep(tmp_path)
+    trunk = rows[0]
+    write_results(tmp_path, [trunk | {"role": "trunk"}, *rows[1:]])
+    drawn = {d.name: d.drawing for d in draw_all(read_study(tmp_path))}
+    for name in ("loss-curves", "frontier"):
+        dots = [line.get_ydata()[0] for line in drawn[name].figure.axes[0].get_lines() if len(line.get_ydata()) == 1]
+        assert trunk["loss"] not in dots and rows[1]["loss"] in dots
+        assert "trunks" in drawn[name].caption
+    row = next(part for part in report(tmp_path).split("<tr") if trunk["run"] in part)
+    assert row.rstrip().endswith("\N{EN DASH}</td></tr>")
+
+
+def test_every_final_loss_is_in_sight(tmp_path, unrendered):
+    rows = write_sweep(tmp_path)
+    high = 2.4 * float(np.median([row["loss"] for row in rows]))
+    write_results(tmp_path, [rows[0] | {"loss": high}, *rows[1:]])
+    drawn = {d.name: d.drawing for d in draw_all(read_study(tmp_path))}
+    for name in ("loss-curves", "frontier"):
+        assert drawn[name].figure.axes[0].get_ylim()[1] > high
+
+
+def test_the_law_of_the_targets_size_starts_where_the_fit_saw_tokens(tmp_path, unrendered):
+    rows = write_sweep(tmp_path)
+    ax = {d.name: d.drawing for d in draw_all(read_study(tmp_path))}["learning-curve"].figure.axes[0]
+    lines = {str(line.get_label()): line for line in ax.get_lines()}
+    law = next(line for label, line in lines.items() if " at N = " in label)
+    fewest = min(row["tokens"] for row in rows if row["role"] == "fit")
+    assert law.get_xdata()[0] == pytest.approx(max(6 * rows[-1]["n_total"] * fewest, ax.get_xlim()[0]))
+    assert lines["target, validation"].get_xdata()[-1] < rows[-1]["flops_6nd"] * 0.999  # the star stands for the last

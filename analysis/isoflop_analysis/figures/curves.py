@@ -24,7 +24,15 @@ def _loss_limits(runs: list[Run]) -> tuple[float, float]:
     """From the least loss to where most runs start, or end if they are branches; outliers of diverged runs cut."""
     losses = np.concatenate([r.curve.smoothed()[1] for r in runs])
     starts, ends = zip(*((r.curve.smoothed()[1][0], r.curve.smoothed()[1][-1]) for r in runs), strict=True)
-    return losses[losses > 0].min() * 0.96, max(np.median(starts) * 1.06, np.quantile(ends, 0.95) * 1.1)
+    final = np.array([r.loss for r in runs if r.finished])
+    dots = final[final < 2.5 * np.median(final)].max() * 1.04 if final.size else 0
+    return losses[losses > 0].min() * 0.96, max(np.median(starts) * 1.06, np.quantile(ends, 0.95) * 1.1, dots)
+
+
+def _note_of_trunks(runs: list[Run]) -> str:
+    if not any(r.is_trunk for r in runs):
+        return ""
+    return " Lines without a dot are trunks, whose learning rate never decays; from them the branches leave that end in dots."
 
 
 def _first_fall(x: np.ndarray, loss: np.ndarray, top: float) -> float:
@@ -40,7 +48,7 @@ def loss_curves(study: Study) -> Drawing:
     for run in runs:
         tokens, loss = run.curve.smoothed()
         ax.plot(tokens, loss, color=palette[run.n], lw=2.4 if run.is_target else 1.1, zorder=3)
-        if run.finished:
+        if run.finished and not run.is_trunk:
             marker = style.star() if run.is_target else {"marker": "o", "ms": 4.5, "mec": "white", "mew": 0.6}
             ax.plot(run.d, run.loss, **{"color": palette[run.n], "zorder": 5, **marker})
     style.log_axis(ax.xaxis, "count")
@@ -62,7 +70,7 @@ def loss_curves(study: Study) -> Drawing:
     palette.explain(fig, ax, "N (parameters)", style.count, extra)
     return Drawing(
         fig,
-        f"{_SMOOTHING}; dots: loss on the validation split after the last step.",
+        f"{_SMOOTHING}; dots: loss on the validation split after the last step.{_note_of_trunks(runs)}",
         "Training loss of every run against tokens seen, coloured by model size.",
     )
 
@@ -90,7 +98,7 @@ def frontier(study: Study) -> Drawing:
     curves = _compute_curves(runs)
     for run, (compute, loss) in zip(runs, curves, strict=True):
         ax.plot(compute, loss, color=palette[run.n], lw=0.9, alpha=0.6)
-        if run.finished:
+        if run.finished and not run.is_trunk:
             ax.plot(run.c, run.loss, "o", color=palette[run.n], ms=4.5, mec="white", mew=0.6, zorder=4)
     compute, least = envelope(curves)
     ax.plot(compute, least, color=style.SECOND, lw=2.2, zorder=3)
@@ -122,8 +130,8 @@ def frontier(study: Study) -> Drawing:
     palette.explain(fig, ax, "N (parameters)", style.count, extra)
     return Drawing(
         fig,
-        f"{_SMOOTHING}. The envelope is the least training loss any fit run has reached for its compute; it lies "
-        "above the frontier where no learning rate has decayed yet. " + CONVENTION,
+        f"{_SMOOTHING}. The envelope is the least training loss any fit run has reached for its compute, decayed or not; "
+        f"dots and frontier are losses on the validation split of runs that have ended.{_note_of_trunks(runs)} {CONVENTION}",
         "Loss against compute for every run with the lower envelope and the fitted compute-optimal frontier.",
     )
 

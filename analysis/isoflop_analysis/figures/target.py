@@ -91,8 +91,9 @@ def learning_curve(study: Study) -> Drawing:
     fig.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=2)
     return Drawing(
         fig,
-        "The law holds for finished runs: a run whose learning rate is still high lies above it, and the decay at "
-        "the end brings it down. " + CONVENTION,
+        "The law says where runs of the target's size end, not what they pass through: while the learning rate is high a run "
+        "lies above it, and the decay at the end brings it down. It is drawn from the fewest tokens of a fitted run on. "
+        "Training losses are of the training text; law, star and interval of the validation split. " + CONVENTION,
         "Learning curve of the target run against the fitted frontier.",
     )
 
@@ -103,14 +104,18 @@ def _draw_curve(ax, study: Study, law, low: float, high: float) -> list:
     tokens, loss = target.curve.smoothed(0.03)
     compute = 6 * target.n * tokens
     handles = [ax.plot(compute, loss, color=style.TARGET, lw=1.2, alpha=0.7, label="target, training")[0]]
-    checks = target.curve.validation_tokens.size
-    if checks:
-        handles += ax.plot(6 * target.n * target.curve.validation_tokens, target.curve.validation_loss, "o",
+    on_the_way = slice(None, -1 if target.finished else None)  # the star stands for the last
+    checked, losses = target.curve.validation_tokens[on_the_way], target.curve.validation_loss[on_the_way]
+    if checked.size:
+        handles += ax.plot(6 * target.n * checked, losses, "o",
                            color=style.TARGET, mec="white", mew=0.6, ms=5.5, zorder=4, label="target, validation")  # fmt: skip
     grid = np.geomspace(low, high, 200)
-    best, (own, name) = law.optimal(grid)[2], _own_losses(study, law, grid / (6 * target.n))
+    best = law.optimal(grid)[2]
+    fewest = 6 * target.n * min((r.d for r in study.fitted), default=0)
+    reach = np.geomspace(min(max(low, fewest), high), high, 200)
+    own, name = _own_losses(study, law, reach / (6 * target.n))
     handles += ax.plot(grid, best, color=style.LAW, ls=(0, (5, 2)), label="fitted frontier L*(C)")
-    handles += ax.plot(grid, own, color=style.SECOND, lw=1.4, label=f"{name} at N = {style.count(target.n)}")
+    handles += ax.plot(reach, own, color=style.SECOND, lw=1.4, label=f"{name} at N = {style.count(target.n)}")
     seen = max((r.c for r in study.fitted), default=0)
     if seen > low:
         ax.axvspan(low, min(seen, high), color="#f0f1f4", zorder=0, lw=0)
@@ -120,7 +125,7 @@ def _draw_curve(ax, study: Study, law, low: float, high: float) -> list:
     style.loss_axis(ax.yaxis)
     inside = (compute >= low) & (compute <= high)
     ends = [*best[np.isfinite(best)], own.min(), *([target.loss] if target.finished else []), *loss[inside]]
-    top = max(*ends, *(own[grid >= compute[inside][0]] if inside.any() else own)) if inside.any() else own.max()
+    top = max(*ends, *(own[reach >= compute[inside][0]] if inside.any() else own))
     ax.set(xlabel=C_LABEL.replace("training", "target's"), xlim=(low, high), ylim=(min(ends) * 0.985, top * 1.03))
     return handles
 
