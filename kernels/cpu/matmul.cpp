@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "kernels/cpu/block_product.hpp"
+#include "kernels/kokkos/loops.hpp"
 
 namespace isoflop::kernels::cpu {
 
@@ -46,7 +47,7 @@ template <class Work>
 void for_each_worker(const char* label, std::size_t workers, const Work& work) {
   if (workers == 1) return work(0);
   using Policy = Kokkos::RangePolicy<Kokkos::DefaultHostExecutionSpace>;
-  Kokkos::parallel_for(label, Policy(0, workers).set_chunk_size(1), work);
+  Kokkos::parallel_for(kokkos::for_tools(label), Policy(0, workers).set_chunk_size(1), work);
 }
 
 /// One block of columns: packs it together, then each worker multiplies its share of the rows.

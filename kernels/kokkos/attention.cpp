@@ -1,6 +1,6 @@
 #include "kernels/kokkos/attention.hpp"
 
-#include <Kokkos_Core.hpp>
+#include "kernels/kokkos/loops.hpp"
 
 namespace isoflop::kernels::kokkos {
 namespace {
@@ -166,20 +166,18 @@ struct BackwardOfKey {
 
 template <class T>
 void attention_forward(const AttentionShape& shape, const T* qkv, T* out, float* lse) {
-  Kokkos::parallel_for("isoflop::attention_forward", shape.batch * shape.heads * shape.context,
-                       ForwardOfQuery<T>{Layout(shape), qkv, out, lse});
+  for_each("isoflop::attention_forward", shape.batch * shape.heads * shape.context,
+           ForwardOfQuery<T>{Layout(shape), qkv, out, lse});
 }
 
 template <class T>
 void attention_backward(const AttentionShape& shape, const T* qkv, const T* out, const float* lse,
                         const T* d_out, float* mean_gradient, T* d_qkv) {
   const GradientOfScore<T> gradient{Layout(shape), qkv, lse, d_out, mean_gradient};
-  Kokkos::parallel_for("isoflop::attention_backward_queries",
-                       shape.batch * shape.heads * shape.context,
-                       BackwardOfQuery<T>{gradient, out, d_qkv});
-  Kokkos::parallel_for("isoflop::attention_backward_keys",
-                       shape.batch * shape.kv_heads * shape.context,
-                       BackwardOfKey<T>{gradient, d_qkv});
+  for_each("isoflop::attention_backward_queries", shape.batch * shape.heads * shape.context,
+           BackwardOfQuery<T>{gradient, out, d_qkv});
+  for_each("isoflop::attention_backward_keys", shape.batch * shape.kv_heads * shape.context,
+           BackwardOfKey<T>{gradient, d_qkv});
 }
 
 template void attention_forward(const AttentionShape&, const float*, float*, float*);

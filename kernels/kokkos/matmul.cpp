@@ -1,6 +1,6 @@
 #include "kernels/kokkos/matmul.hpp"
 
-#include <Kokkos_Core.hpp>
+#include "kernels/kokkos/loops.hpp"
 
 namespace isoflop::kernels::kokkos {
 
@@ -65,9 +65,9 @@ struct BlockProduct {
   }
 };
 
-template <class Functor>
-void launch(const char* label, const Functor& functor) {
-  Kokkos::parallel_for(label, functor.blocks(), functor);
+template <class Product>
+void launch(const char* label, const Product& product) {
+  for_each(label, product.blocks(), product);
 }
 
 }  // namespace

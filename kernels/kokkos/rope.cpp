@@ -1,12 +1,12 @@
 #include "kernels/kokkos/rope.hpp"
 
-#include <Kokkos_Core.hpp>
+#include "kernels/kokkos/loops.hpp"
 
 namespace isoflop::kernels::kokkos {
 
 void rope_table(std::size_t context, std::size_t head_width, float* table) {
   const std::size_t half = head_width / 2;
-  Kokkos::parallel_for(
+  for_each(
       "isoflop::rope_table", context * half, KOKKOS_LAMBDA(std::size_t index) {
         const std::size_t position = index / half, i = index % half;
         // in double: an angle of thousands of radians has no digits left in float
@@ -21,7 +21,7 @@ template <class T>
 void rope(const AttentionShape& shape, float direction, const float* table, T* qkv) {
   const std::size_t turned = shape.heads + shape.kv_heads, half = shape.head_width / 2;
   const std::size_t context = shape.context, width = shape.head_width, stride = shape.qkv_width();
-  Kokkos::parallel_for(
+  for_each(
       "isoflop::rope", shape.batch * context, KOKKOS_LAMBDA(std::size_t row) {
         const float* cosines = table + row % context * width;
         const float* sines = cosines + half;

@@ -1,4 +1,5 @@
-// Once under way, neither collectives nor steps of training ask for memory, on any number of ranks.
+// Once under way, neither collectives nor steps of training ask for memory, on any number of ranks
+// and threads.
 #include <gtest/gtest.h>
 
 #include <cstddef>
