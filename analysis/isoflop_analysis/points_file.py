@@ -19,8 +19,8 @@ from .study import Study, make_study, make_study_of_curves
 NEIGHBOUR = 1.2  # points within this factor of compute are one IsoFLOP budget, as in approach 2
 WIDEST = 1.5
 COLUMNS = ("params", "tokens", "flops", "steps", "unique_tokens", "batch", "learning_rate", "loss", "task_loss", "accuracy",
-           "error", "weight", "group", "name", "params_kind", "flops_kind", "loss_unit", "bytes_per_token", "stage", "status",
-           "warmup_tokens")  # fmt: skip   # as isoflop fit knows them; not all matter here
+           "error", "weight", "group", "name", "params_kind", "flops_kind", "loss_unit", "bytes_per_token", "stage",
+           "tokenizer", "data", "context", "evaluation", "status", "warmup_tokens")  # fmt: skip   # as isoflop fit knows them; not all matter here
 
 _ALIASES = {"step": "steps", "lr": "learning_rate"}
 

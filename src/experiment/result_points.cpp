@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <span>
 
 #include "core/error.hpp"
 #include "experiment/training_curve.hpp"
@@ -15,6 +16,8 @@ namespace isoflop::experiment {
 namespace {
 
 constexpr std::size_t kPointsOfCurve = 200;
+constexpr const char* kValidation = "validation";  // final losses: what the corpus keeps back
+constexpr const char* kTraining = "training";      // losses along the way
 
 double params_of(const record::ResultRow& row, bool counts_embeddings) {
   return static_cast<double>(counts_embeddings ? row.n_total : row.n_non_embedding);
@@ -49,7 +52,8 @@ void group_by_trunk(const std::vector<std::string>& trunks, laws::Points& points
       fmt::format("{} trunks are shared by several runs: those are drawn together", shared));
 }
 
-laws::Points empty_points(bool counts_embeddings, const std::string& source, FlopsKind flops) {
+laws::Points empty_points(bool counts_embeddings, const std::string& source, FlopsKind flops,
+                          const char* evaluation) {
   laws::Points points;
   points.source = source;
   const char* params = counts_embeddings ? "n_total" : "n_non_embedding";
@@ -60,22 +64,41 @@ laws::Points empty_points(bool counts_embeddings, const std::string& source, Flo
       exact ? "that of every operation (flops_exact)" : fmt::format("6 {} tokens", params)));
   points.conventions = {counts_embeddings ? "total" : "non-embedding", exact ? "exact" : "6nd",
                         "nats", ""};
+  points.conventions.evaluation = evaluation;
   return points;
 }
 
-/// Nats a token of two tokenizers are two units. Another context is the same unit, but another
-/// task.
-void look_for_mixtures(const record::ResultRow& row, const record::ResultRow& first,
-                       laws::Points& points) {
-  require(
-      row.vocabulary == first.vocabulary,
-      "{}: run {} has a vocabulary of {}, run {} one of {}: nats/token of two tokenizers do not "
-      "go into one fit; give a CSV of bits_per_byte",
-      points.source, first.run, first.vocabulary, row.run, row.vocabulary);
-  const std::string note =
-      fmt::format("runs of context {} and {} are fitted together", first.context, row.context);
-  if (row.context != first.context && std::ranges::find(points.notes, note) == points.notes.end())
-    points.notes.push_back(note);
+/// Losses on another text, of another tokenizer or context are no points of one law.
+void require_same_loss(const record::ResultRow& row, const record::ResultRow& first,
+                       const std::string& source) {
+  const auto check = [&](const char* column, const auto& seen, const auto& known) {
+    require(seen == known,
+            "{}: {}: run {} has {}, run {} has {}: their losses do not go into one fit; collect "
+            "them in two sweeps, or give a CSV with the runs of one",
+            source, column, first.run, known, row.run, seen);
+  };
+  check("vocabulary", row.vocabulary, first.vocabulary);
+  check("data_fingerprint", row.data_fingerprint, first.data_fingerprint);
+  check("context", row.context, first.context);
+}
+
+void state_loss(const record::ResultRow& row, laws::Conventions& conventions) {
+  conventions.tokenizer = fmt::format("vocabulary {}", row.vocabulary);
+  conventions.data = row.data_fingerprint;
+  conventions.context = fmt::format("{}", row.context);
+}
+
+/// A run that went on from a checkpoint should be as one that never stopped: who doubts a point
+/// looks here first.
+void note_restarts(const std::vector<std::string>& restarted, std::size_t runs,
+                   laws::Points& points) {
+  constexpr std::size_t kNamed = 10;
+  if (restarted.empty()) return;
+  const auto named = std::span(restarted).first(std::min(kNamed, restarted.size()));
+  std::string note = fmt::format("{} of {} runs went on after a restart: {}", restarted.size(),
+                                 runs, fmt::join(named, ", "));
+  if (restarted.size() > kNamed) note += fmt::format(" and {} more", restarted.size() - kNamed);
+  points.notes.push_back(std::move(note));
 }
 
 /// Calls use(row, record) for every run that a fit may see and names the others in `points`. The
@@ -84,6 +107,8 @@ template <class Use>
 void for_usable_runs(const record::Results& results, const FindRecord& find_record,
                      laws::Points& points, const Use& use) {
   std::size_t gone = 0;
+  std::size_t used = 0;
+  std::vector<std::string> restarted;
   const record::ResultRow* first = nullptr;
   for (const record::ResultRow& row : results.rows) {
     if (row.role != "fit") {
@@ -101,10 +126,16 @@ void for_usable_runs(const record::Results& results, const FindRecord& find_reco
       points.left_out.push_back({row.run, trouble});
       continue;
     }
-    if (first == nullptr) first = &row;
-    look_for_mixtures(row, *first, points);
+    if (first == nullptr) {
+      first = &row;
+      state_loss(row, points.conventions);
+    }
+    require_same_loss(row, *first, points.source);
+    ++used;
+    if (row.restarts > 0) restarted.push_back(row.run);
     use(row, data);
   }
+  note_restarts(restarted, used, points);
   if (gone > 0)
     points.notes.push_back(fmt::format(
         "{} runs have no run.h5 where the results link to: not looked at for loss spikes and "
@@ -130,7 +161,7 @@ FindRecord linked_records_of(const std::string& path) {
 
 laws::Points points_of(const record::Results& results, bool counts_embeddings,
                        const std::string& source, const FindRecord& find_record, FlopsKind flops) {
-  laws::Points points = empty_points(counts_embeddings, source, flops);
+  laws::Points points = empty_points(counts_embeddings, source, flops, kValidation);
   std::vector<std::string> trunks;
   for_usable_runs(
       results, find_record, points, [&](const record::ResultRow& row, const auto& data) {
@@ -156,7 +187,7 @@ laws::Points points_of(const record::Results& results, bool counts_embeddings,
 
 laws::Points curves_of(const record::Results& results, bool counts_embeddings,
                        const std::string& source, const FindRecord& find_record) {
-  laws::Points points = empty_points(counts_embeddings, source, FlopsKind::six_nd);
+  laws::Points points = empty_points(counts_embeddings, source, FlopsKind::six_nd, kTraining);
   points.notes.push_back("points are the training losses along every run, after its warmup");
   for_usable_runs(
       results, find_record, points, [&](const record::ResultRow& row, const auto& data) {
@@ -180,6 +211,7 @@ laws::Points schedules_of(const record::Results& results, const std::string& sou
                           const FindRecord& find_record) {
   laws::Points points;
   points.source = source;
+  points.conventions.evaluation = kTraining;
   points.notes.push_back("points are the training losses and learning rates of every step");
   for_usable_runs(results, find_record, points,
                   [&](const record::ResultRow& row, const auto& data) {

@@ -25,8 +25,9 @@ enum class FlopsKind { six_nd, exact };
 /// targets, runs that did not finish and, from their records, runs that were still warming up at
 /// their end or ended in a loss spike. Runs that share a trunk (warm-up-stable-decay, the same but
 /// for their tokens) are one group. The stage of a run is "final", or "constant-lr" by its record:
-/// those two do not go into one fit. `source`: the file, for messages. Throws InputError when no
-/// run is left, and for runs of two vocabularies, whose nats/token are not the same.
+/// those two do not go into one fit. `source`: the file, for messages. A note names the runs that
+/// were restarted. Throws InputError when no run is left, and for runs of two vocabularies, data
+/// fingerprints or contexts, whose losses are not those of one law.
 laws::Points points_of(const record::Results& results, bool counts_embeddings,
                        const std::string& source, const FindRecord& find_record,
                        FlopsKind flops = FlopsKind::six_nd);

@@ -23,20 +23,33 @@ const std::vector<std::string>& known_stages() {
 }
 
 std::string describe(const Conventions& conventions) {
-  return fmt::format("params {}; flops {}; loss {}; stage {}", or_not_stated(conventions.params),
-                     or_not_stated(conventions.flops), or_not_stated(conventions.loss),
-                     or_not_stated(conventions.stage));
+  std::string text =
+      fmt::format("params {}; flops {}; loss {}; stage {}", or_not_stated(conventions.params),
+                  or_not_stated(conventions.flops), or_not_stated(conventions.loss),
+                  or_not_stated(conventions.stage));
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) text += fmt::format("; {} {}", name, value);
+  };
+  add("tokenizer", conventions.tokenizer);
+  add("data", conventions.data);
+  add("context", conventions.context);
+  add("evaluation", conventions.evaluation);
+  return text;
 }
 
 void require_same_kind(const Conventions& asked, const Conventions& fitted,
                        std::string_view source) {
   const auto check = [&](const char* column, const std::string& saw, const std::string& needed) {
     require(saw.empty() || needed.empty() || saw == needed,
-            "{}: {}: saw '{}', the fit was made with '{}': give the sizes counted like the fit's",
-            source, column, saw, needed);
+            "{}: {}: saw '{}', the fit was made with '{}': give runs like those of the fit", source,
+            column, saw, needed);
   };
   check("params_kind", asked.params, fitted.params);
   check("flops_kind", asked.flops, fitted.flops);
+  check("tokenizer", asked.tokenizer, fitted.tokenizer);
+  check("data", asked.data, fitted.data);
+  check("context", asked.context, fitted.context);
+  check("evaluation", asked.evaluation, fitted.evaluation);
 }
 
 Conventions conventions_of(const Points& points, bool along_runs) {

@@ -1,5 +1,6 @@
 // What the numbers of a set of points mean. The same sweep counted in three ways gives three
-// exponents (Porian et al. 2024; Pearce & Song 2024), hence a fit sees one way only, records it,
+// exponents (Porian et al. 2024; Pearce & Song 2024), and losses of two tokenizers, corpora,
+// contexts or evaluation sets are not those of one law, hence a fit sees one way only, records it,
 // and whatever is made from the fit shows it.
 //
 // An empty string is "not stated". Points with different statements, stated and not stated
@@ -15,18 +16,24 @@ namespace isoflop::laws {
 struct Points;
 
 struct Conventions {
-  std::string params;  // "total", or "non-embedding" (Kaplan's N)
-  std::string flops;   // "6nd", "exact" (every operation), "cmin" (critical_batch.hpp), "other"
-  std::string loss;    // "nats" (a token), "bits_per_byte"
-  std::string stage;   // "final", "cooled-down", "constant-lr", "mid-decay", or "along the run"
+  std::string params = {};  // "total", or "non-embedding" (Kaplan's N)
+  std::string flops = {};  // "6nd", "exact" (every operation), "cmin" (critical_batch.hpp), "other"
+  std::string loss = {};   // "nats" (a token), "bits_per_byte"
+  std::string stage = {};  // "final", "cooled-down", "constant-lr", "mid-decay", or "along the run"
+  std::string tokenizer = {};   // this and the following: any name
+  std::string data = {};        // trained on: a corpus, its fingerprint
+  std::string context = {};     // tokens that a prediction may see, at most
+  std::string evaluation = {};  // the set that the loss was measured on
 
   friend bool operator==(const Conventions&, const Conventions&) = default;
 };
 
-/// "params total; flops 6nd; loss nats; stage not stated"
+/// "params total; flops 6nd; loss nats; stage not stated", then those of tokenizer, data, context
+/// and evaluation that are stated.
 std::string describe(const Conventions& conventions);
 
-/// Throws InputError when `asked` states another kind of params or flops than `fitted` does.
+/// Throws InputError when `asked` states another kind of params or flops, or another tokenizer,
+/// data, context or evaluation than `fitted` does.
 void require_same_kind(const Conventions& asked, const Conventions& fitted,
                        std::string_view source);
 

@@ -24,7 +24,8 @@ const std::vector<std::string>& known_columns() {
     std::vector<std::string> names;
     for (const VariableInfo& variable : all_variables()) names.emplace_back(variable.name);
     names.insert(names.end(), {"weight", "group", "name", "params_kind", "flops_kind", "loss_unit",
-                               "bytes_per_token", "stage", "status", "warmup_tokens"});
+                               "bytes_per_token", "stage", "tokenizer", "data", "context",
+                               "evaluation", "status", "warmup_tokens"});
     return names;
   }();
   return columns;
@@ -65,11 +66,13 @@ void note_computed(const CsvHeader& header, Points& points) {
 /// The one value that a column of conventions holds in all rows that are used.
 class OneKind {
  public:
-  OneKind(const char* column, std::vector<std::string> known)
+  /// `known` empty: any name.
+  explicit OneKind(const char* column, std::vector<std::string> known = {})
       : column_(column), known_(std::move(known)) {}
 
   void add(const std::string& value, const std::string& file, std::size_t line) {
-    require(value.empty() || std::find(known_.begin(), known_.end(), value) != known_.end(),
+    require(value.empty() || known_.empty() ||
+                std::find(known_.begin(), known_.end(), value) != known_.end(),
             "{}:{}: {}: saw '{}', needed one of {}", file, line, column_, value,
             fmt::join(known_, ", "));
     if (line_ == 0) {
@@ -140,7 +143,9 @@ class RowReader {
       quantity(points_, variable).clear();
       points_.notes.push_back(fmt::format("{} not read: {}", to_string(variable), reason));
     }
-    points_.conventions = {params_kind_.value(), flops_kind_.value(), loss_unit_.value(), ""};
+    points_.conventions = {
+        params_kind_.value(), flops_kind_.value(), loss_unit_.value(), "",
+        tokenizer_.value(),   data_.value(),       context_.value(),   evaluation_.value()};
     std::string& flops_kind = points_.conventions.flops;
     const bool is_6nd = flops_kind.empty() || flops_kind == "6nd";
     require(is_6nd || !(follows(Variable::params, header_) || follows(Variable::tokens, header_)),
@@ -200,6 +205,10 @@ class RowReader {
   void read_conventions(const CsvRow& row) {
     params_kind_.add(text(row, "params_kind"), name_, row.line);
     flops_kind_.add(text(row, "flops_kind"), name_, row.line);
+    tokenizer_.add(text(row, "tokenizer"), name_, row.line);
+    data_.add(text(row, "data"), name_, row.line);
+    context_.add(text(row, "context"), name_, row.line);
+    evaluation_.add(text(row, "evaluation"), name_, row.line);
     if (!header_.has("stage")) return;
     const std::string& stage = text(row, "stage");
     const auto& known = known_stages();
@@ -291,6 +300,7 @@ class RowReader {
   OneKind params_kind_{"params_kind", {"total", "non-embedding"}};
   OneKind flops_kind_{"flops_kind", {"6nd", "exact", "cmin", "other"}};
   OneKind loss_unit_{"loss_unit", {"nats", "bits_per_byte", "perplexity"}};
+  OneKind tokenizer_{"tokenizer"}, data_{"data"}, context_{"context"}, evaluation_{"evaluation"};
   std::size_t converted_ = 0;
   std::map<Variable, std::string> dropped_;               // columns that are only wanted, and why
   std::unordered_map<std::string, std::size_t> line_of_;  // of the first row with this text

@@ -6,11 +6,13 @@
 //   loss_unit        nats (a token), bits_per_byte, perplexity (of a token; becomes nats)
 //   bytes_per_token  with it, bits per byte become nats
 //   stage            final, cooled-down, constant-lr, mid-decay
+//   tokenizer, data, context, evaluation
+//                    any name: what the losses are losses of (conventions.hpp)
 //   status           finished; a row with another status is left out, whatever its loss
 //   warmup_tokens    a run whose warmup is as long as itself is left out; of training curves what
 //                    they recorded in their warmup, unless their schedules are read
-// Kinds and units must be the same in all rows that are used. Without a column weight, rows that
-// repeat an earlier one in every column are left out. Other columns are ignored.
+// Kinds, units and the last four must be the same in all rows that are used. Without a column
+// weight, rows that repeat an earlier one in every column are left out. Other columns are ignored.
 #pragma once
 
 #include <string>

@@ -30,6 +30,13 @@ std::vector<std::string> read_texts(const JsonReader& reader, const char* key) {
   return texts;
 }
 
+/// The last four may be absent: not stated.
+Conventions read_conventions(const JsonReader& reader) {
+  const auto stated = [&](const char* key) { return reader.has(key) ? reader.text(key) : ""; };
+  return {reader.text("params"), reader.text("flops"), reader.text("loss"), reader.text("stage"),
+          stated("tokenizer"),   stated("data"),       stated("context"),   stated("evaluation")};
+}
+
 SearchSummary read_search(const JsonReader& reader) {
   SearchSummary search = {reader.small_count("starts"), reader.small_count("starts_converged"),
                           reader.small_count("basins"), reader.flag("converged"),
@@ -283,33 +290,42 @@ Json parse(std::string_view text, const std::string& name) {
   }
 }
 
-}  // namespace
-
-Fit fit_from_json(std::string_view text, const std::string& name) {
-  const Json json = parse(text, name);
-  const JsonReader reader(json, name);
-  Fit fit;
+/// What was fitted, and how.
+Fit read_head(const JsonReader& reader) {
   const std::size_t format = reader.count("format");
   require(format == kFitFormat, "{}: format: saw {}, this isoflop reads {}: fit the points again",
-          name, format, kFitFormat);
+          reader.place(), format, kFitFormat);
+  Fit fit;
   fit.is_ensemble = reader.flag("ensemble");
   fit.law = reader.text("law");
   find_law(fit.law);  // throws for an unknown one
   fit.method = reader.text("method");
   fit.variable = reader.text("variable");
   if (reader.has("fixed")) fit.fixed = read_texts(reader, "fixed");
-  fit.parameters = read_estimates(reader.object("parameters"));
-  fit.derived = read_estimates(reader.object("derived"));
   fit.level = reader.number("level");
   require(fit.level > 0 && fit.level < 1, "{}: level: saw {}, needed a number between 0 and 1",
-          name, fit.level);
-  fit.objective = reader.number("objective");
+          reader.place(), fit.level);
   fit.huber_delta = reader.number("huber_delta");
   fit.seed = reader.count("seed");
+  fit.notes = read_texts(reader, "notes");
+  fit.warnings = read_texts(reader, "warnings");
+  const JsonReader made_by = reader.object("isoflop");
+  fit.version = made_by.text("version");
+  fit.commit = made_by.text("commit");
+  return fit;
+}
+
+}  // namespace
+
+Fit fit_from_json(std::string_view text, const std::string& name) {
+  const Json json = parse(text, name);
+  const JsonReader reader(json, name);
+  Fit fit = read_head(reader);
+  fit.parameters = read_estimates(reader.object("parameters"));
+  fit.derived = read_estimates(reader.object("derived"));
+  fit.objective = reader.number("objective");
   fit.search = read_search(reader.object("search"));
-  const JsonReader kinds = reader.object("conventions");
-  fit.conventions = {kinds.text("params"), kinds.text("flops"), kinds.text("loss"),
-                     kinds.text("stage")};
+  fit.conventions = read_conventions(reader.object("conventions"));
   read_points(reader.object("points"), fit);
   fit.residual_rms = reader.not_negative("residual_rms");
   fit.precision = read_precision(reader.object("precision"), fit.parameters.size());
@@ -320,12 +336,7 @@ Fit fit_from_json(std::string_view text, const std::string& name) {
   fit.rollout = read_rollout(reader.object("rollout"));
   fit.budgets = read_budgets(reader);
   fit.bias = read_bias(reader);
-  fit.notes = read_texts(reader, "notes");
-  fit.warnings = read_texts(reader, "warnings");
   fit.draws = read_draws(reader.object("draws"), fit.parameters.size());
-  const JsonReader made_by = reader.object("isoflop");
-  fit.version = made_by.text("version");
-  fit.commit = made_by.text("commit");
   return fit;
 }
 

@@ -30,7 +30,9 @@ Json points(const Fit& fit) {
 }
 
 Json conventions(const Conventions& c) {
-  return {{"params", c.params}, {"flops", c.flops}, {"loss", c.loss}, {"stage", c.stage}};
+  return {{"params", c.params},   {"flops", c.flops},          {"loss", c.loss},
+          {"stage", c.stage},     {"tokenizer", c.tokenizer},  {"data", c.data},
+          {"context", c.context}, {"evaluation", c.evaluation}};
 }
 
 Json budgets(const Fit& fit) {

@@ -53,6 +53,9 @@ TEST(ResultPoints, CountsComputeAsAsked) {
   record::Results results;
   results.rows = {row("one", "fit", "finished")};
   results.rows[0].flops_exact = 1.5e8;
+  results.rows[0].vocabulary = 512;
+  results.rows[0].data_fingerprint = "0a1b2c3d";
+  results.rows[0].context = 64;
   const auto points = [&](bool embeddings, FlopsKind flops) {
     return points_of(results, embeddings, "results.h5", kNoRecords, flops);
   };
@@ -60,18 +63,68 @@ TEST(ResultPoints, CountsComputeAsAsked) {
   EXPECT_EQ(points(false, FlopsKind::exact).flops, std::vector<double>{1.5e8});
   EXPECT_EQ(points(false, FlopsKind::exact).params, std::vector<double>{700});
   EXPECT_EQ(describe(points(false, FlopsKind::exact).conventions),
-            "params non-embedding; flops exact; loss nats; stage not stated");
+            "params non-embedding; flops exact; loss nats; stage not stated; tokenizer vocabulary "
+            "512; data 0a1b2c3d; context 64; evaluation validation");
   EXPECT_EQ(points(true, FlopsKind::six_nd).conventions.flops, "6nd");
 }
 
-TEST(ResultPoints, RefusesTwoTokenizers) {
+std::string error_of(const record::Results& results) {
+  try {
+    points_of(results, true, "results.h5", kNoRecords);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(ResultPoints, RefusesLossesOfTwoKinds) {
+  const auto error_after = [](auto&& change) {
+    record::Results results;
+    results.rows = {row("one", "fit", "finished"), row("two", "fit", "finished")};
+    change(results.rows[1]);
+    return error_of(results);
+  };
+  EXPECT_EQ(error_after([](record::ResultRow&) {}), "no error");
+  EXPECT_EQ(error_after([](record::ResultRow& two) { two.vocabulary = 512; }),
+            "results.h5: vocabulary: run one has 0, run two has 512: their losses do not go into "
+            "one fit; collect them in two sweeps, or give a CSV with the runs of one");
+  EXPECT_NE(error_after([](record::ResultRow& two) {
+              two.context = 512;
+            }).find("context: run one has 0, run two has 512"),
+            std::string::npos);
+  EXPECT_NE(error_after([](record::ResultRow& two) {
+              two.data_fingerprint = "0a1b";
+            }).find("data_fingerprint: run one has , run two has 0a1b"),
+            std::string::npos);
+}
+
+TEST(ResultPoints, RunsThatNoFitSeesMayBeOfAnotherKind) {
   record::Results results;
-  results.rows = {row("one", "fit", "finished"), row("two", "fit", "finished")};
-  results.rows[1].context = 512;
-  const laws::Points two = points_of(results, true, "results.h5", kNoRecords);
-  EXPECT_EQ(two.notes.at(1), "runs of context 0 and 512 are fitted together");
-  results.rows[1].vocabulary = 512;
-  EXPECT_THROW(points_of(results, true, "results.h5", kNoRecords), InputError);
+  results.rows = {row("target", "target", "finished"), row("failed", "fit", "failed"),
+                  row("warming", "fit", "finished"), row("one", "fit", "finished")};
+  for (std::size_t i = 0; i < 3; ++i) results.rows[i].vocabulary = 512;
+  const FindRecord find = [](const std::string& run) {
+    return std::optional(run_of(run == "warming" ? 8 : 400));
+  };
+  EXPECT_EQ(points_of(results, true, "results.h5", find).name, std::vector<std::string>{"one"});
+}
+
+TEST(ResultPoints, NamesTheRunsThatWereRestarted) {
+  record::Results results;
+  for (const char* name : {"one", "two", "three"})
+    results.rows.push_back(row(name, "fit", "finished"));
+  EXPECT_EQ(points_of(results, true, "results.h5", kNoRecords).notes.size(), 2u);
+  results.rows[0].restarts = 1;
+  results.rows[2].restarts = 4;
+  const auto notes = points_of(results, true, "results.h5", kNoRecords).notes;
+  EXPECT_EQ(notes.at(1), "2 of 3 runs went on after a restart: one, three");
+  for (int i = 0; i < 12; ++i) {
+    results.rows.push_back(row("more", "fit", "finished"));
+    results.rows.back().restarts = 1;
+  }
+  EXPECT_TRUE(points_of(results, true, "results.h5", kNoRecords)
+                  .notes.at(1)
+                  .ends_with("more, more and 4 more"));
 }
 
 TEST(ResultPoints, LeavesOutTargetsAndUnfinishedRunsWithReasons) {

@@ -158,6 +158,41 @@ TEST(Csv, RecordsConventions) {
   EXPECT_EQ(plain.conventions, (Conventions{"", "6nd", "", ""}));
 }
 
+TEST(Csv, RecordsWhatTheLossesAreLossesOf) {
+  const Points points = parse_csv(
+      "params,tokens,loss,tokenizer,data,context,evaluation\n1,2,3,bpe 50k,web,1024,held out\n"
+      "2,2,3,bpe 50k,web,1024,held out\n",
+      "p.csv");
+  EXPECT_EQ(describe(points.conventions),
+            "params not stated; flops 6nd; loss not stated; stage not stated; tokenizer bpe 50k; "
+            "data web; context 1024; evaluation held out");
+}
+
+TEST(Csv, RefusesLossesOfTwoTokenizersDataContextsOrEvaluations) {
+  for (const char* column : {"tokenizer", "data", "context", "evaluation"}) {
+    const std::string header = fmt::format("params,tokens,loss,{}\n", column);
+    EXPECT_EQ(error_of(header + "1,2,3,a\n2,2,3,a\n3,2,3,b\n"),
+              fmt::format("p.csv:4: {}: saw 'b', line 2 has 'a': one fit needs one kind; split the "
+                          "file",
+                          column));
+    EXPECT_NE(error_of(header + "1,2,3,a\n2,2,3,\n").find("saw '', line 2 has 'a'"),
+              std::string::npos);
+  }
+}
+
+TEST(Conventions, OfAPredictionAreThoseOfTheFit) {
+  const Conventions fitted = {.params = "total", .tokenizer = "bpe", .context = "1024"};
+  EXPECT_NO_THROW(require_same_kind({.data = "web", .context = "1024"}, fitted, "sizes.csv"));
+  try {
+    require_same_kind({.tokenizer = "bytes"}, fitted, "sizes.csv");
+    FAIL() << "another tokenizer was accepted";
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(),
+                 "sizes.csv: tokenizer: saw 'bytes', the fit was made with 'bpe': give runs like "
+                 "those of the fit");
+  }
+}
+
 TEST(Csv, RefusesMixedConventionsNamingTheFirstTwoRows) {
   EXPECT_EQ(
       error_of("params,tokens,loss,params_kind\n1,2,3,total\n2,2,3,total\n3,2,3,non-embedding\n"),
