@@ -1,23 +1,93 @@
 // Muennighoff et al. 2023 (arXiv 2305.16264), section 3: Chinchilla for data seen several times.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
-#include "laws/formula_law.hpp"
+#include "laws/law.hpp"
 
 namespace isoflop::laws::forms {
 namespace {
 
 enum { kE, kA, kB, kAlpha, kBeta, kRepeatD, kRepeatN, kCount };
 
-/// ln of U + U R* (1 - exp(-R/R*)) for R = x/U - 1 >= 0: what x repeats of U are worth.
-template <class T, class Log>
-T effective(const Log& log_x, const Log& log_unique, const T& log_repeat) {
-  using std::exp, std::expm1, std::log1p;
-  const T repeats = expm1(log_x - log_unique) * exp(-log_repeat);
-  return log_unique + log1p(exp(log_repeat) * -expm1(-repeats));
+/// ln of U + U R* (1 - exp(-R/R*)) for R = x/U - 1 >= 0: what x repeats of U are worth; and its
+/// derivatives by u = ln U and r = ln R*.
+struct Worth {
+  double value = 0;
+  double by_u = 0, by_r = 0;
+  double u_u = 0, u_r = 0, r_r = 0;
+
+  Worth(double log_x, double u, double r) {
+    constexpr double kMany = 1e3;  // R/R*, from where on exp(-R/R*) is 0
+    const double scale = std::exp(r);
+    const double q = std::min(std::expm1(log_x - u) / scale, kMany);
+    const double rest = scale * std::exp(-q);
+    const double z = -scale * std::expm1(-q);
+    const double q_u = -(q + 1 / scale);
+    value = u + std::log1p(z);
+    const double z_u = rest * q_u / (1 + z);
+    const double z_r = (z - rest * q) / (1 + z);
+    by_u = 1 + z_u;
+    by_r = z_r;
+    u_u = -z_u * (1 + q_u) - z_u * z_u;
+    u_r = z_u * q - z_u * z_r;
+    r_r = z_r - rest * q * q / (1 + z) - z_r * z_r;
+  }
+  /// What is not repeated.
+  explicit Worth(double log_x) : value(log_x) {}
+};
+
+/// A term of the loss, its logarithm with derivatives by every parameter.
+struct LogTerm {
+  double value = 0;
+  std::array<double, kCount> gradient{};
+  std::array<std::array<double, kCount>, kCount> hessian{};  // column <= row
+};
+
+/// ln(B / D'^beta)
+LogTerm term_of_data(const double* x, const double* theta, double log_unique) {
+  const Worth data(x[1], log_unique, theta[kRepeatD]);
+  LogTerm term{theta[kB] - theta[kBeta] * data.value};
+  term.gradient[kB] = 1;
+  term.gradient[kBeta] = -data.value;
+  term.gradient[kRepeatD] = -theta[kBeta] * data.by_r;
+  term.hessian[kRepeatD][kBeta] = -data.by_r;
+  term.hessian[kRepeatD][kRepeatD] = -theta[kBeta] * data.r_r;
+  return term;
 }
 
-class RepeatedData final : public FormulaLaw<RepeatedData, kCount> {
+/// ln(A / N'^alpha)
+LogTerm term_of_params(const double* x, const double* theta, double log_unique) {
+  constexpr std::array kOfBest = {kA, kB, kAlpha, kBeta};
+  const double alpha = theta[kAlpha];
+  const double beta = theta[kBeta];
+  // ln N*(U): the size that Chinchilla's optimum gives U tokens
+  const double best = (std::log(alpha / beta) + theta[kA] - theta[kB] + beta * log_unique) / alpha;
+  const Worth params = best < x[0] ? Worth(x[0], best, theta[kRepeatN]) : Worth(x[0]);
+  LogTerm term{theta[kA] - alpha * params.value};
+  std::array<double, kCount> slope{};  // of best
+  slope[kA] = 1 / alpha;
+  slope[kB] = -1 / alpha;
+  slope[kAlpha] = (1 / alpha - best) / alpha;
+  slope[kBeta] = (log_unique - 1 / beta) / alpha;
+  for (const std::size_t i : kOfBest) {
+    term.gradient[i] = -alpha * params.by_u * slope[i];
+    term.hessian[kRepeatN][i] = -alpha * params.u_r * slope[i];
+    for (const std::size_t k : kOfBest)
+      if (k <= i) term.hessian[i][k] = -alpha * params.u_u * slope[i] * slope[k];
+  }
+  term.gradient[kA] += 1;
+  term.gradient[kAlpha] -= params.value;
+  term.gradient[kRepeatN] = -alpha * params.by_r;
+  // of the product alpha N*, which is linear but for ln alpha and ln beta
+  term.hessian[kAlpha][kAlpha] += params.by_u / (alpha * alpha);
+  term.hessian[kBeta][kBeta] -= params.by_u / (beta * beta);
+  term.hessian[kRepeatN][kAlpha] -= params.by_r;
+  term.hessian[kRepeatN][kRepeatN] = -alpha * params.r_r;
+  return term;
+}
+
+class RepeatedData final : public Law {
  public:
   RepeatedData() {
     name = "repeated-data";
@@ -37,19 +107,33 @@ class RepeatedData final : public FormulaLaw<RepeatedData, kCount> {
         {"RN", "the same for parameters beyond N*(U)", "ln RN", 5.309743, -7, 9}};
   }
 
-  template <class T>
-  static T compute(const double* x, const T* theta) {
-    using std::log;
+  double evaluate(const double* x, const double* theta, double* gradient,
+                  double* hessian) const override {
     const double log_unique = std::min(x[1], x[2]);
-    const T data = effective<T>(x[1], log_unique, theta[kRepeatD]);
-    // N*(U): the size that Chinchilla's optimum gives U tokens
-    const T log_g = (log(theta[kAlpha]) + theta[kA] - log(theta[kBeta]) - theta[kB]) /
-                    (theta[kAlpha] + theta[kBeta]);
-    const T best = log_g + (log_g + log_unique) * (theta[kBeta] / theta[kAlpha]);
-    const T params = value_of(best) < x[0] ? effective<T>(T(x[0]), best, theta[kRepeatN]) : T(x[0]);
-    const T of_params = theta[kA] - theta[kAlpha] * params;
-    const T of_data = theta[kB] - theta[kBeta] * data;
-    return log_sum_exp<T>(theta[kE], log_sum_exp<T>(of_params, of_data));
+    const LogTerm data = term_of_data(x, theta, log_unique);
+    const LogTerm params = term_of_params(x, theta, log_unique);
+    const double largest = std::max({theta[kE], data.value, params.value});
+    double floor = std::exp(theta[kE] - largest);
+    double of_data = std::exp(data.value - largest);
+    double of_params = std::exp(params.value - largest);
+    const double sum = floor + of_data + of_params;
+    const double value = largest + std::log(sum);
+    if (gradient == nullptr) return value;
+    of_data /= sum;  // shares of the loss
+    of_params /= sum;
+    floor /= sum;
+    for (std::size_t i = 0; i < kCount; ++i)
+      gradient[i] = of_data * data.gradient[i] + of_params * params.gradient[i];
+    gradient[kE] = floor;
+    if (hessian == nullptr) return value;
+    for (std::size_t i = 0; i < kCount; ++i)
+      for (std::size_t k = 0; k <= i; ++k)
+        hessian[i * kMaxParameters + k] =
+            of_data * (data.hessian[i][k] + data.gradient[i] * data.gradient[k]) +
+            of_params * (params.hessian[i][k] + params.gradient[i] * params.gradient[k]) -
+            gradient[i] * gradient[k];
+    hessian[kE * kMaxParameters + kE] += floor;
+    return value;
   }
 
   /// No run reads more different tokens than tokens.
