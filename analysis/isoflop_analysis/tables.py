@@ -152,6 +152,14 @@ def _member_table(fit: Fit) -> str:
     )
 
 
+_OF_SHARES = ("accuracy-sigmoid", "error-exponential", "task-ladder")
+
+
+def _miss(fit: Fit, value: float | None) -> str:
+    """Of a law of losses a share of the loss; of one of shares a difference."""
+    return number(value, 3) if fit.law in _OF_SHARES else _percent(value)
+
+
 def _rollout_lines(fit: Fit) -> str:
     """What an extrapolation of this fit can be trusted to."""
     rollout = fit.raw.get("rollout")
@@ -159,7 +167,7 @@ def _rollout_lines(fit: Fit) -> str:
     if not cuts:
         return ""
     runs = "less compute" if rollout.get("size", ["flops"]) == ["flops"] else "smaller runs"
-    text = f"Fits to {runs}, below {len(cuts)} cuts, missed what lies above by {_percent(rollout.get('rms_miss'))}"
+    text = f"Fits to {runs}, below {len(cuts)} cuts, missed what lies above by {_miss(fit, rollout.get('rms_miss'))}"
     coverage = rollout.get("coverage") or {}
     if coverage.get("measured") is not None:
         text += (f"; {coverage['level']:.0%} intervals made from smaller runs alone held {coverage['measured']:.1%} of "

@@ -250,6 +250,14 @@ def test_an_ensemble_is_shown_with_its_members_and_what_they_held(tmp_path, unre
     assert read_study(tmp_path).law_fit is None  # the heaviest member's surface is not the ensemble's
 
 
+def test_a_law_of_shares_misses_by_differences(tmp_path, unrendered):
+    write_sweep(tmp_path)
+    content = json.loads((tmp_path / "fit-chinchilla-approach3.json").read_text())
+    content |= {"law": "accuracy-sigmoid", "rollout": {"size": ["loss"], "rms_miss": 0.02, "cuts": [{"flops": 1e12}]}}
+    (tmp_path / "fit-accuracy-sigmoid.json").write_text(json.dumps(content))
+    assert "Fits to smaller runs, below 1 cuts, missed what lies above by 0.02." in report(tmp_path)
+
+
 def test_the_figures_of_approach_2_are_those_of_its_fit(tmp_path, unrendered):
     write_sweep(tmp_path)
     path = tmp_path / "fit-chinchilla-approach2.json"

@@ -266,19 +266,24 @@ Emergence examine(const TaskScores& scores, const EmergenceOptions& options) {
         "score");
   if (!holds(result.link))
     result.verdicts.push_back(fmt::format(
-        "accuracy = chance + (ceiling - chance) exp(-{:.3g} score) misses by {} rms: the score "
-        "does not explain the accuracy",
-        result.link.k, percent(result.link.rms_miss)));
+        "accuracy = chance + (ceiling - chance) exp(-{:.3g} score) misses by {:.3g} rms: the "
+        "score does not explain the accuracy",
+        result.link.k, result.link.rms_miss));
   if (!options.at) return result;
   require(std::isfinite(*options.at) && *options.at > 0, "at: saw {}, needed a size above 0",
           *options.at);
+  const auto refuse = [&](std::string_view reason) {
+    result.verdicts.push_back(fmt::format("not extrapolated to {:.3g}: {}", *options.at, reason));
+  };
+  if (result.score.trend != Trend::improves) {
+    refuse(to_string(result.score.trend));
+    return result;
+  }
   try {
-    require(result.score.trend == Trend::improves, "{}", to_string(result.score.trend));
     result.extrapolated =
         extrapolate(result.points, result.link, result.accuracy, options, result.verdicts);
-  } catch (const InputError& reason) {
-    result.verdicts.push_back(
-        fmt::format("not extrapolated to {:.3g}: {}", *options.at, reason.what()));
+  } catch (const InputError& reason) {  // scores that no law can be fitted to
+    refuse(reason.what());
   }
   return result;
 }

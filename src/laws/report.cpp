@@ -21,6 +21,11 @@ std::string or_dash(double value, int digits = 6) {
 
 std::string percent(double level) { return fmt::format("{:.3g}%", 100 * level); }
 
+/// A miss of ln loss is a share of the loss; one of a law of shares is what it is.
+std::string miss_on(Scale scale, double miss) {
+  return scale == Scale::log ? percent(miss) : fmt::format("{:.3g}", miss);
+}
+
 /// A law states its unit of the loss; the fit's points may have another one.
 std::string in_units_of(const Fit& fit, std::string_view meaning) {
   constexpr std::string_view kUnit = "nats/token";
@@ -122,9 +127,10 @@ std::string rollout_lines(const Fit& fit) {
   const Rollout& rollout = fit.rollout;
   if (rollout.cuts.empty()) return fmt::format("rollout    none: {}\n", why_not_calibrated(fit));
   std::string text = fmt::format(
-      "rollout    fits {}, below {} cuts, missed {} {} above by {:.3g}% rms ({} forecasts)\n",
+      "rollout    fits {}, below {} cuts, missed {} {} above by {} rms ({} forecasts)\n",
       smaller_runs(rollout.growth), rollout.cuts.size(), rollout.describe_held_out(),
-      fit.budgets.empty() ? "points" : "budgets", 100 * rollout.rms_miss(), rollout.forecasts());
+      fit.budgets.empty() ? "points" : "budgets",
+      miss_on(find_law(fit.law).scale, rollout.rms_miss()), rollout.forecasts());
   if (rollout.nested_points > 0)
     text += fmt::format("coverage   {} intervals made from smaller runs held {} of {} forecasts\n",
                         percent(fit.level), percent(measured_coverage(rollout, fit.level)),
@@ -159,10 +165,9 @@ std::string quality(const Fit& fit) {
                   fit.search.starts, fit.search.basins);
   text += other_optima(fit.search);
   const Law& law = find_law(fit.law);
-  const bool relative = law.scale == Scale::log;
-  text += fmt::format("residuals  {:.3g}{} rms of the {}; condition number {:.3g}\n",
-                      (relative ? 100 : 1) * fit.residual_rms, relative ? "%" : "",
-                      to_string(law.response), fit.precision.condition_number);
+  text += fmt::format("residuals  {} rms of the {}; condition number {:.3g}\n",
+                      miss_on(law.scale, fit.residual_rms), to_string(law.response),
+                      fit.precision.condition_number);
   return text + rollout_lines(fit);
 }
 

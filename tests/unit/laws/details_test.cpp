@@ -48,6 +48,23 @@ TEST(Report, StatesTheUnitOfThePoints) {
   EXPECT_EQ(describe(result).find("nats/token"), std::string::npos);
 }
 
+// A miss of ln loss is a share of the loss; an accuracy is missed by what it is missed by.
+TEST(Report, MissesAreSharesOfTheLossAlone) {
+  const auto report_of = [](const char* law, double value) {
+    Fit result = synthetic::fit_of(law, {value, 0.5, 1, 1});
+    result.residual_rms = 0.0123;
+    result.rollout.growth = {{Variable::loss}, {}};
+    result.rollout.cuts = {{.size = 1, .held_out = 3, .looked_at = 3, .rms_miss = 0.0456}};
+    return describe(result);
+  };
+  const std::string nats = report_of("kaplan-nd", 1e13);
+  EXPECT_NE(nats.find("residuals  1.23% rms of the loss"), std::string::npos) << nats;
+  EXPECT_NE(nats.find("above by 4.56% rms"), std::string::npos) << nats;
+  const std::string shares = report_of("accuracy-sigmoid", -0.7);
+  EXPECT_NE(shares.find("residuals  0.0123 rms of the accuracy"), std::string::npos) << shares;
+  EXPECT_NE(shares.find("above by 0.0456 rms"), std::string::npos) << shares;
+}
+
 TEST(Precision, OfAStraightLine) {
   Points points;
   double mean = 0;
