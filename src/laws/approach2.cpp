@@ -14,8 +14,8 @@ namespace isoflop::laws {
 namespace {
 
 constexpr std::size_t kBudgetsNeeded = 3;
-constexpr std::size_t kFewestForNested = 5;  // budgets below a nested cut
-constexpr std::size_t kEveryStart = 45;      // of the 4,500: enough for points near an IsoFLOP grid
+constexpr std::size_t kFewestBudgetsForNested = 5;  // below a nested cut
+constexpr std::size_t kEveryStart = 45;  // of the 4,500: enough for points near an IsoFLOP grid
 
 Frontier frontier_of(const std::vector<Budget>& budgets) {
   Frontier frontier;
@@ -183,7 +183,7 @@ void fit_approach2(const Points& prepared, const FitOptions& options, Fit& resul
   leave_out_rejected(prepared, profiles, result);
   const InUse used = in_use(prepared, profiles, result.budgets);
   result.residual_rms = scatter_about_parabolas(used.profiles);
-  calibrate_frontier(frontier, full, options.huber_delta, kFewestForNested, result);
+  calibrate_frontier(frontier, full, options.huber_delta, kFewestBudgetsForNested, result);
   bootstrap(used, options, full, result);
   report_bias(used, options, result);
   summarise_frontier(full, result);

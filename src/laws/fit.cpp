@@ -32,9 +32,15 @@ void require_options(const FitOptions& options) {
           "interval: saw '{}', needed pairs or residuals", options.interval);
 }
 
-/// What a fit of one law by the robust objective alone can do.
-void require_one_law(const FitOptions& options, const std::string& method) {
-  const bool one = options.law != kEnsemble && method != "approach1" && method != "approach2";
+bool is_frontier(std::string_view method) { return method == "approach1" || method == "approach2"; }
+
+/// What only some laws and methods can do.
+void require_possible(const FitOptions& options, const std::string& method) {
+  require(options.law != kEnsemble || options.method.empty(),
+          "method: the ensemble chooses among laws, needed no --method");
+  require(!is_frontier(method) || options.interval == "pairs",
+          "interval: method {} has no residuals, needed pairs", method);
+  const bool one = options.law != kEnsemble && !is_frontier(method);
   require(one || options.fixed.empty(), "fix: needed one law, and no method that fits a frontier");
   require(one || options.drop_outliers == 0,
           "drop-outliers: misses are those of one law: needed one, and no method that fits a "
@@ -108,6 +114,9 @@ Fit describe(const Points& prepared, const FitOptions& options) {
   Fit result;
   result.level = options.level;
   result.seed = options.seed;
+  result.huber_delta = options.huber_delta;
+  for (const NamedValue& one : options.fixed) result.fixed.push_back(one.name);
+  result.is_ensemble = options.law == kEnsemble;
   result.used = prepared.size();
   result.left_out = prepared.left_out;
   result.names = prepared.name;
@@ -121,6 +130,48 @@ Fit describe(const Points& prepared, const FitOptions& options) {
   return result;
 }
 
+/// What is fitted to which points.
+struct Task {
+  Points points;
+  Points with_outliers;  // which a fit leaves out
+  std::vector<Contender> contenders;
+  std::unique_ptr<const Law> fixed;  // law of the only contender, where parameters are held
+};
+
+Task make_task(const Points& points, const FitOptions& options, bool along_runs) {
+  Task task;
+  task.points = prepare(points);
+  if (!along_runs) task.points = merge_repeats(task.points);
+  if (options.drop_worst > 0) task.points = drop_worst(task.points, options.drop_worst);
+  task.contenders = choose_contenders(task.points, options);
+  Contender& first = task.contenders.front();
+  if (!options.fixed.empty()) {
+    task.fixed = fix_parameters(*first.law, options.fixed);
+    first.law = task.fixed.get();
+    require_enough(task.points, *task.fixed, first.variables);
+  }
+  task.with_outliers = task.points;
+  if (options.drop_outliers > 0)
+    task.points = drop_outliers(first, task.points, options.drop_outliers, options.huber_delta);
+  return task;
+}
+
+/// Fills `result`; the contender that predicts.
+const Contender& fit_task(const Task& task, const FitOptions& options, Fit& result) {
+  const Contender& only = task.contenders.front();
+  if (result.method == "approach1") {
+    fit_approach1(task.points, options, result);
+    return only;
+  }
+  if (result.method == "approach2") {
+    fit_approach2(task.points, options, result);
+    return only;
+  }
+  const std::size_t leader =
+      fit_robust(task.points, task.with_outliers, task.contenders, options, result);
+  return task.contenders[leader];
+}
+
 }  // namespace
 
 std::vector<Contender> choose_contenders(const Points& prepared, const FitOptions& options) {
@@ -128,8 +179,8 @@ std::vector<Contender> choose_contenders(const Points& prepared, const FitOption
   const Law& law = find_law(options.law);
   const Contender one = {&law, variables_of(law, prepared, options)};
   require_columns(prepared, law, one.variables);
-  const bool frontier = options.method == "approach1" || options.method == "approach2";
-  if (!frontier && options.fixed.empty()) require_enough(prepared, law, one.variables);
+  if (!is_frontier(options.method) && options.fixed.empty())
+    require_enough(prepared, law, one.variables);
   return {one};
 }
 
@@ -187,46 +238,19 @@ Fit fit(const Points& points, const FitOptions& options) {
   require_options(options);
   const bool ensemble = options.law == kEnsemble;
   const std::string method = ensemble ? "" : choose_method(find_law(options.law), options.method);
-  require(!ensemble || options.method.empty(),
-          "method: the ensemble chooses among laws, needed no --method");
-  require_one_law(options, method);
+  require_possible(options, method);
   const bool along_runs = method == "approach1" || reads_curves(options.law);
-  Points prepared = prepare(points);
-  if (!along_runs) prepared = merge_repeats(prepared);
-  if (options.drop_worst > 0) prepared = drop_worst(prepared, options.drop_worst);
-  std::vector<Contender> contenders = choose_contenders(prepared, options);
-  std::unique_ptr<const Law> fixed;
-  if (!options.fixed.empty()) {
-    fixed = fix_parameters(*contenders.front().law, options.fixed);
-    contenders.front().law = fixed.get();
-    require_enough(prepared, *fixed, contenders.front().variables);
-  }
-  const Points with_outliers = prepared;
-  if (options.drop_outliers > 0)
-    prepared =
-        drop_outliers(contenders.front(), prepared, options.drop_outliers, options.huber_delta);
+  const Task task = make_task(points, options, along_runs);
 
-  Fit result = describe(prepared, options);
-  result.conventions = conventions_of(prepared, along_runs);
-  const Contender* leader = &contenders.front();
-  result.is_ensemble = ensemble;
+  Fit result = describe(task.points, options);
+  result.conventions = conventions_of(task.points, along_runs);
   result.method = method;
-  for (const NamedValue& one : options.fixed) result.fixed.push_back(one.name);
-  require(!result.is_frontier() || options.interval == "pairs",
-          "interval: method {} has no residuals, needed pairs", method);
-  result.huber_delta = options.huber_delta;
-  if (method == "approach1") {
-    fit_approach1(prepared, options, result);
-  } else if (method == "approach2") {
-    fit_approach2(prepared, options, result);
-  } else {
-    leader = &contenders[fit_robust(prepared, with_outliers, contenders, options, result)];
-    result.method = method.empty() ? methods_of(*leader->law).front() : method;
-  }
-  result.law = leader->law->name;
-  result.response = range_of(column(prepared, leader->law->response));
-  if (leader->law->any_variable) result.variable = to_string(leader->variables.front());
-  add_data_warnings(prepared, leader->variables, result);
+  const Contender& leader = fit_task(task, options, result);
+  result.law = leader.law->name;
+  if (ensemble) result.method = methods_of(*leader.law).front();
+  result.response = range_of(column(task.points, leader.law->response));
+  if (leader.law->any_variable) result.variable = to_string(leader.variables.front());
+  add_data_warnings(task.points, leader.variables, result);
   return result;
 }
 

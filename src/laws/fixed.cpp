@@ -13,21 +13,7 @@ namespace {
 
 class FixedLaw final : public Law {
  public:
-  explicit FixedLaw(const Law& law) : law_(law) {
-    name = law.name;
-    formula = law.formula;
-    source = law.source;
-    variables = law.variables;
-    domain = law.domain;
-    parameters = law.parameters;
-    response = law.response;
-    scale = law.scale;
-    distinct_values = law.distinct_values;
-    counts_embeddings = law.counts_embeddings;
-    any_variable = law.any_variable;
-    reads_curves = law.reads_curves;
-    extra_columns = law.extra_columns;
-  }
+  explicit FixedLaw(const Law& law) : Law(law), law_(law) {}
 
   void fix(std::size_t position, double coordinate) {
     parameters[position].lower = parameters[position].upper = coordinate;
