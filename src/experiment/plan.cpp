@@ -203,19 +203,38 @@ class PlanMaker {
     trunk.label = fmt::format("{}-trunk-s{}", trunk.label.substr(0, trunk.label.rfind('-')),
                               config.train.seed);
     config.checkpoint.at_tokens.clear();
-    for (const std::size_t i : branches) {
-      PlannedRun& branch = plan_.runs[i];
-      branch.trunk = plan_.runs.size();
-      branch.first_step = stable_step(branch.config);
-      config.checkpoint.at_tokens.push_back(branch.first_step * config.tokens_per_step());
-    }
-    std::ranges::sort(config.checkpoint.at_tokens);
-    const auto repeated = std::ranges::unique(config.checkpoint.at_tokens);
-    config.checkpoint.at_tokens.erase(repeated.begin(), repeated.end());
+    for (const std::size_t i : branches)
+      add_once(config.checkpoint.at_tokens,
+               stable_step(plan_.runs[i].config) * config.tokens_per_step());
     config.train.tokens = config.checkpoint.at_tokens.back();
     config.schedule.decay_fraction = 0;
     complete(trunk, facts(config), "trunk");
-    plan_.runs.push_back(std::move(trunk));
+    const std::size_t place = place_of_trunk(std::move(trunk));
+    for (const std::size_t i : branches) {
+      plan_.runs[i].trunk = place;
+      plan_.runs[i].first_step = stable_step(plan_.runs[i].config);
+    }
+  }
+
+  // A run that a grid asks for and that never decays may be the trunk itself: one run, one
+  // directory.
+  std::size_t place_of_trunk(PlannedRun trunk) {
+    const auto [found, is_new] = by_id_.try_emplace(trunk.id, plan_.runs.size());
+    if (is_new) {
+      plan_.runs.push_back(std::move(trunk));
+      return found->second;
+    }
+    PlannedRun& same = plan_.runs[found->second];
+    for (const std::int64_t tokens : trunk.config.checkpoint.at_tokens)
+      add_once(same.config.checkpoint.at_tokens, tokens);
+    plan_.notes.push_back(fmt::format("{} is the same run as {} ({} steps); it is trained once",
+                                      trunk.label, same.label, same.config.steps));
+    return found->second;
+  }
+
+  static void add_once(std::vector<std::int64_t>& sorted, std::int64_t value) {
+    const auto place = std::ranges::lower_bound(sorted, value);
+    if (place == sorted.end() || *place != value) sorted.insert(place, value);
   }
 
   void add_target(const Target& target) {
@@ -223,10 +242,14 @@ class PlanMaker {
         make_run(target.size, target.axis, target.value, target.seed, target.size.place);
     run.role = Role::target;
     run.label = target.size.label;
-    const auto same = by_id_.find(run.id);
-    require(same == by_id_.end(),
-            "{}: is the same run as {} of a grid, needed one that no fit sees", target.size.place,
-            same == by_id_.end() ? "" : plan_.runs[same->second].label);
+    if (const auto found = by_id_.find(run.id); found != by_id_.end()) {
+      const PlannedRun& same = plan_.runs[found->second];
+      throw InputError(
+          fmt::format("{}: is the same run as {}{}", target.size.place, same.label,
+                      same.role == Role::trunk
+                          ? ", from which grids branch; needed one of its own: change its tokens"
+                          : " of a grid, needed one that no fit sees"));
+    }
     plan_.runs.push_back(std::move(run));
   }
 
@@ -244,7 +267,7 @@ class PlanMaker {
   const Surroundings& surroundings_;
   Plan plan_;
   std::vector<bool> branch_;                  // [run]
-  std::map<std::string, std::size_t> by_id_;  // fits
+  std::map<std::string, std::size_t> by_id_;  // fits and trunks
   std::map<std::string, DataFacts> facts_;
 };
 

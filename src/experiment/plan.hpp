@@ -4,7 +4,9 @@
 // by bit, until the first of them starts to decay (config::trunk_id). So a grid with branch = true
 // becomes one trunk a size and seed, which never decays, and a branch for each D, which starts from
 // the trunk's checkpoint at its stable point and trains the decay alone. A branch's name and result
-// are those of a plain run of D tokens. Only a trunk of several branches is worth its while.
+// are those of a plain run of D tokens. Only a trunk of several branches is worth its while. A run
+// of a grid that is the trunk already (it never decays and is as long) serves as it and stays a
+// fit.
 //
 // Rounding. D is a whole number of steps: at least the tokens that were asked for, or the nearest
 // to a budget or a ratio. The decay of a wsd run is a whole number of steps too, the nearest to

@@ -86,6 +86,16 @@ class Training(SweepTest):
         plain = self.runs(out="plain")
         self.assertEqual(self.losses(plain, "plain"), {k: v for k, v in self.losses(branches).items() if k in plain})
 
+    def test_branches_of_a_run_that_a_grid_asks_for(self):
+        self.study("[[size]]\nlabel = 'flat'\nmodel.layers = 1\nmodel.width = 16\nschedule.decay_fraction = 0.0\n" + BRANCHES
+                   + "[[grid]]\nsizes = ['flat']\ntokens = [30_720]\n")
+        self.train()
+        runs = self.runs()
+        self.assertEqual(set(runs), {"flat-D30720-s1", "a-D20480-s1", "a-D40960-s1"})
+        for label, step in (("a-D20480-s1", 30), ("a-D40960-s1", 60)):
+            self.assertIn(f"after step {step}\n", self.log(runs[label]))
+        self.isoflop("sweep", "collect", "sweep")
+
     def test_a_point_added_later_starts_from_an_earlier_checkpoint(self):
         self.study(BRANCHES)
         self.train()

@@ -108,6 +108,32 @@ TEST(Plan, GridsOfOneSizeShareItsTrunk) {
   EXPECT_EQ(plan.runs[2].label, "a-trunk-s1");
 }
 
+// Both would train in one directory.
+TEST(Plan, AFitThatIsTheTrunkOfOthersServesAsIt) {
+  const std::string branches =
+      "[[grid]]\nsizes = ['a']\ntokens = [20_480, 51_200]\nbranch = true\n";
+  const std::string flat =
+      "[[size]]\nlabel = 'flat'\nmodel.layers = 1\nmodel.width = 32\n"
+      "schedule.decay_fraction = 0.0\ncheckpoint.at_tokens = [10_240]\n";
+  const Plan plan =
+      plan_of(kBase + flat + branches + "[[grid]]\nsizes = ['flat']\ntokens = [40_960]\n");
+  ASSERT_EQ(plan.runs.size(), 3u);
+  const PlannedRun& trunk = find(plan, "flat-D40960-s1");
+  EXPECT_EQ(trunk.role, Role::fit);
+  EXPECT_EQ(trunk.config.checkpoint.at_tokens,
+            (std::vector<std::int64_t>{10 * kStep, 16 * kStep, 40 * kStep}));
+  for (const char* label : {"a-D20480-s1", "a-D51200-s1"})
+    EXPECT_EQ(&plan.runs[find(plan, label).trunk.value()], &trunk) << label;
+  ASSERT_EQ(plan.notes.size(), 1u);
+  EXPECT_EQ(plan.notes[0],
+            "a-trunk-s1 is the same run as flat-D40960-s1 (40 steps); it is trained once");
+  EXPECT_EQ(trouble(kBase + branches +
+                    "[target]\nmodel.layers = 1\nmodel.width = 32\n"
+                    "schedule.decay_fraction = 0.0\ntokens = 40_960\n"),
+            "study.toml:34: tokens: is the same run as a-trunk-s1, from which grids branch; needed "
+            "one of its own: change its tokens");
+}
+
 TEST(Plan, EqualRunsAreTrainedOnceAndThePlanSaysSo) {
   const Plan plan = plan_of(kBase + "[[grid]]\nsizes = ['a']\ntokens = [10_000, 10_001]\n");
   ASSERT_EQ(plan.runs.size(), 1u);
