@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "core/hash.hpp"
 #include "hdf5/contiguous.hpp"
+#include "hdf5/error.hpp"
 #include "hdf5/table.hpp"
 
 namespace isoflop::checkpoint {
@@ -48,9 +49,7 @@ Reader::Reader(const std::filesystem::path& directory)
     require_intact(expected == hdf5::Value(checksum_of(head_)),
                    "{}: scalars or tables do not give their checksum", where());
     find_tensors(file);
-  } catch (const InputError&) {
-    throw;
-  } catch (const Error& error) {
+  } catch (const hdf5::Damaged& error) {
     throw Damaged(fmt::format("{}: {}", error.what(), kDamaged));
   }
 }
@@ -76,7 +75,7 @@ std::span<const float> Reader::read(const Block& block) {
   try {
     values_.read(bytes, places_.at(block.kind)[tensor] +
                             static_cast<std::size_t>(block.begin) * sizeof(float));
-  } catch (const Error& error) {
+  } catch (const CutOff& error) {
     throw Damaged(fmt::format("{}: {}: {}", where(object), error.what(), kDamaged));
   }
   require_intact(hex(hash64(bytes)) == block.checksum,

@@ -15,7 +15,8 @@ namespace isoflop::checkpoint {
 class Reader {
  public:
   /// InputError for a folder without the mark or a file of another schema, Damaged for a file that
-  /// is gone or has a damaged head.
+  /// is gone or has a damaged head. What the system refuses to read (no descriptor left, a disk
+  /// that fails) is no damage and throws Error, here and in read().
   explicit Reader(const std::filesystem::path& directory);
 
   const Head& head() const { return head_; }

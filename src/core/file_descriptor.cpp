@@ -41,8 +41,8 @@ void FileDescriptor::read(std::span<std::byte> bytes, std::size_t offset) const 
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw_system_error(path_, "read", errno);
     if (count == 0)
-      throw Error(fmt::format("{}: the file ends at byte {}, {} more are needed: it was cut off",
-                              path_.string(), offset, bytes.size()));
+      throw CutOff(fmt::format("{}: the file ends at byte {}, {} more are needed: it was cut off",
+                               path_.string(), offset, bytes.size()));
     bytes = bytes.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::size_t>(count);
   }

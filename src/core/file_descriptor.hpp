@@ -8,7 +8,15 @@
 #include <filesystem>
 #include <span>
 
+#include "core/error.hpp"
+
 namespace isoflop {
+
+/// A file ends before the bytes that were asked for; no system call failed.
+class CutOff : public Error {
+ public:
+  using Error::Error;
+};
 
 class FileDescriptor {
  public:
@@ -20,7 +28,7 @@ class FileDescriptor {
 
   /// Every byte, at byte `offset` of the file.
   void write(std::span<const std::byte> bytes, std::size_t offset);
-  /// Every byte; a file that ends before is an Error.
+  /// Every byte; CutOff for a file that ends before.
   void read(std::span<std::byte> bytes, std::size_t offset) const;
   /// Bytes.
   std::size_t size() const;

@@ -85,7 +85,7 @@ record::RunData record_of(const PlannedRun& run, const std::filesystem::path& fo
   try {
     mend_unless_trained(folder);
     return record::read_run(folder / "run.h5");
-  } catch (const Error& error) {
+  } catch (const record::Damaged& error) {
     throw InputError(fmt::format(
         "run {}: its record cannot be read: {}; remove {} and isoflop sweep run trains it again",
         run.label, error.what(), folder.string()));

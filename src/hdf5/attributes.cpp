@@ -59,7 +59,7 @@ std::string read_text(hid_t attribute, hid_t stored, const std::string& where) {
 Value read_value(hid_t attribute, const std::string& where) {
   const SpaceHandle space(ISOFLOP_HDF5(H5Aget_space(attribute), where));
   if (ISOFLOP_HDF5(H5Sget_simple_extent_npoints(space.id()), where) != 1)
-    throw Error(where + ": the attribute holds an array, one value is needed");
+    throw Damaged(where + ": the attribute holds an array, one value is needed");
   const TypeHandle stored(ISOFLOP_HDF5(H5Aget_type(attribute), where));
   const H5T_class_t kind = ISOFLOP_HDF5(H5Tget_class(stored.id()), where);
   if (kind == H5T_STRING) return read_text(attribute, stored.id(), where);
@@ -68,7 +68,7 @@ Value read_value(hid_t attribute, const std::string& where) {
     ISOFLOP_HDF5(H5Aread(attribute, H5T_NATIVE_DOUBLE, &number), where);
     return number;
   }
-  if (kind != H5T_INTEGER) throw Error(where + ": the attribute is neither a number nor text");
+  if (kind != H5T_INTEGER) throw Damaged(where + ": the attribute is neither a number nor text");
   std::int64_t number = 0;
   ISOFLOP_HDF5(H5Aread(attribute, H5T_NATIVE_INT64, &number), where);
   return number;

@@ -26,7 +26,7 @@ RunData read_once(const std::filesystem::path& path) {
   data.events = rows_of<EventRow>(file, "/events");
   data.profile = rows_of<ProfileRow>(file, "/profile");
   const auto summary = rows_of<RunOutcome>(file, "/summary");
-  require(!summary.empty(), "{}: /summary is empty: this is no run record", path.string());
+  if (summary.empty()) throw Damaged(path.string() + ": /summary is empty: this is no run record");
   data.outcome = summary.front();
   return data;
 }
@@ -43,7 +43,7 @@ auto read_patiently(const std::filesystem::path& path, const Read& read) {
       throw;
     } catch (const hdf5::Damaged& error) {
       if (tried == kTries)
-        throw InputError(std::string(error.what()) + "; it is no run record, or was cut off");
+        throw Damaged(std::string(error.what()) + "; it is no run record, or was cut off");
     } catch (const Error&) {
       if (tried == kTries || !std::filesystem::exists(path)) throw;
     }

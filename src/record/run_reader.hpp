@@ -3,12 +3,20 @@
 
 #include <filesystem>
 
+#include "core/error.hpp"
 #include "record/run_data.hpp"
 
 namespace isoflop::record {
 
+/// The bytes are no run record's, or no whole one's.
+class Damaged : public InputError {
+ public:
+  using InputError::InputError;
+};
+
 /// Every row that was flushed. While the run goes on or was killed, outcome.status is "running".
-/// InputError for a file that is no run record; Error when it cannot be read, naming the path.
+/// Damaged for a file that is no run record, InputError for one of another version; Error when it
+/// cannot be read, naming the path.
 RunData read_run(const std::filesystem::path& path);
 
 /// The last `most` training rows alone, in the order of the steps; fewer when there are fewer. As

@@ -125,6 +125,19 @@ class Collection(SweepTest):
         self.train()
         self.isoflop("sweep", "collect", "sweep")
 
+    def test_a_record_that_the_system_does_not_read_is_not_called_damaged(self):
+        self.study(SHORT)
+        self.train()
+        record = self.directory(self.runs()["a-D10240-s1"]) / "run.h5"
+        record.unlink()
+        record.mkdir()
+        refused = self.isoflop("sweep", "collect", "sweep", code=1).stderr
+        status = self.isoflop("sweep", "status", "sweep").stdout
+        for said in (refused, status):
+            self.assertIn("Is a directory", said)
+            self.assertNotIn("remove", said)
+        self.assertEqual(set(self.states().values()), {"finished"})
+
     def test_no_figures_of_an_earlier_collection_stay(self):
         self.study(self.STUDY)
         self.train()

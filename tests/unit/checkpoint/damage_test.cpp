@@ -1,6 +1,7 @@
 // Whatever happens to the bytes of a checkpoint: refused, or what was saved.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,6 +139,32 @@ TEST_F(Damage, LoadingAndVerifyingJudgeTheMarkAlike) {
   std::filesystem::resize_file(complete_mark(directory_), 0);
   EXPECT_THROW(verify(directory_), Damaged);
   EXPECT_THROW(load(directory_, self_, state_), Damaged);
+}
+
+// A good checkpoint must not be set aside because the system is short of something.
+TEST_F(Damage, WhatTheSystemRefusesIsNoDamage) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int lowest = ::open("/dev/null", O_RDONLY);
+  ::close(lowest);
+  std::size_t refused = 0;
+  for (rlim_t more = 0;; ++more) {
+    const rlimit few{static_cast<rlim_t>(lowest) + more, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    std::string said;
+    try {
+      verify(directory_);
+    } catch (const Damaged& error) {
+      ADD_FAILURE() << "with " << more << " descriptors: " << error.what();
+    } catch (const Error& error) {
+      said = error.what();
+    }
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    if (said.empty()) break;
+    EXPECT_NE(said.find("Too many open files"), std::string::npos) << said;
+    ++refused;
+  }
+  EXPECT_GE(refused, 2u);  // of its two descriptors
 }
 
 }  // namespace
