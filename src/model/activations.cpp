@@ -91,9 +91,9 @@ typename Activations<T>::PutOff lay_out_put_off(device::Arena& arena, const Size
 
 }  // namespace
 
-std::size_t head_chunk_rows(std::size_t vocabulary, std::size_t tokens) {
-  const std::size_t fitting =
-      kLogitBytes / (sizeof(float) * vocabulary) / kRowMultiple * kRowMultiple;
+std::size_t head_chunk_rows(const ModelConfig& config, const Split& split, std::size_t tokens) {
+  const std::size_t largest = Split{split.ranks, 0}.share(config.vocabulary).size();
+  const std::size_t fitting = kLogitBytes / (sizeof(float) * largest) / kRowMultiple * kRowMultiple;
   return std::min(tokens, std::max(kFewestRows, fitting));
 }
 
@@ -102,7 +102,7 @@ Activations<T> lay_out_activations(device::Arena& arena, const ModelConfig& c, c
                                    const Stage& stage, const Room& room, Mode mode) {
   const Sizes s(c, split, room.batch);
   const std::size_t vocabulary = s.held.vocabulary.size();
-  const std::size_t chunk = stage.head ? head_chunk_rows(vocabulary, s.tokens) : 0;
+  const std::size_t chunk = stage.head ? head_chunk_rows(c, split, s.tokens) : 0;
   Activations<T> act{};
   const auto recomputed = [&](Recompute by) {
     return by != Recompute::none && by <= room.recompute;

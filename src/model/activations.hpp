@@ -100,7 +100,8 @@ Activations<T> lay_out_activations(device::Arena& arena, const ModelConfig& conf
                                    Mode mode);
 
 /// Rows of logits that exist at a time: the head's products run chunk by chunk, so that M x V
-/// logits never exist. `vocabulary` is what the rank has of it.
-std::size_t head_chunk_rows(std::size_t vocabulary, std::size_t tokens);
+/// logits never exist. The same on all tensor-parallel ranks, also where their pieces of the
+/// vocabulary differ: each chunk is a collective.
+std::size_t head_chunk_rows(const ModelConfig& config, const Split& split, std::size_t tokens);
 
 }  // namespace isoflop::model

@@ -27,7 +27,7 @@ std::size_t workspace_bytes(const ModelConfig& c, const Split& split, const Stag
     const std::size_t vocabulary = held.vocabulary.size();
     bytes = std::max(
         {bytes,
-         kernels::matmul_workspace_bytes<T>({head_chunk_rows(vocabulary, m), vocabulary, c.width}),
+         kernels::matmul_workspace_bytes<T>({head_chunk_rows(c, split, m), vocabulary, c.width}),
          kernels::norm_workspace_bytes(norm)});
   }
   if (stage.blocks.size() > 0) {
@@ -223,7 +223,7 @@ double Transformer<T>::evaluate(const Weights<T>& weights, std::size_t slot,
   store_ = weights.store;
   const std::size_t d = config_.width, vocabulary = held_.vocabulary.size();
   const std::size_t m = batch.targets.size();
-  const std::size_t chunk = head_chunk_rows(vocabulary, m);
+  const std::size_t chunk = head_chunk_rows(config_, table_.split(), m);
   const T* head = head_of(weights);
   const T* normed = rows_.gather(act_.in_flight[slot].normed_final, stream_of(batch.sequences));
   for (std::size_t row = 0; row < m; row += chunk) {
@@ -242,7 +242,7 @@ double Transformer<T>::head_and_its_gradient(const Weights<T>& weights, std::siz
                                              float* head_gradient) {
   const std::size_t d = config_.width, vocabulary = held_.vocabulary.size();
   const std::size_t m = batch.targets.size(), stream = stream_of(batch.sequences);
-  const std::size_t chunk = head_chunk_rows(vocabulary, m);
+  const std::size_t chunk = head_chunk_rows(config_, table_.split(), m);
   const T* head = head_of(weights);
   const T* all_normed = rows_.gather(act_.in_flight[slot].normed_final, stream);
   for (std::size_t row = 0; row < m; row += chunk) {

@@ -181,6 +181,16 @@ TEST_P(TensorSplit, TheModelComputesWhatItIsCutFrom) {
   Twins(config(), whole_model(config()), GetParam().recompute).expect_equal();
 }
 
+// The last rank's shorter piece alone would have other chunks: 2048 rows instead of 2016.
+TEST(TensorSplitHead, RanksOfUnequalPiecesTakeTheSameChunks) {
+  ModelConfig config = shape(Activation::gelu, 8, Position::rope, kernels::NormKind::rms, false);
+  const comm::Communicator world(comm::make_mpi_transport());
+  config.vocabulary = 2048 * static_cast<std::size_t>(world.size()) + 1;
+  config.context = 1024;
+  Twins(config, stage_of(config, {config.layers + 1, config.layers + 2}), Recompute::none)
+      .expect_equal();
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, TensorSplit,
                          ::testing::Values(Kind{Activation::gelu, 8, Position::rope,
                                                 kernels::NormKind::rms, true, Recompute::none},
