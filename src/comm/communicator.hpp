@@ -16,7 +16,8 @@
 // its place, the step and the ranks that did not arrive. With Options::check_arguments (debug
 // builds) collectives compare their arguments (call, bytes, type of an element, root, sum or
 // maximum) first and name who differs; a start_ function then waits until all ranks have started
-// it. A message of another length than its receiver expects is always an error.
+// it. A message of another length or, unless it is an exchange's, of another type of element than
+// its receiver expects is always an error.
 #pragma once
 
 #include <algorithm>

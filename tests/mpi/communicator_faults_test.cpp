@@ -90,6 +90,34 @@ TEST_F(Faults, AMessageOfAnotherLengthIsNamed) {
   EXPECT_EQ(right, "");
 }
 
+TEST_F(Faults, AMessageOfAnotherTypeIsNamed) {
+  struct Own {
+    std::int32_t value;
+  };
+  Communicator world(make_mpi_transport({.check_arguments = false}));
+  std::vector<float> floats(60'000);
+  const std::vector<std::int32_t> integers(floats.size());  // as many bytes
+  const std::vector<Own> owns(floats.size());
+  const auto received = [&](std::size_t count) {
+    return error_of([&] { world.receive<float>(std::span(floats).first(count), 0); });
+  };
+  if (rank_ == 0) {
+    for (const std::size_t count : {std::size_t{60}, floats.size()})  // sent unasked, and not
+      world.send<std::int32_t>(std::span(integers).first(count), size_ - 1);
+    world.send<Own>(owns, size_ - 1);
+    world.send<float>(floats, size_ - 1);
+    const Message untyped{size_ - 1, std::as_writable_bytes(std::span(floats))};
+    world.exchange({&untyped, 1}, {});
+  }
+  if (!last()) return;
+  const std::string place = "receive at mpi/communicator_faults_test.cpp";
+  expect_parts(received(60), {place, "rank 0 sent elements of int, needed float"});
+  expect_parts(received(floats.size()), {place, "rank 0 sent elements of int, needed float"});
+  expect_parts(received(floats.size()), {place, "rank 0 sent elements of another type, needed"});
+  EXPECT_EQ(received(floats.size()), "");
+  EXPECT_EQ(received(floats.size()), "");
+}
+
 // The last rank sleeps; the others name it, the call, the place and the step.
 TEST_F(Faults, ARankThatDoesNotComeIsNamedAfterTheDeadline) {
   Communicator world(make_mpi_transport({.deadline_seconds = 0.3, .check_arguments = false}));

@@ -5,24 +5,50 @@
 
 #include <algorithm>
 #include <climits>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <typeinfo>
 #include <vector>
 
 #include "comm/alarm.hpp"
 #include "comm/mpi/handles.hpp"
 #include "comm/mpi/watch.hpp"
 #include "comm/pool.hpp"
+#include "core/bf16.hpp"
 #include "core/error.hpp"
+#include "core/hash.hpp"
 
 namespace isoflop::comm {
 namespace {
 
-constexpr int kTag = 1;
 constexpr double kAbortSeconds = 30;
+
+std::string readable(const std::type_info& type) {
+  const std::unique_ptr<char, decltype(&std::free)> text(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, nullptr), &std::free);
+  return text ? text.get() : type.name();
+}
+
+// MPI is given bytes; what their elements are goes with a message as its tag. An exchange is of
+// bytes and says nothing.
+constexpr int kUntyped = 0;
+
+int tag_of(const std::type_info& type) {
+  constexpr std::uint64_t kTags = 32767;  // what every MPI has above 0
+  return type == typeid(std::byte) ? kUntyped : 1 + static_cast<int>(hash64(type.name()) % kTags);
+}
+
+std::string type_with(int tag) {
+  for (const std::type_info* type :
+       {&typeid(float), &typeid(bf16), &typeid(double), &typeid(char), &typeid(std::int32_t),
+        &typeid(std::uint32_t), &typeid(std::int64_t), &typeid(std::uint64_t)})
+    if (tag_of(*type) == tag) return readable(*type);
+  return "another type";
+}
 
 // What a transport shares with the requests it starts.
 struct Group {
@@ -99,11 +125,16 @@ class MpiPending final : public Pending {
     const auto pending = [](const MPI_Status& s) { return s.MPI_ERROR == MPI_ERR_PENDING; };
     complete_ = std::ranges::none_of(statuses_, pending);
     for (std::size_t i = 0; i < expected_.size(); ++i)
-      if (!pending(statuses_[i])) require_length(i);
+      if (!pending(statuses_[i])) require_fit(i);
   }
 
-  void require_length(std::size_t receive) const {
+  void require_fit(std::size_t receive) const {
     const MPI_Status& status = statuses_[receive];
+    const int needed_tag = tag_of(*call_.type);
+    if (status.MPI_TAG != needed_tag && status.MPI_TAG != kUntyped && needed_tag != kUntyped)
+      throw Error(fmt::format("{} at {}: rank {} sent elements of {}, needed {}", call_.name,
+                              text_of(call_.place), peers_[receive], type_with(status.MPI_TAG),
+                              readable(*call_.type)));
     MPI_Count count = 0;
     check_mpi(MPI_Get_elements_x(&status, MPI_BYTE, &count), "MPI_Get_elements_x");
     const auto seen = static_cast<std::size_t>(count);
@@ -194,7 +225,7 @@ class MpiTransport final : public Transport {
     for (int peer = 0; peer < size_; ++peer)
       if (peer != rank_) receive(pending, peer, in.subspan(at(peer), each));
     for (int peer = 0; peer < size_; ++peer)
-      if (peer != rank_) send(pending, peer, out.subspan(at(peer), each));
+      if (peer != rank_) send(pending, peer, out.subspan(at(peer), each), call);
     return start;
   }
 
@@ -203,7 +234,7 @@ class MpiTransport final : public Transport {
     MpiPending& pending = begin_messages(call);
     Start start(&pending);
     for (const Message& message : receives) receive(pending, message.peer, message.data);
-    for (const Message& message : sends) send(pending, message.peer, message.data);
+    for (const Message& message : sends) send(pending, message.peer, message.data, call);
     return start;
   }
 
@@ -284,14 +315,14 @@ class MpiTransport final : public Transport {
   }
   void receive(MpiPending& pending, int peer, std::span<std::byte> data) {
     const Bytes bytes(data.size(), piece());
-    check_mpi(MPI_Irecv(data.data(), bytes.count(), bytes.type(), peer, kTag, handle_.get(),
+    check_mpi(MPI_Irecv(data.data(), bytes.count(), bytes.type(), peer, MPI_ANY_TAG, handle_.get(),
                         pending.add_receive(peer, data.size())),
               "MPI_Irecv");
   }
-  void send(MpiPending& pending, int peer, std::span<const std::byte> data) {
+  void send(MpiPending& pending, int peer, std::span<const std::byte> data, const Call& call) {
     const Bytes bytes(data.size(), piece());
-    check_mpi(MPI_Isend(data.data(), bytes.count(), bytes.type(), peer, kTag, handle_.get(),
-                        pending.add_send(peer)),
+    check_mpi(MPI_Isend(data.data(), bytes.count(), bytes.type(), peer, tag_of(*call.type),
+                        handle_.get(), pending.add_send(peer)),
               "MPI_Isend");
   }
 
@@ -302,12 +333,6 @@ class MpiTransport final : public Transport {
   Pool<MpiPending> pool_;
   std::int64_t sequence_ = 0;
 };
-
-std::string readable(const std::type_info& type) {
-  const std::unique_ptr<char, decltype(&std::free)> text(
-      abi::__cxa_demangle(type.name(), nullptr, nullptr, nullptr), &std::free);
-  return text ? text.get() : type.name();
-}
 
 // The arguments of one rank's call.
 struct Signature {
