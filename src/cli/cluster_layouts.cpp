@@ -37,7 +37,7 @@ struct Row {
   config::ParallelConfig parallel;
   std::int64_t data;
   train::StepTime step;
-  std::size_t memory_bytes;  // of the rank that needs most
+  std::size_t memory_bytes;  // of the rank that needs most; MPI's own comes on top
 };
 
 // bench comm times an all-to-all and an all-gather of n ranks by the bytes of all blocks; each rank
@@ -72,15 +72,6 @@ void refuse_layout_keys(const Options& options) {
           "out, or write it in {} if parallel.schedule needs it",
           set, options.config);
   }
-}
-
-// All ranks of a tensor-parallel group need about the same; the first one is looked at.
-std::size_t most_memory(const config::RunConfig& config, std::size_t ranks) {
-  std::size_t most = 0;
-  const auto step = static_cast<std::size_t>(config.parallel.tensor);
-  for (std::size_t rank = 0; rank < ranks; rank += step)
-    most = std::max(most, train::plan_memory(config, ranks, rank).total());
-  return train::program_bytes() + most;  // MPI's own comes on top
 }
 
 // The configuration with this layout, read anew with all its checks; nothing if it cannot be. What
@@ -120,7 +111,7 @@ std::vector<Row> layouts(const Options& options, const train::Speeds& speeds) {
         const auto config = with_layout(options, *source, tensor, pipeline, zero);
         if (!config) continue;
         rows.push_back({config->parallel, data, train::predict_step(*config, ranks, speeds),
-                        most_memory(*config, ranks)});
+                        train::most_process_bytes(*config, ranks)});
       }
     }
   }

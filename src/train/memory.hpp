@@ -24,12 +24,14 @@ struct MemoryPlan {
 /// For rank `rank` of `ranks`.
 MemoryPlan plan_memory(const config::RunConfig& config, std::size_t ranks, std::size_t rank);
 
-/// What a process holds beside a plan: the program, its libraries, MPI, the corpus; bytes. Measured
-/// once, in this process, which must not have begun a run.
-std::size_t program_bytes();
-
-/// The plan and the program.
+/// The plan, and what the process holds beside it: the program, its libraries, MPI, the corpus;
+/// bytes. That is measured once, in this process, which must not have begun a run, but for what a
+/// run itself touches: most of that is HDF5, of which rank 0 needs more, which keeps the record.
 std::size_t process_bytes(const config::RunConfig& config, std::size_t ranks, std::size_t rank);
+
+/// The same of the rank that needs most. Tensor-parallel ranks are taken to need what their first
+/// one does, which is about right.
+std::size_t most_process_bytes(const config::RunConfig& config, std::size_t ranks);
 
 /// Resident memory of this process, bytes: now, and the most it ever was. Throws Error if the
 /// system does not tell.

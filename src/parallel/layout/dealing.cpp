@@ -1,6 +1,7 @@
 #include "parallel/layout/dealing.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace isoflop::parallel {
 
@@ -32,6 +33,18 @@ std::vector<Extent> Dealing::brings(std::size_t rank, std::size_t turn) const {
   if (!in_rounds) return subtrees(share(virtual_ranks, ranks, rank));
   const auto index = virtual_rank(rank, turn);
   return index ? std::vector<Extent>{{*index, *index + 1}} : std::vector<Extent>{};
+}
+
+std::vector<std::size_t> Dealing::unlike_ranks() const {
+  if (in_rounds) return {0};
+  std::vector<std::size_t> unlike;
+  std::set<std::vector<std::size_t>> seen;
+  for (std::size_t rank = 0; rank < ranks; ++rank) {
+    std::vector<std::size_t> sizes;
+    for (const Extent& node : brings(rank, 0)) sizes.push_back(node.size());
+    if (seen.insert(sizes).second) unlike.push_back(rank);
+  }
+  return unlike;
 }
 
 std::vector<Extent> Dealing::waiting(std::size_t turn) const {

@@ -34,6 +34,10 @@ struct Dealing {
   /// Nodes of the tree that `rank` brings when the ranks meet in `turn`, in order.
   std::vector<Extent> brings(std::size_t rank, std::size_t turn) const;
 
+  /// One rank of each kind, in order: of runs that fall into the same subtrees, and in rounds of
+  /// all ranks, the first is enough to know what they hold.
+  std::vector<std::size_t> unlike_ranks() const;
+
   /// Nodes that wait for their siblings when the ranks have met in all turns before `turn`.
   std::vector<Extent> waiting(std::size_t turn) const;
 };

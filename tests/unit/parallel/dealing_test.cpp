@@ -51,5 +51,12 @@ TEST(Dealing, RoundsMeetInTheRoot) {
   }
 }
 
+TEST(Dealing, RanksAreAlikeWhoseRunsFallIntoTheSameSubtrees) {
+  EXPECT_EQ((Dealing{8, 4, false}.unlike_ranks()), (std::vector<std::size_t>{0}));
+  EXPECT_EQ((Dealing{8, 3, false}.unlike_ranks()), (std::vector<std::size_t>{0, 1, 2}));
+  EXPECT_EQ((Dealing{16, 6, false}.unlike_ranks()), (std::vector<std::size_t>{0, 1, 4}));
+  EXPECT_EQ((Dealing{8, 3, true}.unlike_ranks()), (std::vector<std::size_t>{0}));
+}
+
 }  // namespace
 }  // namespace isoflop::parallel

@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "core/atomic_file.hpp"
+#include "tests/harness/run_from.hpp"
 #include "tests/harness/scratch_directory.hpp"
 
 namespace isoflop::train {
@@ -33,9 +37,39 @@ TEST(ControlGroup, TheTightestLimitOnTheWayUpCounts) {
   EXPECT_EQ(control_group_room(step, root), 0u);
 }
 
+config::RunConfig run(const std::vector<std::string>& sets) {
+  config::RunConfig config = test::run_from(
+      "[model]\nlayers = 3\nwidth = 32\nheads = 2\ncontext = 16\n[data]\nkind = \"markov\"\n"
+      "[train]\ntokens = 1024\nglobal_batch = 16\nmicro_batch = 2\nprecision = \"fp32\"\n",
+      sets);
+  config::resolve(config, 16, "00ff");
+  return config;
+}
+
+TEST(Memory, TheRankThatNeedsMostIsAmongThoseLookedAt) {
+  for (const std::size_t ranks : {1u, 2u, 3u, 5u, 6u, 8u}) {
+    for (const char* zero : {"0", "1", "2", "3"}) {
+      for (const char* pipeline : {"1", "2"}) {
+        if (*pipeline == '2' && ranks % 2 == 1) continue;
+        const config::RunConfig config = run(
+            {std::string("parallel.zero=") + zero, std::string("parallel.pipeline=") + pipeline});
+        std::size_t most = 0;
+        for (std::size_t rank = 0; rank < ranks; ++rank)
+          most = std::max(most, process_bytes(config, ranks, rank));
+        EXPECT_EQ(most_process_bytes(config, ranks), most) << ranks << " ranks, ZeRO " << zero;
+      }
+    }
+  }
+}
+
 TEST(Memory, SomeOfTheMachineIsLeftAndSomeIsTheProgram) {
   EXPECT_GT(available_bytes(), std::size_t{1} << 20);
-  EXPECT_GT(program_bytes(), std::size_t{1} << 20);
+  const config::RunConfig config = run({});
+  const auto program = [&](std::size_t rank) {
+    return process_bytes(config, 2, rank) - plan_memory(config, 2, rank).total();
+  };
+  EXPECT_GT(program(1), std::size_t{1} << 20);
+  EXPECT_GT(program(0), program(1));  // which keeps the record
 }
 
 }  // namespace
