@@ -1,6 +1,7 @@
 #include "parallel/layout/virtual_ranks.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace isoflop::parallel {
 
@@ -18,12 +19,10 @@ bool are_siblings(const Extent& left, const Extent& right) {
 
 std::vector<Extent> subtrees(const Extent& extent) {
   std::vector<Extent> tiles;
-  for (std::size_t next = extent.begin; next < extent.end; ++next) {
-    tiles.push_back({next, next + 1});
-    while (tiles.size() > 1 && are_siblings(tiles[tiles.size() - 2], tiles.back())) {
-      tiles[tiles.size() - 2].end = tiles.back().end;
-      tiles.pop_back();
-    }
+  for (std::size_t begin = extent.begin; begin < extent.end; begin = tiles.back().end) {
+    std::size_t size = std::bit_floor(extent.end - begin);
+    while (begin % size != 0) size /= 2;  // a node begins at a multiple of its size
+    tiles.push_back({begin, begin + size});
   }
   return tiles;
 }
