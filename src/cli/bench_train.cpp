@@ -37,6 +37,7 @@ nlohmann::json to_json(const train::BenchResult& result, int ranks) {
           {"bubble", result.bubble},
           {"bubble_played", result.bubble_played},
           {"bubble_formula", result.bubble_formula},
+          {"bubble_equal_stages", result.bubble_equal},
           {"shares", shares}};
 }
 
@@ -50,9 +51,10 @@ std::string table(const train::BenchResult& result) {
       result.gflops, 100.0 * result.share_of_peak, train::mebibytes(result.peak_rss_bytes));
   if (result.bubble_formula > 0.0)
     text += fmt::format(
-        "pipeline bubble {:.1f}% of the step, {:.1f}% by the processor time of the passes, formula "
-        "{:.1f}%\n",
-        100.0 * result.bubble, 100.0 * result.bubble_played, 100.0 * result.bubble_formula);
+        "pipeline bubble {:.1f}% of the step, {:.1f}% by the processor time of the passes, {:.1f}% "
+        "by their FLOP, {:.1f}% if stages were equal\n",
+        100.0 * result.bubble, 100.0 * result.bubble_played, 100.0 * result.bubble_formula,
+        100.0 * result.bubble_equal);
   text += fmt::format("\n{:<12} {:>7} {:>9}\n", "region", "share", "GFLOP/s");
   for (const auto& region : result.shares) {
     text += fmt::format("{:<12} {:>6.1f}% {:>9}\n", region.region, 100.0 * region.share,

@@ -11,6 +11,7 @@
 #include "train/ranks.hpp"
 #include "train/run_facts.hpp"
 #include "train/source.hpp"
+#include "train/step_time.hpp"
 #include "train/trainer.hpp"
 
 namespace isoflop::train {
@@ -107,7 +108,9 @@ BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicat
   result.bubble = mean(trainer->profile()[profile::Region::pipeline].seconds, communicator) / total;
   const Layout layout = layout_of(config, communicator);
   result.bubble_played = played_bubble(*trainer, layout, communicator);
-  result.bubble_formula = parallel::bubble_formula(layout.shape, {});
+  result.bubble_formula =
+      predict_step(config, static_cast<std::size_t>(communicator.size()), kOnlyCompute).bubble;
+  result.bubble_equal = parallel::bubble_formula(layout.shape, {});
   result.shares = shares_of(trainer->profile(), total);
   return result;
 }

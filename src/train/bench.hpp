@@ -27,7 +27,8 @@ struct BenchResult {
   double bubble;              // share of the step time that ranks wait for their pipeline's others
   double bubble_played;       // when the schedule is played with the processor time of the ranks'
                               // passes: as on a core for every rank, messages taking no time
-  double bubble_formula;      // of equal stages whose messages take no time
+  double bubble_formula;      // when it is played with the FLOP of the passes (step_time.hpp)
+  double bubble_equal;        // by the formula for equal stages and passes
   std::vector<RegionShare> shares;
 };
 

@@ -21,6 +21,7 @@
 #include "train/run_facts.hpp"
 #include "train/snapshot.hpp"
 #include "train/source.hpp"
+#include "train/step_time.hpp"
 #include "train/stop_signal.hpp"
 
 namespace isoflop::train {
@@ -117,7 +118,7 @@ record::RunFacts Run::facts(double predicted_seconds) const {
 }
 
 // Times one forward pass over a micro-batch on the slowest rank; forward and backward cost three of
-// them and what is computed again, and the pipeline's bubble comes on top.
+// them and what is computed again, and what that rank waits for other stages comes on top.
 double Run::predict_seconds() {
   const auto nanoseconds = static_cast<std::int64_t>(1e9 * trainer_->time_forward());
   const double forward = 1e-9 * static_cast<double>(communicator_.maximum(nanoseconds));
@@ -127,8 +128,10 @@ double Run::predict_seconds() {
   const double again =
       3.0 * model::recomputed_flops_per_token(config_.model, config_.parallel.recompute) /
       model::flops_per_token_exact(config_.model);
-  return steps * (3.0 + again) * forward * static_cast<double>(layout.shape.micro_batches) /
-         (1.0 - parallel::bubble_formula(layout.shape, {}));
+  const StepTime step =
+      predict_step(config_, static_cast<std::size_t>(communicator_.size()), kOnlyCompute);
+  return steps * (3.0 + again) * forward * static_cast<double>(layout.shape.micro_batches) *
+         step.total() / step.compute;
 }
 
 void Run::start_or_resume() {

@@ -13,6 +13,7 @@
 #include "train/layout.hpp"
 #include "train/memory.hpp"
 #include "train/progress.hpp"
+#include "train/step_time.hpp"
 
 namespace isoflop::train {
 
@@ -94,9 +95,11 @@ std::vector<std::string> describe_run(const config::RunConfig& config,
         "to rounding",
         config.model.heads / mesh.tensor, config.model.heads));
   if (mesh.pipeline > 1)
-    lines.push_back(fmt::format("pipeline {}, {} stage(s) a rank: bubble {:.1f}% predicted",
-                                name_of(layout.shape.kind), layout.shape.chunks,
-                                100.0 * parallel::bubble_formula(layout.shape, {})));
+    lines.push_back(fmt::format(
+        "pipeline {}, {} stage(s) a rank: bubble {:.1f}% predicted, {:.1f}% if stages were equal",
+        name_of(layout.shape.kind), layout.shape.chunks,
+        100.0 * predict_step(config, static_cast<std::size_t>(ranks), kOnlyCompute).bubble,
+        100.0 * parallel::bubble_formula(layout.shape, {})));
   lines.push_back(memory_line(config, ranks, needs));
   if (const auto entropy = source.entropy())
     lines.push_back(fmt::format(

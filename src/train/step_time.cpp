@@ -26,18 +26,23 @@ double stream_bytes(const config::RunConfig& config, const Layout& layout) {
          number(layout.mesh.tensor);
 }
 
-// A third each of a block's FLOP; the head's are all in the backward pass (train/pipeline).
+// Products of a block with weights cost the same in each of the passes, those inside attention
+// twice as much in the pass of input gradients and nothing in that of weight gradients. The head's
+// are all in the backward pass (train/pipeline).
 parallel::PassTimes compute_of(const config::RunConfig& config, const Layout& layout,
                                const model::Stage& stage, double flops) {
   const double tokens =
       number(static_cast<std::size_t>(config.train.micro_batch) * config.model.context);
   const double scale = tokens / number(layout.mesh.tensor) / flops;
   const std::vector<double> costs = model::layer_costs(config.model);  // FLOP a token
-  const double blocks = number(stage.blocks.size());
-  const double third = scale * blocks * costs[1] / 3.0;
-  const double again = scale * blocks / number(config.model.layers) *
-                       model::recomputed_flops_per_token(config.model, config.parallel.recompute);
-  return {third, third + again + (stage.head ? scale * costs.back() : 0.0), third};
+  const double blocks = scale * number(stage.blocks.size());
+  const double share = blocks / number(config.model.layers);  // of what all blocks cost
+  const double attention = share * model::attention_flops_per_token(config.model) / 3.0;
+  const double linear = blocks * costs[1] / 3.0 - attention;
+  const double again =
+      share * model::recomputed_flops_per_token(config.model, config.parallel.recompute);
+  const double head = stage.head ? scale * costs.back() : 0.0;
+  return {linear + attention, linear + 2.0 * attention + again + head, linear};
 }
 
 // A block has two gathers and two sums in a pass, and gathers twice more for the weight gradients;
@@ -98,32 +103,42 @@ double replica_seconds(const config::RunConfig& config, const Layout& layout,
   return number(replicas - 1) * seconds;
 }
 
+// The ranks of the first replica, no other of which has more virtual ranks, stage after stage.
+std::vector<Layout> first_replica(const config::RunConfig& config, std::size_t ranks) {
+  std::vector<Layout> layouts = {layout_of(config, ranks, 0)};
+  const parallel::Mesh mesh = layouts.front().mesh;
+  for (std::size_t rank = 1; rank < mesh.pipeline; ++rank)
+    layouts.push_back(layout_of(config, ranks, mesh.rank_of({.pipeline = rank})));
+  return layouts;
+}
+
 }  // namespace
 
 StepTime predict_step(const config::RunConfig& config, std::size_t ranks, const Speeds& speeds) {
-  const Layout first = layout_of(config, ranks, 0);  // no replica has more virtual ranks
-  const double micro_batches = number(first.shape.micro_batches);
+  const std::vector<Layout> layouts = first_replica(config, ranks);
+  const parallel::PipelineShape& shape = layouts.front().shape;
+  const double micro_batches = number(shape.micro_batches);
   parallel::StageTimes times;
-  times.stages.resize(first.shape.stages());
-  if (first.mesh.pipeline > 1) times.message = speeds.send(stream_bytes(config, first));
+  times.stages.resize(shape.stages());
+  if (shape.ranks > 1) times.message = speeds.send(stream_bytes(config, layouts.front()));
   StepTime longest;
-  double replicas = 0.0;
-  for (std::size_t rank = 0; rank < first.mesh.pipeline; ++rank) {
-    const Layout layout = layout_of(config, ranks, first.mesh.rank_of({.pipeline = rank}));
+  for (std::size_t rank = 0; rank < shape.ranks; ++rank) {
+    const Layout& layout = layouts[rank];
     StepTime own;
     for (std::size_t chunk = 0; chunk < layout.stages.size(); ++chunk) {
       const auto compute = compute_of(config, layout, layout.stages[chunk], speeds.flops);
       const auto tensor = tensor_of(config, layout, layout.stages[chunk], speeds);
-      times.stages[first.shape.stage(rank, chunk)] = add(compute, tensor);
+      times.stages[shape.stage(rank, chunk)] = add(compute, tensor);
       own.compute += micro_batches * compute.total();
       own.tensor += micro_batches * tensor.total();
     }
     if (own.total() > longest.total()) longest = own;
-    replicas = std::max(replicas, replica_seconds(config, layout, speeds));
   }
-  const double makespan = simulate(make_schedule(first.shape), times).makespan();
-  longest.pipeline = std::max(0.0, makespan - longest.total());
-  longest.replicas = replicas;
+  const parallel::Timeline timeline = simulate(make_schedule(shape), times);
+  longest.pipeline = std::max(0.0, timeline.makespan() - longest.total());
+  longest.bubble = timeline.bubble();
+  for (const Layout& layout : layouts)
+    longest.replicas = std::max(longest.replicas, replica_seconds(config, layout, speeds));
   return longest;
 }
 

@@ -37,11 +37,15 @@ struct StepTime {
   double tensor = 0.0;    // collectives with the tensor-parallel ranks
   double pipeline = 0.0;  // waiting for other stages, their messages
   double replicas = 0.0;  // sums of gradients, gathers of weights
+  double bubble = 0.0;    // idle share of all ranks of the pipeline, without `replicas`
 
   double total() const { return compute + tensor + pipeline + replicas; }
 };
 
 /// `config` is resolved and check_ranks() has accepted `ranks`.
 StepTime predict_step(const config::RunConfig& config, std::size_t ranks, const Speeds& speeds);
+
+/// Where messages take no time: shares of a step are right, seconds are those of one FLOP/s.
+constexpr Speeds kOnlyCompute{.flops = 1.0};
 
 }  // namespace isoflop::train

@@ -84,6 +84,33 @@ TEST(StepTime, StagesWaitAsTheirScheduleSays) {
   // Two blocks a stage, and a head of a fiftieth of them.
   const StepTime even = predict(2, {.flops = 1e9}, {"parallel.pipeline=2", "model.layers=4"});
   EXPECT_NEAR(even.pipeline / even.total(), bubble_formula(layout.shape, {}), 0.02);
+  EXPECT_NEAR(even.bubble, bubble_formula(layout.shape, {}), 0.02);
+}
+
+// The second stage takes longer, so that it never waits but for the first forward pass, and the
+// first waits for it in every micro-batch.
+TEST(StepTime, ABubbleIsThatOfTheStagesAsTheyAre) {
+  config::RunConfig config = run({"parallel.pipeline=2", "model.layers=5"});
+  config.model.vocabulary = 4096;
+  const std::vector<double> layers = model::layer_costs(config.model);  // embedding, blocks, head
+  const double block = layers[1], head = layers.back();
+  ASSERT_GT(head, block);
+  const double first = 3 * block, second = 2 * block + head, micro_batches = 8;
+  const double makespan = micro_batches * second + first;
+  EXPECT_NEAR(predict_step(config, 2, kOnlyCompute).bubble,
+              1.0 - micro_batches * (first + second) / (2.0 * makespan), 1e-9);
+}
+
+// F + B - W of a block: its products with weights once, those inside attention three times.
+TEST(StepTime, AttentionHasNoWeightGradientsToPutOff) {
+  const auto bubble = [](const std::string& context) {
+    return predict(2, kOnlyCompute,
+                   {"parallel.pipeline=2", "model.layers=4", "parallel.schedule=zero-bubble",
+                    "train.tokens=131072", "model.context=" + context})
+        .bubble;
+  };
+  EXPECT_NEAR(bubble("16"), 1.0 / 25, 0.01);
+  EXPECT_GT(bubble("4096"), bubble("16") + 0.03);
 }
 
 }  // namespace
