@@ -71,8 +71,8 @@ double scale_at(const Ladder& ladder, std::size_t k) {
 
 /// Standard deviation that the laws themselves allow, counted as misses are; a spread that is not
 /// known allows nothing.
-double claim_of(const Mixture& mixture) {
-  return std::isnan(mixture.spread) ? 0 : capped_miss(std::sqrt(mixture.spread));
+double claim_of(const Ladder& ladder, const Mixture& mixture) {
+  return std::isnan(mixture.spread) ? 0 : ladder.capped(std::sqrt(mixture.spread));
 }
 
 /// Products of the misses of two different points are free of the points' own noise.
@@ -84,8 +84,8 @@ double drift_at(const Ladder& ladder, std::size_t k) {
     PairSum claimed;
     PairSum reached;
     ladder.for_each_held(j, k, [&](const Held& held) {
-      missed.add(capped_miss(held.miss));
-      claimed.add(claim_of(held.mixture));
+      missed.add(ladder.capped(held.miss));
+      claimed.add(claim_of(ladder, held.mixture));
       reached.add(std::pow(std::max(held.distance, kShortest), kDriftPower));
     });
     if (reached.count < kFewestOfOneSign) continue;

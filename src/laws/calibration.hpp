@@ -23,9 +23,10 @@
 //   sum (m_i m_k - (s_i s_k)/4) / sum (h_i h_k)^1.5
 //
 // over every two different points, in which s^2 is the spread alone: the points' own noise has no
-// part in such products. |m| and s count as 0.3 at most (an unknown s as 0), h as 0.3 at least: a
-// miss close above a cut does not tell how misses grow. Never below 0. Cuts with fewer than three
-// points above have no say: two misses agree in sign every second time.
+// part in such products. |m| and s count as 0.3 at most, of rates and batches as ln 10 (an unknown
+// s as 0), h as 0.3 at least: a miss close above a cut does not tell how misses grow. Never below
+// 0. Cuts with fewer than three points above have no say: two misses agree in sign every second
+// time.
 //
 // Weights: of each law the mean over cuts of ln(rms miss / smallest rms miss of a law), shrunk by
 // half a cut towards equality; the weight falls with the third power of that ratio. In-sample error

@@ -17,7 +17,11 @@ constexpr std::size_t kMostProbes = 2000;
 }  // namespace
 
 Ladder::Ladder(const Points& prepared, const Cuts& cuts, std::span<const LawRollout> rollouts)
-    : points_(prepared), cuts_(cuts), sizes_(cuts.sizes), rollouts_(rollouts) {
+    : points_(prepared),
+      cuts_(cuts),
+      sizes_(cuts.sizes),
+      rollouts_(rollouts),
+      largest_miss_(largest_miss(*rollouts.front().contender.law)) {
   sizes_.push_back(std::numeric_limits<double>::infinity());
   const std::size_t step = (prepared.size() + kMostProbes - 1) / kMostProbes;
   for (std::size_t i = 0; i < prepared.size(); i += step) probes_.push_back(i);
@@ -61,7 +65,7 @@ double Ladder::rms_miss(std::size_t law, std::size_t j, std::size_t k) const {
   for (std::size_t p = 0; p < probes_.size(); ++p) {
     const std::size_t i = probes_[p];
     if (cuts_.size(i) <= sizes_[j] || cuts_.size(i) > sizes_[k]) continue;
-    const double miss = capped_miss(forecasts_[law][j][p].value - measured(i));
+    const double miss = capped(forecasts_[law][j][p].value - measured(i));
     squares += miss * miss;
     ++count;
   }
@@ -108,7 +112,7 @@ std::vector<Held> Ladder::hold_out(std::size_t k) const {
     const Mixture mixture = mix(terms);
     const double distance = distance_beyond(reach_[k], cuts_.extents[i]);
     const double miss = mixture.value - measured(i);
-    held.push_back({i, std::isfinite(miss) ? miss : kLargestMiss, mixture, distance});
+    held.push_back({i, std::isfinite(miss) ? miss : largest_miss_, mixture, distance});
   }
   return held;
 }

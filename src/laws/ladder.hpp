@@ -39,6 +39,9 @@ class Ladder {
       if (cuts_.size(held.point) <= sizes_[k]) f(held);
   }
 
+  /// Of what the laws predict (rollout.hpp).
+  double capped(double miss) const { return capped_miss(miss, largest_miss_); }
+
   std::vector<RolloutCut> cuts() const;
   /// Of all points.
   const std::vector<double>& reach() const { return reach_.back(); }
@@ -56,6 +59,7 @@ class Ladder {
   const Cuts& cuts_;
   std::vector<double> sizes_;  // of the cuts; the last: all points
   std::span<const LawRollout> rollouts_;
+  double largest_miss_;
   std::vector<std::size_t> probes_;
   std::vector<std::size_t> fitted_;                            // points up to each cut
   std::vector<std::vector<double>> reach_;                     // of the points up to each cut

@@ -115,8 +115,14 @@ Forecast forecast(const Law& law, const double* x, const Stage& stage) {
   return {value, stage.residual_rms * stage.residual_rms * leverage};
 }
 
-double capped_miss(double miss) {
-  return std::isnan(miss) ? kLargestMiss : std::clamp(miss, -kLargestMiss, kLargestMiss);
+double capped_miss(double miss, double largest) {
+  return std::isnan(miss) ? largest : std::clamp(miss, -largest, largest);
+}
+
+double largest_miss(const Law& law) {
+  const bool is_setting =
+      law.response == Variable::learning_rate || law.response == Variable::batch;
+  return is_setting ? std::log(10.0) : kLargestMiss;
 }
 
 Cuts cut_points(const Points& prepared, const Growth& growth, std::size_t fewest_below) {

@@ -43,8 +43,10 @@ struct Forecast {
 Forecast forecast(const Law& law, const double* x, const Stage& stage);
 
 /// A fit that went astray says no more than that; NaN, no forecast at all, counts like it.
-inline constexpr double kLargestMiss = 0.3;  // of ln loss
-double capped_miss(double miss);
+inline constexpr double kLargestMiss = 0.3;  // of ln loss, or of a share
+double capped_miss(double miss, double largest = kLargestMiss);
+/// Of what the law predicts: ln 10 of learning rates and batches, which sound laws miss by factors.
+double largest_miss(const Law& law);
 
 /// Where points are cut into those that a fit sees and larger ones.
 struct Cuts {

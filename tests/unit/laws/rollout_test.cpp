@@ -127,6 +127,30 @@ TEST(Growth, ComputeOfTheSameRunsPartsThemAlike) {
   EXPECT_EQ(without.rollout.nested_scores, with.rollout.nested_scores);
 }
 
+/// Tuned batches that grow as D^(0.5 + `bend` ln D), D in 1e9 tokens.
+Points batches_of(double bend) {
+  Points points;
+  for (int i = 0; i < 12; ++i) {
+    const double log_tokens = std::log(2.0) * i;
+    points.tokens.push_back(1e9 * std::exp(log_tokens));
+    points.batch.push_back(1e5 * std::exp((0.5 + bend * log_tokens) * log_tokens));
+  }
+  return points;
+}
+
+// A law that is linear in its coordinates misses ten times as much where the bend is ten times as
+// large, and so does its drift: a factor of two is no miss of a batch that is cut off.
+TEST(Growth, MissesOfTunedSettingsCountUpToFactors) {
+  const auto drift = [](double bend) {
+    const FitOptions options = {.law = "step-batch", .huber_delta = 10, .bootstrap = 0};
+    return fit(batches_of(bend), options).rollout;
+  };
+  const Rollout slight = drift(0.002);
+  const Rollout strong = drift(0.02);
+  EXPECT_GT(std::ranges::max(strong.cuts, {}, &RolloutCut::rms_miss).rms_miss, std::log(1.5));
+  EXPECT_NEAR(strong.drift / slight.drift, 100, 1e-3);
+}
+
 // Runs of a lower loss are the larger ones.
 TEST(Growth, ALossFallsAsRunsGrow) {
   Points points = find_law("accuracy-sigmoid").example();
