@@ -9,6 +9,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
+#include "cli/memory_bound.hpp"
 #include "core/error.hpp"
 #include "experiment/recipe.hpp"
 #include "laws/fit_json.hpp"
@@ -24,6 +25,7 @@ struct Options {
   laws::Goal goal;
   std::optional<double> hours;
   laws::Machine machine;
+  std::optional<std::uint64_t> memory;  // bytes of one GPU
   model::Family family;
   double level = 0.8;
   std::string json;
@@ -54,7 +56,8 @@ std::string comparison(const laws::Fit& fit, const laws::Goal& goal, const laws:
   if (tokens == 0) return "";
   laws::Goal plain;
   plain.loss = optimum.prediction.value;
-  plain.demand.unique_tokens = goal.demand.unique_tokens;
+  plain.demand = goal.demand;
+  plain.demand.inference_tokens = 0;
   laws::Fit centre = fit;
   centre.draws = {};  // no intervals here
   laws::Optimum trained;
@@ -96,6 +99,27 @@ void add_recipe(const laws::Optimum& optimum, const experiment::RecipeOptions& h
   json["recipe"] = experiment::json_of(recipe);
 }
 
+/// How long training takes on the machine, with an interval where the budget is none.
+void add_hours(const Options& options, const laws::Optimum& optimum, std::string& text,
+               nlohmann::ordered_json& json) {
+  const double hours = laws::hours_for(options.machine, optimum.flops);
+  text += fmt::format("  {:<14} {:>10.4g}   on {:g} GPUs of {:.3g} FLOP/s at {:.3g}% of the peak",
+                      "hours", hours, options.machine.gpus, options.machine.peak_flops,
+                      100 * options.machine.mfu);
+  json["hours"] = hours;
+  json["hours_interval"] = nullptr;
+  if (const auto& flops = optimum.flops_interval; flops && options.goal.loss) {
+    laws::Interval interval = *flops;
+    interval.low = laws::hours_for(options.machine, flops->low);
+    interval.high = laws::hours_for(options.machine, flops->high);
+    text += fmt::format(", {:.4g} to {}", interval.low,
+                        std::isfinite(interval.high) ? fmt::format("{:.4g}", interval.high)
+                                                     : std::string("no limit"));
+    json["hours_interval"] = laws::json_of(interval);
+  }
+  text += '\n';
+}
+
 std::string check_even(const std::string& seen) {
   constexpr int kMost = 65536;
   int width = 0;
@@ -107,36 +131,30 @@ std::string check_even(const std::string& seen) {
 
 void run(const Options& options) {
   const laws::Fit fit = read_fit(options.fit);
-  const laws::Goal goal = goal_of(options);
+  laws::Goal goal = goal_of(options);
+  model::Family family = options.family;
+  family.count_embeddings = laws::counts_embeddings(fit);
+  std::optional<MemoryBound> memory;
+  if (options.memory) {
+    memory = memory_bound(family, *options.memory, options.machine.gpus);
+    goal.demand.most_params = memory->largest.params;
+  }
   const laws::Optimum optimum = laws::optimal(fit, goal, options.level);
 
   std::optional<laws::Fit> learning_rate, batch;
   if (!options.learning_rate_fit.empty()) learning_rate = read_fit(options.learning_rate_fit);
   if (!options.batch_fit.empty()) batch = read_fit(options.batch_fit);
-  experiment::RecipeOptions how{options.family, learning_rate ? &*learning_rate : nullptr,
-                                batch ? &*batch : nullptr};
-  how.family.count_embeddings = laws::counts_embeddings(fit);
-  std::string text = laws::describe(fit, optimum) + comparison(fit, goal, optimum) + "\n";
+  const experiment::RecipeOptions how{family, learning_rate ? &*learning_rate : nullptr,
+                                      batch ? &*batch : nullptr};
+  std::string text = laws::describe(fit, optimum) + comparison(fit, goal, optimum);
   nlohmann::ordered_json json = laws::json_of(optimum);
-  add_recipe(optimum, how, options.level, text, json);
-  if (options.machine.peak_flops > 0) {
-    const double hours = laws::hours_for(options.machine, optimum.flops);
-    text += fmt::format("  {:<14} {:>10.4g}   on {:g} GPUs of {:.3g} FLOP/s at {:.3g}% of the peak",
-                        "hours", hours, options.machine.gpus, options.machine.peak_flops,
-                        100 * options.machine.mfu);
-    json["hours"] = hours;
-    json["hours_interval"] = nullptr;
-    if (const auto& flops = optimum.flops_interval; flops && options.goal.loss) {
-      laws::Interval interval = *flops;
-      interval.low = laws::hours_for(options.machine, flops->low);
-      interval.high = laws::hours_for(options.machine, flops->high);
-      text += fmt::format(", {:.4g} to {}", interval.low,
-                          std::isfinite(interval.high) ? fmt::format("{:.4g}", interval.high)
-                                                       : std::string("no limit"));
-      json["hours_interval"] = laws::json_of(interval);
-    }
-    text += '\n';
+  if (memory) {
+    text += describe(*memory, optimum);
+    json["memory"] = json_of(*memory, optimum);
   }
+  text += '\n';
+  add_recipe(optimum, how, options.level, text, json);
+  if (options.machine.peak_flops > 0) add_hours(options, optimum, text, json);
   print_result(text, json.dump(1) + "\n", options.json);
 }
 
@@ -161,6 +179,11 @@ void add_goal_options(CLI::App& command, Options& options) {
                                         "isoflop bench train");
   peak->needs(mfu);
   mfu->needs(peak);
+  command
+      .add_option("--memory", options.memory,
+                  "Memory of one device, as 80GB or 96GiB: N stays small enough to train on --gpus "
+                  "of them in shards (ZeRO 3)")
+      ->transform(CLI::AsSizeValue(true));
 }
 
 void add_recipe_options(CLI::App& command, Options& options) {
@@ -204,6 +227,7 @@ void add_optimal(CLI::App& app) {
       "  isoflop optimal fit.json --flops 1e21\n"
       "  isoflop optimal fit.json --flops 1e24 --inference-tokens 5e12\n"
       "  isoflop optimal fit.json --hours 72 --gpus 64 --peak-flops 989e12 --mfu 0.4\n"
+      "  isoflop optimal fit.json --flops 1e21 --gpus 8 --memory 80GB\n"
       "docs/reference/planning.md explains every number.");
   command->callback([options] { run(*options); });
 }

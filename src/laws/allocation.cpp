@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/error.hpp"
 #include "laws/frontier.hpp"
@@ -63,8 +64,9 @@ std::optional<Allocation> own_optimum(const Term& term, double flops) {
 /// The splits of one T, by ln D.
 struct Line {
   const Surface& surface;
-  double log_product;  // ln(T / 6)
-  double third;        // D_inf / 3
+  double log_product;      // ln(T / 6)
+  double third;            // D_inf / 3
+  double most_log_params;  // infinite: no bound
 
   double log_params(double log_tokens) const {
     return log_product - std::log(std::exp(log_tokens) + third);
@@ -72,25 +74,32 @@ struct Line {
   double operator()(double log_tokens) const { return surface(log_params(log_tokens), log_tokens); }
   /// ln D that leaves one parameter.
   double limit() const { return std::log(std::exp(log_product) - third); }
+  /// ln D that leaves the largest N there may be; one token where N has no bound.
+  double least() const {
+    return std::log(std::max(1.0, std::exp(log_product - most_log_params) - third));
+  }
 };
 
-/// ln D of the lowest loss on the line; empty when it lies at an end.
+/// ln D of the lowest loss on the line; empty when it lies at an end that no bound of N makes.
 std::optional<double> best_log_tokens(const Line& line) {
   constexpr int kScan = 96;
+  const double low = line.least();
   const double high = line.limit();
-  if (!(high > 0)) return std::nullopt;
+  if (!(high > low)) return std::nullopt;
+  const auto place = [&](int k) { return low + (high - low) * k / kScan; };
   int best = 0;
-  double lowest = line(0);
+  double lowest = line(low);
   for (int k = 1; k <= kScan; ++k) {
-    const double loss = line(high * k / kScan);
+    const double loss = line(place(k));
     if (loss < lowest) {
       lowest = loss;
       best = k;
     }
   }
-  if (best == 0 || best == kScan) return std::nullopt;
   const auto slope = [&](double log_tokens) { return derivative(line, log_tokens); };
-  return find_root(slope, high * (best - 1) / kScan, high * (best + 1) / kScan, 1e-12);
+  if (best == 0 && low > 0 && slope(low) >= 0) return low;
+  if ((best == 0 && low == 0) || best == kScan) return std::nullopt;
+  return find_root(slope, place(std::max(0, best - 1)), place(best + 1), 1e-12);
 }
 
 bool is_known(Variable variable) {
@@ -115,6 +124,12 @@ SplitPlanner::SplitPlanner(const Fit& fit, const Demand& demand)
   const auto unique = demand.unique_tokens;
   require(!unique || (std::isfinite(*unique) && *unique > 0),
           "unique-tokens: saw {}, needed a number above 0", unique.value_or(0));
+  require(!demand.most_params || (std::isfinite(*demand.most_params) && *demand.most_params >= 1),
+          "a bound of params: saw {}, needed a number, 1 or above", demand.most_params.value_or(0));
+  require(!fit.is_frontier() || !demand.most_params,
+          "a bound of params: {} knows the loss on the compute-optimal frontier only; fit with "
+          "--method approach3",
+          fit.method);
   require(unique || !reads(*law_, Variable::unique_tokens),
           "law {} reads how many of the tokens are different: give --unique-tokens", fit.law);
 }
@@ -140,11 +155,12 @@ std::optional<Split> SplitPlanner::best(const std::vector<double>& state,
     }
   }
   const Surface surface(terms, demand_);
+  const double most = demand_.most_params.value_or(std::numeric_limits<double>::infinity());
   if (demand_.inference_tokens == 0 && terms.size() == 1) {
-    if (const auto own = own_optimum(terms.front(), total_flops))
+    if (const auto own = own_optimum(terms.front(), total_flops); own && own->params <= most)
       return Split{own->params, own->tokens, surface(std::log(own->params), std::log(own->tokens))};
   }
-  const Line line{surface, std::log(total_flops / 6), demand_.inference_tokens / 3};
+  const Line line{surface, std::log(total_flops / 6), demand_.inference_tokens / 3, std::log(most)};
   const auto log_tokens = best_log_tokens(line);
   if (!log_tokens) return std::nullopt;
   return Split{std::exp(line.log_params(*log_tokens)), std::exp(*log_tokens), line(*log_tokens)};

@@ -17,10 +17,11 @@
 
 namespace isoflop::laws {
 
-/// What a split has to pay for.
+/// What a split has to pay for, and to fit into.
 struct Demand {
   double inference_tokens = 0;
   std::optional<double> unique_tokens;  // of the training data, for laws that read them
+  std::optional<double> most_params;    // that the machine can train
 };
 
 struct Split {
@@ -29,7 +30,7 @@ struct Split {
   double log_loss = 0;
 };
 
-/// N and D of lowest loss for a budget, T = 6 N D + 2 N D_inf.
+/// N and D of lowest loss for a budget, T = 6 N D + 2 N D_inf, up to the largest N there may be.
 class SplitPlanner {
  public:
   /// References `fit`, which must outlive it. Throws InputError when the fit knows the frontier

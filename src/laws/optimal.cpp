@@ -41,14 +41,29 @@ Solution require_solution(const Fit& fit, const Goal& goal, const SplitPlanner& 
   if (solution) return *solution;
   if (goal.loss) {
     const auto most = planner.best(state_of(fit), SplitPlanner::kMostFlops);
+    const auto& bound = goal.demand.most_params;
     throw InputError(fmt::format(
-        "loss: saw {}, but by this fit even {:.0e} FLOP reach only {:.6g}: needed a higher loss",
-        *goal.loss, SplitPlanner::kMostFlops, most ? std::exp(most->log_loss) : kInfinity));
+        "loss: saw {}, but by this fit even {:.0e} FLOP{} reach only {:.6g}: needed a higher loss",
+        *goal.loss, SplitPlanner::kMostFlops,
+        bound ? fmt::format(" in {} params at most", short_count(*bound)) : "",
+        most ? std::exp(most->log_loss) : kInfinity));
   }
   throw InputError(fmt::format(
       "flops: at {:g} FLOP the lowest loss of this fit lies at an end, one token or one "
       "parameter: needed a larger budget, or a fit whose exponents are both above 0",
       *goal.flops));
+}
+
+/// Empty where the bound of N, if there is one, changes nothing.
+std::optional<Unbounded> without_bound(const Fit& fit, Goal goal, const Split& bounded) {
+  if (!goal.demand.most_params) return std::nullopt;
+  goal.demand.most_params.reset();
+  const SplitPlanner planner(fit, goal.demand);
+  const auto solution = solve(fit, planner, goal, state_of(fit));
+  constexpr double kSame = 1 + 1e-6;
+  if (!solution || solution->split.params < kSame * bounded.params) return std::nullopt;
+  const Split& split = solution->split;
+  return Unbounded{split.params, split.tokens, solution->flops, std::exp(split.log_loss)};
 }
 
 std::string describe_cover(const Fit& fit, std::size_t laws) {
@@ -172,6 +187,7 @@ Optimum optimal(const Fit& fit, const Goal& goal, double level) {
   }
   optimum.prediction = predict(fit, run, level);
   optimum.warnings = optimum.prediction.warnings;
+  optimum.unbounded = without_bound(fit, goal, split);
   fill_intervals(planner, goal, fit, level, optimum);
   warn_about_rounding(fit, goal.demand, optimum);
   return optimum;

@@ -4,6 +4,8 @@
 //   optimal(fit, {.flops = 1e21, .demand = {.inference_tokens = 1e12}})
 //                                                                 lowest loss for 6 N D + 2 N D_inf
 //   optimal(fit, {.loss = 2.1, .demand = {...}})                  cheapest run that reaches a loss
+//   optimal(fit, {.flops = 1e24, .demand = {.most_params = 3e9}})
+//                                                                 of those up to a size
 #pragma once
 
 #include <optional>
@@ -32,6 +34,14 @@ struct Machine {
 double flops_within(const Machine& machine, double hours);
 double hours_for(const Machine& machine, double flops);
 
+/// What would be best if N had no bound.
+struct Unbounded {
+  double params = 0;
+  double tokens = 0;
+  double flops = 0;  // of training
+  double loss = 0;
+};
+
 struct Optimum {
   double params = 0;
   double tokens = 0;
@@ -44,6 +54,7 @@ struct Optimum {
   std::optional<Interval> tokens_interval;
   std::optional<Interval> flops_interval;  // of training
   std::vector<Split> draws;                // see optimal_draws.hpp; infinite where there is none
+  std::optional<Unbounded> unbounded;      // only where demand.most_params holds N down
   std::vector<std::string> warnings;
 
   double total_flops() const { return flops + inference_flops; }

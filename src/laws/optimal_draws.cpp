@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "core/random.hpp"
 #include "laws/bootstrap.hpp"
@@ -172,12 +173,29 @@ double evenly_normal(std::size_t i, double irrational) {
   return std::copysign(normal_half_width(std::fabs(centred)), centred);
 }
 
+/// The bound of N, and how far beyond it, in ln N, the optimum without it lies.
+struct Bound {
+  double most_params = kInfinity;
+  double beyond = 0;
+};
+
+Bound bound_of(const Fit& fit, Demand demand, const Optimum& optimum) {
+  if (!demand.most_params) return {};
+  const double most = *std::exchange(demand.most_params, std::nullopt);
+  const auto split = SplitPlanner(fit, demand).best(state_of(fit), optimum.total_flops());
+  return {most, split ? std::max(0.0, std::log(split->params / most)) : 0};
+}
+
 /// Another N, by `params` in ln N, for a budget that is another by `cost` in ln T: D takes the rest
-/// of T = 6 N D + 2 N D_inf. Down to one parameter or one token.
-void shift(double params, double cost, double inference_tokens, Solution& draw) {
+/// of T = 6 N D + 2 N D_inf. Down to one parameter or one token, up to the bound.
+void shift(double params, double cost, double inference_tokens, const Bound& bound,
+           Solution& draw) {
+  constexpr double kAtBound = 1 - 1e-9;
+  if (draw.split.params >= kAtBound * bound.most_params) params += bound.beyond;
   const double read_later = inference_tokens / 3;
   const double tokens = draw.split.tokens + read_later;
-  const double most = cost + std::log(tokens / (1 + read_later));
+  const double most = std::min(cost + std::log(tokens / (1 + read_later)),
+                               std::log(bound.most_params / draw.split.params));
   const double moved = std::min(std::max(params, -std::log(draw.split.params)), most);
   const double before = draw.split.tokens;
   draw.split.params *= std::exp(moved);
@@ -185,17 +203,25 @@ void shift(double params, double cost, double inference_tokens, Solution& draw) 
   draw.flops *= draw.split.tokens / before * std::exp(moved);
 }
 
-/// Deviations of ln N and ln C that the draws lack, as shifts that know nothing of the draws: where
-/// these lie off the optimum, that stays as it is.
-void widen(double params, const CostOfLoss& cost, const Demand& demand,
+/// What the draws lack, in ln N and ln C.
+struct Missing {
+  double params = 0;  // deviation
+  CostOfLoss cost;
+
+  bool any() const { return params > 0 || cost.deviation > 0; }
+};
+
+/// As shifts that know nothing of the draws: where these lie off the optimum, that stays as it is.
+void widen(const Missing& missing, const Demand& demand, const Bound& bound,
            std::vector<Solution>& draws) {
   constexpr double kGolden = 0.6180339887498949;
   constexpr double kRootOfTwo = 0.4142135623730950;
   for (std::size_t i = 0; i < draws.size(); ++i) {
     if (!std::isfinite(draws[i].flops)) continue;
-    const double costs = cost.deviation * evenly_normal(i, kRootOfTwo);
-    shift(params * evenly_normal(i, kGolden) + cost.params_share * costs, costs,
-          demand.inference_tokens, draws[i]);
+    const double costs = missing.cost.deviation * evenly_normal(i, kRootOfTwo);
+    const double params = missing.params * evenly_normal(i, kGolden);
+    shift(params + missing.cost.params_share * costs, costs, demand.inference_tokens, bound,
+          draws[i]);
   }
 }
 
@@ -219,11 +245,13 @@ DrawnSolutions draw_solutions(const Fit& fit, const SplitPlanner& planner, const
   const double distance =
       distance_beyond(rollout.reach, extent_of(rollout.growth, RunSize{.flops = optimum.flops}));
   const double strayed = std::sqrt(rollout.stray) * std::max(0.0, distance);
-  const double params = missing_deviation(strayed, deviation_of(draws, 0));
-  CostOfLoss cost;
-  if (goal.loss) cost = cost_of_loss(fit, planner, optimum);
-  cost.deviation = missing_deviation(cost.deviation, deviation_of(draws, 2));
-  if (params > 0 || cost.deviation > 0) widen(params, cost, goal.demand, draws);
+  const double own = deviation_of(draws, 0);
+  Missing missing;
+  missing.params = missing_deviation(strayed, own);
+  if (goal.loss) missing.cost = cost_of_loss(fit, planner, optimum);
+  missing.cost.deviation = missing_deviation(missing.cost.deviation, deviation_of(draws, 2));
+  if (missing.any() || goal.demand.most_params)
+    widen(missing, goal.demand, bound_of(fit, goal.demand, optimum), draws);
   return drawn;
 }
 

@@ -5,7 +5,8 @@
 // (rollout.hpp), their optima linear in it. Where the deviation of ln N* is less than what fits on
 // smaller runs were off (stray.hpp) or, where a loss is given, that of ln C less than what the
 // interval of the loss allows, the variance that is missing is added: each draw is shifted by a
-// normal number of its own, N against D at its budget T, and N* along with the budget.
+// normal number of its own, N against D at its budget T, and N* along with the budget. Where N
+// has a bound, the N* without it is shifted and stops there.
 #pragma once
 
 #include <optional>

@@ -71,7 +71,7 @@ void require_agreement(const Fit& fit, const RunSize& run) {
 
 /// What only flops say of a law in N and D.
 void split_flops(const Fit& fit, RunSize& run) {
-  const SplitPlanner planner(fit, {0, run.unique_tokens});
+  const SplitPlanner planner(fit, {0, run.unique_tokens, std::nullopt});
   if (!planner.has_trade_off()) return;
   require(counts_6nd(fit),
           "predict: the fit counts flops as '{}', from which the best params and tokens do not "

@@ -64,6 +64,12 @@ grep -q 'not fitted to your runs' table || fail "optimal does not label the Step
   | grep '"flops": 2.73' > /dev/null || fail "optimal --hours"
 "$ISOFLOP_BINARY" optimal fit.json --flops 1e15 --vocabulary 10000000 | grep '^no recipe: params' > /dev/null \
   || fail "optimal fails for a size without a shape"
+"$ISOFLOP_BINARY" optimal fit.json --flops 1e22 --gpus 2 --memory 20GB --json - > bounded.json
+grep -q '"bounds_params": true' bounded.json && grep -q '"devices": 2' bounded.json || fail "--memory: $(cat bounded.json)"
+"$ISOFLOP_BINARY" optimal fit.json --loss 2.45 --memory 4GiB | grep '^memory, not compute, bounds params: without' \
+  > /dev/null || fail "--memory does not say what it costs"
+"$ISOFLOP_BINARY" optimal fit.json --flops 1e18 --memory 80GB | grep '^compute, not memory, bounds' > /dev/null \
+  || fail "--memory that does not count"
 "$ISOFLOP_BINARY" fit --list-laws | grep '^kaplan-nd' > /dev/null || fail list-laws
 
 awk 'BEGIN { print "task_loss,accuracy"
@@ -88,6 +94,8 @@ expect_bad_input "needs one of --flops, --loss and --hours" "$ISOFLOP_BINARY" op
 expect_bad_input "loss: saw 1.5" "$ISOFLOP_BINARY" optimal fit.json --loss 1.5
 expect_bad_input "needed a lower loss" "$ISOFLOP_BINARY" optimal fit.json --loss 1e9
 expect_bad_input "vocabulary" "$ISOFLOP_BINARY" optimal fit.json --flops 1e21 --vocabulary 0
+expect_bad_input "memory: saw 0.001 GB" "$ISOFLOP_BINARY" optimal fit.json --flops 1e21 --memory 1MB
+expect_bad_input "gpus: saw 1.5" "$ISOFLOP_BINARY" optimal fit.json --flops 1e21 --memory 1GB --gpus 1.5
 expect_bad_input "saw '7', needed an even number" "$ISOFLOP_BINARY" optimal fit.json --flops 1e21 --head-width 7
 expect_bad_input "needed one of the learning_rate" "$ISOFLOP_BINARY" optimal fit.json --flops 1e21 \
   --learning-rate-fit fit.json

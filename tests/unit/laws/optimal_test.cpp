@@ -15,7 +15,15 @@ const Fit& epoch() {
 }
 
 Goal with_inference(double flops, double tokens) {
-  return {.flops = flops, .loss = {}, .demand = {.inference_tokens = tokens, .unique_tokens = {}}};
+  return {.flops = flops,
+          .loss = {},
+          .demand = {.inference_tokens = tokens, .unique_tokens = {}, .most_params = {}}};
+}
+
+Goal within(double flops, double most_params) {
+  Goal goal = with_inference(flops, 0);
+  goal.demand.most_params = most_params;
+  return goal;
 }
 
 TEST(Optimal, PublishedOptimaOfGopherCompute) {
@@ -215,6 +223,58 @@ TEST(Optimal, DrawsOffTheOptimumAreWidenedNotMovedAway) {
   EXPECT_TRUE(lost.warnings.empty());
   for (const Split& draw : lost.draws)
     EXPECT_TRUE(draw.params > 0 && std::isfinite(draw.params * draw.tokens)) << draw.params;
+}
+
+TEST(Optimal, ABoundOfParamsHoldsThemAndSaysWhatItCosts) {
+  const Optimum plain = optimal(epoch(), 1e23);
+  Goal goal = within(1e23, 5e9);
+  const Optimum bounded = optimal(epoch(), goal);
+  EXPECT_NEAR(bounded.params / 5e9, 1, 1e-12);
+  EXPECT_NEAR(6 * bounded.params * bounded.tokens / 1e23, 1, 1e-12);
+  ASSERT_TRUE(bounded.unbounded);
+  EXPECT_EQ(bounded.unbounded->params, plain.params);
+  EXPECT_NEAR(bounded.unbounded->loss / plain.prediction.value, 1, 1e-12);
+  EXPECT_GT(bounded.prediction.value, plain.prediction.value);
+  goal.demand.inference_tokens = 1e12;
+  EXPECT_NEAR(optimal(epoch(), goal).total_flops() / 1e23, 1, 1e-12);
+  EXPECT_NEAR(optimal(epoch(), goal).params / 5e9, 1, 1e-12);
+
+  const Optimum wide = optimal(epoch(), within(1e23, 1.001 * plain.params));
+  EXPECT_EQ(wide.params, plain.params);
+  EXPECT_FALSE(wide.unbounded);
+  EXPECT_THROW(optimal(epoch(), within(1e23, 0)), InputError);
+}
+
+TEST(Optimal, ALossCostsMoreWithinABoundOfParams) {
+  Goal goal;
+  goal.loss = 2.2;
+  const Optimum plain = optimal(epoch(), goal);
+  goal.demand.most_params = 0.3 * plain.params;
+  const Optimum bounded = optimal(epoch(), goal);
+  EXPECT_NEAR(bounded.params / *goal.demand.most_params, 1, 1e-12);
+  EXPECT_NEAR(bounded.prediction.value, 2.2, 1e-8);
+  EXPECT_GT(bounded.flops, plain.flops);
+  EXPECT_NEAR(bounded.unbounded->flops / plain.flops, 1, 1e-9);
+  goal.demand.most_params = 1e6;  // E + A / N^alpha is above 2.2
+  EXPECT_THROW(optimal(epoch(), goal), InputError);
+}
+
+// Draws stop at the bound; those of an optimum far beyond it have nowhere else to be.
+TEST(Optimal, DrawsStayWithinTheBoundOfParams) {
+  const Fit drawn = fit(synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5),
+                        {.law = "chinchilla", .bootstrap = 60});
+  const Optimum plain = optimal(drawn, 1e23);
+  for (const double share : {0.01, 0.97}) {
+    const Optimum bounded = optimal(drawn, within(1e23, share * plain.params));
+    int below = 0;
+    for (const Split& draw : bounded.draws) {
+      EXPECT_LE(draw.params, bounded.params * (1 + 1e-9));
+      EXPECT_NEAR(6 * draw.params * draw.tokens / 1e23, 1, 1e-9);
+      below += draw.params < 0.999 * bounded.params;
+    }
+    EXPECT_EQ(below > 6, share > 0.5) << below;
+    EXPECT_LT(below, 60);
+  }
 }
 
 // The mixture's loss at its own optimum, not the loss of the mixture at one law's.

@@ -1,0 +1,59 @@
+#include "cli/memory_bound.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/error.hpp"
+#include "device/runtime.hpp"
+#include "laws/report.hpp"
+
+namespace isoflop::cli {
+
+MemoryBound memory_bound(const model::Family& family, std::uint64_t bytes, double devices) {
+  constexpr double kMostDevices = 65536;
+  require(devices >= 1 && devices <= kMostDevices && devices == std::floor(devices),
+          "gpus: saw {}, needed a whole number from 1 to {:g} for --memory", devices, kMostDevices);
+  const device::Runtime runtime(1);  // of which a run's workspace is a part
+  const auto count = static_cast<std::size_t>(devices);
+  return {bytes, count, train::largest_model(family, bytes, count)};
+}
+
+std::string describe(const MemoryBound& bound, const laws::Optimum& optimum) {
+  const auto gigabytes = [](auto bytes) { return 1e-9 * static_cast<double>(bytes); };
+  std::string text = fmt::format(
+      "\n{:.4g} GB a device hold the training of up to {} params, {:.4g} GB on each of {} (bf16, "
+      "Adam, ZeRO 3, one sequence at a time, activations recomputed)\n",
+      gigabytes(bound.bytes), laws::short_count(bound.largest.params),
+      gigabytes(bound.largest.bytes), bound.devices);
+  if (!optimum.unbounded) return text + "compute, not memory, bounds params\n";
+  const laws::Unbounded& free = *optimum.unbounded;
+  constexpr double kSame = 1e-6;  // of a loss that was asked for
+  const double loss = optimum.prediction.value / free.loss - 1;
+  const double flops = optimum.flops / free.flops - 1;
+  return text +
+         fmt::format(
+             "memory, not compute, bounds params: without that {} params, {} tokens, {:.4g} FLOP, "
+             "loss {:.6g}; within it {}\n",
+             laws::short_count(free.params), laws::short_count(free.tokens), free.flops, free.loss,
+             loss > kSame ? fmt::format("the loss is {:.2g}% higher", 100 * loss)
+                          : fmt::format("training takes {:.2g}% more FLOP", 100 * flops));
+}
+
+nlohmann::ordered_json json_of(const MemoryBound& bound, const laws::Optimum& optimum) {
+  nlohmann::ordered_json json = {{"bytes", bound.bytes},
+                                 {"devices", bound.devices},
+                                 {"most_params", bound.largest.params},
+                                 {"needed_bytes", bound.largest.bytes},
+                                 {"bounds_params", optimum.unbounded.has_value()},
+                                 {"unbounded", nullptr}};
+  if (const auto& free = optimum.unbounded)
+    json["unbounded"] = {{"params", free->params},
+                         {"tokens", free->tokens},
+                         {"flops", free->flops},
+                         {"loss", free->loss}};
+  return json;
+}
+
+}  // namespace isoflop::cli
