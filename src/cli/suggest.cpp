@@ -48,40 +48,46 @@ void run(Options options) {
                options.json);
 }
 
+void add_target_options(CLI::App& command, Options& options) {
+  command.add_option("--target-params", options.params, "N of the run to predict");
+  command.add_option("--target-tokens", options.tokens, "D of the run to predict");
+  command.add_option("--target-flops", options.flops,
+                     "Or its compute: N and D are then the best by the fit");
+  laws::DesignOptions& design = options.design;
+  command.add_option("--budget", design.budget, "FLOP for all new runs together")->required();
+  command.add_option("--runs", design.most_runs, "At most so many new runs")
+      ->check(CLI::Range(std::size_t{1}, kMostRuns))
+      ->capture_default_str();
+  command
+      .add_option("--sizes", design.sizes, "Model sizes to choose from (default: four a decade)")
+      ->delimiter(',');
+  command.add_option("--level", design.level, "Level of the intervals")->capture_default_str();
+}
+
+void add_fit_options(CLI::App& command, Options& options) {
+  laws::FitOptions& fit = options.design.fit;
+  command.add_option("--law", fit.law, "Law, see isoflop fit --list-laws, or ensemble")->required();
+  command.add_option("--huber-delta", fit.huber_delta, "Width of the Huber loss in ln loss")
+      ->capture_default_str();
+  command.add_option("--drop-worst", fit.drop_worst, "Leave out this many of the highest losses")
+      ->check(CLI::Range(std::size_t{0}, kMostPoints));
+  command.add_option("--bootstrap", fit.bootstrap, "Draws for the interval before")
+      ->check(CLI::Range(std::size_t{0}, laws::kMostDraws))
+      ->capture_default_str();
+  command.add_option("--seed", fit.seed, "Seed of the draws")->capture_default_str();
+}
+
 }  // namespace
 
 void add_suggest(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "suggest", "The next runs that narrow the prediction of a target most for their FLOP");
   const auto options = std::make_shared<Options>();
-  laws::DesignOptions& design = options->design;
   command
       ->add_option("points", options->points, "RESULTS.h5 of a sweep, or POINTS.csv: runs so far")
       ->required();
-  command->add_option("--law", design.fit.law, "Law, see isoflop fit --list-laws, or ensemble")
-      ->required();
-  command->add_option("--target-params", options->params, "N of the run to predict");
-  command->add_option("--target-tokens", options->tokens, "D of the run to predict");
-  command->add_option("--target-flops", options->flops,
-                      "Or its compute: N and D are then the best by the fit");
-  command->add_option("--budget", design.budget, "FLOP for all new runs together")->required();
-  command->add_option("--runs", design.most_runs, "At most so many new runs")
-      ->check(CLI::Range(std::size_t{1}, kMostRuns))
-      ->capture_default_str();
-  command
-      ->add_option("--sizes", design.sizes, "Model sizes to choose from (default: four a decade)")
-      ->delimiter(',');
-  command->add_option("--huber-delta", design.fit.huber_delta, "Width of the Huber loss in ln loss")
-      ->capture_default_str();
-  command
-      ->add_option("--drop-worst", design.fit.drop_worst,
-                   "Leave out this many of the highest losses")
-      ->check(CLI::Range(std::size_t{0}, kMostPoints));
-  command->add_option("--bootstrap", design.fit.bootstrap, "Draws for the interval before")
-      ->check(CLI::Range(std::size_t{0}, laws::kMostDraws))
-      ->capture_default_str();
-  command->add_option("--seed", design.fit.seed, "Seed of the draws")->capture_default_str();
-  command->add_option("--level", design.level, "Level of the intervals")->capture_default_str();
+  add_target_options(*command, *options);
+  add_fit_options(*command, *options);
   command->add_option(
       "--column", options->columns,
       "COLUMN=NAME where the file's name differs, for example params=\"Model Size\"");
