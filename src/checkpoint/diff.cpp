@@ -51,7 +51,8 @@ TensorDifference compare(TensorStream first, TensorStream second, std::string na
       if (std::bit_cast<std::uint32_t>(a[i]) == std::bit_cast<std::uint32_t>(b[i])) continue;
       ++difference.different;
       const double distance = std::fabs(double{a[i]} - double{b[i]});
-      if (!(distance <= difference.largest)) difference.largest = distance;  // NaN stays
+      if (!std::isnan(difference.largest) && !(distance <= difference.largest))
+        difference.largest = distance;  // NaN stays
     }
     difference.elements += count;
     first.take(count);

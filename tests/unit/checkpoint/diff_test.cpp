@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "checkpoint/directory.hpp"
 #include "checkpoint/save.hpp"
@@ -59,6 +60,16 @@ TEST_F(Diff, FindsTheLastBitAndTheSignOfZero) {
   EXPECT_EQ(difference.tensors[0].different, 2u);
   EXPECT_EQ(difference.tensors[0].largest, std::nextafter(0.5f, 1.0f) - 0.5f);
   EXPECT_EQ(difference.tensors[0].relative, difference.tensors[0].largest / 0.5);
+}
+
+TEST_F(Diff, ADistanceThatIsNoNumberIsNotForgotten) {
+  const auto first = save_step(1, state_cut_at(1000));
+  values_[7] = std::numeric_limits<float>::quiet_NaN();
+  values_[8] = 0.75f;
+  const auto second = save_step(2, state_cut_at(1000));
+  const Difference difference = diff(first, second);
+  EXPECT_EQ(difference.tensors[0].different, 2u);
+  EXPECT_TRUE(std::isnan(difference.tensors[0].largest)) << difference.tensors[0].largest;
 }
 
 TEST_F(Diff, StructureAndScalarsAreNamed) {
