@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <utility>
 
 #include "core/atomic_file.hpp"
@@ -14,11 +16,18 @@
 namespace isoflop::train {
 namespace {
 
+// Without the line that names the program: a run that waits may be begun by the next build.
+std::string_view settings_of(std::string_view config_text) {
+  return config_text.starts_with('#')
+             ? config_text.substr(std::min(config_text.find('\n'), config_text.size()))
+             : config_text;
+}
+
 std::filesystem::path made(const std::filesystem::path& path, const std::string& config_text) {
   std::error_code error;
   const std::filesystem::path config = path / "run.toml";
   require(std::filesystem::exists(path / "run_id") || !std::filesystem::exists(config) ||
-              read_file(config) == config_text,
+              settings_of(read_file(config)) == settings_of(config_text),
           "{}: is there, but no run has begun here and would write its own; choose another --out",
           config.string());
   std::filesystem::create_directories(path, error);

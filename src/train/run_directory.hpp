@@ -18,7 +18,8 @@ namespace isoflop::train {
 class RunDirectory {
  public:
   /// Makes the directory if needed and takes its lock. InputError when another process holds it or
-  /// its run_id is another, or a run.toml lies there that is not `config_text`. Claims nothing yet,
+  /// its run_id is another, or a run.toml lies there that is not `config_text`, whatever
+  /// program wrote it. Claims nothing yet,
   /// so that a run refused later leaves it free.
   RunDirectory(const std::filesystem::path& path, std::string run_id, std::string config_text);
 

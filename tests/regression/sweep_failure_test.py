@@ -27,6 +27,18 @@ class Failures(SweepTest):
         (self.directory(run) / "run_id").unlink()
         self.train("--retry-failed")
 
+    def test_another_build_may_begin_the_runs_that_wait(self):
+        self.study(SHORT)
+        self.train()
+        run = self.runs()["a-D10240-s1"]
+        configuration = self.directory(run) / "run.toml"
+        mine = configuration.read_text()
+        other = self.folder / "other" / "run.toml"
+        other.parent.mkdir()
+        other.write_text("# of isoflop 0.0.1 (0123456789ab)\n" + mine.split("\n", 1)[1])
+        self.isoflop("train", configuration, "--out", "other")
+        self.assertEqual(other.read_text(), mine)
+
     def test_a_parent_that_ignores_children_does_no_harm(self):
         self.study(SHORT)
         self.break_run(self.runs()["a-D10240-s1"])
