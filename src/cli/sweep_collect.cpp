@@ -59,7 +59,7 @@ std::string written_text(const Collection& collection, const experiment::SweepDi
   for (const auto& fit : collection.fits) text += "  " + sweep.fit(fit.name).string() + "\n";
   if (collection.target && collection.target->measured)
     text += "  " + sweep.prediction().string() + "\n";
-  return text + "a page of figures: " + kReportCommand + sweep.path().string() + "\n";
+  return text + "a page of figures: " + kReportCommand + shell_word(sweep.path().string()) + "\n";
 }
 
 std::string describe(const Collection& collection, const experiment::SweepDirectory& sweep) {

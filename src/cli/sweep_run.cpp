@@ -11,6 +11,7 @@
 #include "cli/sweep.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "experiment/local/child_process.hpp"
 #include "experiment/local/executor.hpp"
 #include "experiment/stored_plan.hpp"
@@ -52,7 +53,7 @@ void tell_of_trunks(const Sweep& sweep) {
     const std::uintmax_t more = experiment::bytes_below(checkpoints);
     if (more == 0) continue;
     bytes += more;
-    trunks += " " + checkpoints.string();
+    trunks += " " + shell_word(checkpoints.string());
   }
   if (bytes == 0) return;
   fmt::print(stderr, "no run needs the trunks' checkpoints any more: rm -r{} frees {:.1f} MiB\n",

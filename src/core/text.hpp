@@ -1,4 +1,4 @@
-// Quantities as people read them.
+// Texts for people: quantities, and what they paste into a shell.
 #pragma once
 
 #include <string>
@@ -7,5 +7,8 @@ namespace isoflop {
 
 /// "1:05", "2:03:04": seconds, rounded up; nothing below zero.
 std::string clock_time(double seconds);
+
+/// One word of a shell's command line that stands for exactly `text`; quoted only where it must be.
+std::string shell_word(const std::string& text);
 
 }  // namespace isoflop
