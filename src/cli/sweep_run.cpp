@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
@@ -72,7 +71,7 @@ void run(const Options& options) {
       {.program = experiment::own_program(),
        .jobs = jobs,
        .retry_failed = options.retry_failed,
-       .terminal = options.json != "-" && isatty(STDOUT_FILENO) == 1},
+       .progress = options.json == "-" ? stderr : stdout},
       [&] {
         write_file_atomically(sweep.directory.manifest(), experiment::stored_text(sweep.manifest));
         write_file_atomically(sweep.directory.plan(), experiment::plan_json(sweep.plan));

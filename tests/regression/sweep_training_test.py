@@ -28,6 +28,12 @@ class Training(SweepTest):
         self.assertIn("2 of 2 runs finished", self.train().stdout)
         self.assertEqual({path: path.stat().st_mtime_ns for path in self.sweep.glob("runs/*/*")}, before)
 
+    def test_progress_keeps_out_of_json(self):
+        self.study(SHORT)
+        done = self.train("--json", "-")
+        self.assertEqual(json.loads(done.stdout)["finished"], 2)
+        self.assertIn("finished a-D10240-s1", done.stderr)
+
     def test_finished_runs_need_no_memory(self):
         huge = "[[size]]\nlabel = 'huge'\nmodel.layers = 100\nmodel.width = 65536\n"
         self.study(huge + "[[grid]]\nsizes = ['a', 'huge']\ntokens = [10_240]\n")

@@ -26,28 +26,30 @@ std::vector<std::string> that_fit(const std::vector<std::string>& lines, const T
 
 }  // namespace
 
-Display::~Display() { std::fflush(stdout); }
+Display::Display(std::FILE* stream) : stream_(stream), terminal_(isatty(fileno(stream)) == 1) {}
+
+Display::~Display() { std::fflush(stream_); }
 
 void Display::erase_block() {
-  if (!block_.empty()) fmt::print("\033[{}A\033[J", block_.size());
+  if (!block_.empty()) fmt::print(stream_, "\033[{}A\033[J", block_.size());
 }
 
 void Display::say(const std::string& line) {
   erase_block();
-  fmt::print("{}\n", line);
+  fmt::print(stream_, "{}\n", line);
   const std::vector<std::string> block = std::move(block_);
   block_.clear();
   if (!block.empty()) draw(block);
-  std::fflush(stdout);
+  std::fflush(stream_);
 }
 
 void Display::draw(const std::vector<std::string>& lines) {
   erase_block();
   const std::vector<std::string> shown =
-      terminal_ ? that_fit(lines, terminal_size(STDOUT_FILENO)) : lines;
-  for (const std::string& line : shown) fmt::print("{}\n", line);
+      terminal_ ? that_fit(lines, terminal_size(fileno(stream_))) : lines;
+  for (const std::string& line : shown) fmt::print(stream_, "{}\n", line);
   if (terminal_) block_ = shown;
-  std::fflush(stdout);
+  std::fflush(stream_);
 }
 
 }  // namespace isoflop::experiment

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -9,7 +10,8 @@ namespace isoflop::experiment {
 
 class Display {
  public:
-  explicit Display(bool terminal) : terminal_(terminal) {}
+  /// `stream` must outlive it; a terminal is found out by itself.
+  explicit Display(std::FILE* stream);
   ~Display();
   Display(const Display&) = delete;
   Display& operator=(const Display&) = delete;
@@ -20,9 +22,12 @@ class Display {
   /// Replaces the block; off a terminal the lines just follow.
   void draw(const std::vector<std::string>& lines);
 
+  bool is_terminal() const { return terminal_; }
+
  private:
   void erase_block();
 
+  std::FILE* stream_;
   bool terminal_;
   std::vector<std::string> block_;
 };

@@ -62,7 +62,7 @@ class Manager {
       : plan_(plan),
         options_(options),
         board_(plan, directory, options.retry_failed),
-        display_(options.terminal) {}
+        display_(options.progress) {}
 
   SweepEnd run() {
     const SignalCounter signals;
@@ -120,7 +120,7 @@ class Manager {
 
   // The table on a terminal shows the change at once.
   void redraw() {
-    if (options_.terminal) reported_ = {};
+    if (display_.is_terminal()) reported_ = {};
   }
 
   void reap() {
@@ -217,7 +217,7 @@ class Manager {
   // A line for each running run, and the seconds that all need.
   void report_progress() {
     const auto now = Clock::now();
-    if (now - reported_ < (options_.terminal ? kDrawPeriod : kLinePeriod)) return;
+    if (now - reported_ < (display_.is_terminal() ? kDrawPeriod : kLinePeriod)) return;
     reported_ = now;
     std::vector<double> remaining(board_.size(), 0.0);
     for (std::size_t i = 0; i < board_.size(); ++i) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -25,7 +26,7 @@ struct ExecutorOptions {
   std::filesystem::path program;  // isoflop, or what answers `train` as it does
   std::size_t jobs = 1;
   bool retry_failed = false;
-  bool terminal = false;  // standard output is one: a table drawn in place instead of lines
+  std::FILE* progress = stdout;  // on a terminal a table drawn in place instead of lines
 };
 
 struct FailedRun {
