@@ -8,6 +8,7 @@
 
 #include "laws/bootstrap.hpp"
 #include "laws/ladder.hpp"
+#include "laws/parabolas.hpp"
 #include "laws/stray.hpp"
 
 namespace isoflop::laws {
@@ -147,6 +148,7 @@ Calibration calibrate(const Points& prepared, const Cuts& cuts,
   std::vector<std::vector<double>> weights;
   for (std::size_t k = 0; k <= ladder.last(); ++k) weights.push_back(ladder.weights(k));
   rollout.stray = stray_of(prepared, cuts, rollouts, weights);
+  rollout.parabolas = parabolas_against(prepared, rollouts, weights.back());
   rollout.scale = factor.scale;
   rollout.drift = factor.drift;
   const std::vector<double> scores = nested_scores(ladder, fewest_for_nested, rollout.nested_cuts);

@@ -127,6 +127,21 @@ struct RolloutCut {
   double mean_miss = 0;
 };
 
+/// How far the minima of IsoFLOP parabolas lie from what the fit gives there (parabolas.hpp):
+/// ln(N* by the parabolas / N* by the fit) = level + slope h, h = ln(C / flops).
+struct ParabolaShift {
+  std::size_t budgets = 0;  // that have a minimum
+  double flops = 0;         // of the largest of them
+  double level = 0;
+  double slope = 0;
+  double level_variance = 0;
+  double covariance = 0;
+  double slope_variance = 0;
+
+  double at(double flops) const;
+  double variance_at(double flops) const;
+};
+
 /// What fits on smaller runs missed above them, and how wide that makes intervals
 /// (calibration.hpp).
 struct Rollout {
@@ -137,6 +152,7 @@ struct Rollout {
   double drift = 0;  // variance of ln loss at e times the largest size fitted, if misses of one
                      // sign go on
   double stray = 0;  // variance of ln N*, by the square of ln(C / largest C fitted) (stray.hpp)
+  std::optional<ParabolaShift> parabolas = {};
   /// |miss| / standard deviation, ascending, of points above inner cuts whose intervals came from
   /// the points below alone; 101 quantiles of them where there are more.
   std::vector<double> nested_scores;

@@ -193,6 +193,23 @@ std::vector<Variable> read_variables(const JsonReader& reader, const char* key) 
   return variables;
 }
 
+std::optional<ParabolaShift> read_parabolas(const JsonReader& rollout) {
+  if (!rollout.has("parabolas") || rollout.is_null("parabolas")) return std::nullopt;
+  const JsonReader reader = rollout.object("parabolas");
+  const ParabolaShift shift{
+      .budgets = reader.count("budgets"),
+      .flops = reader.number("flops"),
+      .level = reader.number("level"),
+      .slope = reader.number("slope"),
+      .level_variance = reader.not_negative("level_variance"),
+      .covariance = reader.number("covariance"),
+      .slope_variance = reader.not_negative("slope_variance"),
+  };
+  require(shift.flops > 0 && std::isfinite(shift.at(1e20) + shift.variance_at(1e20)),
+          "{}: needed numbers, flops above 0", reader.place());
+  return shift;
+}
+
 Rollout read_rollout(const JsonReader& reader) {
   Rollout rollout;
   rollout.growth = {read_variables(reader, "size"), read_variables(reader, "axes")};
@@ -202,6 +219,7 @@ Rollout read_rollout(const JsonReader& reader) {
   rollout.stray = reader.not_negative("stray");
   require(std::isfinite(rollout.scale + rollout.drift + rollout.stray),
           "{}: needed numbers for scale, drift and stray", reader.place());
+  rollout.parabolas = read_parabolas(reader);
   for (const Json& entry : reader.array("cuts")) {
     const JsonReader cut(entry, reader.place_of("cuts"));
     const std::size_t held_out = cut.count("held_out");

@@ -102,6 +102,17 @@ Json search(const SearchSummary& search) {
           {"optima", optima}};
 }
 
+Json parabolas(const std::optional<ParabolaShift>& shift) {
+  if (!shift) return nullptr;
+  return {{"budgets", shift->budgets},
+          {"flops", shift->flops},
+          {"level", shift->level},
+          {"slope", shift->slope},
+          {"level_variance", shift->level_variance},
+          {"covariance", shift->covariance},
+          {"slope_variance", shift->slope_variance}};
+}
+
 Json rollout(const Fit& fit) {
   const Rollout& rollout = fit.rollout;
   Json cuts = Json::array();
@@ -124,6 +135,7 @@ Json rollout(const Fit& fit) {
           {"scale", rollout.scale},
           {"drift", rollout.drift},
           {"stray", rollout.stray},
+          {"parabolas", parabolas(rollout.parabolas)},
           {"coverage",
            {{"level", fit.level},
             {"measured", number(measured_coverage(rollout, fit.level))},

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/error.hpp"
+#include "laws/bootstrap.hpp"
 #include "laws/calibration.hpp"
 #include "laws/optimal_draws.hpp"
 #include "laws/report.hpp"
@@ -69,6 +70,8 @@ std::optional<Unbounded> without_bound(const Fit& fit, Goal goal, const Split& b
 std::string describe_cover(const Fit& fit, std::size_t laws) {
   std::string covers = "parameters (bootstrap)";
   if (fit.is_ensemble) covers += fmt::format(", disagreement of {} laws", laws);
+  if (const auto& parabolas = fit.rollout.parabolas)
+    covers += fmt::format(", the N* of the parabolas of {} budgets", parabolas->budgets);
   if (fit.rollout.cuts.empty()) return covers;
   return covers + fmt::format(
                       ", how far N* of fits on less compute strayed ({:.2g}% for each "
@@ -76,12 +79,31 @@ std::string describe_cover(const Fit& fit, std::size_t laws) {
                       100 * std::sqrt(fit.rollout.stray));
 }
 
+/// A fit may be sure of a wrong N*, which a few parabolas show without any law.
+void warn_about_parabolas(const Fit& fit, double deviation, double level, Optimum& optimum) {
+  constexpr double kClear = 2;  // standard deviations of both
+  const auto& parabolas = fit.rollout.parabolas;
+  if (!parabolas || optimum.unbounded) return;
+  const double shift = parabolas->at(optimum.flops);
+  const double error = std::sqrt(parabolas->variance_at(optimum.flops));
+  if (std::fabs(shift) < kClear * std::hypot(error, deviation)) return;
+  const auto params = [&](double off) { return short_count(optimum.params * std::exp(off)); };
+  const double half = normal_half_width(level) * error;
+  optimum.warnings.push_back(fmt::format(
+      "the parabolas of {} of your budgets put the best N at {} ({} to {}), this fit at {}: "
+      "further "
+      "apart than either allows; the interval reaches for both. Compare the laws, or fit the "
+      "ensemble",
+      parabolas->budgets, params(shift), params(shift - half), params(shift + half), params(0)));
+}
+
 void fill_intervals(const SplitPlanner& planner, const Goal& goal, const Fit& fit, double level,
                     Optimum& optimum) {
   std::vector<double> params, tokens, flops;
   std::size_t without = 0;
-  const auto [solutions, laws] = draw_solutions(fit, planner, goal, optimum);
+  const auto [solutions, laws, deviation] = draw_solutions(fit, planner, goal, optimum);
   const std::string covers = describe_cover(fit, laws);
+  warn_about_parabolas(fit, deviation, level, optimum);
   for (const Solution& drawn : solutions) {
     without += std::isinf(drawn.flops);
     optimum.draws.push_back(drawn.split);

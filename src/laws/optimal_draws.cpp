@@ -205,10 +205,11 @@ void shift(double params, double cost, double inference_tokens, const Bound& bou
 
 /// What the draws lack, in ln N and ln C.
 struct Missing {
-  double params = 0;  // deviation
+  double params = 0;   // deviation
+  double towards = 0;  // deviation to one side, with its sign: to what parabolas say
   CostOfLoss cost;
 
-  bool any() const { return params > 0 || cost.deviation > 0; }
+  bool any() const { return params > 0 || towards != 0 || cost.deviation > 0; }
 };
 
 /// As shifts that know nothing of the draws: where these lie off the optimum, that stays as it is.
@@ -216,10 +217,12 @@ void widen(const Missing& missing, const Demand& demand, const Bound& bound,
            std::vector<Solution>& draws) {
   constexpr double kGolden = 0.6180339887498949;
   constexpr double kRootOfTwo = 0.4142135623730950;
+  constexpr double kRootOfThree = 0.7320508075688772;
   for (std::size_t i = 0; i < draws.size(); ++i) {
     if (!std::isfinite(draws[i].flops)) continue;
     const double costs = missing.cost.deviation * evenly_normal(i, kRootOfTwo);
-    const double params = missing.params * evenly_normal(i, kGolden);
+    const double params = missing.params * evenly_normal(i, kGolden) +
+                          missing.towards * std::max(0.0, evenly_normal(i, kRootOfThree));
     shift(params + missing.cost.params_share * costs, costs, demand.inference_tokens, bound,
           draws[i]);
   }
@@ -246,8 +249,10 @@ DrawnSolutions draw_solutions(const Fit& fit, const SplitPlanner& planner, const
       distance_beyond(rollout.reach, extent_of(rollout.growth, RunSize{.flops = optimum.flops}));
   const double strayed = std::sqrt(rollout.stray) * std::max(0.0, distance);
   const double own = deviation_of(draws, 0);
+  drawn.deviation = std::max(strayed, own);
   Missing missing;
   missing.params = missing_deviation(strayed, own);
+  if (rollout.parabolas) missing.towards = rollout.parabolas->at(optimum.flops);
   if (goal.loss) missing.cost = cost_of_loss(fit, planner, optimum);
   missing.cost.deviation = missing_deviation(missing.cost.deviation, deviation_of(draws, 2));
   if (missing.any() || goal.demand.most_params)

@@ -5,8 +5,10 @@
 // (rollout.hpp), their optima linear in it. Where the deviation of ln N* is less than what fits on
 // smaller runs were off (stray.hpp) or, where a loss is given, that of ln C less than what the
 // interval of the loss allows, the variance that is missing is added: each draw is shifted by a
-// normal number of its own, N against D at its budget T, and N* along with the budget. Where N
-// has a bound, the N* without it is shifted and stops there.
+// normal number of its own, N against D at its budget T, and N* along with the budget. Half of the
+// draws go towards the N* of the budgets' parabolas (parabolas.hpp) besides, by how far it lies off
+// times the size of a normal number. Where N has a bound, the N* without it is shifted and stops
+// there.
 #pragma once
 
 #include <optional>
@@ -26,6 +28,7 @@ struct Solution {
 struct DrawnSolutions {
   std::vector<Solution> solutions;  // as many as the fit has draws
   std::size_t laws;                 // that have a part in them; others have no optimum to draw
+  double deviation = 0;             // of ln N*, by the draws or by what strayed; not by parabolas
 };
 
 /// For what the goal fixes; empty when no run reaches the loss.

@@ -150,60 +150,47 @@ struct Line {
   std::function<double(double)> truth;
 };
 
-std::vector<Line> lines_of_one_variable() {
+std::vector<Line> lines_of_losses() {
   const auto power = [](double floor, double scale, double exponent) {
     return [=](double x) { return floor + scale * std::pow(x, -exponent); };
   };
-  const auto sigmoid = [](double loss) { return 0.25 + 0.7 / (1 + std::exp(6 * (loss - 0.7))); };
   const auto kaplan = power(0, std::pow(8.8e13, 0.076), 0.076);
+  const auto by_tokens = power(0, std::pow(5.4e13, 0.095), 0.095);
   const auto with_floor = power(1.7, 400, 0.34);
+  const auto broken = [=](double n) { return with_floor(n) * std::pow(1 + n / 1e8, -0.01); };
+  constexpr double kNoise = 0.004;
+  const auto by_params = [&](const char* name, const char* law, const auto& truth) {
+    return Line{name, law, Variable::params, {1e6, 1e9}, 3e10, kNoise, truth};
+  };
+  return {by_params("kaplan-n on its own law", "kaplan-n", kaplan),
+          by_params("kaplan-n on a law with a floor", "kaplan-n", with_floor),
+          {"kaplan-d on its own law",
+           "kaplan-d",
+           Variable::tokens,
+           {1e8, 1e11},
+           3e12,
+           kNoise,
+           by_tokens},
+          by_params("power-offset by params on its own law", "power-offset", with_floor),
+          by_params("power-offset by params, exponent breaks at 1e8", "power-offset", broken),
+          by_params("ensemble of one variable, exponent breaks at 1e8", "ensemble", broken)};
+}
+
+std::vector<Line> lines_of_tasks() {
+  const auto sigmoid = [](double loss) { return 0.25 + 0.7 / (1 + std::exp(6 * (loss - 0.7))); };
+  const auto of_square = [=](double loss) { return sigmoid(loss * loss / 0.7); };
   const auto both = [](double l) { return 0.85 - 2.08 * std::exp(-0.756 * l); };
-  constexpr Range kSizes = {1e6, 1e9};
-  return {
-      {"kaplan-n on its own law", "kaplan-n", Variable::params, kSizes, 3e10, 0.004, kaplan},
-      {"kaplan-n on a law with a floor", "kaplan-n", Variable::params, kSizes, 3e10, 0.004,
-       with_floor},
-      {"kaplan-d on its own law",
-       "kaplan-d",
-       Variable::tokens,
-       {1e8, 1e11},
-       3e12,
-       0.004,
-       power(0, std::pow(5.4e13, 0.095), 0.095)},
-      {"power-offset by params on its own law", "power-offset", Variable::params, kSizes, 3e10,
-       0.004, with_floor},
-      {"power-offset by params, exponent breaks at 1e8", "power-offset", Variable::params, kSizes,
-       3e10, 0.004, [=](double n) { return with_floor(n) * std::pow(1 + n / 1e8, -0.01); }},
-      {"ensemble of one variable, exponent breaks at 1e8", "ensemble", Variable::params, kSizes,
-       3e10, 0.004, [=](double n) { return with_floor(n) * std::pow(1 + n / 1e8, -0.01); }},
-      {"accuracy-sigmoid on its own law",
-       "accuracy-sigmoid",
-       Variable::task_loss,
-       {0.6, 1.2},
-       0.4,
-       0.01,
-       sigmoid},
-      {"accuracy-sigmoid on a sigmoid of the square",
-       "accuracy-sigmoid",
-       Variable::task_loss,
-       {0.6, 1.2},
-       0.4,
-       0.01,
-       [=](double loss) { return sigmoid(loss * loss / 0.7); }},
-      {"error-exponential on its own law",
-       "error-exponential",
-       Variable::loss,
-       {2.2, 4},
-       1.8,
-       0.005,
-       both},
-      {"error-exponential on a straight line",
-       "error-exponential",
-       Variable::loss,
-       {2.2, 4},
-       1.8,
-       0.005,
-       [](double l) { return 0.25 + 0.12 * l; }}};
+  const auto straight = [](double l) { return 0.25 + 0.12 * l; };
+  const auto accuracy = [](const char* name, const auto& truth) {
+    return Line{name, "accuracy-sigmoid", Variable::task_loss, {0.6, 1.2}, 0.4, 0.01, truth};
+  };
+  const auto error = [](const char* name, const auto& truth) {
+    return Line{name, "error-exponential", Variable::loss, {2.2, 4}, 1.8, 0.005, truth};
+  };
+  return {accuracy("accuracy-sigmoid on its own law", sigmoid),
+          accuracy("accuracy-sigmoid on a sigmoid of the square", of_square),
+          error("error-exponential on its own law", both),
+          error("error-exponential on a straight line", straight)};
 }
 
 /// In the logarithm between the ends of `range`.
@@ -243,10 +230,12 @@ void count_line(const Line& line, int seeds) {
   std::fflush(stdout);
 }
 
-/// ln N of the lowest loss for C = 6 N D.
+/// ln N of the lowest loss for C = 6 N D, within 30 times the sizes around which the runs lie: far
+/// out a surface may fall again.
 double true_best(const synthetic::Family& family, double flops) {
-  double low = std::log(1e5);
-  double high = std::log(1e14);
+  const double middle = std::log(0.12 * std::sqrt(flops / 6));
+  double low = middle - std::log(30.0);
+  double high = middle + std::log(30.0);
   const auto loss = [&](double log_params) {
     const double params = std::exp(log_params);
     return family.loss(params, flops / (6 * params));
@@ -325,8 +314,9 @@ void count_all(int seeds, std::span<char*> parts) {
     for (const double cut : {1e20, 1e21})
       if (is_asked_for(name_of_public(cut), parts)) count_public(folder, cut);
   fmt::print("\n| law and points | coverage | width |\n|---|---|---|\n");
-  for (const Line& line : lines_of_one_variable())
-    if (is_asked_for(line.name, parts)) count_line(line, seeds);
+  for (const auto& lines : {lines_of_losses(), lines_of_tasks()})
+    for (const Line& line : lines)
+      if (is_asked_for(line.name, parts)) count_line(line, seeds);
   count_planning(seeds, parts);
 }
 

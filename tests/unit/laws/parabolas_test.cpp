@@ -1,0 +1,78 @@
+#include "laws/parabolas.hpp"
+
+#include <gtest/gtest.h>
+
+#include "families.hpp"
+#include "laws/fit_json.hpp"
+#include "laws/optimal.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+/// Seven budgets of seven sizes.
+Points budgets_of(const std::string& name, std::uint64_t seed) {
+  for (synthetic::Family family : synthetic::families()) {
+    if (family.name != name) continue;
+    family.budgets = 7;
+    return make_trial(family, seed).fitted;
+  }
+  ADD_FAILURE() << "no family " << name;
+  return {};
+}
+
+Fit chinchilla_of(const std::string& name, std::uint64_t seed) {
+  return fit(budgets_of(name, seed), {.law = "chinchilla", .bootstrap = 60});
+}
+
+bool warns(const Optimum& optimum) {
+  return std::ranges::any_of(optimum.warnings, [](const std::string& warning) {
+    return warning.starts_with("the parabolas of 7 of your budgets put the best N at ");
+  });
+}
+
+// The parabola's bias is in both: points without noise leave no shift.
+TEST(Parabolas, AgreeWithALawThatIsRight) {
+  Points points = budgets_of("Hoffmann, 0.5% noise", 1);
+  const Law& law = find_law("chinchilla");
+  for (std::size_t i = 0; i < points.size(); ++i)
+    points.loss[i] =
+        synthetic::loss(law, synthetic::kHoffmann, {points.params[i], points.tokens[i]});
+  const Fit exact = fit(points, {.law = "chinchilla", .bootstrap = 0});
+  ASSERT_TRUE(exact.rollout.parabolas);
+  EXPECT_EQ(exact.rollout.parabolas->budgets, 7u);
+  EXPECT_NEAR(exact.rollout.parabolas->at(1e21), 0, 1e-5);
+  EXPECT_FALSE(warns(optimal(chinchilla_of("Hoffmann, 0.5% noise", 1), 1e20)));
+}
+
+// Chinchilla's law on points of Kaplan's names several times the best N and is sure of it.
+TEST(Parabolas, ShowAnNThatALawIsWronglySureOf) {
+  const Fit wrong = chinchilla_of("Kaplan, no floor", 1);
+  const Law& truth = find_law("kaplan-nd");
+  const double best =
+      truth.optimum(synthetic::to_vector({6.4e13, 1.8e13, 0.076, 0.103}), 1e20)->params;
+  const Optimum optimum = optimal(wrong, 1e20);
+  EXPECT_GT(optimum.params, 2.5 * best);
+  EXPECT_LT(optimum.params_interval->low, best);
+  EXPECT_GT(optimum.params_interval->high, optimum.params);
+  EXPECT_LT(optimum.params_interval->high, 2 * optimum.params);  // to one side
+  EXPECT_TRUE(warns(optimum));
+  Fit unaware = wrong;
+  unaware.rollout.parabolas.reset();
+  EXPECT_GT(optimal(unaware, 1e20).params_interval->low, best);
+  EXPECT_FALSE(warns(optimal(unaware, 1e20)));
+
+  const auto read = fit_from_json(to_json(wrong), "fit.json").rollout.parabolas;
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->budgets, wrong.rollout.parabolas->budgets);
+  EXPECT_EQ(read->at(1e22), wrong.rollout.parabolas->at(1e22));
+  EXPECT_EQ(read->variance_at(1e22), wrong.rollout.parabolas->variance_at(1e22));
+}
+
+TEST(Parabolas, NeedBudgetsWithGaps) {
+  const Fit grid =
+      fit(budgets_of("twenty points of a grid, Epoch", 1), {.law = "chinchilla", .bootstrap = 0});
+  EXPECT_FALSE(grid.rollout.parabolas);
+}
+
+}  // namespace
+}  // namespace isoflop::laws
