@@ -57,11 +57,12 @@ void warn_about_search(const Law& law, const Search& search, Fit& result) {
   if (search.reached.front() * 20 < search.starts)
     result.warnings.push_back(fmt::format("only {} of {} starts reached the best optimum",
                                           search.reached.front(), search.starts));
-  for (std::size_t k = 1; k < search.basins.size(); ++k)
-    if (search.basins[k].objective < 1.05 * best.objective)
-      result.warnings.push_back(
-          fmt::format("another optimum is within {:.2g}% of the best objective",
-                      100 * (search.basins[k].objective / best.objective - 1)));
+  const auto near = std::ranges::count_if(
+      search.basins, [&](const Minimum& basin) { return basin.objective < 1.05 * best.objective; });
+  if (near > 1)
+    result.warnings.push_back(fmt::format(
+        "{} of {} optima are within 5% of the best objective, the next {:.2g}% above it", near,
+        search.basins.size(), 100 * (search.basins[1].objective / best.objective - 1)));
 }
 
 /// No point would tell another value of these.

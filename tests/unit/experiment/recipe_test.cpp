@@ -139,6 +139,15 @@ TEST(Recipe, DrawsWithoutARunAreNotForgotten) {
   EXPECT_TRUE(std::isinf(recipe.batch.interval->high));
   EXPECT_TRUE(std::isinf(recipe.steps_interval->high));
   EXPECT_NE(describe(recipe).find("no limit"), std::string::npos);
+
+  // of a rate at such a draw nobody knows anything: its law's own interval would be too narrow
+  laws::Fit unsure = laws::synthetic::fit_of("step-lr", {1.79, 0.713, 0.307});
+  unsure.members.front().residual_rms = 0.01;
+  RecipeOptions options = options_for(50304);
+  options.learning_rate = &unsure;
+  EXPECT_FALSE(make_recipe(optimum, options, 0.8).learning_rate.interval);
+  optimum.draws.clear();
+  EXPECT_TRUE(make_recipe(optimum, options, 0.8).learning_rate.interval);
 }
 
 }  // namespace

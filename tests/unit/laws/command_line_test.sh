@@ -62,6 +62,10 @@ grep -q 'compute-optimal for training alone' table || fail "optimal does not com
 grep -q 'not fitted to your runs' table || fail "optimal does not label the Step Law: $(cat table)"
 "$ISOFLOP_BINARY" optimal fit.json --hours 24 --gpus 8 --peak-flops 989e12 --mfu 0.4 --json - \
   | grep '"flops": 2.73' > /dev/null || fail "optimal --hours"
+awk -F, 'NR > 1 { $3 *= 1 + 0.01 * sin(NR * NR) } { print }' OFS=, points.csv > noisy.csv
+"$ISOFLOP_BINARY" fit noisy.csv --law chinchilla --bootstrap 40 --json noisy.json > /dev/null
+"$ISOFLOP_BINARY" optimal noisy.json --loss 1.81 --peak-flops 1e15 --mfu 0.4 > table
+grep -q '^  hours .* to no limit$' table || fail "optimal --loss has hours for what no run reaches: $(cat table)"
 "$ISOFLOP_BINARY" optimal fit.json --flops 1e15 --vocabulary 10000000 | grep '^no recipe: params' > /dev/null \
   || fail "optimal fails for a size without a shape"
 "$ISOFLOP_BINARY" optimal fit.json --flops 1e22 --gpus 2 --memory 20GB --json - > bounded.json
@@ -83,6 +87,8 @@ grep -q ' ?$' table || fail "FLOP of another kind are filled in: $(head -5 table
 expect_bad_input "counts flops as 'exact'" "$ISOFLOP_BINARY" predict exact.json --flops 1e20
 
 expect_bad_input "points.csv is a CSV, which says so itself" "$ISOFLOP_BINARY" fit points.csv --law chinchilla --flops-kind exact
+printf '\x89HDF\r\n\x1a\n' > empty.h5
+expect_bad_input "--params-kind: the law reads no params" "$ISOFLOP_BINARY" fit empty.h5 --law multi-power --params-kind total
 expect_bad_input "did you mean 'chinchilla'" "$ISOFLOP_BINARY" fit points.csv --law chinchila
 expect_bad_input "absent.csv: cannot be read" "$ISOFLOP_BINARY" fit absent.csv --law power
 expect_bad_input "needs at least 6 points" "$ISOFLOP_BINARY" fit <(head -4 points.csv) --law chinchilla

@@ -41,10 +41,16 @@ TEST(Compare, ALawIsWithinNoiseOfItself) {
 
 TEST(Compare, DoesNotDependOnTheOrderOfTheRows) {
   const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5);
-  std::vector<std::size_t> rows;
-  for (std::size_t i = points.size(); i-- > 0;) rows.push_back(i);
   const CompareOptions options{.laws = {"power-offset", "kaplan-nd"}};
-  EXPECT_EQ(to_json(compare(points, options)), to_json(compare(select(points, rows), options)));
+  EXPECT_EQ(to_json(compare(points, options)),
+            to_json(compare(synthetic::reversed(points), options)));
+}
+
+TEST(Compare, CopiesThatShareTheWeightAreOnePoint) {
+  const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5);
+  const CompareOptions options{.laws = {"power-offset", "kaplan-nd"}};
+  EXPECT_EQ(to_json(compare(points, options)),
+            to_json(compare(synthetic::halves(points), options)));
 }
 
 TEST(Compare, SaysWhichLawsItLeavesOutAndWhy) {

@@ -62,6 +62,15 @@ TEST(Ensemble, AFitReadAgainPredictsTheSameBits) {
   EXPECT_EQ(to_json(predict(result, 7e10, 1.4e12)), to_json(predict(again, 7e10, 1.4e12)));
 }
 
+TEST(Ensemble, NeitherOrderNorCopiesOfRowsChangeABit) {
+  const Points points = grid_of("chinchilla", synthetic::kEpoch, 0.004);
+  EXPECT_EQ(to_json(ensemble_of(synthetic::reversed(points))), to_json(noisy_fit()));
+  Fit copied = ensemble_of(synthetic::halves(points));
+  EXPECT_EQ(copied.left_out.size(), points.size());
+  copied.left_out.clear();
+  EXPECT_EQ(to_json(copied), to_json(noisy_fit()));
+}
+
 TEST(Ensemble, IntervalsSayWhatTheyHeldOnThePoints) {
   const Fit& result = noisy_fit();
   EXPECT_EQ(result.rollout.cuts.size(), 8u);  // nine budgets

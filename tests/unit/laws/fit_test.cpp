@@ -44,9 +44,7 @@ TEST(Fit, RowOrderChangesNoBit) {
   Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.005, 1);
   for (std::size_t i = 0; i < points.size(); ++i)
     points.group.push_back("run " + std::to_string(i / 2));
-  std::vector<std::size_t> reversed(points.size());
-  for (std::size_t i = 0; i < reversed.size(); ++i) reversed[i] = reversed.size() - 1 - i;
-  const Points other = select(points, reversed);
+  const Points other = synthetic::reversed(points);
   EXPECT_EQ(to_json(fit(points, quick(20))), to_json(fit(other, quick(20))));
   EXPECT_EQ(to_json(fit(weigh(points, "compute"), quick(5))),
             to_json(fit(weigh(other, "compute"), quick(5))));
@@ -59,10 +57,8 @@ TEST(Fit, RowOrderChangesNoBitOfWeightsByReplicates) {
   points.tokens.insert(points.tokens.end(), again.tokens.begin(), again.tokens.end());
   points.flops.insert(points.flops.end(), again.flops.begin(), again.flops.end());
   points.loss.insert(points.loss.end(), again.loss.begin(), again.loss.end());
-  std::vector<std::size_t> reversed(points.size());
-  for (std::size_t i = 0; i < reversed.size(); ++i) reversed[i] = reversed.size() - 1 - i;
   EXPECT_EQ(weigh(points, "replicates").weight,
-            weigh(select(points, reversed), "replicates").weight);
+            weigh(synthetic::reversed(points), "replicates").weight);
 }
 
 TEST(Fit, OneGroupHasNoIntervals) {
@@ -105,14 +101,10 @@ TEST(Fit, StagesOfPointsThatAreLeftOutDoNotCount) {
 
 TEST(Fit, DuplicatesWithHalfTheWeightChangeNothing) {
   const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.005, 1);
-  std::vector<std::size_t> twice;
-  for (std::size_t i = 0; i < 2 * points.size(); ++i) twice.push_back(i / 2);
-  Points doubled = select(points, twice);
-  doubled.weight.assign(doubled.size(), 0.5);
   FitOptions options = quick(20);
   options.details = true;
   const Fit once = fit(points, options);
-  Fit both = fit(doubled, options);
+  Fit both = fit(synthetic::halves(points), options);
   ASSERT_EQ(both.left_out.size(), points.size());
   EXPECT_EQ(both.left_out[0].reason,
             "it repeats another point in every value: one point with both weights");
@@ -122,9 +114,7 @@ TEST(Fit, DuplicatesWithHalfTheWeightChangeNothing) {
 
 TEST(Fit, CopiesInOtherGroupsAreOtherRuns) {
   const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.005, 1);
-  std::vector<std::size_t> twice;
-  for (std::size_t i = 0; i < 2 * points.size(); ++i) twice.push_back(i / 2);
-  Points doubled = select(points, twice);
+  Points doubled = synthetic::halves(points);
   for (std::size_t i = 0; i < doubled.size(); ++i)
     doubled.group.push_back(i % 2 == 0 ? "first" : "second");
   EXPECT_EQ(fit(doubled, quick()).used, doubled.size());
@@ -151,6 +141,28 @@ TEST(Fit, OutliersAreFoundWhateverTheHeightOfTheirLoss) {
             std::string::npos);
 }
 
+TEST(Fit, DropsNoRowsOfCurves) {
+  const Points curves = find_law("multi-power").example();
+  for (const FitOptions& options : {FitOptions{.law = "multi-power", .drop_worst = 1},
+                                    FitOptions{.law = "multi-power", .drop_outliers = 1}})
+    EXPECT_EQ(error_of(curves, options),
+              "drop-outliers, drop-worst: law multi-power fits whole curves, not their rows: leave "
+              "runs out of the file");
+}
+
+TEST(Fit, OfRepeatsTheSameNameStaysInAnyOrder) {
+  Points points = synthetic::isoflop_grid(synthetic::kEpoch);
+  for (std::size_t i = 0; i < points.size(); ++i) points.name.push_back(fmt::format("run {}", i));
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < points.size(); ++i) rows.push_back(i);
+  rows.insert(rows.end(), {7, 3});
+  points = select(points, rows);
+  points.name[81] = "a copy of 7";
+  points.name[82] = "the copy of 3";
+  const auto names_of = [](const Points& input) { return merge_repeats(prepare(input)).name; };
+  EXPECT_EQ(names_of(points), names_of(synthetic::reversed(points)));
+}
+
 TEST(Fit, SaysWhereTheBestSizeIsAtTheEdgeOfItsBudget) {
   const Points points = synthetic::isoflop_grid(synthetic::kEpoch);
   EXPECT_FALSE(has_warning(fit(points, quick()), "at the edge of your grid"));
@@ -162,26 +174,20 @@ TEST(Fit, SaysWhereTheBestSizeIsAtTheEdgeOfItsBudget) {
                           "above"));
 }
 
-TEST(Fit, ListsTheOptimaThatItsSearchSaw) {
-  const Fit result = fit(synthetic::noisy_grid(synthetic::kEpoch, 0.005, 1), quick());
-  ASSERT_FALSE(result.search.best.empty());
-  EXPECT_EQ(result.search.best.front().objective, result.objective);
-  EXPECT_EQ(result.search.best.front().starts, result.search.reached_best);
-  EXPECT_EQ(result.search.best.front().values, result.values());
-  EXPECT_EQ(result.search.best.size(), static_cast<std::size_t>(std::min(5, result.search.basins)));
-}
-
 TEST(Fit, RescaledUnitsRescaleOnlyTheCoefficient) {
   const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.005, 1);
-  Points millions = points;
-  for (double& params : millions.params) params /= 1e6;
-  const Fit in_ones = fit(points, quick());
-  const Fit in_millions = fit(millions, quick());
-  const double alpha = in_ones.parameters[3].value;
-  EXPECT_NEAR(in_millions.parameters[3].value / alpha, 1, 1e-8);
-  EXPECT_NEAR(in_millions.parameters[0].value / in_ones.parameters[0].value, 1, 1e-8);
-  EXPECT_NEAR(in_millions.parameters[1].value * std::pow(1e6, alpha) / in_ones.parameters[1].value,
-              1, 1e-6);
+  const std::vector<double> in_ones = fit(points, quick()).values();
+  enum { kE, kA, kB, kAlpha, kBeta };
+  for (const auto& [variable, coefficient, exponent] :
+       {std::tuple(Variable::params, kA, kAlpha), std::tuple(Variable::tokens, kB, kBeta)}) {
+    Points millions = points;
+    for (double& value : quantity(millions, variable)) value /= 1e6;
+    std::vector<double> back = fit(millions, quick()).values();
+    back[coefficient] *= std::pow(1e6, in_ones[exponent]);
+    EXPECT_NEAR(back[coefficient] / in_ones[coefficient], 1, 1e-6) << to_string(variable);
+    for (const auto same : {kE, kAlpha, kBeta})
+      EXPECT_NEAR(back[same] / in_ones[same], 1, 1e-8) << to_string(variable) << same;
+  }
 }
 
 TEST(Fit, IntervalsAreSeededAndHoldTheTruth) {

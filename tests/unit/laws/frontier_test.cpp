@@ -188,6 +188,18 @@ TEST(Approach2, BootstrapGivesIntervalsAroundTheEstimate) {
   EXPECT_LT(a.high - a.low, 0.2);
 }
 
+TEST(Approach2, NeitherOrderNorCopiesOfRowsChangeABit) {
+  const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.002, 3);
+  FitOptions options = kApproach2;
+  options.bootstrap = 10;
+  const Fit once = fit(points, options);
+  EXPECT_EQ(to_json(fit(synthetic::reversed(points), options)), to_json(once));
+  Fit copied = fit(synthetic::halves(points), options);
+  EXPECT_EQ(copied.left_out.size(), points.size());
+  copied.left_out.clear();
+  EXPECT_EQ(to_json(copied), to_json(once));
+}
+
 /// Training curves of twelve sizes, every loss on the surface (as if each point were fully
 /// decayed).
 Points curves(const std::vector<double>& values) {
@@ -245,6 +257,19 @@ TEST(Approach1, SmoothsNoisyCurves) {
   EXPECT_NEAR(
       predict(noisy, RunSize{.flops = flops}).value / predict(exact, RunSize{.flops = flops}).value,
       1, 1e-3);
+}
+
+TEST(Approach1, NeitherOrderNorCopiesOfRowsChangeABit) {
+  Points points = curves(synthetic::kEpoch);
+  RandomStream stream(5, Purpose::test);
+  for (double& loss : points.loss) loss *= std::exp(0.01 * (stream.next_uniform() - 0.5));
+  const FitOptions options = {.law = "chinchilla", .method = "approach1", .bootstrap = 10};
+  const Fit once = fit(points, options);
+  EXPECT_EQ(to_json(fit(synthetic::reversed(points), options)), to_json(once));
+  Fit copied = fit(synthetic::halves(points), options);
+  EXPECT_EQ(copied.used, 2 * once.used);
+  copied.used = once.used;
+  EXPECT_EQ(to_json(copied), to_json(once));
 }
 
 TEST(Approach1, SaysWhichRunsMakeNoCurve) {

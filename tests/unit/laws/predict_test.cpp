@@ -213,6 +213,22 @@ TEST(Predict, RefusesSizesThatContradictEachOther) {
   EXPECT_NO_THROW(predict(fit, RunSize{.params = 1e8, .tokens = 1e10, .flops = 6.001e18}));
 }
 
+// The cuts of its rollouts are of compute: how far it is beyond them is not known either.
+TEST(Predict, ARunOfUnknownComputeHasNoCalibratedInterval) {
+  Fit fit = synthetic::fit_of("kaplan-ns", {6.5e13, 2.1e3, 0.077, 0.76});
+  fit.rollout.growth = {{Variable::flops}, {Variable::params}};
+  fit.rollout.reach = {1e20, 1e9};
+  fit.rollout.cuts = {{.size = 1e19, .fitted = 20, .held_out = 3, .looked_at = 3}};
+  fit.rollout.nested_scores = {0.5, 1, 2};
+  const Interval unknown = *predict(fit, RunSize{.params = 1e8, .steps = 1e4}).interval;
+  EXPECT_EQ(unknown.not_calibrated,
+            "the run's compute is not known, nor then how far it is beyond the points");
+  EXPECT_FALSE(unknown.measured_coverage);
+  const RunSize known = {.params = 1e8, .flops = 1e19, .steps = 1e4};
+  EXPECT_EQ(predict(fit, known).interval->not_calibrated, "");
+  EXPECT_TRUE(predict(fit, known).interval->measured_coverage);
+}
+
 TEST(Predict, AShareEndsAtOne) {
   Points points = find_law("accuracy-sigmoid").example();
   RandomStream stream(1, Purpose::test);

@@ -55,6 +55,22 @@ inline Points noisy_grid(const std::vector<double>& values, double sigma, std::u
   return points;
 }
 
+/// The same points, the last first.
+inline Points reversed(const Points& points) {
+  std::vector<std::size_t> rows(points.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = rows.size() - 1 - i;
+  return select(points, rows);
+}
+
+/// Every point twice, with half the weight.
+inline Points halves(const Points& points) {
+  std::vector<std::size_t> rows(2 * points.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = i / 2;
+  Points copies = select(points, rows);
+  copies.weight.assign(copies.size(), 0.5);
+  return copies;
+}
+
 /// A fit as if read from a file, without draws.
 inline Fit fit_of(std::string law, const std::vector<double>& values) {
   Fit fit;
