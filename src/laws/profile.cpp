@@ -142,29 +142,6 @@ class Exponent final : public Quantity {
   std::size_t alpha_, beta_;
 };
 
-/// s of profile.hpp.
-double scale_of(const Objective& objective, const Vector& theta) {
-  const std::vector<double> residuals = objective.residuals(theta);
-  const std::vector<double>& weight = objective.samples().weight;
-  std::vector<double> sizes;
-  for (const double residual : residuals) sizes.push_back(std::fabs(residual));
-  std::sort(sizes.begin(), sizes.end());
-  const double delta = objective.delta();
-  constexpr double kShare = 0.4;  // of the points in the band
-  const double band = std::max(delta, quantile(sizes, kShare));
-  double squares = 0;
-  double slopes = 0;
-  for (std::size_t i = 0; i < residuals.size(); ++i) {
-    const double psi = weight[i] * std::clamp(residuals[i], -delta, delta);
-    squares += psi * psi;
-    if (std::fabs(residuals[i]) <= band) slopes += weight[i] * delta / band;
-  }
-  const auto n = static_cast<double>(residuals.size());
-  const double freedom = std::max(1.0, n - static_cast<double>(objective.law().free_parameters()));
-  // A wide loss has slope 1 where its residuals are: the band is delta and holds them all.
-  return squares / slopes * n / freedom;
-}
-
 /// Follows a quantity away from the optimum.
 class Walk {
  public:
@@ -268,6 +245,28 @@ LikelihoodProfile follow(std::string name, const Quantity& quantity, const Objec
 }
 
 }  // namespace
+
+double scale_of(const Objective& objective, const Vector& theta) {
+  const std::vector<double> residuals = objective.residuals(theta);
+  const std::vector<double>& weight = objective.samples().weight;
+  std::vector<double> sizes;
+  for (const double residual : residuals) sizes.push_back(std::fabs(residual));
+  std::sort(sizes.begin(), sizes.end());
+  const double delta = objective.delta();
+  constexpr double kShare = 0.4;  // of the points in the band
+  const double band = std::max(delta, quantile(sizes, kShare));
+  double squares = 0;
+  double slopes = 0;
+  for (std::size_t i = 0; i < residuals.size(); ++i) {
+    const double psi = weight[i] * std::clamp(residuals[i], -delta, delta);
+    squares += psi * psi;
+    if (std::fabs(residuals[i]) <= band) slopes += weight[i] * delta / band;
+  }
+  const auto n = static_cast<double>(residuals.size());
+  const double freedom = std::max(1.0, n - static_cast<double>(objective.law().free_parameters()));
+  // A wide loss has slope 1 where its residuals are: the band is delta and holds them all.
+  return squares / slopes * n / freedom;
+}
 
 std::vector<LikelihoodProfile> profiles_of(const Law& law, const Samples& samples,
                                            double huber_delta, const Vector& theta, double level) {

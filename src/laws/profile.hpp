@@ -13,6 +13,7 @@
 
 #include "laws/fit.hpp"
 #include "laws/law.hpp"
+#include "laws/objective.hpp"
 
 namespace isoflop::laws {
 
@@ -21,5 +22,8 @@ namespace isoflop::laws {
 /// were independent.
 std::vector<LikelihoodProfile> profiles_of(const Law& law, const Samples& samples,
                                            double huber_delta, const Vector& theta, double level);
+
+/// s above, at the optimum `theta`.
+double scale_of(const Objective& objective, const Vector& theta);
 
 }  // namespace isoflop::laws

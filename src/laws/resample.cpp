@@ -8,6 +8,7 @@
 #include "core/random.hpp"
 #include "laws/bootstrap.hpp"
 #include "laws/curves.hpp"
+#include "laws/profile.hpp"
 #include "laws/solver.hpp"
 #include "laws/theta.hpp"
 
@@ -18,6 +19,9 @@ namespace {
 // descend a second way too: when that finds a better place once, all of them take both ways.
 constexpr std::size_t kCheckEvery = 16;
 constexpr double kBetter = 1e-6;  // of the objective
+// Of many rows a draw ends where what is left to gain is no more than this, in units of the
+// objective's scale (profile.hpp): 0.014 standard errors. In a flat valley the exact bottom is far.
+constexpr double kNothingToGain = 1e-4;
 
 /// Turns the samples into those of one draw.
 class Resampler {
@@ -73,7 +77,8 @@ class Descents {
            const FitOptions& options, const Vector& optimum)
       : resampler_(resampler), law_(law), options_(options), optimum_(optimum), drawn_(samples) {
     const Objective objective(law, samples, options.huber_delta);
-    if (objective.has_many_rows()) chord_.emplace(objective, optimum);
+    if (objective.has_many_rows())
+      chord_.emplace(objective, optimum, kNothingToGain * scale_of(objective, optimum));
   }
 
   std::vector<Minimum> run() {

@@ -14,6 +14,7 @@ constexpr int kRounds = 4;
 constexpr int kRoundsOfMany = 1;            // where there are many rows
 constexpr int kFewestEvaluations = 30;      // of many rows
 constexpr double kSquaredRounding = 1e-28;  // residuals below 1e-14 are rounding
+constexpr double kUndamped = 1e-6;          // relative to the diagonal: steps are Newton's own
 
 /// Finite down to the last derivative: a NaN in any of them makes the next step meaningless.
 bool is_finite(const Derivatives& d, std::size_t size) {
@@ -52,6 +53,7 @@ class Descent {
  public:
   Descent(const Objective& objective, const Vector& start, const SolverOptions& options)
       : objective_(objective), options_(options), box_(objective.law()) {
+    if (options.enough > 0) damping_ = kUndamped;  // the start is near
     for (std::size_t i = 0; i < box_.size; ++i) theta_[i] = box_.clip(start[i], i);
     here_ = evaluate(theta_);
     tolerance_ = tolerance_of(objective, options.gradient_tolerance);
@@ -175,6 +177,10 @@ class Descent {
       converged_ = true;
       return false;
     }
+    if (options_.enough > 0 && damping_ <= kUndamped && predicted_decrease() <= options_.enough) {
+      converged_ = true;
+      return false;
+    }
     if (small && damping_ > 1e12) return false;  // stuck
     Vector trial = theta_;
     for (std::size_t i = 0; i < box_.size; ++i) trial[i] += step_[i];
@@ -295,7 +301,8 @@ Minimum polish(const Objective& objective, const Vector& start) {
   return minimise_alternating(objective, start, {});
 }
 
-Chord::Chord(const Objective& objective, const Vector& optimum) : box_(objective.law()) {
+Chord::Chord(const Objective& objective, const Vector& optimum, double enough)
+    : box_(objective.law()) {
   for (std::size_t i = 0; i < box_.size; ++i) {
     if (box_.holds(optimum[i], i))
       held_ |= 1u << i;
@@ -313,6 +320,7 @@ Chord::Chord(const Objective& objective, const Vector& optimum) : box_(objective
       at(factor_, r, r) += ridge * largest;
     }
     usable_ = factor_cholesky(factor_, free_.size());
+    if (usable_ && ridge == kLeastRidge) enough_ = enough;
   }
 }
 
@@ -327,13 +335,17 @@ Minimum Chord::minimise(const Objective& objective, const Vector& start) const {
     const Derivatives here = objective.derivatives(theta, Curvature::none);
     const double norm = norm_of(here);
     if (!stays_held(theta, here)) break;
-    if (norm <= tolerance) return {theta, here.value, norm, true, held_, k};
+    const Vector step = step_from(here);
+    if (norm <= tolerance || promise(here, step) <= enough_)
+      return {theta, here.value, norm, true, held_, k};
     if (!(norm < kShrinks * last)) break;
     last = norm;
     best = theta;
-    if (!step(here, theta)) break;
+    if (!move(step, theta)) break;
   }
-  return laws::minimise(objective, best);
+  SolverOptions options;
+  options.enough = enough_;
+  return laws::minimise(objective, best, options);
 }
 
 double Chord::norm_of(const Derivatives& here) const {
@@ -350,10 +362,21 @@ bool Chord::stays_held(const Vector& theta, const Derivatives& here) const {
   return true;
 }
 
-bool Chord::step(const Derivatives& here, Vector& theta) const {
+Vector Chord::step_from(const Derivatives& here) const {
   Vector step{};
   for (std::size_t r = 0; r < free_.size(); ++r) step[r] = -here.gradient[free_[r]];
   solve_cholesky(factor_, free_.size(), step);
+  return step;
+}
+
+/// By how much the objective falls along the step, if it is as curved as at the optimum.
+double Chord::promise(const Derivatives& here, const Vector& step) const {
+  double sum = 0;
+  for (std::size_t r = 0; r < free_.size(); ++r) sum -= here.gradient[free_[r]] * step[r];
+  return sum / 2;
+}
+
+bool Chord::move(const Vector& step, Vector& theta) const {
   for (std::size_t r = 0; r < free_.size(); ++r) {
     theta[free_[r]] += step[r];
     if (box_.holds(theta[free_[r]], free_[r])) return false;

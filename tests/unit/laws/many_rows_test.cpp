@@ -7,6 +7,7 @@
 #include "core/random.hpp"
 #include "laws/compare.hpp"
 #include "laws/fit_json.hpp"
+#include "laws/profile.hpp"
 #include "laws/search.hpp"
 #include "synthetic.hpp"
 
@@ -108,6 +109,23 @@ TEST_F(ChordSteps, EndWhereNewtonsEnd) {
     for (std::size_t i = 0; i < law.size(); ++i)
       EXPECT_NEAR(here.theta[i], newton.theta[i], 1e-7 * (1 + std::fabs(newton.theta[i])));
   }
+}
+
+TEST_F(ChordSteps, EndWhereNothingIsLeftToGain) {
+  const Objective all(law, samples, kDelta);
+  const double enough = 1e-4 * scale_of(all, optimum);
+  const Chord exact(all, optimum);
+  const Chord quick(all, optimum, enough);
+  Samples drawn = samples;
+  RandomStream stream(1, Purpose::test);
+  for (double& weight : drawn.weight) weight = 2 * stream.next_uniform();
+  const Objective objective(law, drawn, kDelta);
+  const Minimum end = exact.minimise(objective, optimum);
+  const Minimum near = quick.minimise(objective, optimum);
+  EXPECT_TRUE(near.converged);
+  EXPECT_LT(near.evaluations, end.evaluations);
+  EXPECT_LT(near.objective - end.objective, 2 * enough);
+  EXPECT_GT(objective.value(optimum) - end.objective, 100 * enough);  // there was much to gain
 }
 
 TEST_F(ChordSteps, GoOnAsNewtonsWhereTheyDoNotHelp) {
