@@ -25,7 +25,7 @@ ANY = "…"
 MACHINE = re.compile(r"""[\d.]+\ s\b | [\d.]+\ ms\b | [\d.]+\ k?\ ?tokens/s | ETA\ [\d:]+ | [\d.]+\ GFLOP/s | [\d.]+%\ of\ the\ (measured\ peak|step)
     | [\d.]+%\ by\ the\ processor | ^\w+\ +[\d.]+%(\ +[\d.]+)?\ *$ | PID\ \d+\ on\ node\ \S+
     | (predicted:?|at\ most|program|peak\ memory)\ [\d.]+\ MiB(\ on\ rank\ \d+)?""", re.VERBOSE)
-STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", re.MULTILINE)  # of a log; a terminal has none
+STAMP = re.compile(r"^(?:\x1b\[K)?(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d )?", re.MULTILINE)  # of a log, and of the line that a terminal writes over
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
