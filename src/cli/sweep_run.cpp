@@ -95,11 +95,9 @@ void add_sweep_run(CLI::App& sweep_app) {
       ->check(CLI::Range(std::size_t{1}, std::size_t{4096}));
   command->add_flag("--retry-failed", options->retry_failed, "Train failed runs again");
   command->footer(
-      "The same command goes on after any stop, kill -9 included. SIGINT, SIGTERM and SIGHUP let "
-      "every run "
-      "save and stop. Exit codes: 0 all runs finished, 3 some failed, 4 another manager is at "
-      "work, 75 "
-      "stopped.");
+      "The same command goes on after any stop, kill -9 included. SIGINT, SIGTERM, SIGUSR1 and "
+      "SIGHUP let every run save and stop. Exit codes: 0 all runs finished, 3 some failed, 4 "
+      "another manager is at work, 75 stopped.");
   command->callback([options] { run(*options); });
 }
 

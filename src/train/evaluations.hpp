@@ -5,10 +5,10 @@
 
 #include "comm/communicator.hpp"
 #include "config/run_config.hpp"
+#include "core/stop_signal.hpp"
 #include "data/token_source.hpp"
 #include "record/run_record.hpp"
 #include "train/progress.hpp"
-#include "train/stop_signal.hpp"
 #include "train/trainer.hpp"
 
 namespace isoflop::train {

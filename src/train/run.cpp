@@ -9,6 +9,7 @@
 
 #include "checkpoint/together.hpp"
 #include "core/error.hpp"
+#include "core/stop_signal.hpp"
 #include "model/cost.hpp"
 #include "record/run_record.hpp"
 #include "train/checkpointing.hpp"
@@ -22,7 +23,6 @@
 #include "train/snapshot.hpp"
 #include "train/source.hpp"
 #include "train/step_time.hpp"
-#include "train/stop_signal.hpp"
 
 namespace isoflop::train {
 namespace {

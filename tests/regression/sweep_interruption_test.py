@@ -43,7 +43,7 @@ class Interruptions(SweepTest):
         self.finish_and_compare(runs)
 
     def test_a_signal_stops_all_runs_and_is_reported(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             with self.subTest(number):
                 shutil.rmtree(self.sweep, ignore_errors=True)
                 self.study(LONG)

@@ -1,10 +1,8 @@
 #include "experiment/local/executor.hpp"
 
 #include <fmt/format.h>
-#include <signal.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -13,6 +11,7 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/file_lock.hpp"
+#include "core/stop_signal.hpp"
 #include "core/text.hpp"
 #include "experiment/costs.hpp"
 #include "experiment/local/child_process.hpp"
@@ -29,33 +28,6 @@ constexpr std::chrono::milliseconds kPeriod{50};
 constexpr std::chrono::seconds kDrawPeriod{1};
 constexpr std::chrono::seconds kLinePeriod{30};
 
-volatile sig_atomic_t stop_signals = 0;
-
-extern "C" void count_signal(int) { stop_signals = stop_signals + 1; }
-
-// SIGINT, SIGTERM and, unless nohup keeps it away, SIGHUP are counted while this lives.
-class SignalCounter {
- public:
-  SignalCounter() {
-    stop_signals = 0;
-    struct sigaction action{};
-    action.sa_handler = count_signal;
-    sigemptyset(&action.sa_mask);
-    for (std::size_t i = 0; i < kSignals.size(); ++i) {
-      sigaction(kSignals[i], nullptr, &before_[i]);
-      const bool is_of_nohup = kSignals[i] == SIGHUP && before_[i].sa_handler == SIG_IGN;
-      if (!is_of_nohup) sigaction(kSignals[i], &action, nullptr);
-    }
-  }
-  ~SignalCounter() {
-    for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
-  }
-
- private:
-  static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
-  std::array<struct sigaction, kSignals.size()> before_{};
-};
-
 class Manager {
  public:
   Manager(const Plan& plan, const SweepDirectory& directory, const ExecutorOptions& options)
@@ -65,18 +37,17 @@ class Manager {
         display_(options.progress) {}
 
   SweepEnd run() {
-    const SignalCounter signals;
     report_start();
     bool told = false;
     for (;;) {
       reap();
-      if (stop_signals == 0) start_what_can();
-      if (stop_signals > 0 && !told) {
+      if (stop_.count() == 0) start_what_can();
+      if (stop_.count() > 0 && !told) {
         told = true;
         stop_children();
       }
-      if (children_.empty() && (stop_signals > 0 || !board_.is_anything_left())) break;
-      if (stop_signals > 1) break;  // impatient: the children have their signal
+      if (children_.empty() && (stop_.count() > 0 || !board_.is_anything_left())) break;
+      if (stop_.count() > 1) break;  // impatient: the children have their signal
       report_progress();
       std::this_thread::sleep_for(kPeriod);
     }
@@ -145,7 +116,7 @@ class Manager {
       return;
     }
     if (board_[i].state != State::failed) {
-      if (stop_signals > 0) return;  // as asked
+      if (stop_.count() > 0) return;  // as asked
       const std::string said = last_line(board_.path(i) / "log");
       if (end.code == kLockedExitCode) {
         board_.leave_to_others(i);
@@ -185,7 +156,7 @@ class Manager {
 
   SweepEnd end() const {
     SweepEnd end;
-    end.interrupted = stop_signals > 0;
+    end.interrupted = stop_.count() > 0;
     for (std::size_t i = 0; i < board_.size(); ++i) {
       const RunState& state = board_[i];
       const bool counts = plan_.runs[i].role != Role::trunk || state.state == State::failed;
@@ -251,6 +222,7 @@ class Manager {
   RunBoard board_;
   std::map<std::size_t, ChildProcess> children_;
   Display display_;
+  StopSignal stop_;
   Clock::time_point reported_ = Clock::now();
 };
 

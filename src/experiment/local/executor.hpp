@@ -37,7 +37,7 @@ struct FailedRun {
 struct SweepEnd {
   std::size_t finished = 0, total = 0;  // trunks count only while a branch needs them
   std::vector<FailedRun> failed;        // and those that their trunk's failure keeps from starting
-  bool interrupted = false;             // by SIGINT or SIGTERM; the children have saved
+  bool interrupted = false;             // by a signal; the children have saved
 
   bool complete() const { return finished == total; }
 };

@@ -1,4 +1,4 @@
-#include "train/stop_signal.hpp"
+#include "core/stop_signal.hpp"
 
 #include <array>
 #include <cerrno>
@@ -8,11 +8,11 @@
 
 #include "core/error.hpp"
 
-namespace isoflop::train {
+namespace isoflop {
 namespace {
 
 constexpr std::array kSignals = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
-volatile std::sig_atomic_t received_signal = 0;
+volatile std::sig_atomic_t received_signal = 0, received_signals = 0;
 std::array<struct sigaction, kSignals.size()> previous;
 
 // Fails for a wrong argument only.
@@ -21,12 +21,16 @@ void set(int signal, const struct sigaction* action, struct sigaction* before) {
     throw Error(fmt::format("signal {}: sigaction: {}", signal, std::strerror(errno)));
 }
 
-extern "C" void remember_signal(int signal) { received_signal = signal; }
+extern "C" void remember_signal(int signal) {
+  received_signal = signal;
+  received_signals = received_signals + 1;
+}
 
 }  // namespace
 
 StopSignal::StopSignal() {
   received_signal = 0;
+  received_signals = 0;
   struct sigaction action{};
   action.sa_handler = remember_signal;
   sigemptyset(&action.sa_mask);
@@ -45,5 +49,6 @@ StopSignal::~StopSignal() {
 }
 
 int StopSignal::received() const { return received_signal; }
+int StopSignal::count() const { return received_signals; }
 
-}  // namespace isoflop::train
+}  // namespace isoflop
