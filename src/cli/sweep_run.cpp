@@ -64,8 +64,6 @@ void run(const Options& options) {
   const std::size_t jobs = jobs_or_cores(options.jobs, sweep.plan);
   require_memory(sweep, jobs);
   std::filesystem::create_directories(sweep.directory.path());
-  predict_seconds(sweep);
-  for (const std::string& note : sweep.plan.notes) fmt::print(stderr, "{}\n", note);
   const experiment::SweepEnd end = experiment::run_sweep(
       sweep.plan, sweep.directory,
       {.program = experiment::own_program(),
@@ -73,6 +71,8 @@ void run(const Options& options) {
        .retry_failed = options.retry_failed,
        .progress = options.json == "-" ? stderr : stdout},
       [&] {
+        predict_seconds(sweep);
+        for (const std::string& note : sweep.plan.notes) fmt::print(stderr, "{}\n", note);
         write_file_atomically(sweep.directory.manifest(), experiment::stored_text(sweep.manifest));
         write_file_atomically(sweep.directory.plan(), experiment::plan_json(sweep.plan));
       });

@@ -62,7 +62,10 @@ class Interruptions(SweepTest):
         runs = self.runs()
         manager = self.start()
         self.wait_for(self.under_way(runs["a-D1.5e6-s1"]), "a checkpoint")
-        self.assertIn("locked by another process", self.train(code=4).stderr)
+        (self.sweep / "calibration.json").unlink()
+        refused = self.train(code=4).stderr
+        self.assertIn("locked by another process", refused)
+        self.assertNotIn("measuring", refused)  # beside the first one's runs
         manager.send_signal(signal.SIGINT)
         manager.wait(timeout=LIMIT)
 
