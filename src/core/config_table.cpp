@@ -297,6 +297,18 @@ ConfigDocument ConfigDocument::from_text(const std::string& text, const std::str
   return document;
 }
 
+namespace {
+
+toml::table parsed_word(const std::string& text, const std::string& source) {
+  try {
+    return toml::parse("value = '" + text + "'", source);
+  } catch (const toml::parse_error& error) {  // bytes that are no UTF-8
+    throw InputError(fmt::format("{}: {}", source, error.description()));
+  }
+}
+
+}  // namespace
+
 void ConfigDocument::set(const std::string& assignment, const std::string& origin) {
   const std::size_t equals = assignment.find('=');
   require(equals != std::string::npos && equals > 0,
@@ -311,8 +323,10 @@ void ConfigDocument::set(const std::string& assignment, const std::string& origi
     const bool bare = std::ranges::none_of(
         text, [](unsigned char c) { return c == '\'' || (c < ' ' && c != '\t'); });
     require(bare, "{}: needed a TOML value or a bare word", source);
-    parsed = toml::parse("value = '" + text + "'", source);
+    parsed = parsed_word(text, source);
   }
+  require(parsed.size() == 1, "{}: seen more lines, needed one value; give a --set for each key",
+          source);
   toml::table* table = &impl_->table;
   std::size_t begin = 0;
   for (std::size_t dot; (dot = path.find('.', begin)) != std::string::npos; begin = dot + 1) {

@@ -64,6 +64,9 @@ TEST(ConfigTable, SetWinsAndIsNamed) {
             }).find("--set model.extra=1"),
             std::string::npos);
   EXPECT_THROW(file.set("nonsense"), InputError);
+  EXPECT_THROW(file.set("train.seed=2\ntrain.tokens=5"), InputError);
+  EXPECT_THROW(file.set("train.seed=2\n[more]"), InputError);
+  EXPECT_THROW(file.set("train.name=caf\xe9"), InputError);
 }
 
 TEST(ConfigTable, SyntaxErrorNamesTheLine) {
