@@ -24,6 +24,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// A disk that takes this much within a deadline is waited for, however much a rank has to write.
+constexpr std::size_t kBytesOfSync = std::size_t{1} << 30;
+
 /// Of a block that this rank writes.
 std::span<const std::byte> bytes_of(const Block& block, const State& state) {
   const TensorEntry& tensor = state.tensors[static_cast<std::size_t>(block.tensor)];
@@ -168,7 +171,11 @@ void Saving::write() noexcept {
 
 void Saving::write_blocks() {
   FileDescriptor file(state_file(partial_), O_WRONLY);
-  std::size_t kind = 0;
+  const auto sync = [&] {
+    const comm::Alarm alarm = alarm_of(state_file(partial_));
+    file.sync();
+  };
+  std::size_t kind = 0, unsynced = 0;
   for (Block& block : plan_.blocks) {
     while (plan_.kinds[kind] != block.kind) ++kind;
     if (block.rank != communicator_.rank()) continue;
@@ -176,11 +183,17 @@ void Saving::write_blocks() {
     block.checksum = hex(hash64(bytes));
     const std::size_t place =
         places_[kind * state_.tensors.size() + static_cast<std::size_t>(block.tensor)];
-    const comm::Alarm alarm = alarm_of(state_file(partial_));
-    file.write(bytes, place + static_cast<std::size_t>(block.begin) * sizeof(float));
+    {
+      const comm::Alarm alarm = alarm_of(state_file(partial_));
+      file.write(bytes, place + static_cast<std::size_t>(block.begin) * sizeof(float));
+    }
+    unsynced += bytes.size();
+    if (unsynced < kBytesOfSync) continue;
+    sync();
+    unsynced = 0;
   }
+  sync();
   const comm::Alarm alarm = alarm_of(state_file(partial_));
-  file.sync();
   file.close();
 }
 

@@ -28,8 +28,9 @@ void save(const std::filesystem::path& directory, comm::Communicator& communicat
 /// The collective parts throw as save() does. An object that is dropped before publish() leaves a
 /// folder beside, which is no checkpoint and which prune() removes.
 ///
-/// A disk that stalls ends the job: each block, each sync and each step of the root's has the
-/// deadline of the ranks (comm::Options), so that one that is slow but goes on is waited for.
+/// A disk that stalls ends the job: each block, each sync (of at most about 1 GiB) and each step of
+/// the root's has the deadline of the ranks (comm::Options), so that one that is slow but goes on
+/// is waited for.
 class Saving {
  public:
   Saving(std::filesystem::path directory, comm::Communicator& communicator, State state,
