@@ -29,6 +29,11 @@ std::size_t head_buffers(const Layout& layout, const model::ModelConfig& model) 
   return 1 + ceil_div(delay, each);
 }
 
+// The rank of the world whose losses of a replica's micro-batches count.
+std::size_t head_of(const parallel::Mesh& mesh, std::size_t replica) {
+  return mesh.rank_of({.data = replica, .pipeline = mesh.pipeline - 1});
+}
+
 }  // namespace
 
 Layout layout_of(const config::RunConfig& config, std::size_t ranks, std::size_t rank) {
@@ -58,15 +63,32 @@ Layout layout_of(const config::RunConfig& config, std::size_t ranks, std::size_t
   return layout;
 }
 
-std::vector<std::size_t> stage_ranks(const config::RunConfig& config, const Layout& layout,
-                                     const model::ParameterTable& table) {
-  std::vector<std::size_t> ranks;
-  const std::vector<parallel::Extent> all = cut(config.model, layout.shape.stages());
-  for (std::size_t stage = 0; stage < all.size(); ++stage) {
-    const std::size_t end = table.parts()[all[stage].end - 1].end;
-    ranks.resize(ceil_div(end, kernels::kSumBlock), stage % layout.shape.ranks);
+std::vector<HeldRun> held_losses(const Layout& layout) {
+  std::vector<HeldRun> row;
+  for (std::size_t v = 0; v < layout.dealing.virtual_ranks; ++v)
+    row.push_back(
+        {head_of(layout.mesh, layout.dealing.owner(v)), layout.micro_batches_a_virtual_rank});
+  return row;
+}
+
+std::vector<HeldRun> held_validation_losses(const Layout& layout, std::size_t micro_batches) {
+  std::vector<HeldRun> row;
+  for (std::size_t replica = 0; replica < layout.mesh.data; ++replica)
+    row.push_back({head_of(layout.mesh, replica),
+                   parallel::share(micro_batches, layout.mesh.data, replica).size()});
+  return row;
+}
+
+std::vector<HeldRun> held_square_sums(const config::RunConfig& config, const Layout& layout,
+                                      const model::ParameterTable& table) {
+  std::vector<HeldRun> row;
+  std::size_t stage = 0;
+  for (const parallel::Extent& layers : cut(config.model, layout.shape.stages())) {
+    const std::size_t elements =
+        table.parts()[layers.end - 1].end - table.parts()[layers.begin].begin;
+    row.push_back({stage++ % layout.shape.ranks, ceil_div(elements, kernels::kSumBlock)});
   }
-  return ranks;
+  return row;
 }
 
 model::Room room_of(const config::RunConfig& config, const Layout& layout, std::size_t chunk) {

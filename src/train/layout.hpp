@@ -13,6 +13,7 @@
 #include "parallel/layout/mesh.hpp"
 #include "parallel/layout/virtual_ranks.hpp"
 #include "parallel/pipeline/schedule.hpp"
+#include "train/ordered_sum.hpp"
 
 namespace isoflop::train {
 
@@ -46,10 +47,17 @@ inline Layout layout_of(const config::RunConfig& config, const comm::Communicato
                    static_cast<std::size_t>(world.rank()));
 }
 
-/// For each block of kernels::kSumBlock elements of the flat buffer the pipeline rank that holds
-/// it.
-std::vector<std::size_t> stage_ranks(const config::RunConfig& config, const Layout& layout,
-                                     const model::ParameterTable& table);
+// Which ranks hold what is summed over all of them, in order. Of tensor-parallel ranks, which have
+// the same losses, the first counts.
+
+/// Sums of the losses of a global batch's micro-batches, by rank of the world.
+std::vector<HeldRun> held_losses(const Layout& layout);
+/// Those of `micro_batches` validation micro-batches.
+std::vector<HeldRun> held_validation_losses(const Layout& layout, std::size_t micro_batches);
+/// Sums of squares of the gradient by block of kernels::kSumBlock elements of the flat buffer, by
+/// rank of the pipeline.
+std::vector<HeldRun> held_square_sums(const config::RunConfig& config, const Layout& layout,
+                                      const model::ParameterTable& table);
 
 /// What chunk `chunk` of the rank must be able to keep.
 model::Room room_of(const config::RunConfig& config, const Layout& layout, std::size_t chunk);

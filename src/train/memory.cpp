@@ -72,6 +72,8 @@ MemoryPlan plan(const config::RunConfig& config, std::size_t ranks, std::size_t 
     plan.optimizer += part.optimizer;
     plan.gradients += part.gradients;
   }
+  plan.gradients +=
+      OrderedSum::memory_bytes(held_square_sums(config, layout, table), layout.mesh.pipeline);
   plan.activations = layout.mesh.pipeline > 1 ? Pipeline<T>::memory_bytes(config, layout)
                                               : WholeModel<T>::memory_bytes(config, layout);
   if (config::writes_beside(config.checkpoint))  // of the same elements, master weights always

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/integers.hpp"
 #include "kernels/api/optimizer.hpp"
 
 namespace isoflop::train {
@@ -49,7 +50,8 @@ PartMemory ModelPart<T>::memory(const config::RunConfig& config, const model::Pa
   return {
       .weights = parallel::Weights<T>::memory_bytes(plan.sharding, kept_weights(config)),
       .optimizer = state_bytes<T>(owned_parts(config, table, plan.sharding, replica)),
-      .gradients = parallel::gradient_sum_bytes(plan),
+      .gradients = parallel::gradient_sum_bytes(plan) +
+                   plan.sharding.padded_size() / kernels::kSumBlock * sizeof(double),
   };
 }
 
@@ -71,8 +73,7 @@ ModelPart<T>::ModelPart(const config::RunConfig& config, const model::ParameterT
       arena_(state_bytes<T>(owned_)),
       first_moment_(arena_.take<float>(owned_room(owned_))),
       second_moment_(arena_.take<float>(owned_room(owned_))),
-      shard_sums_(plan_.sharding.local_size() / kernels::kSumBlock),
-      all_sums_(shard_sums_.size() * plan_.sharding.ranks()) {
+      square_sums_(plan_.sharding.padded_size() / kernels::kSumBlock) {
   if constexpr (keeps_master<T>) master_ = arena_.take<float>(owned_room(owned_));
   kernels::fill(stream_, owned_room(owned_), 0.0f, first_moment_);
   kernels::fill(stream_, owned_room(owned_), 0.0f, second_moment_);
@@ -190,25 +191,35 @@ float* ModelPart<T>::summed_gradient(std::size_t part) {
 }
 
 template <class T>
+std::size_t ModelPart<T>::blocks() const {
+  const parallel::PartSharding& s = plan_.sharding;
+  return ceil_div(s.part(s.parts() - 1).end - s.part(0).begin, kernels::kSumBlock);
+}
+
+// All extents begin with a block; the last block of the buffer may have fewer elements.
+template <class T>
 void ModelPart<T>::sums_of_squares(std::span<double> sums) {
   const parallel::PartSharding& s = plan_.sharding;
-  const auto blocks = [](std::size_t elements) {
-    return (elements + kernels::kSumBlock - 1) / kernels::kSumBlock;
+  const std::size_t first = s.part(0).begin;
+  const auto blocks_of = [](std::span<double> all, const parallel::Extent& elements) {
+    return all.subspan(elements.begin / kernels::kSumBlock,
+                       ceil_div(elements.size(), kernels::kSumBlock));
   };
+  const std::size_t each = square_sums_.size() / s.ranks();
+  const std::span<double> mine = std::span(square_sums_).subspan(plan_.rank * each, each);
   for (std::size_t part = 0; part < s.parts(); ++part)
     kernels::block_sums_of_squares(stream_, s.shard(part), gradients_->shard(part),
-                                   shard_sums_.data() + blocks(s.local_begin(part)));
-  replicas_.all_gather<double>(shard_sums_, all_sums_);
+                                   mine.data() + s.local_begin(part) / kernels::kSumBlock);
+  replicas_.all_gather<double>(mine, square_sums_);
   for (std::size_t part = 0; part < s.parts(); ++part) {
     for (std::size_t rank = 0; rank < s.ranks(); ++rank) {
-      const parallel::Extent owned = s.owned(part, rank);
-      const std::size_t from = rank * shard_sums_.size() + blocks(s.local_begin(part));
-      std::copy_n(all_sums_.begin() + static_cast<std::ptrdiff_t>(from), blocks(owned.size()),
-                  sums.begin() + static_cast<std::ptrdiff_t>(blocks(owned.begin)));
+      const auto [begin, end] = s.owned(part, rank);
+      const std::size_t from = rank * s.local_size() + s.local_begin(part);
+      std::ranges::copy(blocks_of(square_sums_, {from, from + (end - begin)}),
+                        blocks_of(sums, {begin - first, end - first}).begin());
     }
-    if (tensor_.rank() > 0)
-      std::fill(sums.begin() + static_cast<std::ptrdiff_t>(blocks(replicated(part).begin)),
-                sums.begin() + static_cast<std::ptrdiff_t>(blocks(replicated(part).end)), 0.0);
+    const auto [begin, end] = replicated(part);
+    if (tensor_.rank() > 0) std::ranges::fill(blocks_of(sums, {begin - first, end - first}), 0.0);
   }
 }
 

@@ -64,9 +64,11 @@ class ModelPart final : public model::PartStore<T> {
   /// Collective.
   void reduce_gradients();
 
-  /// Writes the sums of squares of the summed gradient, per block of kernels::kSumBlock elements of
-  /// the flat buffer, to the places of the parts' blocks; of what all tensor-parallel ranks hold
-  /// zeros on all but the first. Collective.
+  /// Elements of the parts, in blocks of kernels::kSumBlock.
+  std::size_t blocks() const;
+
+  /// sums [blocks()] = sums of squares of the summed gradient per block; of what all
+  /// tensor-parallel ranks hold zeros on all but the first. Collective.
   void sums_of_squares(std::span<double> sums);
 
   /// The first tensor of the table with a non-finite weight; the number of tensors if there is
@@ -113,8 +115,7 @@ class ModelPart final : public model::PartStore<T> {
   float* second_moment_;     // [owned room]
   float* master_ = nullptr;  // [owned room]; fp32 runs have it in weights_
   bool last_pass_ = false;
-  std::vector<double> shard_sums_;  // [blocks of this rank's shards]
-  std::vector<double> all_sums_;    // [ranks, blocks of a rank's shards]
+  std::vector<double> square_sums_;  // [ranks, blocks of a rank's shards]
 };
 
 }  // namespace isoflop::train

@@ -23,7 +23,6 @@ namespace {
 
 using parallel::Axis;
 using profile::Region;
-using profile::Scope;
 
 template <class T>
 class TypedTrainer final : public Trainer {
@@ -46,8 +45,6 @@ class TypedTrainer final : public Trainer {
  private:
   bool is_split() const { return layout_.split.ranks > 1; }
   std::vector<OwnedState> held_state();
-  double gather_sum(comm::Communicator& ranks, std::vector<double>& values,
-                    const std::vector<std::size_t>& owner, Region waiting);
   double gradient_norm();
   std::optional<Spike> judge(double loss, double norm);
   std::size_t first_bad_weight();
@@ -67,12 +64,10 @@ class TypedTrainer final : public Trainer {
   Batches batches_;
   std::unique_ptr<Passes> passes_;
   std::vector<double> losses_;             // [virtual rank x micro-batch]
-  std::vector<std::size_t> loss_owner_;    // rank that holds each of them
   std::vector<double> validation_losses_;  // [validation micro-batch]
-  std::vector<std::size_t> validation_owner_;
-  std::vector<double> square_sums_;            // [blocks of the flat buffer]
-  std::vector<std::size_t> square_sum_owner_;  // rank of line_
-  std::vector<double> gathered_;
+  OrderedSum loss_;
+  OrderedSum validation_loss_;
+  OrderedSum square_sums_;
   WholeRows whole_rows_;
 };
 
@@ -110,7 +105,13 @@ TypedTrainer<T>::TypedTrainer(const config::RunConfig& config, const data::Token
       tensor_(world.group("tensor", layout_.mesh.color(layout_.rank, Axis::tensor))),
       table_(config.model, layout_.split),
       parts_(make_parts<T>(config, layout_, table_, replicas_, tensor_, profile_)),
-      batches_(source, static_cast<std::size_t>(config.train.micro_batch)) {
+      batches_(source, static_cast<std::size_t>(config.train.micro_batch)),
+      losses_(layout_.dealing.virtual_ranks * layout_.micro_batches_a_virtual_rank),
+      validation_losses_(batches_.validation_count()),
+      loss_(held_losses(layout_), world, profile_, Region::wait),
+      validation_loss_(held_validation_losses(layout_, validation_losses_.size()), world, profile_,
+                       Region::wait),
+      square_sums_(held_square_sums(config, layout_, table_), line_, profile_, Region::pipeline) {
   comm::Communicator* tensor = is_split() ? &tensor_ : nullptr;
   if (layout_.mesh.pipeline > 1) {
     passes_ =
@@ -119,57 +120,26 @@ TypedTrainer<T>::TypedTrainer(const config::RunConfig& config, const data::Token
     passes_ = std::make_unique<WholeModel<T>>(config, layout_, *parts_.front(), batches_, profile_,
                                               tensor);
   }
-  const parallel::Mesh& mesh = layout_.mesh;
-  const auto head_of = [&](std::size_t replica) {
-    return mesh.rank_of({.data = replica, .pipeline = mesh.pipeline - 1});
-  };
-  for (std::size_t v = 0; v < static_cast<std::size_t>(config.parallel.virtual_ranks); ++v)
-    loss_owner_.insert(loss_owner_.end(), layout_.micro_batches_a_virtual_rank,
-                       head_of(parts_.front()->dealing().owner(v)));
-  const std::size_t validation = batches_.validation_count();
-  for (std::size_t replica = 0; replica < mesh.data; ++replica)
-    validation_owner_.insert(validation_owner_.end(),
-                             parallel::share(validation, mesh.data, replica).size(),
-                             head_of(replica));
-  square_sum_owner_ = stage_ranks(config, layout_, table_);
-  losses_.resize(loss_owner_.size());
-  validation_losses_.resize(validation);
-  square_sums_.resize(square_sum_owner_.size());
-  gathered_.resize(std::max(mesh.size() * std::max(losses_.size(), validation),
-                            mesh.pipeline * square_sums_.size()));
   passes_->weights_changed();
   // A rank may wait for weights, or for another stage, while a replica of its own waits for the
   // next piece of its gradients, and so comes neither to the gather nor to what that stage waits
   // for.
-  if (mesh.data > 1 && config.parallel.zero >= 2)
+  if (layout_.mesh.data > 1 && config.parallel.zero >= 2)
     world.while_waiting([this] {
       for (const auto& part : parts_) part->advance();
     });
-}
-
-// Sums values that `ranks` hold here and there, in order of their index. Afterwards every rank has
-// all of them. Time spent for others is that of `waiting`.
-template <class T>
-double TypedTrainer<T>::gather_sum(comm::Communicator& ranks, std::vector<double>& values,
-                                   const std::vector<std::size_t>& owner, Region waiting) {
-  if (ranks.size() > 1) {
-    const Scope scope(profile_, waiting);
-    const std::span<double> all(gathered_.data(),
-                                static_cast<std::size_t>(ranks.size()) * values.size());
-    ranks.all_gather<double>(values, all);
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = all[owner[i] * values.size() + i];
-  }
-  double total = 0.0;
-  for (const double value : values) total += value;
-  return total;
 }
 
 // The 2-norm of the summed gradient. The first thing after a step's passes that stages need of each
 // other: a stage that has done its last pass is idle here until the others have done theirs.
 template <class T>
 double TypedTrainer<T>::gradient_norm() {
-  for (const auto& part : parts_) part->sums_of_squares(square_sums_);
-  double squares = gather_sum(line_, square_sums_, square_sum_owner_, Region::pipeline);
+  std::span<double> sums = square_sums_.mine();
+  for (const auto& part : parts_) {
+    part->sums_of_squares(sums.first(part->blocks()));
+    sums = sums.subspan(part->blocks());
+  }
+  double squares = square_sums_.sum();
   if (is_split()) tensor_.all_reduce(std::span(&squares, 1), comm::Combine::sum);
   return std::sqrt(squares);
 }
@@ -235,7 +205,8 @@ StepResult TypedTrainer<T>::step() {
   for (const auto& part : parts_) part->reduce_gradients();
   const auto tokens = static_cast<double>(config_.tokens_per_step());
   const double norm = gradient_norm() / tokens;
-  const double loss = gather_sum(world_, losses_, loss_owner_, Region::wait) / tokens;
+  loss_.take(losses_);
+  const double loss = loss_.sum() / tokens;
   const std::optional<Spike> spike = judge(loss, norm);
   const double learning_rate =
       config_.optimizer.learning_rate *
@@ -253,8 +224,8 @@ template <class T>
 std::optional<double> TypedTrainer<T>::evaluate(const std::function<bool()>& stop) {
   StopVote vote(world_, stop);
   if (!passes_->evaluate(validation_losses_, [&vote] { return vote.stops(); })) return std::nullopt;
-  const double loss = gather_sum(world_, validation_losses_, validation_owner_, Region::wait) /
-                      static_cast<double>(batches_.validation_tokens());
+  validation_loss_.take(validation_losses_);
+  const double loss = validation_loss_.sum() / static_cast<double>(batches_.validation_tokens());
   if (std::isfinite(loss)) return loss;
   const std::size_t weight = first_bad_weight();
   const std::string tensor = weight < table_.parameters().size()
