@@ -24,8 +24,9 @@ constexpr std::int64_t kAnySeed = std::numeric_limits<std::int64_t>::max();
 constexpr double kAnyAmount = 1e30;  // tokens or FLOP
 
 double three_digits(double value) {
-  const double unit = std::pow(10.0, std::floor(std::log10(value)) - 2.0);
-  return std::round(value / unit) * unit;
+  const double digits = 2.0 - std::floor(std::log10(value));  // behind the point
+  const double power = std::pow(10.0, std::abs(digits));      // whole, so that no digits follow
+  return digits > 0 ? std::round(value * power) / power : std::round(value / power) * power;
 }
 
 // [1e12, 3e12] or { from = 1e12, to = 1e14, count = 5 }, evenly spaced in the logarithm.

@@ -83,6 +83,13 @@ TEST(Plan, DecaysAreWholeSteps) {
   }
 }
 
+TEST(Plan, LabelsOfARangeHaveThreeDigits) {
+  const Plan plan = plan_of(kBase +
+                            "[[grid]]\nsizes = ['a']\ntokens_per_parameter = { from = 5.0, to = "
+                            "139.4, count = 3 }\n");
+  EXPECT_EQ(plan.runs[1].label, "a-R26.4-s1");
+}
+
 TEST(Plan, ABranchHasTheNameOfThePlainRun) {
   const std::string grid = "[[grid]]\ntokens = [20_000, 50_000]\n";
   const Plan plain = plan_of(kBase + grid);
