@@ -143,7 +143,7 @@ void add_cluster_plan(CLI::App& cluster_app) {
       ->needs(bytes)
       ->excludes("--message");
   bytes->needs("--comm");
-  add_output(*command, "--draw", options->draw, "Draw the schedule in this SVG file");
+  add_output(*command, "--draw", options->draw, "Draw the schedule in this SVG file", '<');
   add_output(*command, "--json", options->json,
              "Write the figures as JSON to this file, or to standard output with -");
   command->callback([options] { plan(*options); });

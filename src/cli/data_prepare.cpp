@@ -60,6 +60,7 @@ void parse_weights(const std::vector<std::string>& words, data::PrepareRequest& 
       if (source.name == name) named = &source;
     }
     require(named != nullptr, "--weight {}: there is no source of that name", word);
+    require(!named->weight, "--weight {}: source '{}' has a weight already: give one", word, name);
     named->weight = weight;
   }
 }

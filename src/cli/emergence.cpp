@@ -5,6 +5,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
+#include "core/error.hpp"
 #include "laws/csv.hpp"
 
 namespace isoflop::cli {
@@ -23,6 +24,8 @@ void run(const Options& options) {
   const laws::ColumnNames names = laws::parse_column_names(
       options.columns, {"flops", "params", "tokens", "score", "task", "accuracy", "items"},
       "score=\"answer bpb\"");
+  require(!options.items || *options.items >= 1, "--items: saw {}, needed at least 1",
+          options.items.value_or(0));
   laws::ScoresFile file = laws::read_scores(read_named_file(options.scores), options.scores, names,
                                             options.against, options.log_prob);
   std::vector<laws::Emergence> tasks;

@@ -45,8 +45,18 @@ const char* why_not_writable(const fs::path& path) {
   if (fs::is_directory(path, error)) return "is a directory";
   const fs::path folder = path.parent_path().empty() ? "." : path.parent_path();
   const bool in_place = fs::exists(path, error) && !fs::is_regular_file(path, error);
+  if (!in_place && fs::exists(folder, error) && !fs::is_directory(folder, error))
+    return std::strerror(ENOTDIR);
   if (::access((in_place ? path : folder).c_str(), W_OK) == 0) return nullptr;
   return std::strerror(errno);
+}
+
+// An empty file may be a temporary one, made for this.
+bool holds_something_else(const fs::path& path, char begins) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return false;
+  const int first = std::ifstream(path, std::ios::binary).get();
+  return first != std::ifstream::traits_type::eof() && first != begins;
 }
 
 // The beginning of an object that names the program that wrote it.
@@ -90,14 +100,16 @@ std::string read_named_file(const std::string& path) {
 }
 
 CLI::Option* add_output(CLI::App& command, const std::string& name, std::string& path,
-                        const std::string& description) {
+                        const std::string& description, char begins) {
   CLI::Option* option = command.add_option(name, path, description);
-  option->check([&command, option](const std::string& seen) -> std::string {
+  option->check([&command, option, begins](const std::string& seen) -> std::string {
     if (seen == kStandardOutput) return "";
     if (const char* reason = why_not_writable(seen))
       return fmt::format("{}: cannot be written: {}; name another file", seen, reason);
     if (is_named_elsewhere(command, *option, seen))
       return seen + ": is read or written by this command already; name another file";
+    if (holds_something_else(seen, begins))
+      return seen + ": is there and holds something else; name another file, or remove it";
     return "";
   });
   return option;

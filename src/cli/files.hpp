@@ -11,10 +11,11 @@ namespace isoflop::cli {
 /// The whole file; InputError when it cannot be read, because the user named it.
 std::string read_named_file(const std::string& path);
 
-/// An option that names a file to write. A place that cannot be written, and a file that another
-/// argument of the command names too, is refused before the work begins.
+/// An option that names a file to write. A place that cannot be written, a file that another
+/// argument of the command names too, and one whose content does not begin as its new one would
+/// (nobody means to replace text, data or a corpus by JSON) are refused before the work begins.
 CLI::Option* add_output(CLI::App& command, const std::string& name, std::string& path,
-                        const std::string& description);
+                        const std::string& description, char begins = '{');
 
 /// `text` in the file at `path`: replaced in one step where it is a file, written into where it is
 /// a device or a pipe.

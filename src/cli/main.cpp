@@ -1,8 +1,8 @@
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -11,14 +11,12 @@
 #include <filesystem>
 #include <iostream>
 #include <new>
-#include <string>
-#include <vector>
 
 #include "cli/commands.hpp"
+#include "cli/usage.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/file_lock.hpp"
-#include "core/nearest.hpp"
 #include "core/version.hpp"
 
 namespace {
@@ -32,35 +30,24 @@ int report(const char* message, int code) {
   return code;
 }
 
-const CLI::App* command_of(const CLI::App* app) {
-  const auto given = app->get_subcommands();
-  return given.empty() ? app : command_of(given.front());
-}
-
-// Names the commands to choose from where the library says only that one is missing.
-std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
-  const CLI::App& command = *command_of(&app);
-  if (command.get_require_subcommand_min() == 0) return error.what();
-  std::vector<std::string> names;
-  for (const CLI::App* one : command.get_subcommands({})) names.push_back(one->get_name());
-  const std::string where = &command == &app ? "" : command.get_name() + ": ";
-  const std::string choice =
-      fmt::format("needed one of {} (--help explains them)", fmt::join(names, ", "));
-  const std::vector<std::string> words = command.remaining();
-  const auto word =
-      std::ranges::find_if(words, [](const auto& one) { return !one.starts_with('-'); });
-  if (word == words.end()) return fmt::format("{}no command given; {}", where, choice);
-  return fmt::format("{}'{}' is no command, did you mean '{}'? {}", where, *word,
-                     isoflop::nearest(*word, names), choice);
-}
-
 // What was printed may still be in buffers when a disk is full.
 int flush_output() {
   errno = 0;
   const bool written = std::fflush(stdout) == 0 && std::cout.flush().good();
-  return written
-             ? 0
-             : report(fmt::format("standard output: {}", std::strerror(errno)).c_str(), kFailure);
+  const char* reason = errno == 0 ? "cannot be written" : std::strerror(errno);
+  return written ? 0 : report(fmt::format("standard output: {}", reason).c_str(), kFailure);
+}
+
+// A file that is opened takes the lowest number that is free: that of a closed stream would get all
+// that is printed. Whether there is a standard output.
+bool occupy_closed_streams() {
+  bool has_output = true;
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) >= 0) continue;
+    has_output = has_output && stream != STDOUT_FILENO;
+    if (::open("/dev/null", O_RDWR) < 0) continue;  // nothing can be said of it either
+  }
+  return has_output;
 }
 
 // A path that the file system refuses is said as every other failed system call is.
@@ -80,7 +67,7 @@ int run(CLI::App& app, int argc, char** argv) {
     const int code = app.exit(request);
     return code == 0 ? flush_output() : code;
   } catch (const CLI::ParseError& error) {
-    return report(usage_error(app, error).c_str(), kBadInput);
+    return report(isoflop::cli::usage_error(app, error).c_str(), kBadInput);
   } catch (const isoflop::Locked& error) {
     return report(error.what(), isoflop::kLockedExitCode);
   } catch (const isoflop::InputError& error) {
@@ -99,6 +86,8 @@ int run(CLI::App& app, int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (!occupy_closed_streams())
+    return report("standard output is closed; send it to a file or to /dev/null", kBadInput);
   std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the limit is then a write that fails, with a line
   CLI::App app("isoflop: from text and a compute budget to a scaling law", "isoflop");
   app.set_version_flag("--version",
@@ -115,6 +104,7 @@ int main(int argc, char** argv) {
   isoflop::cli::add_checkpoint(app);
   isoflop::cli::add_bench(app);
   isoflop::cli::add_cluster(app);
+  isoflop::cli::refuse_empty_values(app);
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "Show the help of every command");
   app.footer(

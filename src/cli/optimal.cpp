@@ -129,6 +129,12 @@ std::string check_even(const std::string& seen) {
              : fmt::format("saw '{}', needed an even number up to {}", seen, kMost);
 }
 
+std::string check_aspect(const std::string& seen) {
+  double aspect = 0;
+  const bool good = CLI::detail::lexical_cast(seen, aspect) && aspect >= 1 && aspect <= 1e4;
+  return good ? "" : fmt::format("saw '{}', needed a number from 1 to 10000", seen);
+}
+
 void run(const Options& options) {
   const laws::Fit fit = read_fit(options.fit);
   laws::Goal goal = goal_of(options);
@@ -200,7 +206,7 @@ void add_recipe_options(CLI::App& command, Options& options) {
       ->check(CLI::Range(std::size_t{1}, kMostTokens))
       ->capture_default_str();
   command.add_option("--aspect", family.aspect, "Width / layers of the shape")
-      ->check(CLI::Range(1.0, 1e4))
+      ->check(check_aspect)
       ->capture_default_str();
   command
       .add_option("--head-width", family.head_width,

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
@@ -103,6 +104,19 @@ std::vector<bool> unfinished_runs(const Sweep& sweep) {
   return unfinished;
 }
 
+// --json in the sweep's directory may be a file that its user asks for, but none that others read.
+void refuse_own_files(const fs::path& folder, const fs::path& json) {
+  constexpr std::array<std::string_view, 6> kOwn = {
+      "calibration.json", "lock", "manifest.toml", "plan.json", "prediction.json", "results.h5"};
+  const std::string name = json.filename().string();
+  std::error_code none;
+  const bool is_inside =
+      fs::equivalent(json.has_parent_path() ? json.parent_path() : ".", folder, none);
+  const bool is_own = std::ranges::find(kOwn, name) != kOwn.end() || name.starts_with("fit-");
+  require(!is_inside || !is_own, "--json {}: is a file of the sweep itself; name another file",
+          json.string());
+}
+
 int threads_of(const experiment::Manifest& manifest) {
   std::int64_t threads = 1;
   for (const experiment::Size& size : manifest.sizes)
@@ -112,7 +126,8 @@ int threads_of(const experiment::Manifest& manifest) {
 
 }  // namespace
 
-Sweep open_sweep(const std::string& study, const std::string& out, Purpose purpose) {
+Sweep open_sweep(const SweepOptions& options, Purpose purpose) {
+  const auto& [study, out, json] = options;
   const bool is_directory = fs::is_directory(study);
   require(!is_directory || out.empty() || fs::equivalent(study, out),
           "--out {}: seen beside the sweep directory {}, needed a manifest with --out, or the "
@@ -123,6 +138,9 @@ Sweep open_sweep(const std::string& study, const std::string& out, Purpose purpo
   const fs::path folder = is_directory  ? fs::path(study)
                           : out.empty() ? fs::path("results") / manifest.name
                                         : fs::path(out);
+  refuse_own_files(folder, json);
+  require(!fs::exists(folder / "corpus.json") && !fs::exists(folder / "run_id"),
+          "--out {}: holds a corpus or a run; choose another directory", folder.string());
   experiment::SweepDirectory directory(folder);
   if (is_directory && purpose == Purpose::look && fs::exists(directory.plan())) {
     const std::string path = directory.plan().string();

@@ -26,10 +26,6 @@ struct Sweep {
 /// the one that was trained last.
 enum class Purpose { train, look };
 
-/// `study` is a manifest or a sweep's directory. `out` is the directory; empty: results/<name of
-/// the study>, or `study` itself if it is one.
-Sweep open_sweep(const std::string& study, const std::string& out, Purpose purpose);
-
 /// Measures what calibration.json lacks, and fills in the plan's seconds.
 void predict_seconds(Sweep& sweep);
 
@@ -45,6 +41,10 @@ struct SweepOptions {
   std::string study, out, json;
 };
 void add_sweep_options(CLI::App& command, SweepOptions& options);
+
+/// `study` is a manifest or a sweep's directory. `out` is the directory; empty: results/<name of
+/// the study>, or `study` itself if it is one. `json` may be none of the sweep's own files.
+Sweep open_sweep(const SweepOptions& options, Purpose purpose);
 
 void add_sweep_plan(CLI::App& sweep);
 void add_sweep_run(CLI::App& sweep);

@@ -97,7 +97,7 @@ std::string json_text(const Collection& collection) {
 }
 
 void collect(const SweepOptions& options) {
-  const Sweep sweep = open_sweep(options.study, options.out, Purpose::look);
+  const Sweep sweep = open_sweep(options, Purpose::look);
   const Collection collection = experiment::collect(sweep.manifest, sweep.plan, sweep.directory);
   print_result(describe(collection, sweep.directory), json_text(collection), options.json);
   for (const auto& missing : collection.missing)

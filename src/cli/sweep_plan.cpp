@@ -121,7 +121,7 @@ void add_sweep_plan(CLI::App& sweep_app) {
   command->add_option("--jobs", options->jobs, "Processes at once; default one for each core")
       ->check(CLI::Range(std::size_t{1}, std::size_t{4096}));
   command->callback([options] {
-    Sweep sweep = open_sweep(options->study, options->out, Purpose::train);
+    Sweep sweep = open_sweep(*options, Purpose::train);
     const std::size_t jobs = jobs_or_cores(options->jobs, sweep.plan);
     require_memory(sweep, jobs);
     predict_seconds(sweep);

@@ -60,10 +60,13 @@ void tell_of_trunks(const Sweep& sweep) {
 }
 
 void run(const Options& options) {
-  Sweep sweep = open_sweep(options.study, options.out, Purpose::train);
+  Sweep sweep = open_sweep(options, Purpose::train);
   const std::size_t jobs = jobs_or_cores(options.jobs, sweep.plan);
   require_memory(sweep, jobs);
-  std::filesystem::create_directories(sweep.directory.path());
+  std::error_code error;
+  std::filesystem::create_directories(sweep.directory.path(), error);
+  require(!error, "{}: the sweep's directory cannot be made: {}; choose another --out",
+          sweep.directory.path().string(), error.message());
   const experiment::SweepEnd end = experiment::run_sweep(
       sweep.plan, sweep.directory,
       {.program = experiment::own_program(),

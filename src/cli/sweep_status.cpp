@@ -31,7 +31,7 @@ experiment::RunState with_unread_record(const std::filesystem::path& folder) {
 }
 
 void status(const SweepOptions& options) {
-  const Sweep sweep = open_sweep(options.study, options.out, Purpose::look);
+  const Sweep sweep = open_sweep(options, Purpose::look);
   std::string text = fmt::format("{:<32} {:<6} {:<16} {:<9} {:>15} {:>9}\n", "run", "role", "id",
                                  "state", "step", "loss");
   nlohmann::ordered_json runs = nlohmann::ordered_json::array();

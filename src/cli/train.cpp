@@ -32,8 +32,9 @@ void add_train(CLI::App& app) {
   auto sets = std::make_shared<std::vector<std::string>>();
   CLI::App* command = app.add_subcommand("train", "Train one run, or go on with it");
   command->add_option("config", options->file, "Run configuration (run.toml)")->required();
-  command->add_option("--out", options->out,
-                      "Run directory; default runs/<hash of the configuration>");
+  command->add_option(
+      "--out", options->out,
+      "Run directory, new or of this run; default runs/<hash of the configuration>");
   command->add_option("--set", *sets, "Override a key: --set train.seed=2 (repeatable)");
   command->add_option(
       "--from", options->branch_from,

@@ -24,6 +24,8 @@ void throw_system_error(const std::filesystem::path& path, const char* operation
   if (error == EACCES || error == EPERM || error == EROFS)
     throw InputError(message + "; give yourself the right or choose another place");
   if (error == EMFILE) throw InputError(message + "; raise `ulimit -n`");
+  if (error == ENOTDIR || error == EISDIR || error == ELOOP)
+    throw InputError(message + "; name another place, or move away what is there");
   if (error == ENAMETOOLONG) throw InputError(message + "; choose a shorter one");
   throw Error(message);
 }

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <toml++/toml.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -32,7 +35,9 @@ std::string describe(const toml::node& node) {
   if (node.is_table()) return "a table";
   std::ostringstream text;
   node.visit([&](const auto& value) { text << value; });
-  return text.str();
+  std::string shown = text.str();
+  std::ranges::replace_if(shown, [](unsigned char c) { return c < ' '; }, '?');
+  return shown;
 }
 
 std::string place(const std::string& document, const toml::node* node) {
@@ -114,6 +119,19 @@ std::string integer_range(std::int64_t low, std::int64_t high) {
   return fmt::format("an integer from {} to {}", low, high);
 }
 
+std::string number_range(double low, double high) {
+  if (low == std::numeric_limits<double>::min())
+    return fmt::format("a number above 0, up to {}", high);
+  return fmt::format("a number from {} to {}", low, high);
+}
+
+// Nothing that a file's name or a message of one line could not hold.
+std::optional<std::string> text_in(const toml::node& node) {
+  std::optional<std::string> text = node.value_exact<std::string>();
+  const auto is_control = [](unsigned char c) { return c < ' '; };
+  return text && std::ranges::none_of(*text, is_control) ? text : std::nullopt;
+}
+
 template <class Value, class Convert>
 std::vector<Value> list(ConfigTable::State& state, std::string_view key, const std::string& needed,
                         Convert&& convert) {
@@ -166,7 +184,7 @@ std::int64_t ConfigTable::integer(std::string_view key, std::int64_t low, std::i
 
 double ConfigTable::number(std::string_view key, double low, double high,
                            std::optional<double> fallback) {
-  return scalar<double>(*state_, key, fallback, fmt::format("a number from {} to {}", low, high),
+  return scalar<double>(*state_, key, fallback, number_range(low, high),
                         [&](const toml::node& node) { return number_in(node, low, high); });
 }
 
@@ -176,9 +194,8 @@ bool ConfigTable::boolean(std::string_view key, std::optional<bool> fallback) {
 }
 
 std::string ConfigTable::string(std::string_view key, std::optional<std::string> fallback) {
-  return scalar<std::string>(
-      *state_, key, fallback, "a string in quotes",
-      [](const toml::node& node) { return node.value_exact<std::string>(); });
+  return scalar<std::string>(*state_, key, fallback,
+                             "a string in quotes, of one line without control characters", text_in);
 }
 
 std::string ConfigTable::choice(std::string_view key, std::span<const std::string> allowed,
@@ -197,7 +214,7 @@ std::vector<std::int64_t> ConfigTable::integers(std::string_view key, std::int64
 }
 
 std::vector<double> ConfigTable::numbers(std::string_view key, double low, double high) {
-  return list<double>(*state_, key, fmt::format("a number from {} to {}", low, high),
+  return list<double>(*state_, key, number_range(low, high),
                       [&](const toml::node& node) { return number_in(node, low, high); });
 }
 
@@ -279,8 +296,11 @@ ConfigDocument ConfigDocument::from_file(const std::string& path) {
   try {
     document.impl_->table = toml::parse_file(path);
   } catch (const toml::parse_error& error) {
-    if (error.source().begin.line == 0)
-      throw InputError(fmt::format("{}: cannot be read: {}", path, error.description()));
+    if (error.source().begin.line == 0) {
+      const bool is_readable = ::access(path.c_str(), R_OK) == 0;
+      throw InputError(fmt::format("{}: cannot be read: {}", path,
+                                   is_readable ? error.description() : std::strerror(errno)));
+    }
     refuse_syntax(error, path);
   }
   return document;
@@ -332,7 +352,11 @@ void ConfigDocument::set(const std::string& assignment, const std::string& origi
   for (std::size_t dot; (dot = path.find('.', begin)) != std::string::npos; begin = dot + 1) {
     const std::string part = path.substr(begin, dot - begin);
     toml::node* next = table->get(part);
-    if (next == nullptr) next = &table->insert(part, toml::table{}).first->second;
+    if (next == nullptr) {  // parsed, so that it knows where it comes from
+      toml::table made = toml::parse("value = {}", source);
+      made.get("value")->as_table()->is_inline(false);
+      next = &table->insert_or_assign(part, std::move(*made.get("value"))).first->second;
+    }
     require(next->is_table(), "--set {}: {} is not a table", assignment, path.substr(0, dot));
     table = next->as_table();
   }

@@ -14,6 +14,7 @@ namespace {
 constexpr std::array kSignals = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
 volatile std::sig_atomic_t received_signal = 0, received_signals = 0;
 std::array<struct sigaction, kSignals.size()> previous;
+struct sigaction previous_pipe;
 
 // Fails for a wrong argument only.
 void set(int signal, const struct sigaction* action, struct sigaction* before) {
@@ -31,6 +32,9 @@ extern "C" void remember_signal(int signal) {
 StopSignal::StopSignal() {
   received_signal = 0;
   received_signals = 0;
+  struct sigaction ignored{};
+  ignored.sa_handler = SIG_IGN;
+  set(SIGPIPE, &ignored, &previous_pipe);
   struct sigaction action{};
   action.sa_handler = remember_signal;
   sigemptyset(&action.sa_mask);
@@ -43,6 +47,7 @@ StopSignal::StopSignal() {
 }
 
 StopSignal::~StopSignal() {
+  sigaction(SIGPIPE, &previous_pipe, nullptr);
   for (std::size_t i = 0; i < kSignals.size(); ++i)
     if (sigaction(kSignals[i], &previous[i], nullptr) != 0)
       std::fprintf(stderr, "signal %d: sigaction: %s\n", kSignals[i], std::strerror(errno));

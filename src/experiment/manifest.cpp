@@ -118,6 +118,9 @@ std::vector<Grid> read_grids(ConfigTable& root, const std::vector<Size>& sizes,
     if (grid.branch) check_branches(table, grid, sizes);
     grids.push_back(std::move(grid));
   }
+  for (const std::string& key : root.keys())  // [[gird]] explains why there is none
+    if (grids.empty() && edit_distance(key, "grid") <= 2)
+      root.fail(key, "is not a known key; the nearest is \"grid\"");
   if (grids.empty()) root.fail("grid", "is missing, needed at least one [[grid]] table");
   return grids;
 }
@@ -214,6 +217,7 @@ Manifest read_manifest(const std::string& text, const std::string& path) {
   ConfigDocument document = ConfigDocument::from_text(text, path);
   document.take("base");
   std::vector<Size> listed = listed_sizes(document, runs);
+  const bool has_target = document.root().has("target");
   ConfigDocument target = document.take("target");
 
   ConfigTable root = document.root();
@@ -224,8 +228,7 @@ Manifest read_manifest(const std::string& text, const std::string& path) {
   const std::vector<std::int64_t> seeds = seeds_or(study, {1});
   manifest.sizes = all_sizes(std::move(listed), root, runs);
   manifest.grids = read_grids(root, manifest.sizes, seeds);
-  if (!target.root().keys().empty())
-    manifest.target = read_target(target.root(), runs, seeds.front());
+  if (has_target) manifest.target = read_target(target.root(), runs, seeds.front());
   manifest.fit = read_fit(root);
   root.refuse_unknown_keys();
   return manifest;

@@ -246,6 +246,8 @@ Extrapolated extrapolate(const std::vector<ScorePoint>& points, const Link& link
 }  // namespace
 
 Emergence examine(const TaskScores& scores, const EmergenceOptions& options) {
+  require(options.level > 0 && options.level < 1, "level: saw {}, needed a number between 0 and 1",
+          options.level);
   require_scores(scores, options);
   Emergence result;
   result.task = scores.task;

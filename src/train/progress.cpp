@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "core/error.hpp"
 #include "core/terminal.hpp"
 #include "core/text.hpp"
 #include "core/version.hpp"
@@ -27,6 +28,14 @@ bool standard_output_is(const std::filesystem::path& file) {
   struct stat output{}, log{};
   return fstat(STDOUT_FILENO, &output) == 0 && stat(file.c_str(), &log) == 0 &&
          output.st_dev == log.st_dev && output.st_ino == log.st_ino;
+}
+
+spdlog::sink_ptr file_sink(const std::string& file) {
+  try {
+    return std::make_shared<spdlog::sinks::basic_file_sink_st>(file);
+  } catch (const spdlog::spdlog_ex& error) {
+    throw InputError(fmt::format("{}; choose another --out, or move it away", error.what()));
+  }
 }
 
 }  // namespace
@@ -64,7 +73,7 @@ Progress::Progress(const std::filesystem::path& log_file, bool silent)
   if (is_log) {
     logger_->sinks() = {output};
   } else {
-    logger_->sinks() = {std::make_shared<spdlog::sinks::basic_file_sink_st>(log_file.string())};
+    logger_->sinks() = {file_sink(log_file.string())};
   }
   logger_->flush_on(spdlog::level::info);
   const auto set_pattern = [this] { logger_->set_pattern("%Y-%m-%d %H:%M:%S %v"); };

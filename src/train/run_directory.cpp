@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -23,6 +24,18 @@ std::string_view settings_of(std::string_view config_text) {
              : config_text;
 }
 
+// A folder of text, a corpus or a sweep is no place for a run, and would be hard to tidy up.
+void refuse_strangers(const std::filesystem::path& path) {
+  static constexpr std::array<std::string_view, 8> kOwn = {
+      "checkpoint", "failed", "finished", "lock", "log", "run.h5", "run.toml", "run_id"};
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(path, none)) {
+    const std::string name = entry.path().filename().string();
+    require(std::ranges::find(kOwn, name) != kOwn.end() || name.ends_with(".partial"),
+            "{}: holds {} and no run; choose another --out, or an empty one", path.string(), name);
+  }
+}
+
 std::filesystem::path made(const std::filesystem::path& path, const std::string& config_text) {
   std::error_code error;
   const std::filesystem::path config = path / "run.toml";
@@ -30,6 +43,7 @@ std::filesystem::path made(const std::filesystem::path& path, const std::string&
               settings_of(read_file(config)) == settings_of(config_text),
           "{}: is there, but no run has begun here and would write its own; choose another --out",
           config.string());
+  if (!std::filesystem::exists(path / "run_id")) refuse_strangers(path);
   std::filesystem::create_directories(path, error);
   require(!error, "{}: the run directory cannot be made: {}", path.string(), error.message());
   const bool is_writable = ::access(path.c_str(), W_OK) == 0;  // before errno is read

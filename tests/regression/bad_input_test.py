@@ -68,7 +68,7 @@ class BadRunConfiguration(CommandLineTest):
     def test_checkpoints_that_cannot_be_listed(self):
         (self.folder / "out").mkdir()
         (self.folder / "out/checkpoint").write_text("no folder")
-        self.refused("train", "run.toml", "--out", "out", code=1, says=["out/checkpoint: list: Not a directory"])
+        self.refused("train", "run.toml", "--out", "out", says=["out/checkpoint: list: Not a directory", "name another place"])
 
     def test_more_memory_than_the_machine_has(self):
         self.refused("train", "run.toml", "--out", "out", "--set", "model.width=65536", "--set", "model.heads=1024",
@@ -106,6 +106,31 @@ class BadRunConfiguration(CommandLineTest):
     def test_no_command_names_those_there_are(self):
         self.refused(says=["no command given; needed one of data, train, sweep"])
         self.refused("sweep", says=["sweep: no command given; needed one of plan, run, status, collect"])
+        self.refused("sweep", "--jobs", "2", says=["sweep: no command before '--jobs'"])
+
+    def test_misspelt_options_name_the_nearest_and_the_help(self):
+        self.refused("train", "run.toml", "--ste", "train.seed=2", says=["train: '--ste' is no option, did you mean '--set'?", "--help"])
+        self.refused("sweep", "plan", "study.toml", "--executor=slurm", says=["sweep plan: '--executor' is no option, isoflop sweep plan --help"])
+        self.refused("train", "run.toml", "more.toml", says=["train: 'more.toml' is an argument too many", "isoflop train --help"])
+        self.refused("train", says=["train: config is required", "isoflop train --help"])
+        self.refused("predict", "fit.json", "--params", "1B", says=["--params = 1B", "needed a number", "2e6"])
+
+    def test_empty_values_are_not_taken_for_nothing_given(self):
+        for arguments in (["train", ""], ["train", "run.toml", "--out", ""], ["train", "run.toml", "--from", ""],
+                          ["sweep", "plan", "run.toml", "--out", ""], ["fit", "run.toml", "--law", "chinchilla", "--json", ""]):
+            self.refused(*arguments, says=["seen ''", "variable of the shell"])
+
+    def test_a_misspelt_table_of_an_assignment_names_the_assignment(self):
+        self.refused("train", "run.toml", "--set", "trian.seed=2", says=["--set trian.seed=2: trian: is not a known key", '"train"'])
+
+    def test_a_text_with_control_characters(self):
+        for character in ("\\u0000", "\\n"):
+            self.refused("train", "run.toml", "--set", f'data.corpus="a{character}b"', says=["data.corpus", "without control characters"])
+
+    def test_links_that_lead_nowhere(self):
+        os.symlink("loop.toml", self.folder / "loop.toml")
+        self.refused("train", "loop.toml", says=["loop.toml: cannot be read: Too many levels of symbolic links"])
+        self.refused("train", "run.toml", "--out", "loop.toml", says=["loop.toml", "symbolic links"])
 
 
 class BadRanks(CommandLineTest):
@@ -208,6 +233,9 @@ class BadText(CommandLineTest):
 
     def test_vocabulary_larger_than_the_text_gives(self):
         self.prepare("--source", "a=text/*.txt", "--tokenizer", "bpe:30000", "--validation", "0.1", says=["30000"])
+
+    def test_two_weights_of_one_source(self):
+        self.prepare("--source", "a=text/*.txt", "--tokenizer", "bytes", "--weight", "a=1", "--weight", "a=2", says=["--weight a=2", "already"])
 
     def test_unknown_tokenizer(self):
         self.prepare("--source", "a=text/*.txt", "--tokenizer", "words", says=["words"])
@@ -330,6 +358,19 @@ class BadRights(CommandLineTest):
 
 
 class BadRunDirectory(CommandLineTest):
+    def test_a_folder_of_other_files(self):
+        for folder in ("text", "corpus"):
+            self.refused("train", "run.toml", "--out", folder, says=[f"{folder}: holds", "and no run; choose another --out"])
+
+    def test_an_own_name_that_another_thing_has(self):
+        (self.folder / "out/lock").mkdir(parents=True)
+        self.refused("train", "run.toml", "--out", "out", says=["out/lock: open: Is a directory", "name another place"])
+        (self.folder / "out/lock").rmdir()
+        (self.folder / "out/log").mkdir()
+        done = self.run_here("train", "run.toml", "--out", "out")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("out/log", done.stderr)
+
     def test_trained_by_another_process(self):
         (self.folder / "out").mkdir()
         with open(self.folder / "out/lock", "w") as lock:
@@ -478,6 +519,20 @@ class BadManifest(CommandLineTest):
     def test_no_process_at_once(self):
         (self.folder / "manifest.toml").write_text(self.MANIFEST.replace("FLOPS", "1e10"))
         self.refused("sweep", "run", "manifest.toml", "--jobs", "0", says=["--jobs", "1 to 4096"])
+
+    def test_misspelt_grid_and_empty_target(self):
+        self.plan(self.MANIFEST.replace("FLOPS", "1e10").replace("[[grid]]", "[[gird]]"), says=["gird: is not a known key", '"grid"'])
+        self.plan(self.MANIFEST.replace("FLOPS", "1e10") + "[target]\n", says=["manifest.toml", "tokens", "flops"])
+        self.plan(self.MANIFEST.replace("FLOPS", "-1"), says=["manifest.toml:13", "seen -1", "a number above 0, up to 1e+30"])
+
+    def test_a_place_that_is_taken(self):
+        (self.folder / "manifest.toml").write_text(self.MANIFEST.replace("FLOPS", "1e10"))
+        for command in ("plan", "run", "status"):
+            self.refused("sweep", command, "manifest.toml", "--out", "corpus", says=["--out corpus: holds a corpus or a run"])
+            self.refused("sweep", command, "manifest.toml", "--out", "run.toml", says=["run.toml", "Not a directory"])
+        (self.folder / "sweep").mkdir()
+        for own in ("manifest.toml", "plan.json", "fit-chinchilla-approach3.json"):
+            self.refused("sweep", "plan", "manifest.toml", "--out", "sweep", "--json", f"sweep/{own}", says=["is a file of the sweep itself"])
 
     def test_budget_that_no_run_can_meet(self):
         self.plan(self.MANIFEST.replace("FLOPS", "1e3"), says=["manifest.toml", "1000"])
