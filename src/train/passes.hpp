@@ -31,6 +31,8 @@ class Passes {
   /// Runs the forward passes of this rank's micro-batches of global batch `batch` once more: the
   /// place of the first activation that is no number (model::Transformer::first_non_finite).
   virtual std::size_t first_non_finite(std::int64_t batch) = 0;
+  /// The same of its validation micro-batches.
+  virtual std::size_t first_non_finite_of_validation() = 0;
   virtual std::string name_of_output(std::size_t place) const = 0;
 
   /// The parts' weights have changed.

@@ -34,6 +34,7 @@ class Pipeline final : public Passes {
   void train(std::int64_t batch, std::span<double> losses) override;
   bool evaluate(std::span<double> losses, const std::function<bool()>& stop) override;
   std::size_t first_non_finite(std::int64_t batch) override;
+  std::size_t first_non_finite_of_validation() override;
   std::string name_of_output(std::size_t place) const override {
     return chunks_.front()->model.name_of_output(place);
   }
@@ -53,6 +54,8 @@ class Pipeline final : public Passes {
     std::uint64_t first;  // sequence of the global batch, or this replica's validation micro-batch
   };
 
+  template <class Look>
+  bool validate(const std::function<bool()>& stop, Look&& look);
   template <class Look>
   void only_forward(std::size_t micro_batches, Look&& look);
   void begin(const Work& work);

@@ -21,22 +21,41 @@ std::vector<Operation> forward_passes(const parallel::PipelineShape& shape, std:
 // Stages receive ahead of their passes and cannot turn back in between, so that the pipeline may
 // stop after as many micro-batches as the longest replica's step has: all ranks ask equally often,
 // also those of replicas with fewer virtual ranks. Replicas run the same passes, for they may have
-// to gather weights together: one with fewer micro-batches runs another's once more and drops the
-// loss.
+// to gather weights together: one with fewer micro-batches runs another's once more. Calls
+// look(chunk, micro-batch, loss) as only_forward() does.
 template <class T>
-bool Pipeline<T>::evaluate(std::span<double> all_losses, const std::function<bool()>& stop) {
-  const std::size_t replicas = layout_.mesh.data;
+template <class Look>
+bool Pipeline<T>::validate(const std::function<bool()>& stop, Look&& look) {
+  const std::size_t replicas = layout_.mesh.data, count = batches_.validation_count();
   const std::size_t each = layout_.dealing.turns() * layout_.micro_batches_a_virtual_rank;
-  const std::size_t most = parallel::share(all_losses.size(), replicas, 0).size();
-  const parallel::Extent mine = parallel::share(all_losses.size(), replicas, layout_.at.data);
+  const std::size_t most = parallel::share(count, replicas, 0).size();
+  const parallel::Extent mine = parallel::share(count, replicas, layout_.at.data);
   for (std::size_t first = 0; first < most; first += each) {
     if (stop()) return false;
     begin({Data::validation, mine.begin + first});
-    only_forward(std::min(each, most - first), [&](const Chunk& chunk, std::size_t m, double loss) {
-      if (chunk.stage.head && first + m < mine.size()) all_losses[mine.begin + first + m] = loss;
-    });
+    only_forward(std::min(each, most - first), look);
   }
   return true;
+}
+
+template <class T>
+bool Pipeline<T>::evaluate(std::span<double> losses, const std::function<bool()>& stop) {
+  const std::size_t end = parallel::share(losses.size(), layout_.mesh.data, layout_.at.data).end;
+  return validate(stop, [&](const Chunk& chunk, std::size_t m, double loss) {
+    const std::size_t index = work_.first + m;
+    if (chunk.stage.head && index < end) losses[index] = loss;
+  });
+}
+
+template <class T>
+std::size_t Pipeline<T>::first_non_finite_of_validation() {
+  std::size_t first = model::Transformer<T>::kAllFinite;
+  validate([] { return false; },
+           [&](const Chunk& chunk, std::size_t m, double loss) {
+             first =
+                 std::min(first, chunk.model.first_non_finite(chunk.slot(m), sequences(m), loss));
+           });
+  return first;
 }
 
 template <class T>

@@ -48,7 +48,7 @@ class TypedTrainer final : public Trainer {
   double gradient_norm();
   std::optional<Spike> judge(double loss, double norm);
   std::size_t first_bad_weight();
-  std::string first_bad_output();
+  std::string name_of_bad_output(std::size_t mine);
   std::string first_bad_result();
   std::size_t first_anywhere(std::size_t index);
   std::int64_t batch() const { return step_ + guard_.skipped_batches(); }  // of the data's order
@@ -179,10 +179,10 @@ std::size_t TypedTrainer<T>::first_bad_weight() {
   return first_anywhere(weight);
 }
 
-// Of the forward passes over the batch that is next; empty: all are numbers.
+// Of this rank's place of the first; empty: all are numbers.
 template <class T>
-std::string TypedTrainer<T>::first_bad_output() {
-  const std::size_t output = first_anywhere(passes_->first_non_finite(batch()));
+std::string TypedTrainer<T>::name_of_bad_output(std::size_t mine) {
+  const std::size_t output = first_anywhere(mine);
   if (output == model::Transformer<T>::kAllFinite) return "";
   return "output of " + passes_->name_of_output(output);
 }
@@ -190,7 +190,8 @@ std::string TypedTrainer<T>::first_bad_output() {
 // What of the step, in the order in which it is computed, is no number first.
 template <class T>
 std::string TypedTrainer<T>::first_bad_result() {
-  if (std::string output = first_bad_output(); !output.empty()) return output;
+  std::string output = name_of_bad_output(passes_->first_non_finite(batch()));
+  if (!output.empty()) return output;
   std::int64_t gradient = -1;
   for (const auto& part : parts_) gradient = std::max(gradient, part->last_bad_gradient());
   gradient = world_.maximum(gradient);  // squares of floats fit a double
@@ -230,7 +231,7 @@ std::optional<double> TypedTrainer<T>::evaluate(const std::function<bool()>& sto
   const std::size_t weight = first_bad_weight();
   const std::string tensor = weight < table_.parameters().size()
                                  ? "weight " + table_.parameters()[weight].name
-                                 : first_bad_output();
+                                 : name_of_bad_output(passes_->first_non_finite_of_validation());
   throw CheckFailed(
       fmt::format("step {}: validation loss {}, first non-finite tensor: {}; lower "
                   "optimizer.learning_rate or set optimizer.clip_norm",

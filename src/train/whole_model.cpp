@@ -74,20 +74,38 @@ void WholeModel<T>::follow_virtual_rank() {
   part_.complete(0);
 }
 
+// Calls look(micro-batch, loss) after each of this rank's validation micro-batches.
 template <class T>
-bool WholeModel<T>::evaluate(std::span<double> losses, const std::function<bool()>& stop) {
-  const std::size_t ranks = layout_.mesh.data;
-  const parallel::Extent mine = parallel::share(losses.size(), ranks, layout_.at.data);
-  for (std::size_t i = 0; i < parallel::share(losses.size(), ranks, 0).size(); ++i) {
+template <class Look>
+bool WholeModel<T>::validate(const std::function<bool()>& stop, Look&& look) {
+  const std::size_t ranks = layout_.mesh.data, count = batches_.validation_count();
+  const parallel::Extent mine = parallel::share(count, ranks, layout_.at.data);
+  for (std::size_t i = 0; i < parallel::share(count, ranks, 0).size(); ++i) {
     if (stop()) return false;
     if (i >= mine.size()) {
       model_.follow_batch(part_, model::Mode::evaluation);
       continue;
     }
     batches_.load_validation(mine.begin + i);
-    losses[mine.begin + i] = model_.evaluate_batch(part_, batches_.tokens(), batches_.targets());
+    look(mine.begin + i, model_.evaluate_batch(part_, batches_.tokens(), batches_.targets()));
   }
   return true;
+}
+
+template <class T>
+bool WholeModel<T>::evaluate(std::span<double> losses, const std::function<bool()>& stop) {
+  return validate(stop, [&](std::size_t index, double loss) { losses[index] = loss; });
+}
+
+template <class T>
+std::size_t WholeModel<T>::first_non_finite_of_validation() {
+  std::size_t first = model_.kAllFinite;
+  validate([] { return false; },
+           [&](std::size_t index, double loss) {
+             const std::size_t sequences = batches_.validation_sequences(index);
+             first = std::min(first, model_.first_non_finite(0, sequences, loss));
+           });
+  return first;
 }
 
 template <class T>

@@ -23,6 +23,7 @@ class WholeModel final : public Passes {
   void train(std::int64_t batch, std::span<double> losses) override;
   bool evaluate(std::span<double> losses, const std::function<bool()>& stop) override;
   std::size_t first_non_finite(std::int64_t batch) override;
+  std::size_t first_non_finite_of_validation() override;
   std::string name_of_output(std::size_t place) const override {
     return model_.name_of_output(place);
   }
@@ -32,6 +33,8 @@ class WholeModel final : public Passes {
   static std::size_t memory_bytes(const config::RunConfig& config, const Layout& layout);
 
  private:
+  template <class Look>
+  bool validate(const std::function<bool()>& stop, Look&& look);
   void train_virtual_rank(std::int64_t batch, std::size_t virtual_rank, std::span<double> losses);
   void follow_virtual_rank();
 

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/error.hpp"
 #include "tests/harness/peak_memory.hpp"
 #include "tests/unit/train/small_run.hpp"
@@ -77,6 +80,44 @@ TEST(Trainer, DivergenceNamesTheFirstOutputThatIsNoNumber) {
     EXPECT_TRUE(diverges([&] { run.trainer->step(); }, "step 1", "output of blocks.1"));
     EXPECT_TRUE(diverges([&] { run.trainer->evaluate(); }, "step 0", "output of blocks.1"));
   }
+}
+
+// A source whose validation text alone has the last token.
+class OddValidation final : public data::TokenSource {
+ public:
+  explicit OddValidation(const data::TokenSource& other) : other_(other) {}
+  std::int64_t vocabulary() const override { return other_.vocabulary(); }
+  std::int64_t context() const override { return other_.context(); }
+  const std::string& fingerprint() const override { return other_.fingerprint(); }
+  void sequence(std::uint64_t g, std::span<std::int32_t> tokens) const override {
+    other_.sequence(g, tokens);
+    std::ranges::replace(tokens, last(), 0);
+  }
+  std::int64_t validation_sequences() const override { return other_.validation_sequences(); }
+  void validation_sequence(std::int64_t, std::span<std::int32_t> tokens) const override {
+    std::ranges::fill(tokens, last());
+  }
+  double validation_bytes_per_token() const override { return 1.0; }
+  std::int64_t unique_tokens(std::int64_t tokens) const override { return tokens; }
+
+ private:
+  std::int32_t last() const { return static_cast<std::int32_t>(vocabulary() - 1); }
+
+  const data::TokenSource& other_;
+};
+
+// All numbers of the weights are finite, and of the passes over the training text too.
+TEST(Trainer, AnEvaluationThatIsNoNumberNamesAnOutputOfItsOwnText) {
+  SmallRun run({"model.norm=layer", "model.tied=false"});
+  const OddValidation source(run.source);
+  run.trainer = nullptr;
+  const auto trainer = make_trainer(run.config, source, run.communicator);
+  const model::Parameter& embedding = trainer->table().parameters().front();
+  std::ranges::fill(weights_of(*trainer, embedding).last(run.config.model.width), 3e38f);
+  trainer->restore(0);
+  EXPECT_TRUE(
+      diverges([&] { trainer->evaluate(); }, "step 0", "output of blocks.0.attention.norm"));
+  EXPECT_TRUE(std::isfinite(trainer->step().loss));
 }
 
 TEST(Trainer, MemoryMatchesTheFormula) {
