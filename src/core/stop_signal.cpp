@@ -1,6 +1,7 @@
 #include "core/stop_signal.hpp"
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -12,7 +13,9 @@ namespace isoflop {
 namespace {
 
 constexpr std::array kSignals = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
-volatile std::sig_atomic_t received_signal = 0, received_signals = 0;
+// A handler may run on another thread than the one that asks.
+std::atomic<int> received_signal = 0, received_signals = 0;
+static_assert(std::atomic<int>::is_always_lock_free);  // else no handler may touch it
 std::array<struct sigaction, kSignals.size()> previous;
 struct sigaction previous_pipe;
 
