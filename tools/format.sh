@@ -21,7 +21,7 @@ if [[ ! -x $venv/bin/clang-format ]]; then
   mv -T "$work/venv" "$venv" 2>/dev/null || [[ -x $venv/bin/clang-format ]]
 fi
 
-git ls-files -co --exclude-standard '*.cpp' '*.hpp' | sort -u | while read -r file; do [[ -f $file ]] && printf '%s\0' "$file"; done |
+git ls-files -co --exclude-standard '*.cpp' '*.hpp' | sort -u | while read -r file; do if [[ -f $file ]]; then printf '%s\0' "$file"; fi; done |
   if [[ ${1-} == check ]]; then xargs -0 "$venv/bin/clang-format" --dry-run -Werror
   else xargs -0 "$venv/bin/clang-format" -i
   fi

@@ -18,7 +18,7 @@ text=${XDG_CACHE_HOME:-$HOME/.cache}/isoflop/quickstart-text
 fail() { echo "prepare_corpus.sh: $1" >&2; exit 1; }
 
 [[ -x $isoflop ]] || fail "$isoflop is missing: build it first, or set ISOFLOP_BINARY"
-command -v apt-get dpkg-deb > /dev/null ||
+{ command -v apt-get && command -v dpkg-deb; } > /dev/null ||
   fail "apt-get and dpkg-deb are missing (this is no Debian): run '$isoflop data prepare' on your own text instead"
 
 # Leaves the package's text in $text/PACKAGE; complete or not there. Other languages and generated headers stay out.
@@ -26,7 +26,8 @@ fetch() {
   local package=$1 work
   [[ -d $text/$package ]] && return
   mkdir -p "$text"
-  work=$(mktemp -d "$text/$package.XXXXXX")
+  find "$text" -maxdepth 1 -name 'partial.??????' -mmin +60 -exec rm -rf {} +   # killed runs
+  work=$(mktemp -d "$text/partial.XXXXXX")
   (cd "$work" && apt-get download -q "$package" > log 2>&1) ||
     { rm -rf "$work"; fail "package $package cannot be downloaded: is there a network, and has 'apt-get update' run?"; }
   mkdir "$work/files"

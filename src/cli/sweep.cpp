@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
@@ -40,7 +41,7 @@ class TemporaryFolder {
  public:
   TemporaryFolder() {
     std::string name = (fs::temp_directory_path() / "isoflop-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw Error(name + ": cannot be made");
+    if (mkdtemp(name.data()) == nullptr) throw_system_error(name, "mkdtemp", errno);
     path_ = name;
   }
   ~TemporaryFolder() {

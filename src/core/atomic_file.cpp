@@ -4,8 +4,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
+#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <optional>
@@ -30,9 +33,25 @@ void throw_system_error(const std::filesystem::path& path, const char* operation
   throw Error(message);
 }
 
+namespace {
+
+// Without dots. Processes of other machines share folders with those of this one, and numbers too.
+const std::string& host() {
+  static const std::string name = [] {
+    std::array<char, HOST_NAME_MAX + 1> buffer{};
+    if (gethostname(buffer.data(), buffer.size() - 1) != 0) buffer = {'?'};
+    std::string text(buffer.data());
+    std::replace(text.begin(), text.end(), '.', '-');
+    return text;
+  }();
+  return name;
+}
+
+}  // namespace
+
 std::filesystem::path path_beside(const std::filesystem::path& path) {
   std::filesystem::path beside = path;
-  beside += fmt::format(".{}.partial", getpid());
+  beside += fmt::format(".{}.{}.partial", host(), getpid());
   return beside;
 }
 
@@ -79,13 +98,14 @@ void replace_file(const std::filesystem::path& path,
 
 namespace {
 
-// The process that path_beside() named; none for another name.
+// The process of this machine that path_beside() named; none for another name.
 std::optional<pid_t> writer_of(const std::filesystem::path& path) {
   if (path.extension() != ".partial") return std::nullopt;
-  const std::string digits = path.stem().extension().string();
+  const std::filesystem::path process = path.stem();
+  const std::string digits = process.extension().string();
   pid_t writer = 0;
   const char* end = digits.data() + digits.size();
-  if (digits.size() < 2) return std::nullopt;
+  if (digits.size() < 2 || process.stem().extension() != "." + host()) return std::nullopt;
   const auto read = std::from_chars(digits.data() + 1, end, writer);
   return read.ec == std::errc() && read.ptr == end ? std::optional(writer) : std::nullopt;
 }

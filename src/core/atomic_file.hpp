@@ -23,8 +23,8 @@ void replace_file(const std::filesystem::path& path,
 /// The whole file.
 std::string read_file(const std::filesystem::path& path);
 
-/// Removes the files of this folder that processes which are gone were writing beside others. For
-/// who has the folder to himself.
+/// Removes the files of this folder that processes of this machine which are gone were writing
+/// beside others.
 void remove_partial_files(const std::filesystem::path& folder);
 
 /// A name beside `path` for its next version; one a process.

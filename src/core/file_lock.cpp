@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <thread>
 
 #include "core/atomic_file.hpp"
@@ -20,9 +21,9 @@ constexpr int kTries = 20;
 constexpr std::chrono::milliseconds kBetweenTries{10};
 
 // 0, or the system's error.
-int lock(int descriptor) {
+int lock(int descriptor, int how) {
   for (int tried = 1;; ++tried) {
-    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return 0;
+    if (flock(descriptor, how | LOCK_NB) == 0) return 0;
     if (errno != EWOULDBLOCK || tried == kTries) return errno;
     std::this_thread::sleep_for(kBetweenTries);
   }
@@ -41,7 +42,8 @@ FileLock::FileLock(const std::filesystem::path& path)
   if (descriptor_ < 0 && (errno == EACCES || errno == EPERM || errno == EROFS))
     descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor_ < 0) throw_system_error(path, "open", errno);
-  int error = lock(descriptor_);
+  int error = lock(descriptor_, LOCK_EX);
+  if (error == EBADF) error = lock(descriptor_, LOCK_SH);  // NFS, of a file open for reading alone
   if (error == 0 && is_at(path, descriptor_)) return;
   if (error == 0) error = EWOULDBLOCK;  // who held it has moved or removed the file meanwhile
   close(descriptor_);
@@ -49,6 +51,10 @@ FileLock::FileLock(const std::filesystem::path& path)
     throw Locked(path.string() +
                  ": is locked by another process; wait for it or choose another directory");
   }
+  require(error != ENOLCK && error != ENOSYS && error != EOPNOTSUPP,
+          "{}: flock: {}: this file system keeps no locks as it is mounted (Lustre: option flock; "
+          "NFS: a running lock service); choose a directory on another",
+          path.string(), std::strerror(error));
   throw_system_error(path, "flock", error);
 }
 

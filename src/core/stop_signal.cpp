@@ -27,7 +27,7 @@ void set(int signal, const struct sigaction* action, struct sigaction* before) {
 
 extern "C" void remember_signal(int signal) {
   received_signal = signal;
-  received_signals = received_signals + 1;
+  ++received_signals;
 }
 
 }  // namespace

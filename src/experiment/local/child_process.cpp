@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -21,6 +22,15 @@ namespace {
 constexpr int kCannotRun = 127;        // the shell's code for it
 constexpr ProcessEnd kUnknownEnd{-1};  // the process is gone, and nobody kept how it ended
 
+// What a launcher says of the process that it started. Children are no ranks of its job, and would
+// all take themselves for the same one.
+bool is_of_launcher(std::string_view variable) {
+  constexpr std::array<std::string_view, 4> kBeginnings = {"OMPI_", "PMIX_", "PMI_",
+                                                           "SLURM_STEP_NUM_TASKS="};
+  return std::ranges::any_of(kBeginnings,
+                             [&](std::string_view name) { return variable.starts_with(name); });
+}
+
 std::vector<std::string> joined_environment(
     const std::vector<std::pair<std::string, std::string>>& more) {
   std::vector<std::string> all;
@@ -28,7 +38,7 @@ std::vector<std::string> joined_environment(
     const std::string_view text(*entry);
     const bool replaced = std::ranges::any_of(
         more, [&](const auto& one) { return text.substr(0, text.find('=')) == one.first; });
-    if (!replaced) all.emplace_back(text);
+    if (!replaced && !is_of_launcher(text)) all.emplace_back(text);
   }
   for (const auto& [name, value] : more) all.push_back(fmt::format("{}={}", name, value));
   return all;

@@ -53,15 +53,20 @@ TEST(AtomicFile, WhatADeadProcessWasWritingIsRemoved) {
   if (gone == 0) _exit(0);
   ASSERT_EQ(waitpid(gone, nullptr, 0), gone);
   const auto of = [&](const char* name, pid_t process) {
-    return scratch.path() / fmt::format("{}.{}.partial", name, process);
+    std::string path = path_beside(scratch.path() / name);
+    const std::string own = fmt::format(".{}.partial", getpid());
+    return std::filesystem::path(
+        path.replace(path.size() - own.size(), own.size(), fmt::format(".{}.partial", process)));
   };
-  for (const auto& path : {of("run.toml", gone), of("log", getpid()),
+  const auto elsewhere = scratch.path() / fmt::format("run.toml.another-host.{}.partial", gone);
+  for (const auto& path : {of("run.toml", gone), of("log", getpid()), elsewhere,
                            scratch.path() / "data.partial", scratch.path() / "run.toml"})
     write_file_atomically(path, "x");
   remove_partial_files(scratch.path());
   EXPECT_FALSE(std::filesystem::exists(of("run.toml", gone)));
   EXPECT_TRUE(std::filesystem::exists(of("log", getpid())));
-  EXPECT_EQ(entries(scratch.path()), 3u);
+  EXPECT_TRUE(std::filesystem::exists(elsewhere));
+  EXPECT_EQ(entries(scratch.path()), 4u);
 }
 
 TEST(AtomicFile, ExchangeSwapsNames) {

@@ -1,0 +1,30 @@
+#include "experiment/local/child_process.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "core/atomic_file.hpp"
+#include "tests/harness/scratch_directory.hpp"
+
+namespace isoflop::experiment {
+namespace {
+
+// Under `srun -n 1` or `mpirun -n 1` every child would start MPI as rank 0 of the same job.
+TEST(ChildProcess, KnowsNothingOfTheLauncherOfItsParent) {
+  const isoflop::test::ScratchDirectory scratch;
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"})
+    setenv(name, "2", 1);
+  setenv("ISOFLOP_TEST_KEPT", "kept", 1);
+  const auto child =
+      ChildProcess::start({"/usr/bin/env"}, {{"OMP_NUM_THREADS", "3"}}, scratch.path() / "log");
+  EXPECT_EQ(child.wait().code, 0);
+  const std::string said = read_file(scratch.path() / "log");
+  EXPECT_NE(said.find("ISOFLOP_TEST_KEPT=kept\n"), std::string::npos) << said;
+  EXPECT_NE(said.find("OMP_NUM_THREADS=3\n"), std::string::npos) << said;
+  for (const char* name : {"OMPI_", "PMIX_", "PMI_", "SLURM_STEP_NUM_TASKS"})
+    EXPECT_EQ(said.find(name), std::string::npos) << name;
+}
+
+}  // namespace
+}  // namespace isoflop::experiment
