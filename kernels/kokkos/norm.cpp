@@ -122,7 +122,8 @@ void forward_rows(const NormShape& shape, const T* x, const T* delta, const T* g
   for_each(
       "isoflop::norm_forward", shape.rows, KOKKOS_LAMBDA(std::size_t row) {
         const std::size_t at = row * width;
-        const T* r = add_row(width, x + at, delta == nullptr ? nullptr : delta + at, sum + at);
+        const T* r = add_row(width, x + at, delta == nullptr ? nullptr : delta + at,
+                             delta == nullptr ? nullptr : sum + at);
         const RowStatistics found = row_statistics<kind>(width, r);
         statistics[2 * row] = found.mean;
         statistics[2 * row + 1] = found.inverse;
