@@ -37,24 +37,10 @@ struct Layout {
   float scale;
 };
 
-/// 16 partial sums: a loop that vectorises, with the same bits whatever the vector width.
 template <class T>
 KOKKOS_INLINE_FUNCTION float dot(const T* a, const T* b, std::size_t count) {
-  constexpr std::size_t lanes = 16;
-  float sums[lanes] = {};
-  std::size_t c = 0;
-  for (; c + lanes <= count; c += lanes) {
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      sums[lane] += static_cast<float>(a[c + lane]) * static_cast<float>(b[c + lane]);
-    }
-  }
-  for (std::size_t lane = 0; c < count; ++c, ++lane) {
-    sums[lane] += static_cast<float>(a[c]) * static_cast<float>(b[c]);
-  }
-  for (std::size_t step = lanes / 2; step > 0; step /= 2) {
-    for (std::size_t lane = 0; lane < step; ++lane) sums[lane] += sums[lane + step];
-  }
-  return sums[0];
+  return lane_sum<float>(
+      count, [=](std::size_t c) { return static_cast<float>(a[c]) * static_cast<float>(b[c]); });
 }
 
 template <class T>
