@@ -6,15 +6,16 @@
 //   weight gradient   dw [N, K] += dy [M, N]^T x [M, K]       accumulates, always in fp32
 //
 // T is float or bf16; products are accumulated in fp32. Bits depend on nothing but the operands:
-// not on the number of threads, the blocking, or the other rows. For bf16 each element is (((c +
-// s0) + s1) + ...), s_i the sum over 32 consecutive indices of the reduction as the processor's
-// tile unit forms it (an even and an odd chain of fused multiply-adds, then even + odd), on every
-// processor, with or without such a unit. For fp32 it is one chain of fused multiply-adds in the
-// order of the reduction. So the weight gradient over two halves of the
-// tokens (each a multiple of 32) is that over the whole.
+// not on the number of threads, the blocking, or the other rows. On a CPU each element of bf16 is
+// (((c + s0) + s1) + ...), s_i the sum over 32 consecutive indices of the reduction as the
+// processor's tile unit forms it (an even and an odd chain of fused multiply-adds, then even +
+// odd), on every processor, with or without such a unit; NaNs may differ in sign and payload. For
+// fp32 it is one chain of fused multiply-adds in the order of the reduction. So the weight gradient
+// over two halves of the tokens (each a multiple of 32) is that over the whole.
 //
-// Tolerance against the double reference: relative to sum |a b|, 2^-7 for bf16 results, 1e-5 for
-// fp32 ones.
+// Tolerance against the double reference: relative to sum |a b|, 2^-7 for bf16 results; for fp32
+// ones 1e-5, or 2^-24 times the length of the reduction where that is more: each addition rounds,
+// and roundings of a long sum of one sign may all go the same way.
 #pragma once
 
 #include <cstddef>

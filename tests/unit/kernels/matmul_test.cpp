@@ -199,6 +199,19 @@ void check_halves_make_the_whole() {
 TEST(Matmul, FloatWeightGradientOfHalvesIsThatOfTheWhole) { check_halves_make_the_whole<float>(); }
 TEST(Matmul, Bf16WeightGradientOfHalvesIsThatOfTheWhole) { check_halves_make_the_whole<bf16>(); }
 
+// All terms alike: the roundings of one binade go the same way.
+TEST(Matmul, LongReductionsStayWithinTheirTolerance) {
+  device::Stream stream;
+  const std::size_t depth = 65536;
+  stream.workspace(matmul_workspace_bytes<float>({depth, 1, 1}));
+  const std::vector<float> x(depth, 1.0f), dy(depth, 0.1f);
+  float dw = 0.0f;
+  matmul_weight_gradient(stream, {depth, 1, 1}, dy.data(), x.data(), &dw);
+  const double exact = static_cast<double>(depth) * double{0.1f};
+  EXPECT_NEAR(dw, exact, 0x1p-24 * static_cast<double>(depth) * exact);
+  EXPECT_GT(std::abs(dw - exact), 1e-5 * exact);  // what short ones keep
+}
+
 TEST(Matmul, EmptyReductionGivesZero) {
   device::Stream stream;
   std::vector<float> y(6, 7.0f), dw(6, 7.0f);
