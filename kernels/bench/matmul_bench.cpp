@@ -1,6 +1,6 @@
-// The three products of a linear layer, own kernels and, where it is
-// there, oneDNN (fp32) in turn: time, GFLOP/s and
-// share of one thread's measured peak in the format (run with OMP_NUM_THREADS=1).
+// The three products of a linear layer, own kernels and, where it is there, oneDNN (fp32) in turn:
+// time, GFLOP/s and share of one thread's measured peak in the format (run with
+// OMP_NUM_THREADS=1).
 //
 //   build/release/bin/matmul_bench [--benchmark_filter='forward/bf16']
 //

@@ -11,9 +11,11 @@
 // the vector units work side by side.
 //
 // Tiles (constructed: configured, destroyed: released):
-//   zero<t>()  load<t>(from, stride)  stream<t>(from, stride)  store<t>(to, stride)   stride in
-//   bytes multiply<c, a, b>()       c += a b round(from, to)           32 float to bf16 Lanes
-//   vectors for packing, see vector_moves.hpp
+//   zero<t>()
+//   load<t>(from, stride)  stream<t>(from, stride)  store<t>(to, stride)   stride in bytes
+//   multiply<c, a, b>()                                                    c += a b
+//   round(from, to)                                                        32 float to bf16
+//   Lanes                                   vectors for packing, see vector_moves.hpp
 #pragma once
 
 #include <algorithm>

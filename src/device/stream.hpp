@@ -20,7 +20,7 @@ namespace isoflop::device {
 
 enum class Device { cpu, cuda };
 
-/// Every allocation that kernels read starts on a cache line and on a tile row.
+/// Every allocation of an arena or a workspace starts on a cache line and on a tile row.
 inline constexpr std::size_t kAlignment = 64;  // bytes
 
 struct FreeAligned {

@@ -159,7 +159,7 @@ class Transformer {
   const ParameterTable& table() const { return table_; }
   const Stage& stage() const { return stage_; }
 
-  /// Bytes the object holds: arena, kernel workspace, tables.
+  /// Bytes of the arena, which has the table of rotations too, and of the kernels' workspace.
   std::size_t memory_bytes() const;
 
   /// The same by formula, without making one.
