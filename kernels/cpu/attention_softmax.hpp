@@ -10,7 +10,7 @@
 
 namespace isoflop::kernels::cpu {
 
-inline constexpr float kLog2E = 1.44269504088896341f, kLn2 = 0.693147180559945309f;
+inline constexpr float kLog2E = 1.44269504088896341f;
 
 /// A block on the diagonal, seen by 16 queries: keys [0, full) are past for all of them, keys
 /// [full, some) for some, keys [some, zeros) for none but inside what products read.
