@@ -108,6 +108,11 @@ class Run:
     def finished(self) -> bool:
         return self.row["status"] == "finished" and np.isfinite(self.loss) and self.loss > 0
 
+    @property
+    def has_final_loss(self) -> bool:
+        """One that laws speak of."""
+        return self.finished and not self.is_trunk
+
 
 @dataclass(frozen=True)
 class Sweep:

@@ -77,6 +77,7 @@ void run(const Options& options) {
     constexpr laws::Variable kSchedule[] = {laws::Variable::steps, laws::Variable::learning_rate};
     const laws::Points schedule = laws::read_csv(
         options.schedule, laws::parse_column_names(options.columns), kSchedule, laws::Rows::asked);
+    laws::require_same_kind(schedule.conventions, fit.conventions, options.schedule);
     const auto curve = laws::predict_curve(fit, schedule, options.level);
     print_result(laws::describe(fit, curve), laws::to_json(curve), options.json);
     return;

@@ -101,7 +101,8 @@ void note_restarts(const std::vector<std::string>& restarted, std::size_t runs,
   points.notes.push_back(std::move(note));
 }
 
-/// Calls use(row, record) for every run that a fit may see and names the others in `points`. The
+/// Calls use(row, record), which may leave it out too, for every run that a fit may see and names
+/// the others in `points`. The
 /// record is empty when it is gone.
 template <class Use>
 void for_usable_runs(const record::Results& results, const FindRecord& find_record,
@@ -131,9 +132,11 @@ void for_usable_runs(const record::Results& results, const FindRecord& find_reco
       state_loss(row, points.conventions);
     }
     require_same_loss(row, *first, points.source);
+    const std::size_t left_out = points.left_out.size();
+    use(row, data);
+    if (points.left_out.size() > left_out) continue;
     ++used;
     if (row.restarts > 0) restarted.push_back(row.run);
-    use(row, data);
   }
   note_restarts(restarted, used, points);
   if (gone > 0)

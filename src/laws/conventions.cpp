@@ -41,8 +41,9 @@ void require_same_kind(const Conventions& asked, const Conventions& fitted,
                        std::string_view source) {
   const auto check = [&](const char* column, const std::string& saw, const std::string& needed) {
     require(saw.empty() || needed.empty() || saw == needed,
-            "{}: {}: saw '{}', the fit was made with '{}': give runs like those of the fit", source,
-            column, saw, needed);
+            "{}: {}: saw '{}', the fit was made with '{}': give {}", source, column, saw, needed,
+            std::string_view(column).ends_with("_kind") ? "the sizes counted like the fit's"
+                                                        : "runs like those of the fit");
   };
   check("params_kind", asked.params, fitted.params);
   check("flops_kind", asked.flops, fitted.flops);

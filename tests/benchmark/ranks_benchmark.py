@@ -21,7 +21,7 @@ these times, a core for every rank and messages taking none (bubble_played of `i
 Interleaved has 2 stages a rank. Four ranks are there for their bubbles alone and take two steps each.
 "others" is the share of all cores that other processes took, at most over the runs; above --quiet the report says that the figures do not count
 and the exit code is 3. The cost model: 6 N tokens FLOP a step over the rate of the cores, about 7 s at the default size on one core of 90 GFLOP/s, half of
-it on two; two more steps warm each run up. On two such cores a round takes 7 minutes, two of which the bubbles, and the whole 20.
+it on two; two more steps warm each run up. On two such cores a round takes 5 to 9 minutes, and the whole 15 to 25.
 """
 import argparse
 import json

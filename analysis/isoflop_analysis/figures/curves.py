@@ -24,15 +24,18 @@ def _loss_limits(runs: list[Run]) -> tuple[float, float]:
     """From the least loss to where most runs start, or end if they are branches; outliers of diverged runs cut."""
     losses = np.concatenate([r.curve.smoothed()[1] for r in runs])
     starts, ends = zip(*((r.curve.smoothed()[1][0], r.curve.smoothed()[1][-1]) for r in runs), strict=True)
-    final = np.array([r.loss for r in runs if r.finished])
+    final = np.array([r.loss for r in runs if r.has_final_loss])
     dots = final[final < 2.5 * np.median(final)].max() * 1.04 if final.size else 0
     return losses[losses > 0].min() * 0.96, max(np.median(starts) * 1.06, np.quantile(ends, 0.95) * 1.1, dots)
 
 
-def _note_of_trunks(runs: list[Run]) -> str:
+def _note_of_lines(runs: list[Run]) -> str:
+    """What ends without a dot."""
+    unfinished = any(not r.finished and not r.is_trunk for r in runs)
     if not any(r.is_trunk for r in runs):
-        return ""
-    return " Lines without a dot are trunks, whose learning rate never decays; from them the branches leave that end in dots."
+        return " Lines without a dot are runs that have not ended." if unfinished else ""
+    and_runs = " and runs that have not ended" if unfinished else ""
+    return f" Lines without a dot are trunks, whose learning rate never decays and from which branches leave{and_runs}."
 
 
 def _first_fall(x: np.ndarray, loss: np.ndarray, top: float) -> float:
@@ -48,7 +51,7 @@ def loss_curves(study: Study) -> Drawing:
     for run in runs:
         tokens, loss = run.curve.smoothed()
         ax.plot(tokens, loss, color=palette[run.n], lw=2.4 if run.is_target else 1.1, zorder=3)
-        if run.finished and not run.is_trunk:
+        if run.has_final_loss:
             marker = style.star() if run.is_target else {"marker": "o", "ms": 4.5, "mec": "white", "mew": 0.6}
             ax.plot(run.d, run.loss, **{"color": palette[run.n], "zorder": 5, **marker})
     style.log_axis(ax.xaxis, "count")
@@ -57,7 +60,7 @@ def loss_curves(study: Study) -> Drawing:
     ax.set_ylim(low, high)
     ax.set_xlim(left=min(_first_fall(*r.curve.smoothed(), high) for r in runs) / 1.5)
     ax.set(xlabel="tokens seen", ylabel=L_LABEL)
-    finished = [r for r in runs if r.finished]
+    finished = [r for r in runs if r.has_final_loss]
     if finished:
         best = min(finished, key=lambda r: r.loss)
         ax.set_title(
@@ -70,7 +73,7 @@ def loss_curves(study: Study) -> Drawing:
     palette.explain(fig, ax, "N (parameters)", style.count, extra)
     return Drawing(
         fig,
-        f"{_SMOOTHING}; dots: loss on the validation split after the last step.{_note_of_trunks(runs)}",
+        f"{_SMOOTHING}; dots: loss on the validation split after the last step.{_note_of_lines(runs)}",
         "Training loss of every run against tokens seen, coloured by model size.",
     )
 
@@ -98,13 +101,13 @@ def frontier(study: Study) -> Drawing:
     curves = _compute_curves(runs)
     for run, (compute, loss) in zip(runs, curves, strict=True):
         ax.plot(compute, loss, color=palette[run.n], lw=0.9, alpha=0.6)
-        if run.finished and not run.is_trunk:
+        if run.has_final_loss:
             ax.plot(run.c, run.loss, "o", color=palette[run.n], ms=4.5, mec="white", mew=0.6, zorder=4)
     compute, least = envelope(curves)
     ax.plot(compute, least, color=style.SECOND, lw=2.2, zorder=3)
     extra = [style.key("envelope of the curves", color=style.SECOND, lw=2.2),
              style.key("final validation loss", marker="o", lw=0, color=style.MUTED)]  # fmt: skip
-    final_c = [r.c for r in runs if r.finished]
+    final_c = [r.c for r in runs if r.has_final_loss]
     lowest = np.inf
     if study.law and final_c:
         low = min(final_c) / 2
@@ -131,7 +134,7 @@ def frontier(study: Study) -> Drawing:
     return Drawing(
         fig,
         f"{_SMOOTHING}. The envelope is the least training loss any fit run has reached for its compute, decayed or not; "
-        f"dots and frontier are losses on the validation split of runs that have ended.{_note_of_trunks(runs)} {CONVENTION}",
+        f"dots and frontier are losses on the validation split of runs that have ended.{_note_of_lines(runs)} {CONVENTION}",
         "Loss against compute for every run with the lower envelope and the fitted compute-optimal frontier.",
     )
 
