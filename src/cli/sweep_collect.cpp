@@ -71,6 +71,8 @@ std::string describe(const Collection& collection, const experiment::SweepDirect
     text += fmt::format("\nno fit {}: {}\n", missing.name, missing.reason);
   text += "\n" + std::string(72, '=') + "\n";
   if (collection.target) text += target_text(*collection.target);
+  if (!collection.no_prediction.empty())
+    text += fmt::format("target: no prediction by {}\n", collection.no_prediction);
   return text + written_text(collection, sweep);
 }
 
@@ -102,6 +104,9 @@ void collect(const SweepOptions& options) {
   print_result(describe(collection, sweep.directory), json_text(collection), options.json);
   for (const auto& missing : collection.missing)
     throw InputError(fmt::format("{}: {}", missing.name, missing.reason));
+  const bool asked = sweep.manifest.fit && !sweep.manifest.fit->predict.empty();
+  require(!asked || collection.no_prediction.empty(), "no prediction by {}",
+          collection.no_prediction);
 }
 
 }  // namespace

@@ -77,7 +77,13 @@ void exchange_durably(const std::filesystem::path& a, const std::filesystem::pat
     return;
   }
   if (errno != EINVAL && errno != ENOSYS) throw_system_error(b, "rename", errno);
-  const std::filesystem::path aside = path_beside(b);
+  exchange_by_renames(a, b);
+}
+
+void exchange_by_renames(const std::filesystem::path& a, const std::filesystem::path& b) {
+  std::filesystem::path aside = b;
+  aside += ".old";
+  aside = path_beside(aside);  // `a` may have the name beside `b`
   rename_durably(b, aside);
   rename_durably(a, b);
   rename_durably(aside, a);

@@ -37,8 +37,9 @@ void sync_path(const std::filesystem::path& path);
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
 
 /// Two files or folders of one folder change names, in one step where the file system can (NFS
-/// cannot: there `b` is missing for a moment).
+/// cannot: there `b` is missing for a moment, as by renames).
 void exchange_durably(const std::filesystem::path& a, const std::filesystem::path& b);
+void exchange_by_renames(const std::filesystem::path& a, const std::filesystem::path& b);
 
 /// Throws for a failed system call: "<path>: <operation>: <reason>".
 [[noreturn]] void throw_system_error(const std::filesystem::path& path, const char* operation,

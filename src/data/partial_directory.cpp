@@ -11,11 +11,26 @@ namespace {
 
 constexpr const char* kLock = "lock";
 
+/// Folders that were moved beside `target` by processes that were killed while they published.
+void remove_leftovers(const fs::path& target, const fs::path& filling) {
+  const std::string beginning = target.filename().string() + ".";
+  for (const fs::directory_entry& entry : fs::directory_iterator(target.parent_path())) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(beginning) || !name.ends_with(".partial") || entry.path() == filling ||
+        !entry.is_directory() || FileLock::is_held(entry.path() / kLock))
+      continue;
+    std::error_code ignored;  // another process may be at it
+    fs::remove_all(entry.path(), ignored);
+  }
+}
+
 }  // namespace
 
 fs::path replaceable_directory(const fs::path& target) {
   require(!target.empty(), "--out: seen an empty name, needed a directory");
   const fs::path folder = fs::weakly_canonical(fs::absolute(target));
+  require(!fs::is_symlink(folder), "--out {}: links to {}, which is not there: make that folder",
+          target.string(), fs::is_symlink(folder) ? fs::read_symlink(folder).string() : "");
   if (!fs::exists(folder)) return folder;
   require(!fs::equivalent(folder, fs::current_path()),
           "--out {}: is the folder you are in, which would be replaced: choose one inside it",
@@ -41,6 +56,7 @@ PartialDirectory::PartialDirectory(const fs::path& target)
   for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
     if (entry.path().filename() != kLock) fs::remove_all(entry.path());
   }
+  remove_leftovers(target_, path_);
 }
 
 PartialDirectory::~PartialDirectory() {

@@ -175,16 +175,16 @@ void write(const SweepDirectory& directory, const Collection& collection) {
 // The fit that the manifest names, or the first that can predict.
 std::optional<TargetCheck> predict_target(const FitRequest& request, const PlannedRun& run,
                                           Collection& collection) {
-  std::optional<MissingFit> reason;
   for (const NamedFit& fit : collection.fits) {
     if (!request.predict.empty() && fit.name != request.predict) continue;
     try {
-      return check_target(run, fit.name, fit.fit, request.level, collection.results);
+      auto check = check_target(run, fit.name, fit.fit, request.level, collection.results);
+      collection.no_prediction.clear();
+      return check;
     } catch (const InputError& error) {  // an envelope gives no loss at any N and D
-      reason = {"target by " + fit.name, error.what()};
+      collection.no_prediction = fmt::format("{}: {}", fit.name, error.what());
     }
   }
-  if (reason) collection.missing.push_back(*reason);
   return std::nullopt;
 }
 

@@ -36,6 +36,7 @@ struct Collection {
   std::vector<NamedFit> fits;
   std::vector<MissingFit> missing;
   std::optional<TargetCheck> target;
+  std::string no_prediction;  // why no fit predicts the target, where none does
 };
 
 /// All of it. InputError when there is no record to read. Nothing is written before everything is

@@ -131,7 +131,7 @@ class Collection(SweepTest):
         record = self.directory(self.runs()["a-D10240-s1"]) / "run.h5"
         record.unlink()
         record.mkdir()
-        refused = self.isoflop("sweep", "collect", "sweep", code=1).stderr
+        refused = self.isoflop("sweep", "collect", "sweep", code=2).stderr
         status = self.isoflop("sweep", "status", "sweep").stdout
         for said in (refused, status):
             self.assertIn("Is a directory", said)

@@ -69,6 +69,21 @@ TEST(AtomicFile, WhatADeadProcessWasWritingIsRemoved) {
   EXPECT_EQ(entries(scratch.path()), 4u);
 }
 
+// As on NFS; of the folders that are exchanged one may have the name beside the other.
+TEST(AtomicFile, FullFoldersAreExchangedByRenames) {
+  const test::ScratchDirectory scratch;
+  const auto b = scratch.path() / "b";
+  const auto a = path_beside(b);
+  for (const auto& folder : {a, b}) {
+    std::filesystem::create_directory(folder);
+    write_file_atomically(folder / "was", folder.filename().string());
+  }
+  exchange_by_renames(a, b);
+  EXPECT_EQ(read_file(b / "was"), a.filename().string());
+  EXPECT_EQ(read_file(a / "was"), "b");
+  EXPECT_EQ(entries(scratch.path()), 2u);
+}
+
 TEST(AtomicFile, ExchangeSwapsNames) {
   const test::ScratchDirectory scratch;
   write_file_atomically(scratch.path() / "a", "was a");

@@ -141,6 +141,18 @@ TEST_F(PrepareTest, ALinkStaysOne) {
   }
 }
 
+TEST_F(PrepareTest, WhatKilledProcessesMovedAsideIsRemoved) {
+  write("corpus.host.1.partial/corpus.json", "old");
+  write("corpus.host.2.partial/lock", "");
+  write("corpus.toml.partial", "a file");
+  write("corpora.host.1.partial/corpus.json", "of another name");
+  prepare_now();
+  EXPECT_FALSE(fs::exists(root() / "corpus.host.1.partial"));
+  EXPECT_FALSE(fs::exists(root() / "corpus.host.2.partial"));
+  EXPECT_TRUE(fs::exists(root() / "corpus.toml.partial"));
+  EXPECT_TRUE(fs::exists(root() / "corpora.host.1.partial"));
+}
+
 TEST_F(PrepareTest, RefusesAPlaceThatCannotBeReplaced) {
   request_.out = "";
   EXPECT_NE(refusal().find("seen an empty name"), std::string::npos) << refusal();
@@ -151,6 +163,9 @@ TEST_F(PrepareTest, RefusesAPlaceThatCannotBeReplaced) {
   EXPECT_NE(refusal().find("--out ../here: is the folder you are in"), std::string::npos)
       << refusal();
   fs::current_path(before);
+  request_.out = root() / "link";
+  fs::create_directory_symlink(root() / "nowhere", request_.out);
+  EXPECT_NE(refusal().find("which is not there: make that folder"), std::string::npos) << refusal();
   request_.out = "/proc";
   EXPECT_NE(refusal().find("a file system is mounted there"), std::string::npos) << refusal();
 }
