@@ -62,7 +62,7 @@ TEST(RunConfig, ResolvedTextQuotesNames) {
   const std::string id = run_id(config);
   EXPECT_NE(to_toml(config).find("{ plain = 1.0 }"), std::string::npos);
   config.data.weights = {{"books.en", 2.0}, {"a \"b\"\n", 1.0}, {"", 3.0}};
-  config.data.corpus = "C:\\text\t\x7f";
+  config.data.corpus = "C:\\text \"x\"";
   ConfigDocument document = ConfigDocument::from_text(to_toml(config), "again.toml");
   const RunConfig again = read_run_config(document.root());
   EXPECT_EQ(again.data.weights, config.data.weights);
