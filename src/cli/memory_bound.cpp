@@ -27,7 +27,9 @@ std::string describe(const MemoryBound& bound, const laws::Optimum& optimum) {
       "Adam, ZeRO 3, one sequence at a time, activations recomputed)\n",
       gigabytes(bound.bytes), laws::short_count(bound.largest.params),
       gigabytes(bound.largest.bytes), bound.devices);
-  if (!optimum.unbounded) return text + "compute, not memory, bounds params\n";
+  if (!optimum.is_at_bound) return text + "compute, not memory, bounds params\n";
+  if (!optimum.unbounded)
+    return text + "memory, not compute, bounds params: without that this fit has no optimum\n";
   const laws::Unbounded& free = *optimum.unbounded;
   constexpr double kSame = 1e-6;  // of a loss that was asked for
   const double loss = optimum.prediction.value / free.loss - 1;
@@ -46,7 +48,7 @@ nlohmann::ordered_json json_of(const MemoryBound& bound, const laws::Optimum& op
                                  {"devices", bound.devices},
                                  {"most_params", bound.largest.params},
                                  {"needed_bytes", bound.largest.bytes},
-                                 {"bounds_params", optimum.unbounded.has_value()},
+                                 {"bounds_params", optimum.is_at_bound},
                                  {"unbounded", nullptr}};
   if (const auto& free = optimum.unbounded)
     json["unbounded"] = {{"params", free->params},

@@ -55,14 +55,12 @@ Solution require_solution(const Fit& fit, const Goal& goal, const SplitPlanner& 
       *goal.flops));
 }
 
-/// Empty where the bound of N, if there is one, changes nothing.
-std::optional<Unbounded> without_bound(const Fit& fit, Goal goal, const Split& bounded) {
-  if (!goal.demand.most_params) return std::nullopt;
-  goal.demand.most_params.reset();
+/// Empty where there is none.
+std::optional<Unbounded> unbounded_of(const Fit& fit, const Goal& bounded) {
+  const Goal goal = without_bound(bounded);
   const SplitPlanner planner(fit, goal.demand);
   const auto solution = solve(fit, planner, goal, state_of(fit));
-  constexpr double kSame = 1 + 1e-6;
-  if (!solution || solution->split.params < kSame * bounded.params) return std::nullopt;
+  if (!solution) return std::nullopt;
   const Split& split = solution->split;
   return Unbounded{split.params, split.tokens, solution->flops, std::exp(split.log_loss)};
 }
@@ -83,7 +81,7 @@ std::string describe_cover(const Fit& fit, std::size_t laws) {
 void warn_about_parabolas(const Fit& fit, double deviation, double level, Optimum& optimum) {
   constexpr double kClear = 2;  // standard deviations of both
   const auto& parabolas = fit.rollout.parabolas;
-  if (!parabolas || optimum.unbounded) return;
+  if (!parabolas || optimum.is_at_bound) return;
   const double shift = parabolas->at(optimum.flops);
   const double error = std::sqrt(parabolas->variance_at(optimum.flops));
   if (std::fabs(shift) < kClear * std::hypot(error, deviation)) return;
@@ -97,11 +95,10 @@ void warn_about_parabolas(const Fit& fit, double deviation, double level, Optimu
       parabolas->budgets, params(shift), params(shift - half), params(shift + half), params(0)));
 }
 
-void fill_intervals(const SplitPlanner& planner, const Goal& goal, const Fit& fit, double level,
-                    Optimum& optimum) {
+void fill_intervals(const Goal& goal, const Fit& fit, double level, Optimum& optimum) {
   std::vector<double> params, tokens, flops;
   std::size_t without = 0;
-  const auto [solutions, laws, deviation] = draw_solutions(fit, planner, goal, optimum);
+  const auto [solutions, laws, deviation] = draw_solutions(fit, goal, optimum);
   const std::string covers = describe_cover(fit, laws);
   warn_about_parabolas(fit, deviation, level, optimum);
   for (const Solution& drawn : solutions) {
@@ -209,8 +206,9 @@ Optimum optimal(const Fit& fit, const Goal& goal, double level) {
   }
   optimum.prediction = predict(fit, run, level);
   optimum.warnings = optimum.prediction.warnings;
-  optimum.unbounded = without_bound(fit, goal, split);
-  fill_intervals(planner, goal, fit, level, optimum);
+  optimum.is_at_bound = is_at_bound(split, goal.demand);
+  if (optimum.is_at_bound) optimum.unbounded = unbounded_of(fit, goal);
+  fill_intervals(goal, fit, level, optimum);
   warn_about_rounding(fit, goal.demand, optimum);
   return optimum;
 }

@@ -54,7 +54,8 @@ struct Optimum {
   std::optional<Interval> tokens_interval;
   std::optional<Interval> flops_interval;  // of training
   std::vector<Split> draws;                // see optimal_draws.hpp; infinite where there is none
-  std::optional<Unbounded> unbounded;      // only where demand.most_params holds N down
+  bool is_at_bound = false;                // demand.most_params holds N down
+  std::optional<Unbounded> unbounded;      // only there, and where there is such an optimum
   std::vector<std::string> warnings;
 
   double total_flops() const { return flops + inference_flops; }

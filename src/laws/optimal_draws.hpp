@@ -7,8 +7,8 @@
 // interval of the loss allows, the variance that is missing is added: each draw is shifted by a
 // normal number of its own, N against D at its budget T, and N* along with the budget. Half of the
 // draws go towards the N* of the budgets' parabolas (parabolas.hpp) besides, by how far it lies off
-// times the size of a normal number. Where N has a bound, the N* without it is shifted and stops
-// there.
+// times the size of a normal number. Where N has a bound, all this happens without it; a draw whose
+// N* then lies above it ends there, with the budget that its law needs within the bound.
 #pragma once
 
 #include <optional>
@@ -35,8 +35,11 @@ struct DrawnSolutions {
 std::optional<Solution> solve(const Fit& fit, const SplitPlanner& planner, const Goal& goal,
                               const std::vector<double>& state);
 
+/// Whether N is the largest that there may be.
+bool is_at_bound(const Split& split, const Demand& demand);
+Goal without_bound(Goal goal);
+
 /// `optimum`: with its prediction.
-DrawnSolutions draw_solutions(const Fit& fit, const SplitPlanner& planner, const Goal& goal,
-                              const Optimum& optimum);
+DrawnSolutions draw_solutions(const Fit& fit, const Goal& goal, const Optimum& optimum);
 
 }  // namespace isoflop::laws

@@ -231,7 +231,7 @@ TEST(Optimal, ABoundOfParamsHoldsThemAndSaysWhatItCosts) {
   const Optimum bounded = optimal(epoch(), goal);
   EXPECT_NEAR(bounded.params / 5e9, 1, 1e-12);
   EXPECT_NEAR(6 * bounded.params * bounded.tokens / 1e23, 1, 1e-12);
-  ASSERT_TRUE(bounded.unbounded);
+  ASSERT_TRUE(bounded.is_at_bound && bounded.unbounded);
   EXPECT_EQ(bounded.unbounded->params, plain.params);
   EXPECT_NEAR(bounded.unbounded->loss / plain.prediction.value, 1, 1e-12);
   EXPECT_GT(bounded.prediction.value, plain.prediction.value);
@@ -241,7 +241,7 @@ TEST(Optimal, ABoundOfParamsHoldsThemAndSaysWhatItCosts) {
 
   const Optimum wide = optimal(epoch(), within(1e23, 1.001 * plain.params));
   EXPECT_EQ(wide.params, plain.params);
-  EXPECT_FALSE(wide.unbounded);
+  EXPECT_FALSE(wide.is_at_bound || wide.unbounded);
   EXPECT_THROW(optimal(epoch(), within(1e23, 0)), InputError);
 }
 
@@ -275,6 +275,45 @@ TEST(Optimal, DrawsStayWithinTheBoundOfParams) {
     EXPECT_EQ(below > 6, share > 0.5) << below;
     EXPECT_LT(below, 60);
   }
+}
+
+// What the draws lack is missing before they are cut off: as few lie below a bound as without it.
+TEST(Optimal, ABoundOfParamsCutsDrawsOffAndMovesNone) {
+  const Fit drawn = fit(synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5),
+                        {.law = "chinchilla", .bootstrap = 60});
+  Goal reach;
+  reach.loss = 2.0;
+  for (Goal goal : {with_inference(1e23, 0), with_inference(1e23, 1e12), reach}) {
+    const Optimum plain = optimal(drawn, goal);
+    for (const double share : {0.9, 1.0001, 1.1}) {
+      goal.demand.most_params = share * plain.params;
+      const Optimum bounded = optimal(drawn, goal);
+      ASSERT_EQ(bounded.draws.size(), plain.draws.size());
+      for (std::size_t i = 0; i < plain.draws.size(); ++i) {
+        const double expected = std::min(plain.draws[i].params, *goal.demand.most_params);
+        EXPECT_NEAR(bounded.draws[i].params / expected, 1, goal.loss ? 0.02 : 1e-9)
+            << share << " " << i;
+      }
+    }
+  }
+}
+
+// Its loss falls with N down to one token: no optimum but for the bound.
+TEST(Optimal, ABoundMayBeAllThatHoldsParams) {
+  Fit greedy = synthetic::fit_of("chinchilla", {1.8, 500, 1e-9, 0.35, 0.36});
+  Goal goal = with_inference(1e21, 1);  // no closed form
+  EXPECT_THROW(optimal(greedy, goal), InputError);
+  goal.demand.most_params = 1e9;
+  greedy.draws.rows.assign(40, greedy.values());
+  greedy.rollout.growth = {{Variable::flops}, {}};
+  greedy.rollout.reach = {1e19};
+  greedy.rollout.stray = 0.01;
+  const Optimum best = optimal(greedy, goal);
+  EXPECT_TRUE(best.is_at_bound);
+  EXPECT_FALSE(best.unbounded);
+  EXPECT_NEAR(best.params / 1e9, 1, 1e-12);
+  ASSERT_EQ(best.draws.size(), 40u);
+  for (const Split& draw : best.draws) EXPECT_NEAR(draw.params / 1e9, 1, 1e-9);
 }
 
 // The mixture's loss at its own optimum, not the loss of the mixture at one law's.
