@@ -20,7 +20,8 @@ MemoryBound memory_bound(const model::Family& family, std::uint64_t bytes, doubl
   return {bytes, count, train::largest_model(family, bytes, count)};
 }
 
-std::string describe(const MemoryBound& bound, const laws::Optimum& optimum) {
+std::string describe(const MemoryBound& bound, const laws::Goal& goal,
+                     const laws::Optimum& optimum) {
   const auto gigabytes = [](auto bytes) { return 1e-9 * static_cast<double>(bytes); };
   std::string text = fmt::format(
       "\n{:.4g} GB a device hold the training of up to {} params, {:.4g} GB on each of {} (bf16, "
@@ -31,16 +32,17 @@ std::string describe(const MemoryBound& bound, const laws::Optimum& optimum) {
   if (!optimum.unbounded)
     return text + "memory, not compute, bounds params: without that this fit has no optimum\n";
   const laws::Unbounded& free = *optimum.unbounded;
-  constexpr double kSame = 1e-6;  // of a loss that was asked for
+  const double inference = goal.demand.inference_tokens;
+  const double flops = optimum.total_flops() / (free.flops + 2 * free.params * inference) - 1;
   const double loss = optimum.prediction.value / free.loss - 1;
-  const double flops = optimum.flops / free.flops - 1;
   return text +
          fmt::format(
              "memory, not compute, bounds params: without that {} params, {} tokens, {:.4g} FLOP, "
              "loss {:.6g}; within it {}\n",
              laws::short_count(free.params), laws::short_count(free.tokens), free.flops, free.loss,
-             loss > kSame ? fmt::format("the loss is {:.2g}% higher", 100 * loss)
-                          : fmt::format("training takes {:.2g}% more FLOP", 100 * flops));
+             goal.flops ? fmt::format("the loss is {:.2g}% higher", 100 * loss)
+                        : fmt::format("training{} takes {:.2g}% more FLOP",
+                                      inference > 0 ? " with inference" : "", 100 * flops));
 }
 
 nlohmann::ordered_json json_of(const MemoryBound& bound, const laws::Optimum& optimum) {

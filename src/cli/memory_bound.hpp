@@ -20,7 +20,8 @@ struct MemoryBound {
 MemoryBound memory_bound(const model::Family& family, std::uint64_t bytes, double devices);
 
 /// What fits, and what the bound costs where it counts.
-std::string describe(const MemoryBound& bound, const laws::Optimum& optimum);
+std::string describe(const MemoryBound& bound, const laws::Goal& goal,
+                     const laws::Optimum& optimum);
 nlohmann::ordered_json json_of(const MemoryBound& bound, const laws::Optimum& optimum);
 
 }  // namespace isoflop::cli

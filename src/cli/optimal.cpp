@@ -142,6 +142,10 @@ void run(const Options& options) {
   family.count_embeddings = laws::counts_embeddings(fit);
   std::optional<MemoryBound> memory;
   if (options.memory) {
+    require(!fit.is_frontier(),
+            "--memory: {} knows the loss on the compute-optimal frontier only; fit with --method "
+            "approach3",
+            fit.method);
     memory = memory_bound(family, *options.memory, options.machine.gpus);
     goal.demand.most_params = memory->largest.params;
   }
@@ -155,7 +159,7 @@ void run(const Options& options) {
   std::string text = laws::describe(fit, optimum) + comparison(fit, goal, optimum);
   nlohmann::ordered_json json = laws::json_of(optimum);
   if (memory) {
-    text += describe(*memory, optimum);
+    text += describe(*memory, goal, optimum);
     json["memory"] = json_of(*memory, optimum);
   }
   text += '\n';

@@ -74,6 +74,18 @@ grep -q '"bounds_params": true' bounded.json && grep -q '"devices": 2' bounded.j
   > /dev/null || fail "--memory does not say what it costs"
 "$ISOFLOP_BINARY" optimal fit.json --flops 1e18 --memory 80GB | grep '^compute, not memory, bounds' > /dev/null \
   || fail "--memory that does not count"
+awk -v most="$(awk -F'[:,]' '/"most_params"/ { print $2 }' bounded.json)" 'BEGIN {  # whose best N is 1.001 times that
+  printf "%.17g", 6 * (1.001 * most / (0.35 * 480 / (0.37 * 2100)) ^ (1 / 0.72)) ^ (0.72 / 0.37) }' > little_more
+"$ISOFLOP_BINARY" optimal fit.json --flops "$(cat little_more)" --gpus 2 --memory 20GB > table
+grep -q '^memory, .* within it the loss is .*% higher' table || fail "a budget in a bound costs no loss: $(cat table)"
+"$ISOFLOP_BINARY" optimal fit.json --loss 2.45 --memory 4GiB --inference-tokens 1e12 > table
+grep -q 'within it training with inference takes .*% more FLOP' table || fail "inference costs nothing: $(cat table)"
+awk 'BEGIN { print "params,tokens,loss"
+  for (c = 1e17; c < 2e19; c *= 10) for (n = 0.01 * sqrt(c); n < 0.3 * sqrt(c); n *= 2)
+    printf "%.17g,%.17g,%.17g\n", n, c / 6 / n, 1.8 + 480 / n^0.35 + 2100 / (c / 6 / n)^0.37 }' > budgets.csv
+"$ISOFLOP_BINARY" fit budgets.csv --law chinchilla --method approach2 --bootstrap 0 --json frontier.json > table
+expect_bad_input "--memory: approach2 knows the loss on the compute-optimal frontier only" \
+  "$ISOFLOP_BINARY" optimal frontier.json --flops 1e21 --memory 80GB
 "$ISOFLOP_BINARY" fit --list-laws | grep '^kaplan-nd' > /dev/null || fail list-laws
 
 awk 'BEGIN { print "task_loss,accuracy"
