@@ -77,22 +77,33 @@ std::string describe_cover(const Fit& fit, std::size_t laws) {
                       100 * std::sqrt(fit.rollout.stray));
 }
 
-/// A fit may be sure of a wrong N*, which a few parabolas show without any law.
-void warn_about_parabolas(const Fit& fit, double deviation, double level, Optimum& optimum) {
+/// A fit may be sure of a wrong N*, which a few parabolas show without any law. Theirs is that of
+/// training alone, without a bound. `deviation` of the fit's own, which it knows by its draws only.
+void warn_about_parabolas(const Fit& fit, const Demand& demand, double deviation, double level,
+                          Optimum& optimum) {
   constexpr double kClear = 2;  // standard deviations of both
   const auto& parabolas = fit.rollout.parabolas;
-  if (!parabolas || optimum.is_at_bound) return;
+  if (!parabolas || optimum.draws.empty()) return;
   const double shift = parabolas->at(optimum.flops);
   const double error = std::sqrt(parabolas->variance_at(optimum.flops));
   if (std::fabs(shift) < kClear * std::hypot(error, deviation)) return;
-  const auto params = [&](double off) { return short_count(optimum.params * std::exp(off)); };
+  const SplitPlanner planner(fit, {0, demand.unique_tokens, std::nullopt});
+  const auto trained = planner.best(state_of(fit), optimum.flops);
+  if (!trained) return;
+  const auto params = [&](double off) { return trained->params * std::exp(off); };
+  const double most = demand.most_params.value_or(kInfinity);
+  if (std::min(params(0), params(shift)) >= most) return;  // both say the bound
   const double half = normal_half_width(level) * error;
+  const auto& interval = optimum.params_interval;
+  const bool is_held = demand.inference_tokens == 0 && interval && interval->low <= params(shift) &&
+                       params(shift) <= interval->high;
   optimum.warnings.push_back(fmt::format(
-      "the parabolas of {} of your budgets put the best N at {} ({} to {}), this fit at {}: "
-      "further "
-      "apart than either allows; the interval reaches for both. Compare the laws, or fit the "
-      "ensemble",
-      parabolas->budgets, params(shift), params(shift - half), params(shift + half), params(0)));
+      "the parabolas of {} of your budgets put the best N{}{} at {} ({} to {}), this fit at {}: "
+      "further apart than either allows{}. Compare the laws, or fit the ensemble",
+      parabolas->budgets, demand.inference_tokens > 0 ? " for training alone" : "",
+      optimum.is_at_bound ? " without the bound" : "", short_count(params(shift)),
+      short_count(params(shift - half)), short_count(params(shift + half)), short_count(params(0)),
+      is_held ? "; the interval reaches for both" : ""));
 }
 
 void fill_intervals(const Goal& goal, const Fit& fit, double level, Optimum& optimum) {
@@ -100,7 +111,6 @@ void fill_intervals(const Goal& goal, const Fit& fit, double level, Optimum& opt
   std::size_t without = 0;
   const auto [solutions, laws, deviation] = draw_solutions(fit, goal, optimum);
   const std::string covers = describe_cover(fit, laws);
-  warn_about_parabolas(fit, deviation, level, optimum);
   for (const Solution& drawn : solutions) {
     without += std::isinf(drawn.flops);
     optimum.draws.push_back(drawn.split);
@@ -108,9 +118,6 @@ void fill_intervals(const Goal& goal, const Fit& fit, double level, Optimum& opt
     tokens.push_back(drawn.split.tokens);
     flops.push_back(drawn.flops);
   }
-  if (without > 0)
-    optimum.warnings.push_back(
-        fmt::format("{} of {} draws have no such run at any cost", without, optimum.draws.size()));
   const auto interval = [&](std::vector<double> drawn) {
     auto result = interval_over_draws(std::move(drawn), level, covers);
     if (result) result->not_calibrated = why_not_calibrated(fit);
@@ -119,6 +126,10 @@ void fill_intervals(const Goal& goal, const Fit& fit, double level, Optimum& opt
   optimum.params_interval = interval(std::move(params));
   optimum.tokens_interval = interval(std::move(tokens));
   optimum.flops_interval = interval(std::move(flops));
+  warn_about_parabolas(fit, goal.demand, deviation, level, optimum);
+  if (without > 0)
+    optimum.warnings.push_back(
+        fmt::format("{} of {} draws have no such run at any cost", without, optimum.draws.size()));
 }
 
 void warn_about_rounding(const Fit& fit, const Demand& demand, Optimum& optimum) {

@@ -301,7 +301,9 @@ DrawnSolutions draw_solutions(const Fit& fit, const Goal& goal, const Optimum& o
   const double own = deviation_of(draws, 0);
   Missing missing;
   missing.params = missing_deviation(strayed, own);
-  if (rollout.parabolas) missing.towards = rollout.parabolas->at(optimum.flops);
+  if (rollout.parabolas)
+    missing.towards =
+        rollout.parabolas->at(optimum.flops) * (optimum.flops / optimum.total_flops());
   if (goal.loss) missing.cost = cost_of_loss(Plan(fit, goal), optimum);
   missing.cost.deviation = missing_deviation(missing.cost.deviation, deviation_of(draws, 3));
   if (missing.any()) widen(missing, goal.demand, draws);

@@ -7,7 +7,9 @@
 // interval of the loss allows, the variance that is missing is added: each draw is shifted by a
 // normal number of its own, N against D at its budget T, and N* along with the budget. Half of the
 // draws go towards the N* of the budgets' parabolas (parabolas.hpp) besides, by how far it lies off
-// times the size of a normal number. Where N has a bound, all this happens without it; a draw whose
+// times the size of a normal number. That is the N* of training alone: with inference it counts by
+// the share of training in T, and by a law A / N^alpha + B / D^beta with alpha < 1, whose A / B is
+// off, the best N moves by no more. Where N has a bound, all this happens without it; a draw whose
 // N* then lies above it ends there, with the budget that its law needs within the bound.
 #pragma once
 

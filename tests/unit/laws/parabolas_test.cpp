@@ -24,11 +24,20 @@ Fit chinchilla_of(const std::string& name, std::uint64_t seed) {
   return fit(budgets_of(name, seed), {.law = "chinchilla", .bootstrap = 60});
 }
 
-bool warns(const Optimum& optimum) {
-  return std::ranges::any_of(optimum.warnings, [](const std::string& warning) {
-    return warning.starts_with("the parabolas of 7 of your budgets put the best N at ");
-  });
+/// Empty: there is none.
+std::string warning_of(const Optimum& optimum) {
+  for (const std::string& warning : optimum.warnings)
+    if (warning.starts_with("the parabolas of 7 of your budgets put the best N ")) return warning;
+  return "";
 }
+
+bool warns(const Optimum& optimum) { return !warning_of(optimum).empty(); }
+
+bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+Goal with(const Demand& demand) { return {.flops = 1e20, .loss = {}, .demand = demand}; }
 
 // The parabola's bias is in both: points without noise leave no shift.
 TEST(Parabolas, AgreeWithALawThatIsRight) {
@@ -66,6 +75,34 @@ TEST(Parabolas, ShowAnNThatALawIsWronglySureOf) {
   EXPECT_EQ(read->budgets, wrong.rollout.parabolas->budgets);
   EXPECT_EQ(read->at(1e22), wrong.rollout.parabolas->at(1e22));
   EXPECT_EQ(read->variance_at(1e22), wrong.rollout.parabolas->variance_at(1e22));
+}
+
+// They speak of training alone, without a bound.
+TEST(Parabolas, WarnOfPlansWithABoundOrInference) {
+  const Fit wrong = chinchilla_of("Kaplan, no floor", 1);
+  const Optimum plain = optimal(wrong, 1e20);
+  const double theirs = plain.params * std::exp(wrong.rollout.parabolas->at(1e20));
+  EXPECT_TRUE(contains(warning_of(plain), "best N at "));
+  EXPECT_TRUE(contains(warning_of(plain), "reaches for both"));
+  EXPECT_FALSE(contains(warning_of(optimal(wrong, 1e20, 0.3)), "reaches for both"));
+
+  const Optimum between = optimal(wrong, with({0, {}, 0.5 * (theirs + plain.params)}));
+  ASSERT_TRUE(between.is_at_bound);
+  EXPECT_TRUE(contains(warning_of(between), "best N without the bound at "));
+  EXPECT_FALSE(warns(optimal(wrong, with({0, {}, 0.5 * theirs}))));
+
+  const Optimum read = optimal(wrong, with({1e12, {}, {}}));
+  EXPECT_TRUE(contains(warning_of(read), "best N for training alone at "));
+  EXPECT_FALSE(contains(warning_of(read), "reaches for both"));
+  Fit unaware = wrong;
+  unaware.rollout.parabolas.reset();
+  const double without = optimal(unaware, with({1e12, {}, {}})).params_interval->low;
+  const double moved = std::log(read.params_interval->low / without);
+  EXPECT_GT(moved, wrong.rollout.parabolas->at(read.flops) * 0.5);  // to lower N, by less
+
+  Fit undrawn = wrong;
+  undrawn.draws = {};
+  EXPECT_FALSE(warns(optimal(undrawn, 1e20)));  // the fit's own error is not known
 }
 
 TEST(Parabolas, NeedBudgetsWithGaps) {
