@@ -67,6 +67,22 @@ ParabolaShift line_through(const std::vector<double>& log_flops,
   return line;
 }
 
+/// ln(6 N D), whatever the points count as FLOP: mean over the profile.
+double log_training_flops(const Profile& profile) {
+  double sum = 0;
+  for (std::size_t i = 0; i < profile.rows.size(); ++i)
+    sum += profile.log_params[i] + profile.log_tokens[i];
+  return std::log(6.0) + sum / static_cast<double>(profile.rows.size());
+}
+
+/// ln N*. The parabola of a fit that is off may have it beyond the sizes, and one without curvature
+/// anywhere at all: no further than this counts.
+double log_params_of(const ProfileMinimum& fitted, const Profile& profile) {
+  const double furthest = std::log(100.0);
+  const auto [low, high] = std::ranges::minmax(profile.log_params);
+  return std::clamp(std::log(fitted.budget.params), low - furthest, high + furthest);
+}
+
 }  // namespace
 
 double ParabolaShift::at(double budget) const { return level + slope * std::log(budget / flops); }
@@ -92,10 +108,10 @@ std::optional<ParabolaShift> parabolas_against(const Points& prepared,
     if (!measured.budget.rejected.empty()) continue;
     const ProfileMinimum fitted =
         find_minimum(by_fit(profile, rollouts, weights), profile.weight, 0);
-    const bool beyond_sizes = fitted.edge != Edge::none;  // a fit that is off may have it there
+    const bool beyond_sizes = fitted.edge != Edge::none;
     if (!fitted.budget.rejected.empty() && !beyond_sizes) continue;
-    log_flops.push_back(std::log(profile.flops));
-    shifts.push_back(std::log(measured.budget.params / fitted.budget.params));
+    log_flops.push_back(log_training_flops(profile));
+    shifts.push_back(std::log(measured.budget.params) - log_params_of(fitted, profile));
   }
   if (shifts.size() < kFewestBudgets) return std::nullopt;
   return line_through(log_flops, shifts);

@@ -7,8 +7,8 @@
 //
 //   shift_k = ln N* by the points - ln N* by the fit's losses at these points
 //
-// is what the fit misses at budget k. A straight line through the shifts by ln C says what it will
-// miss at larger budgets, its scatter how well that is known: with n budgets it is Student's
+// is what the fit misses at budget k. A straight line through the shifts by ln(6 N D) says what it
+// will miss at larger budgets, its scatter how well that is known: with n budgets it is Student's
 // of n - 2 degrees of freedom, whose variance (n - 2) / (n - 4) is taken.
 #pragma once
 

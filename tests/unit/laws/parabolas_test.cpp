@@ -105,10 +105,53 @@ TEST(Parabolas, WarnOfPlansWithABoundOrInference) {
   EXPECT_FALSE(warns(optimal(undrawn, 1e20)));  // the fit's own error is not known
 }
 
+// The line is read at 6 N D, however the points count their FLOP.
+TEST(Parabolas, CountFlopsAsPlansDo) {
+  Points points = budgets_of("Kaplan, no floor", 1);
+  const Fit plain = fit(points, {.law = "chinchilla", .bootstrap = 0});
+  points.conventions.flops = "exact";
+  for (std::size_t i = 0; i < points.size(); ++i)
+    points.flops.push_back(1.5 * 6 * points.params[i] * points.tokens[i]);
+  const Fit exact = fit(points, {.law = "chinchilla", .bootstrap = 0});
+  ASSERT_TRUE(plain.rollout.parabolas && exact.rollout.parabolas);
+  EXPECT_NEAR(exact.rollout.parabolas->flops / plain.rollout.parabolas->flops, 1, 1e-9);
+  EXPECT_NEAR(exact.rollout.parabolas->at(1e21), plain.rollout.parabolas->at(1e21), 1e-9);
+}
+
+// Next to straight in ln N: the vertex of the fit's parabola lies anywhere.
+TEST(Parabolas, OfALawWithoutCurvatureStayFinite) {
+  const Fit flat = fit(budgets_of("Kaplan, no floor", 1),
+                       {.law = "chinchilla",
+                        .bootstrap = 0,
+                        .fixed = {{"E", 1e-3}, {"alpha", 1e-3}, {"beta", 1e-3}}});
+  ASSERT_TRUE(flat.rollout.parabolas);
+  for (const double flops : {1e18, 1e21}) {
+    EXPECT_LT(std::fabs(flat.rollout.parabolas->at(flops)), 30);
+    EXPECT_TRUE(std::isfinite(flat.rollout.parabolas->variance_at(flops)));
+  }
+}
+
+TEST(Parabolas, NeedFiveBudgets) {
+  for (const int budgets : {4, 5}) {
+    synthetic::Family family = synthetic::families().front();
+    family.budgets = budgets;
+    const Fit fitted = fit(make_trial(family, 1).fitted, {.law = "chinchilla", .bootstrap = 0});
+    EXPECT_EQ(fitted.rollout.parabolas.has_value(), budgets == 5) << budgets;
+  }
+}
+
+// Seven good budgets do not count beside runs whose compute goes on without a gap.
 TEST(Parabolas, NeedBudgetsWithGaps) {
-  const Fit grid =
-      fit(budgets_of("twenty points of a grid, Epoch", 1), {.law = "chinchilla", .bootstrap = 0});
-  EXPECT_FALSE(grid.rollout.parabolas);
+  Points points = budgets_of("Hoffmann, 0.5% noise", 1);
+  const Law& law = find_law("chinchilla");
+  for (int i = 0; i < 12; ++i) {
+    const double params = 3e8 * std::pow(1.05, i);
+    const double tokens = 2e10;
+    points.params.push_back(params);
+    points.tokens.push_back(tokens);
+    points.loss.push_back(synthetic::loss(law, synthetic::kHoffmann, {params, tokens}));
+  }
+  EXPECT_FALSE(fit(points, {.law = "chinchilla", .bootstrap = 0}).rollout.parabolas);
 }
 
 }  // namespace
