@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "checkpoint/directory.hpp"
 #include "checkpoint/head.hpp"
@@ -26,6 +27,8 @@ namespace fs = std::filesystem;
 
 /// A disk that takes this much within a deadline is waited for, however much a rank has to write.
 constexpr std::size_t kBytesOfSync = std::size_t{1} << 30;
+
+constexpr double kVoteSeconds = 1;  // how often ranks tell that they still write
 
 /// Of a block that this rank writes.
 std::span<const std::byte> bytes_of(const Block& block, const State& state) {
@@ -132,9 +135,7 @@ void put_in_place(const fs::path& partial, const fs::path& directory, const std:
 
 void save(const fs::path& directory, comm::Communicator& communicator, const State& state,
           const hdf5::Attributes& scalars) {
-  Saving saving(directory, communicator, state, scalars);
-  saving.write();
-  saving.publish();
+  Saving(directory, communicator, state, scalars).publish();
 }
 
 Saving::Saving(fs::path directory, comm::Communicator& communicator, State state,
@@ -148,9 +149,7 @@ Saving::Saving(fs::path directory, comm::Communicator& communicator, State state
       places_(plan_.kinds.size() * state_.tensors.size()),
       deadline_seconds_(comm::Options::from_environment().deadline_seconds) {
   try {
-    together(communicator_, [&] {
-      if (!communicator_.is_root()) return;
-      const comm::Alarm alarm = alarm_of(state_file(partial_));
+    on_root(state_file(partial_), [&] {
       make_empty_folder(partial_);
       places_ = make_file(state_file(partial_), state_, plan_);
     });
@@ -159,16 +158,24 @@ Saving::Saving(fs::path directory, comm::Communicator& communicator, State state
     throw;
   }
   communicator_.broadcast(std::span(places_), 0);
+  writing_ = std::async(std::launch::async, [this] { write_blocks(); });
 }
 
-void Saving::write() noexcept {
-  try {
-    write_blocks();
-  } catch (...) {
-    failure_ = std::current_exception();
+Saving::~Saving() { dropped_ = true; }
+
+bool Saving::written_within(double seconds) const {
+  return writing_.wait_for(std::chrono::duration<double>(seconds)) == std::future_status::ready;
+}
+
+/// In rounds, so that no rank waits longer in one than others take to answer, however much longer
+/// they write.
+void Saving::wait_for_writers() {
+  const double seconds = std::min(kVoteSeconds, deadline_seconds_ / 4);
+  while (communicator_.maximum(written_within(seconds) ? 0 : 1) != 0) {
   }
 }
 
+/// Neither communicates nor calls HDF5.
 void Saving::write_blocks() {
   FileDescriptor file(state_file(partial_), O_WRONLY);
   const auto sync = [&] {
@@ -179,6 +186,7 @@ void Saving::write_blocks() {
   for (Block& block : plan_.blocks) {
     while (plan_.kinds[kind] != block.kind) ++kind;
     if (block.rank != communicator_.rank()) continue;
+    if (dropped_) return;
     const std::span<const std::byte> bytes = bytes_of(block, state_);
     block.checksum = hex(hash64(bytes));
     const std::size_t place =
@@ -202,6 +210,15 @@ comm::Alarm Saving::alarm_of(const fs::path& file) const {
           fmt::format("rank {}: {}: the disk has not moved within the deadline of {} s "
                       "(ISOFLOP_DEADLINE sets it)",
                       communicator_.rank(), file.string(), deadline_seconds_)};
+}
+
+/// Each call has a deadline of its own, for the root and for those that wait for it.
+void Saving::on_root(const fs::path& file, const std::function<void()>& step) {
+  together(communicator_, [&] {
+    if (!communicator_.is_root()) return;
+    const comm::Alarm alarm = alarm_of(file);
+    step();
+  });
 }
 
 /// The root gets the checksum of every block from the rank that wrote it.
@@ -229,26 +246,17 @@ void Saving::gather_checksums() {
 
 void Saving::publish() {
   try {
-    together(communicator_, [&] {
-      if (failure_) std::rethrow_exception(failure_);
-    });
+    wait_for_writers();
+    together(communicator_, [&] { writing_.get(); });
     gather_checksums();
-    together(communicator_, [&] {
-      if (!communicator_.is_root()) return;
-      const fs::path file = state_file(partial_);
-      std::string mark;
-      {
-        const comm::Alarm alarm = alarm_of(file);
-        write_head(file, make_head(state_, plan_, scalars_));
-        mark = mark_text(file, value_ranges(state_, places_));
-      }
-      {
-        const comm::Alarm alarm = alarm_of(file);
-        sync_path(file);
-      }
-      const comm::Alarm alarm = alarm_of(directory_);
-      put_in_place(partial_, directory_, mark);
+    const fs::path file = state_file(partial_);
+    std::string mark;
+    on_root(file, [&] {
+      write_head(file, make_head(state_, plan_, scalars_));
+      mark = mark_text(file, value_ranges(state_, places_));
     });
+    on_root(file, [&] { sync_path(file); });
+    on_root(directory_, [&] { put_in_place(partial_, directory_, mark); });
   } catch (...) {
     discard();
     throw;

@@ -2,8 +2,10 @@
 // which is then renamed and marked complete. Memory needed beside the state: one table row a MiB.
 #pragma once
 
-#include <exception>
+#include <atomic>
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <vector>
 
 #include "checkpoint/plan.hpp"
@@ -19,29 +21,36 @@ namespace isoflop::checkpoint {
 void save(const std::filesystem::path& directory, comm::Communicator& communicator,
           const State& state, const hdf5::Attributes& scalars);
 
-/// The same in three parts, of which the long one may go on beside other work:
+/// The same in two parts, with other work between them:
 ///
-///   Saving saving(directory, communicator, state, scalars);   // collective
-///   std::thread writer([&] { saving.write(); });              // the state must not change
-///   writer.join(); saving.publish();                          // collective
+///   Saving saving(directory, communicator, state, scalars);   // collective; a thread begins to
+///   ...                                                       // write: the state must not change
+///   saving.publish();                                         // collective; waits for all threads
 ///
-/// The collective parts throw as save() does. An object that is dropped before publish() leaves a
-/// folder beside, which is no checkpoint and which prune() removes.
+/// Both throw as save() does; what the threads meet is publish()'s to tell. An object that is
+/// dropped before publish() ends its thread after a block and leaves a folder beside, which is no
+/// checkpoint and which prune() removes.
 ///
 /// A disk that stalls ends the job: each block, each sync (of at most about 1 GiB) and each step of
-/// the root's has the deadline of the ranks (comm::Options), so that one that is slow but goes on
-/// is waited for.
+/// the root's has the deadline of the ranks (comm::Options). One that is slow but goes on is waited
+/// for, by ranks that have nothing to write too.
 class Saving {
  public:
   Saving(std::filesystem::path directory, comm::Communicator& communicator, State state,
          hdf5::Attributes scalars);
+  ~Saving();
+  Saving(const Saving&) = delete;
+  Saving& operator=(const Saving&) = delete;
 
-  /// This rank's elements. Neither communicates nor calls HDF5; a failure is publish()'s to tell.
-  void write() noexcept;
+  /// Whether this rank has written, or failed to. Not collective; before publish().
+  bool written() const { return written_within(0); }
   void publish();
 
  private:
+  bool written_within(double seconds) const;
+  void wait_for_writers();
   void write_blocks();
+  void on_root(const std::filesystem::path& file, const std::function<void()>& step);
   comm::Alarm alarm_of(const std::filesystem::path& file) const;
   void gather_checksums();
   void discard() noexcept;
@@ -53,7 +62,8 @@ class Saving {
   Plan plan_;
   std::vector<std::size_t> places_;  // bytes, by kind and tensor
   double deadline_seconds_;
-  std::exception_ptr failure_;  // of write()
+  std::atomic<bool> dropped_ = false;
+  std::future<void> writing_;  // ends first: its thread uses the others
 };
 
 }  // namespace isoflop::checkpoint

@@ -33,10 +33,6 @@ BackgroundSave::BackgroundSave(const std::filesystem::path& run_directory,
       communicator_(communicator),
       copy_(kKinds * count_of(trainer.saved_state())) {}
 
-BackgroundSave::~BackgroundSave() {
-  if (writer_.joinable()) writer_.join();
-}
-
 void BackgroundSave::start() {
   std::vector<OwnedState> copied = trainer_.saved_state();
   float* to = copy_.data();
@@ -44,22 +40,16 @@ void BackgroundSave::start() {
     for (float** values : {&state.parameters, &state.first_moment, &state.second_moment})
       to = move_copy(*values, state.elements.size(), to);
   saving_ = begin_snapshot(run_directory_, config_, trainer_, copied, communicator_);
-  written_ = false;
-  writer_ = std::thread([this] {
-    saving_->write();
-    written_ = true;
-  });
 }
 
 bool BackgroundSave::poll() {
   if (!saving_) return false;
-  if (communicator_.maximum(written_ ? 0 : 1) != 0) return false;
+  if (communicator_.maximum(saving_->written() ? 0 : 1) != 0) return false;
   return finish();
 }
 
 bool BackgroundSave::finish() {
   if (!saving_) return false;
-  writer_.join();
   const std::unique_ptr<checkpoint::Saving> saving = std::move(saving_);
   saving->publish();
   return true;

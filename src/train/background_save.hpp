@@ -1,12 +1,10 @@
 // Checkpoints that are written while the training goes on: start() copies the state and returns,
-// a thread writes the copy, and a later step makes it a checkpoint. All members but the destructor
-// are collective.
+// a thread writes the copy, and a later step makes it a checkpoint; what is not published when the
+// object ends is none. All members but the destructor are collective.
 #pragma once
 
-#include <atomic>
 #include <filesystem>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "checkpoint/save.hpp"
@@ -22,8 +20,6 @@ class BackgroundSave {
   /// Collective.
   BackgroundSave(const std::filesystem::path& run_directory, const config::RunConfig& config,
                  Trainer& trainer, comm::Communicator& communicator);
-  /// Waits for the thread; a checkpoint that is not published is none.
-  ~BackgroundSave();
   BackgroundSave(const BackgroundSave&) = delete;
   BackgroundSave& operator=(const BackgroundSave&) = delete;
 
@@ -39,10 +35,8 @@ class BackgroundSave {
   const config::RunConfig& config_;
   Trainer& trainer_;
   comm::Communicator& communicator_;
-  std::vector<float> copy_;  // parameters, first and second moments
-  std::unique_ptr<checkpoint::Saving> saving_;
-  std::atomic<bool> written_ = false;
-  std::thread writer_;
+  std::vector<float> copy_;                     // parameters, first and second moments
+  std::unique_ptr<checkpoint::Saving> saving_;  // of copy_
 };
 
 }  // namespace isoflop::train

@@ -81,10 +81,7 @@ std::unique_ptr<checkpoint::Saving> begin_snapshot(const std::filesystem::path& 
 
 void save_snapshot(const std::filesystem::path& run_directory, const config::RunConfig& config,
                    Trainer& trainer, comm::Communicator& communicator) {
-  const auto saving =
-      begin_snapshot(run_directory, config, trainer, trainer.saved_state(), communicator);
-  saving->write();
-  saving->publish();
+  begin_snapshot(run_directory, config, trainer, trainer.saved_state(), communicator)->publish();
 }
 
 bool crosses(const config::RunConfig& config, std::int64_t every, std::int64_t step) {

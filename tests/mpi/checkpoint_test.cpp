@@ -1,7 +1,13 @@
 // Any number of ranks saves, any other loads: the same bits.
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
 #include <optional>
+#include <thread>
 
 #include "checkpoint/directory.hpp"
 #include "checkpoint/load.hpp"
@@ -11,6 +17,19 @@
 #include "tests/harness/sample_state.hpp"
 #include "tests/harness/shared_scratch.hpp"
 #include "tests/harness/small_disk.hpp"
+
+namespace {
+
+std::atomic<std::chrono::milliseconds> write_takes{};               // none: as long as it does
+const std::thread::id caller_of_save = std::this_thread::get_id();  // writes what is no value
+
+}  // namespace
+
+// Stands in for the C library's, for the whole program.
+extern "C" ssize_t pwrite(int file, const void* data, size_t size, off_t offset) {
+  if (std::this_thread::get_id() != caller_of_save) std::this_thread::sleep_for(write_takes.load());
+  return static_cast<ssize_t>(syscall(SYS_pwrite64, file, data, size, offset));
+}
 
 namespace isoflop::checkpoint {
 namespace {
@@ -47,6 +66,25 @@ TEST_F(MpiCheckpoint, LoadsInAnyOtherShares) {
 TEST_F(MpiCheckpoint, ReplicasAreSavedOnce) {
   SampleShare everything(0, 1, true);
   save(step_directory(run_, 1), world_, everything.state(), {});
+  SampleShare loaded(rank(), ranks(), false);
+  load(step_directory(run_, 1), world_, loaded.state());
+  EXPECT_EQ(loaded.wrong_elements(), 0u);
+}
+
+// The ranks that have nothing to write wait longer than a deadline for the one that writes it all.
+TEST_F(MpiCheckpoint, ASlowWriterIsWaitedForByAll) {
+  if (ranks() == 1) GTEST_SKIP() << "needs ranks that wait";
+  constexpr std::chrono::milliseconds kWrite(160), kDeadline(3000);
+  setenv("ISOFLOP_DEADLINE", "3", 1);
+  comm::Communicator impatient(comm::make_mpi_transport(comm::Options::from_environment()));
+  SampleShare everything(0, 1, true);
+  write_takes = kWrite;
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_NO_THROW(save(step_directory(run_, 1), impatient, everything.state(), {}));
+  const auto waited = std::chrono::steady_clock::now() - begin;
+  write_takes = std::chrono::milliseconds(0);
+  unsetenv("ISOFLOP_DEADLINE");
+  EXPECT_GT(waited, kDeadline) << "too few writes to show anything";
   SampleShare loaded(rank(), ranks(), false);
   load(step_directory(run_, 1), world_, loaded.state());
   EXPECT_EQ(loaded.wrong_elements(), 0u);
