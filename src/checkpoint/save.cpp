@@ -25,9 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A disk that takes this much within a deadline is waited for, however much a rank has to write.
-constexpr std::size_t kBytesOfSync = std::size_t{1} << 30;
-
 constexpr double kVoteSeconds = 1;  // how often ranks tell that they still write
 
 /// Of a block that this rank writes.
@@ -139,7 +136,7 @@ void save(const fs::path& directory, comm::Communicator& communicator, const Sta
 }
 
 Saving::Saving(fs::path directory, comm::Communicator& communicator, State state,
-               hdf5::Attributes scalars)
+               hdf5::Attributes scalars, std::size_t bytes_of_sync)
     : directory_(std::move(directory)),
       partial_(directory_.string() + ".partial"),
       communicator_(communicator),
@@ -147,6 +144,7 @@ Saving::Saving(fs::path directory, comm::Communicator& communicator, State state
       scalars_(std::move(scalars)),
       plan_(make_plan(communicator, state_)),
       places_(plan_.kinds.size() * state_.tensors.size()),
+      bytes_of_sync_(bytes_of_sync / static_cast<std::size_t>(communicator.size())),
       deadline_seconds_(comm::Options::from_environment().deadline_seconds) {
   try {
     on_root(state_file(partial_), [&] {
@@ -196,7 +194,7 @@ void Saving::write_blocks() {
       file.write(bytes, place + static_cast<std::size_t>(block.begin) * sizeof(float));
     }
     unsynced += bytes.size();
-    if (unsynced < kBytesOfSync) continue;
+    if (unsynced < bytes_of_sync_) continue;
     sync();
     unsynced = 0;
   }

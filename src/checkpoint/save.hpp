@@ -31,13 +31,14 @@ void save(const std::filesystem::path& directory, comm::Communicator& communicat
 /// dropped before publish() ends its thread after a block and leaves a folder beside, which is no
 /// checkpoint and which prune() removes.
 ///
-/// A disk that stalls ends the job: each block, each sync (of at most about 1 GiB) and each step of
-/// the root's has the deadline of the ranks (comm::Options). One that is slow but goes on is waited
-/// for, by ranks that have nothing to write too.
+/// A disk that stalls ends the job: each block, each sync and each step of the root's has the
+/// deadline of the ranks (comm::Options). One that is slow but goes on is waited for, by ranks that
+/// have nothing to write too. What all ranks together have not synced is at most `bytes_of_sync`
+/// and a block a rank: one machine's sync may wait for what its other ranks wrote.
 class Saving {
  public:
   Saving(std::filesystem::path directory, comm::Communicator& communicator, State state,
-         hdf5::Attributes scalars);
+         hdf5::Attributes scalars, std::size_t bytes_of_sync = std::size_t{1} << 30);
   ~Saving();
   Saving(const Saving&) = delete;
   Saving& operator=(const Saving&) = delete;
@@ -61,6 +62,7 @@ class Saving {
   hdf5::Attributes scalars_;
   Plan plan_;
   std::vector<std::size_t> places_;  // bytes, by kind and tensor
+  std::size_t bytes_of_sync_;        // this rank's share
   double deadline_seconds_;
   std::atomic<bool> dropped_ = false;
   std::future<void> writing_;  // ends first: its thread uses the others

@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -20,15 +21,24 @@
 
 namespace {
 
+std::atomic<std::size_t> unsynced = 0, most_unsynced = 0;           // bytes of values
 std::atomic<std::chrono::milliseconds> write_takes{};               // none: as long as it does
 const std::thread::id caller_of_save = std::this_thread::get_id();  // writes what is no value
 
 }  // namespace
 
-// Stands in for the C library's, for the whole program.
+// These stand in for the C library's, for the whole program.
 extern "C" ssize_t pwrite(int file, const void* data, size_t size, off_t offset) {
-  if (std::this_thread::get_id() != caller_of_save) std::this_thread::sleep_for(write_takes.load());
+  if (std::this_thread::get_id() != caller_of_save) {
+    most_unsynced = std::max(most_unsynced.load(), unsynced += size);
+    std::this_thread::sleep_for(write_takes.load());
+  }
   return static_cast<ssize_t>(syscall(SYS_pwrite64, file, data, size, offset));
+}
+
+extern "C" int fsync(int file) {
+  if (std::this_thread::get_id() != caller_of_save) unsynced = 0;
+  return static_cast<int>(syscall(SYS_fsync, file));
 }
 
 namespace isoflop::checkpoint {
@@ -69,6 +79,17 @@ TEST_F(MpiCheckpoint, ReplicasAreSavedOnce) {
   SampleShare loaded(rank(), ranks(), false);
   load(step_directory(run_, 1), world_, loaded.state());
   EXPECT_EQ(loaded.wrong_elements(), 0u);
+}
+
+// One machine's sync may wait for what all its ranks have written.
+TEST_F(MpiCheckpoint, RanksTogetherLeaveNoMoreUnsyncedThanAsked) {
+  constexpr std::size_t kBytesOfSync = std::size_t{1} << 21, kBlock = std::size_t{1} << 20;
+  SampleShare share(rank(), ranks(), true);
+  most_unsynced = 0;
+  Saving(step_directory(run_, 1), world_, share.state(), {}, kBytesOfSync).publish();
+  EXPECT_GT(most_unsynced.load(), 0u);
+  EXPECT_LT(most_unsynced.load(), kBytesOfSync / ranks() + kBlock);
+  EXPECT_EQ(unsynced.load(), 0u);
 }
 
 // The ranks that have nothing to write wait longer than a deadline for the one that writes it all.
