@@ -16,8 +16,7 @@ std::vector<Row> rows_of(const hdf5::File& file, const std::string& group) {
   return RowGroup<Row>::open(file, group).read();
 }
 
-RunData read_once(const std::filesystem::path& path) {
-  const hdf5::File file = hdf5::File::open(path, hdf5::Access::swmr_read);
+RunData content_of(const hdf5::File& file, const std::filesystem::path& path) {
   RunData data;
   from_attributes(hdf5::read_attributes(file, "/"), path.string(), data.facts, data.outcome);
   data.train = rows_of<TrainRow>(file, "/train");
@@ -29,6 +28,17 @@ RunData read_once(const std::filesystem::path& path) {
   if (summary.empty()) throw Damaged(path.string() + ": /summary is empty: this is no run record");
   data.outcome = summary.front();
   return data;
+}
+
+RunData read_once(const std::filesystem::path& path) {
+  const hdf5::File file = hdf5::File::open(path, hdf5::Access::swmr_read);
+  try {
+    return content_of(file, path);
+  } catch (const Damaged&) {
+    throw;
+  } catch (const InputError& error) {  // the file is open: no right and no limit is in the way
+    throw Unusable(error.what());
+  }
 }
 
 // A writer may rewrite the block that is being read, or be just opening the file: then the next

@@ -8,15 +8,21 @@
 
 namespace isoflop::record {
 
-/// The bytes are no run record's, or no whole one's.
-class Damaged : public InputError {
+/// The file can be read, but what it holds is another version's or, Damaged, no record at all.
+class Unusable : public InputError {
  public:
   using InputError::InputError;
 };
 
+/// The bytes are no run record's, or no whole one's.
+class Damaged : public Unusable {
+ public:
+  using Unusable::Unusable;
+};
+
 /// Every row that was flushed. While the run goes on or was killed, outcome.status is "running".
-/// Damaged for a file that is no run record, InputError for one of another version; Error when it
-/// cannot be read, naming the path.
+/// Damaged for a file that is no run record, Unusable for one of another version; Error or
+/// InputError, whatever can be done about it, when it cannot be read. All name the path.
 RunData read_run(const std::filesystem::path& path);
 
 /// The last `most` training rows alone, in the order of the steps; fewer when there are fewer. As

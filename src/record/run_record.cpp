@@ -82,7 +82,7 @@ RunData empty_record(const RunFacts& facts, const std::vector<std::string>& eval
 RunData read_before(const std::filesystem::path& path, std::int64_t step) {
   try {
     return read_run(path);
-  } catch (const InputError& error) {
+  } catch (const Unusable& error) {  // others, of opening it, say what to do themselves
     throw InputError(fmt::format(
         "{}; move {} away: the same command then goes on after step {} with a new record",
         error.what(), path.string(), step));

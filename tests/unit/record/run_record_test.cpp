@@ -1,11 +1,13 @@
 #include "record/run_record.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
 
 #include "core/error.hpp"
 #include "hdf5/attributes.hpp"
@@ -156,6 +158,35 @@ TEST(RunRecord, AnotherRunIsRefused) {
   other.run = "ffffffffffffffff";
   const std::string message = message_of([&] { RunRecord::resume(path, other, 0); });
   EXPECT_NE(message.find("ffffffffffffffff"), std::string::npos) << message;
+}
+
+TEST(RunRecord, UnusableRecordMayBeMovedAway) {
+  const ScratchDirectory scratch;
+  const auto path = scratch.path() / "run.h5";
+  const auto refused = [&] {
+    return message_of([&] { RunRecord::resume(path, sample_facts(), 3); });
+  };
+  std::ofstream(path) << "no record";
+  EXPECT_NE(refused().find("away: the same command then goes on after step 3"), std::string::npos);
+  hdf5::File file = hdf5::File::create(path);
+  hdf5::write_attributes(file, "/", {{"schema", std::int64_t{2}}});
+  file.close();
+  EXPECT_NE(refused().find("away: the same command then goes on after step 3"), std::string::npos);
+}
+
+TEST(RunRecord, RecordThatCannotBeOpenedNowIsNotToBeMovedAway) {
+  const ScratchDirectory scratch;
+  const auto path = scratch.path() / "run.h5";
+  RunRecord::create(path, sample_facts());
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const std::string message = message_of([&] { RunRecord::resume(path, sample_facts(), 3); });
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_NE(message.find("ulimit -n"), std::string::npos) << message;
+  EXPECT_EQ(message.find("away"), std::string::npos) << message;
+  EXPECT_EQ(RunRecord::resume(path, sample_facts(), 3).restarts(), 1);
 }
 
 TEST(RunRecord, BadRowsAreRefused) {
