@@ -38,7 +38,7 @@ void save(const std::filesystem::path& directory, comm::Communicator& communicat
 class Saving {
  public:
   Saving(std::filesystem::path directory, comm::Communicator& communicator, State state,
-         hdf5::Attributes scalars, std::size_t bytes_of_sync = std::size_t{1} << 30);
+         hdf5::Attributes scalars, std::size_t bytes_of_sync = std::size_t{1} << 32);
   ~Saving();
   Saving(const Saving&) = delete;
   Saving& operator=(const Saving&) = delete;
