@@ -76,15 +76,19 @@ void fill(Reader& reader, const State& state) {
   }
 }
 
-void check_mark(const std::filesystem::path& directory, const Reader& reader) {
-  const std::filesystem::path mark = complete_mark(directory);
+bool is_marked(const std::filesystem::path& directory, const Reader& reader) {
   try {
-    if (read_file(mark) == mark_text(state_file(directory), reader.values())) return;
-  } catch (const CutOff&) {  // the values would lie beyond its end
+    return read_file(complete_mark(directory)) == mark_text(state_file(directory), reader.values());
+  } catch (const CutOff&) {
+    return false;  // the values would lie beyond its end
   }
+}
+
+void check_mark(const std::filesystem::path& directory, const Reader& reader) {
+  if (is_marked(directory, reader)) return;
   throw Damaged(fmt::format(
       "{}: does not fit the bytes of state.h5: one of the two is damaged; use another checkpoint",
-      mark.string()));
+      complete_mark(directory).string()));
 }
 
 hdf5::Attributes scalars_of(const Head& head) {

@@ -16,6 +16,7 @@ TEST(Text, TimesAreClocks) {
 
 // What the shell makes of it.
 std::string echoed(const std::string& text) {
+  // NOLINTNEXTLINE(bugprone-command-processor): it is what words are quoted for
   FILE* shell = ::popen(("printf %s " + shell_word(text)).c_str(), "r");
   std::string said;
   std::array<char, 64> part{};

@@ -17,6 +17,7 @@
 namespace isoflop::laws {
 
 /// What a failed test says of its law.
+// NOLINTNEXTLINE(readability-identifier-naming): GoogleTest calls it by this name
 inline void PrintTo(const Law* law, std::ostream* out) { *out << law->name; }
 
 namespace {

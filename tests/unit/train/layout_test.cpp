@@ -11,6 +11,7 @@
 
 namespace isoflop::train {
 
+// NOLINTNEXTLINE(readability-identifier-naming): GoogleTest calls it by this name
 void PrintTo(const HeldRun& run, std::ostream* out) { *out << run.count << " of " << run.rank; }
 
 namespace {
