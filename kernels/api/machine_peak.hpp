@@ -12,7 +12,8 @@ namespace isoflop::kernels {
 /// GFLOP/s of fused multiply-adds in registers (two FLOP each), in the widest vectors there are.
 double measured_fp32_peak_gflops();
 
-/// GFLOP/s of the tile unit; without one the fp32 peak, which then carries bf16 too.
+/// GFLOP/s of the tile unit, or of products of pairs; without either the fp32 peak, which then
+/// carries bf16 too.
 double measured_bf16_peak_gflops();
 
 /// GB/s of a copy in memory, bytes read plus bytes written. Holds 256 MB while it runs.

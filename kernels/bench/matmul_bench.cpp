@@ -55,7 +55,7 @@ void measure_own(benchmark::State& state, InstructionSet set, Pass pass, MatmulS
   device::Stream stream;
   auto x = numbers<T>(s.m * s.k), w = numbers<T>(s.n * s.k), y = numbers<T>(s.m * s.n);
   std::vector<float> dw(s.n * s.k);
-  const double peak = std::is_same_v<T, bf16> && set == InstructionSet::amx
+  const double peak = std::is_same_v<T, bf16> && set > InstructionSet::avx512
                           ? measured_bf16_peak_gflops()
                           : measured_fp32_peak_gflops();
   for (auto _ : state) {
@@ -113,12 +113,12 @@ void add_all() {
       const auto full_name = [&](const std::string& what) {
         return fmt::format("{}/{}/M{}/N{}/K{}", name(pass), what, s.m, s.n, s.k);
       };
-      for (const InstructionSet set :
-           {InstructionSet::avx2, InstructionSet::avx512, InstructionSet::amx}) {
+      for (const InstructionSet set : {InstructionSet::avx2, InstructionSet::avx512,
+                                       InstructionSet::avx512_bf16, InstructionSet::amx}) {
         if (!cpu::supported(set)) continue;
         const std::string suffix = std::string("/") + cpu::name(set);
         add(full_name("bf16" + suffix), measure_own<bf16>, set, pass, s);
-        if (set == InstructionSet::amx) continue;  // the same as avx512
+        if (set > InstructionSet::avx512) continue;  // the same as avx512
         add(full_name("fp32" + suffix), measure_own<float>, set, pass, s);
       }
       if (has_onednn) add(full_name("fp32/onednn"), measure_onednn, pass, s);

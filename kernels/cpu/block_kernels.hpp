@@ -15,6 +15,9 @@ template <class T, class Y>
 const BlockKernel<T, Y>& avx512_kernel();
 
 template <class Y>
+const BlockKernel<bf16, Y>& pair_kernel();
+
+template <class Y>
 const BlockKernel<bf16, Y>& tile_kernel();
 
 }  // namespace isoflop::kernels::cpu

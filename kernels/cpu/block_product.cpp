@@ -15,6 +15,11 @@ const BlockKernel<T, Y>& block_kernel(InstructionSet set) {
         return tile_kernel<Y>();
       }
       [[fallthrough]];
+    case InstructionSet::avx512_bf16:
+      if constexpr (std::is_same_v<T, bf16>) {
+        return pair_kernel<Y>();
+      }
+      [[fallthrough]];
     case InstructionSet::avx512:
       return avx512_kernel<T, Y>();
     case InstructionSet::avx2:

@@ -10,6 +10,7 @@
 #include "kernels/cpu/block_kernels.hpp"
 
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512bf16,avx2,fma")
+#include "kernels/cpu/avx512_lanes.hpp"
 #include "kernels/cpu/tile_product.hpp"
 
 namespace isoflop::kernels::cpu {
@@ -20,16 +21,7 @@ namespace {
 /// only, which a template parameter is not.
 class HardwareTiles {
  public:
-  struct Lanes {
-    static constexpr int width = 16;
-    typedef std::uint32_t Word __attribute__((vector_size(64)));
-    typedef std::uint16_t Half __attribute__((vector_size(32)));
-
-    // masks of ones, because GCC 12 warns of an undefined operand inside the unmasked forms
-    ISOFLOP_INLINE static Word widen(Half halves) {
-      return (Word)_mm512_maskz_cvtepu16_epi32(0xFFFF, (__m256i)halves);
-    }
-  };
+  using Lanes = Avx512Lanes;
 
   HardwareTiles() {
     alignas(64) std::uint8_t config[64] = {1};  // palette 1, then rows and bytes a row of each tile

@@ -12,6 +12,7 @@
 #include "kernels/cpu/flush_denormals.hpp"
 
 #pragma GCC target("avx2,fma")
+#include "kernels/cpu/float_operands.hpp"
 #include "kernels/cpu/vector_product.hpp"
 
 namespace isoflop::kernels::cpu {
@@ -39,7 +40,7 @@ struct Avx2 {
 
 template <class T, class Y>
 const BlockKernel<T, Y>& avx2_kernel() {
-  static constexpr BlockKernel<T, Y> kernel = vector_kernel<Avx2, T, Y>();
+  static constexpr BlockKernel<T, Y> kernel = vector_kernel<FloatOperands<Avx2, T>, Y>();
   return kernel;
 }
 

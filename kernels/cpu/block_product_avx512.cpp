@@ -12,34 +12,23 @@
 #include "kernels/cpu/flush_denormals.hpp"
 
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx2,fma,prefer-vector-width=512")
+#include "kernels/cpu/avx512_lanes.hpp"
+#include "kernels/cpu/float_operands.hpp"
 #include "kernels/cpu/vector_product.hpp"
 
 namespace isoflop::kernels::cpu {
 
 namespace {
 
-struct Avx512 {
-  static constexpr int width = 16, vectors = 4, rows = 6;
-  typedef float Float __attribute__((vector_size(64)));
-  typedef std::uint32_t Word __attribute__((vector_size(64)));
-  typedef std::uint16_t Half __attribute__((vector_size(32)));
-
-  // masks of ones, because GCC 12 warns of an undefined operand inside the unmasked forms
-  ISOFLOP_INLINE static Word widen(Half halves) {
-    return (Word)_mm512_maskz_cvtepu16_epi32(0xFFFF, (__m256i)halves);
-  }
-  ISOFLOP_INLINE static Half narrow(Word words) {
-    return (Half)_mm512_maskz_cvtepi32_epi16(0xFFFF, (__m512i)words);
-  }
-  ISOFLOP_INLINE static Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
-  ISOFLOP_INLINE static Float broadcast(const float* from) { return _mm512_set1_ps(*from); }
+struct Avx512 : Avx512Lanes {
+  static constexpr int vectors = 4, rows = 6;
 };
 
 }  // namespace
 
 template <class T, class Y>
 const BlockKernel<T, Y>& avx512_kernel() {
-  static constexpr BlockKernel<T, Y> kernel = vector_kernel<Avx512, T, Y>();
+  static constexpr BlockKernel<T, Y> kernel = vector_kernel<FloatOperands<Avx512, T>, Y>();
   return kernel;
 }
 

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "kernels/cpu/block_kernels.hpp"
+#include "kernels/cpu/float_operands.hpp"
 #include "kernels/cpu/vector_product.hpp"
 
 namespace isoflop::kernels::cpu {
@@ -26,7 +27,7 @@ struct Scalar {
 
 template <class T, class Y>
 const BlockKernel<T, Y>& scalar_kernel() {
-  static constexpr BlockKernel<T, Y> kernel = vector_kernel<Scalar, T, Y>();
+  static constexpr BlockKernel<T, Y> kernel = vector_kernel<FloatOperands<Scalar, T>, Y>();
   return kernel;
 }
 

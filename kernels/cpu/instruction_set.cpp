@@ -1,5 +1,7 @@
 #include "kernels/cpu/instruction_set.hpp"
 
+#include <cstdint>
+
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
 #include <sys/syscall.h>
@@ -11,15 +13,31 @@ namespace isoflop::kernels::cpu {
 #if defined(__x86_64__)
 namespace {
 
+/// VDPBF16PS adds the product of the upper halves, rounds, then adds that of the lower ones: 2^24 +
+/// 1 is not a float, so the 1 is lost. A processor that sums otherwise would have other bits.
+[[gnu::target("avx512f")]] bool sums_pairs_in_order() {
+  typedef float Float __attribute__((vector_size(64)));
+  typedef std::uint32_t Word __attribute__((vector_size(64)));
+  constexpr std::uint32_t kOne = 0x3F80, kMinusTwoTo24 = 0xCB80;  // bf16
+  Float sum = Float{} + 0x1p24f;
+  const Word a = Word{} + (kOne << 16 | kMinusTwoTo24), b = Word{} + (kOne << 16 | kOne);
+  asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  return sum[0] == 0.0f;
+}
+
+bool has_pairs() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0) return false;
+  constexpr unsigned kAvx512Bf16 = 1u << 5;  // eax of leaf 7.1
+  return (eax & kAvx512Bf16) != 0 && sums_pairs_in_order();
+}
+
 bool has_tiles() {
 #if defined(__linux__)
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
   constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24;  // edx of leaf 7.0
   if ((edx & kAmxBf16) == 0 || (edx & kAmxTile) == 0) return false;
-  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0) return false;
-  constexpr unsigned kAvx512Bf16 = 1u << 5;  // eax of leaf 7.1
-  if ((eax & kAvx512Bf16) == 0) return false;
   constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 #else
@@ -36,7 +54,8 @@ InstructionSet find_best() {
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512cd");
   if (!avx512) return InstructionSet::avx2;
-  return has_tiles() ? InstructionSet::amx : InstructionSet::avx512;
+  if (!has_pairs()) return InstructionSet::avx512;
+  return has_tiles() ? InstructionSet::amx : InstructionSet::avx512_bf16;
 }
 
 }  // namespace

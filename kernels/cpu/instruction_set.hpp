@@ -6,10 +6,11 @@ namespace isoflop::kernels::cpu {
 
 /// In increasing order of preference; each implies the ones before it.
 enum class InstructionSet {
-  scalar,  // anything
-  avx2,    // x86-64-v3: AVX2 and FMA
-  avx512,  // x86-64-v4: AVX-512 F, BW, VL, DQ, CD
-  amx,     // also tile unit and conversion of bf16 (Sapphire Rapids and later)
+  scalar,       // anything
+  avx2,         // x86-64-v3: AVX2 and FMA
+  avx512,       // x86-64-v4: AVX-512 F, BW, VL, DQ, CD
+  avx512_bf16,  // also products of pairs of bf16 (Zen 4, Cooper Lake and later)
+  amx,          // also the tile unit (Sapphire Rapids and later)
 };
 
 /// The best that this process may use. The first call asks the system for the tile registers.
@@ -25,6 +26,8 @@ inline const char* name(InstructionSet set) {
       return "avx2";
     case InstructionSet::avx512:
       return "avx512";
+    case InstructionSet::avx512_bf16:
+      return "avx512_bf16";
     case InstructionSet::amx:
       return "amx";
   }

@@ -17,6 +17,9 @@ namespace {
 constexpr int kIterations = 100'000;  // some 0.2 ms, far above the grain of the clock
 constexpr int kTrials = 60;
 
+/// Of ten chains with so many multiply-adds an operation.
+constexpr double gflop(int width) { return 2e-9 * 10 * width * kIterations; }
+
 /// amount / (seconds of the best of `trials`).
 template <class Work>
 double best_rate(double amount, int trials, const Work& work) {
@@ -36,6 +39,7 @@ double best_rate(double amount, int trials, const Work& work) {
   operation(0) operation(1) operation(2) operation(3) operation(4) operation(5) operation(6) \
       operation(7) operation(8) operation(9)
 #define ISOFLOP_FMA(i) asm volatile("vfmadd231ps %0, %0, %0" : "+v"(chain##i));
+#define ISOFLOP_PAIRS(i) asm volatile("vdpbf16ps %0, %0, %0" : "+v"(chain##i));
 #define ISOFLOP_CHAIN(i) Vector chain##i = {};
 
 [[gnu::target("avx512f"), gnu::noinline]] void run_avx512() {
@@ -43,6 +47,14 @@ double best_rate(double amount, int trials, const Work& work) {
   ISOFLOP_TEN_TIMES(ISOFLOP_CHAIN)
   for (int i = 0; i < kIterations; ++i) {
     ISOFLOP_TEN_TIMES(ISOFLOP_FMA)
+  }
+}
+
+[[gnu::target("avx512f"), gnu::noinline]] void run_avx512_bf16() {
+  typedef float Vector __attribute__((vector_size(64)));
+  ISOFLOP_TEN_TIMES(ISOFLOP_CHAIN)
+  for (int i = 0; i < kIterations; ++i) {
+    ISOFLOP_TEN_TIMES(ISOFLOP_PAIRS)
   }
 }
 
@@ -84,7 +96,6 @@ double best_rate(double amount, int trials, const Work& work) {
 }  // namespace
 
 double measured_fp32_peak_gflops() {
-  const auto gflop = [](int width) { return 2e-9 * 10 * width * kIterations; };
 #if defined(__x86_64__)
   if (cpu::supported(cpu::InstructionSet::avx512)) {
     return best_rate(gflop(16), kTrials, run_avx512);
@@ -99,8 +110,10 @@ double measured_fp32_peak_gflops() {
 double measured_bf16_peak_gflops() {
 #if defined(__x86_64__)
   if (cpu::supported(cpu::InstructionSet::amx)) {
-    const double gflop = 2e-9 * 16 * 16 * 32 * 4 * (kIterations / 10);
-    return best_rate(gflop, kTrials, run_tiles);
+    return best_rate(2e-9 * 16 * 16 * 32 * 4 * (kIterations / 10), kTrials, run_tiles);
+  }
+  if (cpu::supported(cpu::InstructionSet::avx512_bf16)) {
+    return best_rate(gflop(32), kTrials, run_avx512_bf16);
   }
 #endif
   return measured_fp32_peak_gflops();

@@ -24,7 +24,7 @@
 #include <type_traits>
 
 #include "kernels/cpu/block_product.hpp"
-#include "kernels/cpu/vector_moves.hpp"
+#include "kernels/cpu/pair_square.hpp"
 
 namespace isoflop::kernels::cpu {
 namespace {
@@ -40,70 +40,19 @@ static_assert(kTileDepthBlock % kDepthStep == 0);
 
 // ---- packing -----------------------------------------------------------------------------------
 
-/// Pairs of positions as words: lane i is (line i at position, line i at position + 1). Unless
-/// `full`, zeros beyond `lines` and beyond the depth.
-template <class Lanes, bool full>
-ISOFLOP_INLINE typename Lanes::Word load_pairs(const Operand<bf16>& from, std::size_t lines,
-                                               std::size_t depth, std::size_t position) {
-  typename Lanes::Half pair[2] = {};
-#pragma GCC unroll 2
-  for (std::size_t i = 0; i < 2; ++i) {
-    const bf16* at = from.data + (position + i) * from.stride;
-    if (full || (lines >= Lanes::width && position + i < depth)) {
-      pair[i] = load<typename Lanes::Half>(at);
-    } else if (position + i < depth) {
-      std::memcpy(&pair[i], at, lines * sizeof(bf16));
-    }
-  }
-  return Lanes::widen(pair[0]) | Lanes::widen(pair[1]) << 16;
-}
-
-/// The operand's tile holds a line a row (a), or a pair of positions a row (b).
-enum class TileOf { a, b };
-
-/// `Lanes::width` rows and words of a tile: lines x pairs, transposed where the memory lies the
-/// other way round.
-template <class Lanes, TileOf which, bool full>
-ISOFLOP_INLINE void pack_tile_square(const Operand<bf16>& from, std::size_t lines,
-                                     std::size_t depth, std::size_t position, std::byte* to) {
-  constexpr bool line_a_row = which == TileOf::a;
-  typename Lanes::Word square[Lanes::width];
-  if (from.along == Contiguous::depth) {
-    load_square<Lanes, full>(from, lines, depth, position, square);
-    if (!line_a_row) transpose<Lanes>(square);
-  } else {
-#pragma GCC unroll 16
-    for (std::size_t i = 0; i < Lanes::width; ++i) {
-      square[i] = load_pairs<Lanes, full>(from, lines, depth, position + 2 * i);
-    }
-    if (line_a_row) transpose<Lanes>(square);
-  }
-#pragma GCC unroll 16
-  for (std::size_t i = 0; i < Lanes::width; ++i) store(to + i * kTileRowBytes, square[i]);
-}
-
-constexpr std::size_t lines_left(std::size_t all, std::size_t before) {
-  return all > before ? all - before : 0;
-}
-
-/// One tile from 16 lines and 32 positions: a as [16 lines][32 positions], b as [16 pairs of
-/// positions][16 lines][2].
-template <class Lanes, TileOf which>
+/// One tile from 16 lines and 32 positions: a (rows are lines) as [16 lines][32 positions], b as
+/// [16 pairs of positions][16 lines][2].
+template <class Lanes, SquareRow row>
 void pack_tile(const Operand<bf16>& from, std::size_t lines, std::size_t depth,
                std::size_t position, std::byte* tile) {
-  const bool full = lines >= kTileRows && position + kDepthStep <= depth;
   for (std::size_t line = 0; line < kTileRows; line += Lanes::width) {
-    const Operand<bf16> lines_at = from.from(line, 0);
-    const std::size_t left = lines_left(lines, line);
     for (std::size_t pair = 0; pair < kTileRows; pair += Lanes::width) {
-      const std::size_t row = which == TileOf::a ? line : pair;
-      const std::size_t word = which == TileOf::a ? pair : line;
-      std::byte* to = tile + row * kTileRowBytes + word * sizeof(std::uint32_t);
-      if (full) {
-        pack_tile_square<Lanes, which, true>(lines_at, left, depth, position + 2 * pair, to);
-      } else {
-        pack_tile_square<Lanes, which, false>(lines_at, left, depth, position + 2 * pair, to);
-      }
+      const std::size_t down = row == SquareRow::line ? line : pair;
+      const std::size_t right = row == SquareRow::line ? pair : line;
+      pack_pair_square<Lanes, AdjacentPairs, row>(
+          from.from(line, 0), lines_left(lines, line), depth, position + 2 * pair,
+          tile + down * kTileRowBytes + right * sizeof(std::uint32_t),
+          kTileRowBytes / sizeof(std::uint32_t));
     }
   }
 }
@@ -116,7 +65,7 @@ void pack_tile_panels(const BlockProduct<bf16, Y>& product, std::size_t first, s
     for (std::size_t step = 0; step < steps; ++step) {
       for (std::size_t half = 0; half < 2; ++half) {
         const std::size_t column = panel * kSide + half * kTileRows;
-        pack_tile<typename Tiles::Lanes, TileOf::b>(
+        pack_tile<typename Tiles::Lanes, SquareRow::word>(
             product.b.from(column, 0), lines_left(product.columns, column), product.depth,
             step * kDepthStep, packed + (panel * steps + step) * kStepBytes + half * kTileBytes);
       }
@@ -142,9 +91,9 @@ RowsOfA rows_of_a(const BlockProduct<bf16, Y>& block, std::byte* packed) {
   for (std::size_t step = 0; step < ceil_div(block.depth, kDepthStep); ++step) {
     for (std::size_t half = 0; half < 2; ++half) {
       const std::size_t row = half * kTileRows;
-      pack_tile<typename Tiles::Lanes, TileOf::a>(block.a.from(row, 0), lines_left(block.rows, row),
-                                                  block.depth, step * kDepthStep,
-                                                  packed + step * kStepBytes + half * kTileBytes);
+      pack_tile<typename Tiles::Lanes, SquareRow::line>(
+          block.a.from(row, 0), lines_left(block.rows, row), block.depth, step * kDepthStep,
+          packed + step * kStepBytes + half * kTileBytes);
     }
   }
   return {packed, kTileRowBytes, kStepBytes};

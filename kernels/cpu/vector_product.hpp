@@ -2,15 +2,24 @@
 // by each file that is compiled for an instruction set; everything has internal linkage, so that
 // the linker never merges code of one instruction set with that of another.
 //
-// Blocking: b is packed in panels of Lanes::vectors vectors, expanded to fp32 and laid out
-// [position][column]. a is expanded to fp32 in blocks of kRowBlock rows x kDepthBlock positions,
+// Blocking: both operands become 32-bit words. b is packed in panels of Lanes::vectors vectors,
+// laid out [word][column]. a is brought into blocks of kRowBlock rows x kDepthBlock positions,
 // which stay in the second-level cache, or read where it lies if it is one already. All rows of a
 // block pass kSweep positions of a panel, then the next kSweep: the results of one panel stay near.
+//
+// Operands (float_operands.hpp, pair_operands.hpp) say what a word is:
+//   words(positions)                            that a line of so many positions takes
+//   pack_panel(b, columns, depth, stride, to)   to [words][stride], zeros beyond the depth
+//   rows_of_block(a, rows, depth, to, stride)   to [rows][stride], zeros to whole tiles and steps
+//   extend(a, b, sums)                          sums (float) of 32 further positions
+//   extend_even, extend_odd (a, b, sums)        chains (bf16) of 32 further positions
+//   both_chains_in_registers
 //
 // Lanes, beside what vector_moves.hpp asks for:
 //   narrow(Word)          the lower halves
 //   vectors, rows         shape of the tile
 //   fma(a, b, c)          a b + c, rounded once;   broadcast(p): *p in every lane
+//   multiply_pairs(a, b, c)   for pair_operands.hpp alone
 #pragma once
 
 #include <algorithm>
@@ -37,90 +46,23 @@ constexpr std::size_t kSweep = std::is_same_v<T, float> ? 256 : 128;
 template <class Lanes>
 constexpr int kPanel = Lanes::vectors * Lanes::width;  // columns
 
-template <class Lanes, class T>
-ISOFLOP_INLINE typename Lanes::Float widen(const T* from) {
-  if constexpr (std::is_same_v<T, float>) {
-    return load<typename Lanes::Float>(from);
-  } else {
-    const auto halves = load<typename Lanes::Half>(from);
-    return as<typename Lanes::Float>(Lanes::widen(halves) << 16);
-  }
-}
-
-/// to [padded] = from [count], then zeros.
-template <class Lanes, class T>
-ISOFLOP_INLINE void expand(const T* from, std::size_t count, std::size_t padded, float* to) {
-  std::size_t i = 0;
-  for (; i + Lanes::width <= count; i += Lanes::width) store(to + i, widen<Lanes>(from + i));
-  for (; i < count; ++i) to[i] = static_cast<float>(from[i]);
-  for (; i < padded; ++i) to[i] = 0.0f;
-}
-
-// ---- packing of b ------------------------------------------------------------------------------
-
-/// to [unit][stride]: `unit` positions of `Lanes::width` columns of b, whose lines lie along the
-/// depth.
-template <class Lanes, bool full, class T>
-ISOFLOP_INLINE void pack_square(const Operand<T>& b, std::size_t columns, std::size_t depth,
-                                std::size_t position, std::size_t stride, float* to) {
-  using Float = typename Lanes::Float;
-  typename Lanes::Word square[Lanes::width];
-  load_square<Lanes, full>(b, columns, depth, position, square);
-  transpose<Lanes>(square);
-#pragma GCC unroll 16
-  for (int i = 0; i < Lanes::width; ++i) {
-    if constexpr (std::is_same_v<T, float>) {
-      store(to + i * stride, as<Float>(square[i]));
-    } else {
-      store(to + std::size_t{2} * i * stride, as<Float>(square[i] << 16));
-      store(to + (2 * i + 1) * stride, as<Float>(square[i] & 0xFFFF0000u));
-    }
-  }
-}
-
-/// to [depth rounded up][stride]: `Lanes::width` columns of b, whose lines lie along the depth.
-template <class Lanes, class T>
-void pack_transposed(const Operand<T>& b, std::size_t columns, std::size_t depth,
-                     std::size_t stride, float* to) {
-  constexpr std::size_t unit = sizeof(typename Lanes::Word) / sizeof(T);  // positions a square
-  const std::size_t padded_depth = round_up(depth, kDepthStep);
-  for (std::size_t position = 0; position < padded_depth; position += unit) {
-    float* target = to + position * stride;
-    if (columns >= Lanes::width && position + unit <= depth) {
-      pack_square<Lanes, true>(b, columns, depth, position, stride, target);
-    } else {
-      pack_square<Lanes, false>(b, columns, depth, position, stride, target);
-    }
-  }
-}
-
 /// Columns that a panel holds: whole vectors, fewer of them in the last panel.
 template <class Lanes>
 std::size_t packed_columns(std::size_t columns_left) {
   return std::min<std::size_t>(kPanel<Lanes>, round_up(columns_left, Lanes::width));
 }
 
-template <class Lanes, class T, class Y>
+template <class Operands, class T, class Y>
 void pack_panels(const BlockProduct<T, Y>& product, std::size_t first, std::size_t last,
                  std::byte* packed) {
-  const std::size_t padded_depth = round_up(product.depth, kDepthStep);
+  using Lanes = typename Operands::Lanes;
+  const std::size_t words = Operands::words(round_up(product.depth, kDepthStep));
   for (std::size_t panel = first; panel < last; ++panel) {
     const std::size_t left = panel * kPanel<Lanes>;
     const std::size_t columns = std::min<std::size_t>(kPanel<Lanes>, product.columns - left);
-    const std::size_t stride = packed_columns<Lanes>(columns);
-    float* to = reinterpret_cast<float*>(packed) + left * padded_depth;
-    const Operand<T> b = product.b.from(left, 0);
-    if (b.along == Contiguous::line) {
-      for (std::size_t position = 0; position < product.depth; ++position) {
-        expand<Lanes>(b.data + position * b.stride, columns, stride, to + position * stride);
-      }
-      std::fill(to + product.depth * stride, to + padded_depth * stride, 0.0f);
-    } else {
-      for (std::size_t column = 0; column < columns; column += Lanes::width) {
-        pack_transposed<Lanes>(b.from(column, 0), columns - column, product.depth, stride,
-                               to + column);
-      }
-    }
+    Operands::pack_panel(product.b.from(left, 0), columns, product.depth,
+                         packed_columns<Lanes>(columns),
+                         reinterpret_cast<float*>(packed) + left * words);
   }
 }
 
@@ -174,85 +116,12 @@ ISOFLOP_INLINE void finish_tile(const TileOfC<Y>& at, std::size_t packed_columns
 
 // ---- blocks ------------------------------------------------------------------------------------
 
-/// Floats between the rows of an expanded block: one vector more than it holds, so that rows do not
-/// share cache sets.
-template <class Lanes>
-constexpr std::size_t expanded_stride(std::size_t depth) {
-  return round_up(std::min<std::size_t>(depth, kDepthBlock), kDepthStep) + Lanes::width;
-}
-
-/// to [width][stride] = `Lanes::width` lines x as many positions of a, whose lines lie side by
-/// side. Unless `full`, zeros beyond `lines` and the depth.
-template <class Lanes, bool full, class T>
-ISOFLOP_INLINE void expand_transposed(const Operand<T>& a, std::size_t lines, std::size_t depth,
-                                      float* to, std::size_t stride) {
-  using Word = typename Lanes::Word;
-  Word square[Lanes::width];
-#pragma GCC unroll 16
-  for (std::size_t i = 0; i < Lanes::width; ++i) {
-    const T* from = a.data + i * a.stride;
-    if constexpr (full) {
-      square[i] = as<Word>(widen<Lanes>(from));
-    } else {
-      float partial[Lanes::width] = {};
-      if (i < depth) expand<Lanes>(from, std::min<std::size_t>(lines, Lanes::width), 0, partial);
-      square[i] = load<Word>(partial);
-    }
-  }
-  transpose<Lanes>(square);
-#pragma GCC unroll 16
-  for (int i = 0; i < Lanes::width; ++i) store(to + i * stride, square[i]);
-}
-
-/// The same for all rows and positions of a block, filled with zeros to whole tiles and steps.
-template <class Lanes, class T>
-void expand_block_transposed(const Operand<T>& a, std::size_t rows, std::size_t depth, float* to,
-                             std::size_t stride) {
-  const std::size_t padded_rows = round_up(rows, Lanes::rows);
-  const std::size_t padded_depth = round_up(depth, kDepthStep);
-  for (std::size_t position = 0; position < padded_depth; position += Lanes::width) {
-    const std::size_t positions = depth > position ? depth - position : 0;
-    for (std::size_t row = 0; row < padded_rows; row += Lanes::width) {
-      const std::size_t lines = rows > row ? rows - row : 0;
-      const Operand<T> from = a.from(row, position);
-      float* target = to + row * stride + position;
-      if (lines >= Lanes::width && positions >= Lanes::width) {
-        expand_transposed<Lanes, true>(from, lines, positions, target, stride);
-      } else {
-        expand_transposed<Lanes, false>(from, lines, positions, target, stride);
-      }
-    }
-  }
-}
-
-/// to [kRowBlock][stride] = rows x depth of a, filled with zeros to whole tiles and steps.
-template <class Lanes, class T>
-void expand_block(const Operand<T>& a, std::size_t rows, std::size_t depth, float* to,
-                  std::size_t stride) {
-  if (a.along == Contiguous::line) {
-    expand_block_transposed<Lanes>(a, rows, depth, to, stride);
-    return;
-  }
-  const std::size_t padded_rows = round_up(rows, Lanes::rows);
-  const std::size_t padded_depth = round_up(depth, kDepthStep);
-  for (std::size_t row = 0; row < rows; ++row) {
-    expand<Lanes>(a.data + row * a.stride, depth, padded_depth, to + row * stride);
-  }
-  for (std::size_t row = rows; row < padded_rows; ++row) {
-    std::fill_n(to + row * stride, padded_depth, 0.0f);
-  }
-}
-
-/// The expanded block, or a itself where it already is one.
-template <class Lanes, class T>
-ExpandedRows rows_of_block(const Operand<T>& a, std::size_t rows, std::size_t depth, float* to,
-                           std::size_t stride) {
-  if constexpr (std::is_same_v<T, float>) {
-    const bool whole_tiles = rows % Lanes::rows == 0 && depth % kDepthStep == 0;
-    if (a.along == Contiguous::depth && whole_tiles) return {a.data, a.stride};
-  }
-  expand_block<Lanes>(a, rows, depth, to, stride);
-  return {to, stride};
+/// Words between the rows of a block: one vector more than it holds, so that rows do not share
+/// cache sets.
+template <class Operands>
+constexpr std::size_t row_stride(std::size_t depth) {
+  return Operands::words(round_up(std::min<std::size_t>(depth, kDepthBlock), kDepthStep)) +
+         Operands::Lanes::width;
 }
 
 /// The block of a that follows block (top, begin), further along the depth or the next rows, to be
@@ -303,7 +172,7 @@ constexpr bool sums_in_place(std::size_t c_stride) {
 /// One tile in one sweep: summed in c, or in `tile` until the last sweep.
 template <class Lanes, class T, class Y>
 ISOFLOP_INLINE void multiply_into(const TileOfC<Y>& c, const Sweep& at, bool accumulate,
-                                  std::size_t packed_columns, MultiplyTile multiply, ExpandedRows a,
+                                  std::size_t packed_columns, MultiplyTile multiply, RowWords a,
                                   const float* b, float* tile, Ahead& ahead) {
   const bool fresh = at.first && !accumulate;
   if (at.last) fetch_to_write(c);
@@ -319,46 +188,50 @@ ISOFLOP_INLINE void multiply_into(const TileOfC<Y>& c, const Sweep& at, bool acc
 }
 
 /// All rows of a block and the columns of one panel.
-template <class Lanes, class T, class Y>
-void multiply_panel(const BlockProduct<T, Y>& panel, const Sweep& block, const float* b,
-                    ExpandedRows a, Ahead& ahead, float* tiles) {
-  constexpr auto functions = tile_functions<Lanes, T>(std::make_index_sequence<Lanes::vectors>());
+template <class Operands, class T, class Y>
+void multiply_panel(const BlockProduct<T, Y>& panel, const Sweep& block, const float* b, RowWords a,
+                    Ahead& ahead, float* tiles) {
+  using Lanes = typename Operands::Lanes;
+  constexpr auto functions = tile_functions<Operands>(std::make_index_sequence<Lanes::vectors>());
   const std::size_t stride = packed_columns<Lanes>(panel.columns);
   const MultiplyTile multiply = functions[stride / Lanes::width - 1];
   for (std::size_t begin = 0; begin < block.positions; begin += kSweep<T>) {
     const std::size_t positions = std::min(kSweep<T>, block.positions - begin);
+    const std::size_t words = Operands::words(begin);
     const Sweep at{block.begin + begin, positions, block.first && begin == 0,
                    block.last && begin + positions == block.positions};
     for (std::size_t row = 0; row < panel.rows; row += Lanes::rows) {
       const TileOfC<Y> c{panel.c + row * panel.c_stride, panel.c_stride,
                          std::min<std::size_t>(Lanes::rows, panel.rows - row), panel.columns};
       multiply_into<Lanes, T>(c, at, panel.accumulate, stride, multiply,
-                              {a.data + row * a.stride + begin, a.stride}, b + begin * stride,
+                              {a.data + row * a.stride + words, a.stride}, b + words * stride,
                               tiles + row * stride, ahead);
     }
   }
 }
 
 /// All panels of a block of rows at one block of the depth.
-template <class Lanes, class T, class Y>
+template <class Operands, class T, class Y>
 void multiply_block(const BlockProduct<T, Y>& block, const Sweep& at, const float* packed,
-                    ExpandedRows a, Ahead ahead, float* tiles) {
-  const std::size_t padded_depth = round_up(block.depth, kDepthStep);
+                    RowWords a, Ahead ahead, float* tiles) {
+  using Lanes = typename Operands::Lanes;
+  const std::size_t words = Operands::words(round_up(block.depth, kDepthStep));
   for (std::size_t left = 0; left < block.columns; left += kPanel<Lanes>) {
     BlockProduct<T, Y> panel = block;
     panel.columns = std::min<std::size_t>(kPanel<Lanes>, block.columns - left);
     panel.c = block.c + left;
     const std::size_t stride = packed_columns<Lanes>(panel.columns);
     // a depth of one block leaves nothing behind, so tiles of one panel serve all
-    multiply_panel<Lanes>(panel, at, packed + left * padded_depth + at.begin * stride, a, ahead,
-                          at.first && at.last ? tiles : tiles + left * kRowBlock);
+    multiply_panel<Operands>(panel, at, packed + left * words + Operands::words(at.begin) * stride,
+                             a, ahead, at.first && at.last ? tiles : tiles + left * kRowBlock);
   }
 }
 
-template <class Lanes, class T, class Y>
+template <class Operands, class T, class Y>
 [[gnu::noinline]] void multiply_rows(const BlockProduct<T, Y>& product, const float* packed,
                                      float* a, float* tiles) {
-  const std::size_t stride = expanded_stride<Lanes>(product.depth);
+  using Lanes = typename Operands::Lanes;
+  const std::size_t stride = row_stride<Operands>(product.depth);
   for (std::size_t top = 0; top < product.rows; top += kRowBlock) {
     BlockProduct<T, Y> block = product;
     block.rows = std::min<std::size_t>(kRowBlock, product.rows - top);
@@ -371,9 +244,9 @@ template <class Lanes, class T, class Y>
       const std::size_t steps = ceil_div(block.rows, Lanes::rows) *
                                 ceil_div(block.columns, kPanel<Lanes>) *
                                 (at.positions / kDepthStep);
-      multiply_block<Lanes>(
+      multiply_block<Operands>(
           block, at, packed,
-          rows_of_block<Lanes>(block.a.from(0, begin), block.rows, depth, a, stride),
+          Operands::rows_of_block(block.a.from(0, begin), block.rows, depth, a, stride),
           ahead_of(product, top, begin, steps), tiles);
     }
   }
@@ -388,38 +261,45 @@ void clear(const BlockProduct<T, Y>& product) {
   }
 }
 
-template <class Lanes, class T, class Y>
+template <class Operands, class T, class Y>
 void multiply(const BlockProduct<T, Y>& product, const std::byte* packed, std::byte* scratch) {
   if (product.depth == 0) return clear(product);
   const FlushDenormals guard;
   float* a = reinterpret_cast<float*>(scratch);
-  multiply_rows<Lanes>(product, reinterpret_cast<const float*>(packed), a,
-                       a + kRowBlock * expanded_stride<Lanes>(product.depth));
+  multiply_rows<Operands>(product, reinterpret_cast<const float*>(packed), a,
+                          a + kRowBlock * row_stride<Operands>(product.depth));
 }
 
-template <class Lanes>
+template <class Operands>
 std::size_t column_block(std::size_t depth) {
   constexpr std::size_t kPackedBytes = std::size_t{768} * 1024;
-  const std::size_t columns = kPackedBytes / (sizeof(float) * round_up(depth + 1, kDepthStep));
-  return std::clamp<std::size_t>(columns / kPanel<Lanes> * kPanel<Lanes>, 2 * kPanel<Lanes>, 1024);
+  constexpr std::size_t panel = kPanel<typename Operands::Lanes>;
+  const std::size_t words = Operands::words(round_up(depth + 1, kDepthStep));
+  const std::size_t columns = kPackedBytes / (sizeof(float) * words);
+  return std::clamp<std::size_t>(columns / panel * panel, 2 * panel, 1024);
 }
 
-template <class Lanes>
+template <class Operands>
 std::size_t packed_bytes(std::size_t columns, std::size_t depth) {
-  return round_up(columns, Lanes::width) * round_up(depth, kDepthStep) * sizeof(float);
+  return round_up(columns, Operands::Lanes::width) * Operands::words(round_up(depth, kDepthStep)) *
+         sizeof(float);
 }
 
-template <class Lanes>
+template <class Operands>
 std::size_t scratch_bytes(std::size_t columns, std::size_t depth) {
-  const std::size_t kept = depth > kDepthBlock ? round_up(columns, kPanel<Lanes>) : kPanel<Lanes>;
-  return kRowBlock * (expanded_stride<Lanes>(depth) + kept) * sizeof(float);
+  constexpr std::size_t panel = kPanel<typename Operands::Lanes>;
+  const std::size_t kept = depth > kDepthBlock ? round_up(columns, panel) : panel;
+  return kRowBlock * (row_stride<Operands>(depth) + kept) * sizeof(float);
 }
 
-template <class Lanes, class T, class Y>
-constexpr BlockKernel<T, Y> vector_kernel() {
-  return {kPanel<Lanes>,        Lanes::rows,          column_block<Lanes>,
-          packed_bytes<Lanes>,  scratch_bytes<Lanes>, pack_panels<Lanes, T, Y>,
-          multiply<Lanes, T, Y>};
+template <class Operands, class Y>
+constexpr BlockKernel<typename Operands::Element, Y> vector_kernel() {
+  using Lanes = typename Operands::Lanes;
+  using T = typename Operands::Element;
+  return {kPanel<Lanes>,           Lanes::rows,
+          column_block<Operands>,  packed_bytes<Operands>,
+          scratch_bytes<Operands>, pack_panels<Operands, T, Y>,
+          multiply<Operands, T, Y>};
 }
 
 }  // namespace

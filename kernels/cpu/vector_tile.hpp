@@ -2,8 +2,8 @@
 //
 // Floats are summed in one chain a result, which stays in registers while the depth passes. For
 // bf16 a tile is summed over 32 positions, first the even ones, then the odd ones, and then added
-// to the result in memory: two chains at once would halve the tile, and with it the arithmetic done
-// for each load.
+// to the result in memory. Two chains at once would halve the tile, and with it the arithmetic done
+// for each load: only where an instruction multiplies pairs is that the better bargain.
 #pragma once
 
 #include <array>
@@ -40,36 +40,35 @@ struct Ahead {
   }
 };
 
-/// Floats of a as a tile reads them: rows along the depth.
-struct ExpandedRows {
+/// Words of a as a tile reads them: rows along the depth.
+struct RowWords {
   const float* data;
   std::size_t stride;  // between rows
+
+  ISOFLOP_INLINE RowWords at(std::size_t word) const { return {data + word, stride}; }
 };
 
-/// sums [rows][V] += kDepthStep positions of a b, each step-th of them from the first on. Unrolled:
-/// a core that it shares with another thread issues hardly more than the multiply-adds and loads.
-template <class Lanes, int V, int step>
-ISOFLOP_INLINE void extend_chains(ExpandedRows a, const float* b,
-                                  typename Lanes::Float (&sums)[Lanes::rows][V]) {
-  const float* left = a.data;
-#pragma GCC unroll 8
-  for (std::size_t i = 0; i < kDepthStep / step; ++i) {
-    typename Lanes::Float right[V];
+template <class Lanes, int V>
+using Sums = typename Lanes::Float[Lanes::rows][V];
+
+/// sums [rows][V] += a word of each row times V vectors of b.
+template <class Lanes, int V, class Multiply>
+ISOFLOP_INLINE void add_products(RowWords a, const float* b, Sums<Lanes, V>& sums,
+                                 Multiply multiply) {
+  using Float = typename Lanes::Float;
+  Float right[V];
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) right[v] = load<typename Lanes::Float>(b + v * Lanes::width);
+  for (int v = 0; v < V; ++v) right[v] = load<Float>(b + v * Lanes::width);
 #pragma GCC unroll 8
-    for (int row = 0; row < Lanes::rows; ++row) {
-      const auto factor = Lanes::broadcast(left + row * a.stride);
+  for (int row = 0; row < Lanes::rows; ++row) {
+    const Float factor = Lanes::broadcast(a.data + row * a.stride);
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) sums[row][v] = Lanes::fma(factor, right[v], sums[row][v]);
-    }
-    left += step;
-    b += step * V * Lanes::width;
+    for (int v = 0; v < V; ++v) sums[row][v] = multiply(factor, right[v], sums[row][v]);
   }
 }
 
 template <class Lanes, int V>
-ISOFLOP_INLINE void clear_chains(typename Lanes::Float (&sums)[Lanes::rows][V]) {
+ISOFLOP_INLINE void clear_chains(Sums<Lanes, V>& sums) {
 #pragma GCC unroll 8
   for (int row = 0; row < Lanes::rows; ++row) {
 #pragma GCC unroll 4
@@ -78,12 +77,12 @@ ISOFLOP_INLINE void clear_chains(typename Lanes::Float (&sums)[Lanes::rows][V]) 
 }
 
 /// c [rows][V * width] = (fresh ? 0 : c) + a b, one chain for each result.
-template <class Lanes, int V>
-ISOFLOP_INLINE void multiply_in_order(ExpandedRows a, const float* b, float* c,
-                                      std::size_t c_stride, std::size_t positions, bool fresh,
-                                      Ahead& ahead) {
+template <class Operands, int V>
+ISOFLOP_INLINE void multiply_in_order(RowWords a, const float* b, float* c, std::size_t c_stride,
+                                      std::size_t positions, bool fresh, Ahead& ahead) {
+  using Lanes = typename Operands::Lanes;
   using Float = typename Lanes::Float;
-  Float sums[Lanes::rows][V];
+  Sums<Lanes, V> sums;
   if (fresh) {
     clear_chains<Lanes, V>(sums);
   } else {
@@ -93,11 +92,12 @@ ISOFLOP_INLINE void multiply_in_order(ExpandedRows a, const float* b, float* c,
       for (int v = 0; v < V; ++v) sums[row][v] = load<Float>(c + row * c_stride + v * Lanes::width);
     }
   }
+  constexpr std::size_t words = Operands::words(kDepthStep);
   for (; positions > 0; positions -= kDepthStep) {
     ahead.fetch();
-    extend_chains<Lanes, V, 1>(a, b, sums);
-    a.data += kDepthStep;
-    b += kDepthStep * V * Lanes::width;
+    Operands::template extend<V>(a, b, sums);
+    a = a.at(words);
+    b += words * V * Lanes::width;
   }
 #pragma GCC unroll 8
   for (int row = 0; row < Lanes::rows; ++row) {
@@ -107,23 +107,23 @@ ISOFLOP_INLINE void multiply_in_order(ExpandedRows a, const float* b, float* c,
 }
 
 /// c [rows][V * width] = (fresh ? 0 : c) + positions of a b, an even and an odd chain for each 32.
-template <class Lanes, int V>
-ISOFLOP_INLINE void multiply_by_steps(ExpandedRows a, const float* b, float* c,
-                                      std::size_t c_stride, std::size_t positions, bool fresh,
-                                      Ahead& ahead) {
+template <class Operands, int V>
+ISOFLOP_INLINE void multiply_by_steps(RowWords a, const float* b, float* c, std::size_t c_stride,
+                                      std::size_t positions, bool fresh, Ahead& ahead) {
+  using Lanes = typename Operands::Lanes;
   using Float = typename Lanes::Float;
-  constexpr int columns = V * Lanes::width;
-  Float even[Lanes::rows][V];
+  constexpr std::size_t words = Operands::words(kDepthStep);
+  Sums<Lanes, V> even;
   for (; positions > 0; positions -= kDepthStep) {
     ahead.fetch();
-    Float sums[Lanes::rows][V];
+    Sums<Lanes, V> sums;
     clear_chains<Lanes, V>(sums);
-    extend_chains<Lanes, V, 2>(a, b, sums);
+    Operands::template extend_even<V>(a, b, sums);
     std::memcpy(even, sums, sizeof even);
-    // keep it in memory: the odd chain needs the registers
-    asm volatile("" ::"r"(even) : "memory");
+    // otherwise in memory: the odd chain needs the registers
+    if constexpr (!Operands::both_chains_in_registers) asm volatile("" ::"r"(even) : "memory");
     clear_chains<Lanes, V>(sums);
-    extend_chains<Lanes, V, 2>({a.data + 1, a.stride}, b + columns, sums);
+    Operands::template extend_odd<V>(a, b, sums);
 #pragma GCC unroll 8
     for (int row = 0; row < Lanes::rows; ++row) {
 #pragma GCC unroll 4
@@ -133,29 +133,29 @@ ISOFLOP_INLINE void multiply_by_steps(ExpandedRows a, const float* b, float* c,
       }
     }
     fresh = false;
-    a.data += kDepthStep;
-    b += kDepthStep * columns;
+    a = a.at(words);
+    b += words * V * Lanes::width;
   }
 }
 
-/// The sum that block_product.hpp promises for T.
-template <class Lanes, class T, int V>
-[[gnu::noinline]] void multiply_tile(ExpandedRows a, const float* b, float* c, std::size_t c_stride,
+/// The sum that block_product.hpp promises for the operands' type.
+template <class Operands, int V>
+[[gnu::noinline]] void multiply_tile(RowWords a, const float* b, float* c, std::size_t c_stride,
                                      std::size_t positions, bool fresh, Ahead& ahead) {
-  if constexpr (std::is_same_v<T, float>) {
-    multiply_in_order<Lanes, V>(a, b, c, c_stride, positions, fresh, ahead);
+  if constexpr (std::is_same_v<typename Operands::Element, float>) {
+    multiply_in_order<Operands, V>(a, b, c, c_stride, positions, fresh, ahead);
   } else {
-    multiply_by_steps<Lanes, V>(a, b, c, c_stride, positions, fresh, ahead);
+    multiply_by_steps<Operands, V>(a, b, c, c_stride, positions, fresh, ahead);
   }
 }
 
-using MultiplyTile = void (*)(ExpandedRows a, const float* b, float* c, std::size_t c_stride,
+using MultiplyTile = void (*)(RowWords a, const float* b, float* c, std::size_t c_stride,
                               std::size_t positions, bool fresh, Ahead& ahead);
 
 /// The tile function of a panel of 1 + index vectors.
-template <class Lanes, class T, std::size_t... index>
+template <class Operands, std::size_t... index>
 constexpr std::array<MultiplyTile, sizeof...(index)> tile_functions(std::index_sequence<index...>) {
-  return {multiply_tile<Lanes, T, int(index) + 1>...};
+  return {multiply_tile<Operands, int(index) + 1>...};
 }
 
 }  // namespace

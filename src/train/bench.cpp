@@ -26,9 +26,9 @@ double since(Clock::time_point begin) {
 }
 
 double peak_gflops(const config::RunConfig& config, int ranks) {
-  const bool tiles = config.train.precision == config::Precision::bf16;
+  const bool bf16 = config.train.precision == config::Precision::bf16;
   const double one =
-      tiles ? kernels::measured_bf16_peak_gflops() : kernels::measured_fp32_peak_gflops();
+      bf16 ? kernels::measured_bf16_peak_gflops() : kernels::measured_fp32_peak_gflops();
   return one * static_cast<double>(config.train.threads) * ranks;
 }
 

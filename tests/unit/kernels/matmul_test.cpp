@@ -157,7 +157,7 @@ TEST_P(MatmulBits, AreThoseOfScalarCode) {
 
 INSTANTIATE_TEST_SUITE_P(Every, MatmulBits,
                          testing::Values(InstructionSet::avx2, InstructionSet::avx512,
-                                         InstructionSet::amx),
+                                         InstructionSet::avx512_bf16, InstructionSet::amx),
                          [](const auto& info) { return cpu::name(info.param); });
 
 template <class T>

@@ -1,0 +1,100 @@
+// Squares of pairs of bf16: `Lanes::width` lines x as many words, each word two positions of the
+// depth. What the instructions that multiply pairs (TDPBF16PS, VDPBF16PS) take.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "kernels/cpu/block_product.hpp"
+#include "kernels/cpu/vector_moves.hpp"
+
+namespace isoflop::kernels::cpu {
+namespace {
+
+/// The two positions of word w, counted from the first position of the square.
+struct AdjacentPairs {
+  static constexpr std::size_t lower(std::size_t w) { return 2 * w; }
+  static constexpr std::size_t upper(std::size_t w) { return 2 * w + 1; }
+};
+
+/// What a row of the square holds: the words of one line, or one word of all lines.
+enum class SquareRow { line, word };
+
+constexpr std::size_t lines_left(std::size_t all, std::size_t before) {
+  return all > before ? all - before : 0;
+}
+
+/// A word from each of `Lanes::width` lines that lie side by side. Unless `full`, zeros beyond
+/// `lines` and beyond the depth.
+template <class Lanes, bool full>
+ISOFLOP_INLINE typename Lanes::Word load_pairs(const Operand<bf16>& from, std::size_t lines,
+                                               std::size_t depth, std::size_t lower,
+                                               std::size_t upper) {
+  typename Lanes::Half pair[2] = {};
+  const std::size_t positions[2] = {lower, upper};
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    const bf16* at = from.data + positions[i] * from.stride;
+    if (full || (lines >= Lanes::width && positions[i] < depth)) {
+      pair[i] = load<typename Lanes::Half>(at);
+    } else if (positions[i] < depth) {
+      std::memcpy(&pair[i], at, lines * sizeof(bf16));
+    }
+  }
+  return Lanes::widen(pair[0]) | Lanes::widen(pair[1]) << 16;
+}
+
+/// Adjacent pairs, as memory along the depth holds them, in another order.
+template <class Lanes, class Order, std::size_t... half>
+ISOFLOP_INLINE typename Lanes::Word in_order(typename Lanes::Word adjacent,
+                                             std::index_sequence<half...>) {
+  typedef std::uint16_t Halves __attribute__((vector_size(sizeof(adjacent))));
+  const Halves halves = as<Halves>(adjacent);
+  return as<typename Lanes::Word>(__builtin_shufflevector(
+      halves, halves, int(half % 2 == 0 ? Order::lower(half / 2) : Order::upper(half / 2))...));
+}
+
+/// `Lanes::width` lines x words from `position` on. Unless `full`, zeros beyond `lines` and beyond
+/// the depth.
+template <class Lanes, class Order, SquareRow row, bool full>
+ISOFLOP_INLINE void load_pair_square(const Operand<bf16>& from, std::size_t lines,
+                                     std::size_t depth, std::size_t position,
+                                     typename Lanes::Word (&square)[Lanes::width]) {
+  if (from.along == Contiguous::depth) {
+    load_square<Lanes, full>(from, lines, depth, position, square);
+#pragma GCC unroll 16
+    for (int i = 0; i < Lanes::width; ++i) {
+      square[i] = in_order<Lanes, Order>(square[i],
+                                         std::make_index_sequence<std::size_t{2} * Lanes::width>());
+    }
+    if constexpr (row == SquareRow::word) transpose<Lanes>(square);
+  } else {
+#pragma GCC unroll 16
+    for (std::size_t w = 0; w < Lanes::width; ++w) {
+      square[w] = load_pairs<Lanes, full>(from, lines, depth, position + Order::lower(w),
+                                          position + Order::upper(w));
+    }
+    if constexpr (row == SquareRow::line) transpose<Lanes>(square);
+  }
+}
+
+/// to [width][stride], stride in words: the square where it is packed.
+template <class Lanes, class Order, SquareRow row>
+ISOFLOP_INLINE void pack_pair_square(const Operand<bf16>& from, std::size_t lines,
+                                     std::size_t depth, std::size_t position, void* to,
+                                     std::size_t stride) {
+  typename Lanes::Word square[Lanes::width];
+  const bool full = lines >= Lanes::width && position + std::size_t{2} * Lanes::width <= depth;
+  if (full) {
+    load_pair_square<Lanes, Order, row, true>(from, lines, depth, position, square);
+  } else {
+    load_pair_square<Lanes, Order, row, false>(from, lines, depth, position, square);
+  }
+  auto* at = static_cast<std::uint32_t*>(to);
+#pragma GCC unroll 16
+  for (int i = 0; i < Lanes::width; ++i) store(at + i * stride, square[i]);
+}
+
+}  // namespace
+}  // namespace isoflop::kernels::cpu
