@@ -150,7 +150,7 @@ template <class L, class T>
 struct FloatOperands {
   using Lanes = L;
   using Element = T;
-  static constexpr bool both_chains_in_registers = false;
+  static constexpr bool sums_in_registers = std::is_same_v<T, float>;
 
   static constexpr std::size_t words(std::size_t positions) { return positions; }
 

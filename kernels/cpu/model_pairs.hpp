@@ -17,7 +17,7 @@ namespace isoflop::kernels::cpu {
 namespace {
 
 struct ModelPairs {
-  static constexpr int width = 16, vectors = 4, rows = 3;
+  static constexpr int width = 16, vectors = 4, rows = 2;
   typedef float Float __attribute__((vector_size(64)));
   typedef std::uint32_t Word __attribute__((vector_size(64)));
   typedef std::uint16_t Half __attribute__((vector_size(32)));

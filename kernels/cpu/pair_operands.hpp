@@ -27,7 +27,7 @@ template <class L>
 struct PairOperands {
   using Lanes = L;
   using Element = bf16;
-  static constexpr bool both_chains_in_registers = true;
+  static constexpr bool sums_in_registers = true;
   static_assert(Lanes::width == 2 * kChainWords, "a square holds one step of the depth");
 
   static constexpr std::size_t words(std::size_t positions) { return positions / 2; }
@@ -56,15 +56,25 @@ struct PairOperands {
   }
 
   template <int V>
-  ISOFLOP_INLINE static void extend_even(RowWords a, const float* b, Sums<Lanes, V>& sums) {
+  ISOFLOP_INLINE static void extend(RowWords a, const float* b, Sums<Lanes, V>& sums) {
+    Sums<Lanes, V> even, odd;
+    multiply_chain<V>(a, b, even);
+    multiply_chain<V>(a.at(kChainWords), b + kChainWords * V * Lanes::width, odd);
 #pragma GCC unroll 8
-    for (std::size_t i = 0; i < kChainWords; ++i) {
-      add_products<Lanes, V>(a.at(i), b + i * V * Lanes::width, sums, Lanes::multiply_pairs);
+    for (int row = 0; row < Lanes::rows; ++row) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sums[row][v] += even[row][v] + odd[row][v];
     }
   }
+
+ private:
   template <int V>
-  ISOFLOP_INLINE static void extend_odd(RowWords a, const float* b, Sums<Lanes, V>& sums) {
-    extend_even<V>(a.at(kChainWords), b + kChainWords * V * Lanes::width, sums);
+  ISOFLOP_INLINE static void multiply_chain(RowWords a, const float* b, Sums<Lanes, V>& chain) {
+    clear_sums<Lanes, V>(chain);
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < kChainWords; ++i) {
+      add_products<Lanes, V>(a.at(i), b + i * V * Lanes::width, chain, Lanes::multiply_pairs);
+    }
   }
 };
 

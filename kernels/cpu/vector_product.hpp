@@ -11,9 +11,9 @@
 //   words(positions)                            that a line of so many positions takes
 //   pack_panel(b, columns, depth, stride, to)   to [words][stride], zeros beyond the depth
 //   rows_of_block(a, rows, depth, to, stride)   to [rows][stride], zeros to whole tiles and steps
-//   extend(a, b, sums)                          sums (float) of 32 further positions
-//   extend_even, extend_odd (a, b, sums)        chains (bf16) of 32 further positions
-//   both_chains_in_registers
+//   sums_in_registers                           while the depth passes
+//   extend(a, b, sums)                          if so: 32 further positions
+//   extend_even, extend_odd (a, b, sums)        otherwise, for bf16: a chain of 32 positions
 //
 // Lanes, beside what vector_moves.hpp asks for:
 //   narrow(Word)          the lower halves
@@ -40,8 +40,8 @@ constexpr std::size_t kRowBlock = 96;     // a multiple of every Lanes::rows and
 constexpr std::size_t kDepthBlock = 512;  // a multiple of every kSweep
 
 /// Positions of a panel that all rows of a block pass before the next ones.
-template <class T>
-constexpr std::size_t kSweep = std::is_same_v<T, float> ? 256 : 128;
+template <class Operands>
+constexpr std::size_t kSweep = Operands::sums_in_registers ? 256 : 128;
 
 template <class Lanes>
 constexpr int kPanel = Lanes::vectors * Lanes::width;  // columns
@@ -162,23 +162,24 @@ ISOFLOP_INLINE void fetch_to_write(const TileOfC<Y>& at) {
   }
 }
 
-/// Whether a whole tile of results may be summed where it belongs. Sums of bf16 products are read
-/// and written every 32 positions: rows far apart would share cache sets.
-template <class T, class Y>
+/// Whether a whole tile of results may be summed where it belongs. What is read and written every
+/// 32 positions should lie together: rows far apart would share cache sets.
+template <class Operands>
 constexpr bool sums_in_place(std::size_t c_stride) {
-  return std::is_same_v<Y, float> && (std::is_same_v<T, float> || c_stride <= 256);
+  return Operands::sums_in_registers || c_stride <= 256;
 }
 
 /// One tile in one sweep: summed in c, or in `tile` until the last sweep.
-template <class Lanes, class T, class Y>
+template <class Operands, class T, class Y>
 ISOFLOP_INLINE void multiply_into(const TileOfC<Y>& c, const Sweep& at, bool accumulate,
                                   std::size_t packed_columns, MultiplyTile multiply, RowWords a,
                                   const float* b, float* tile, Ahead& ahead) {
+  using Lanes = typename Operands::Lanes;
   const bool fresh = at.first && !accumulate;
   if (at.last) fetch_to_write(c);
   if constexpr (std::is_same_v<Y, float>) {
     const bool whole = c.rows == Lanes::rows && c.columns == packed_columns;
-    if (whole && sums_in_place<T, Y>(c.stride)) {
+    if (whole && sums_in_place<Operands>(c.stride)) {
       return multiply(a, b, c.c, c.stride, at.positions, fresh, ahead);
     }
     if (at.first && accumulate) start_tile<Lanes>(c, packed_columns, tile);
@@ -195,17 +196,17 @@ void multiply_panel(const BlockProduct<T, Y>& panel, const Sweep& block, const f
   constexpr auto functions = tile_functions<Operands>(std::make_index_sequence<Lanes::vectors>());
   const std::size_t stride = packed_columns<Lanes>(panel.columns);
   const MultiplyTile multiply = functions[stride / Lanes::width - 1];
-  for (std::size_t begin = 0; begin < block.positions; begin += kSweep<T>) {
-    const std::size_t positions = std::min(kSweep<T>, block.positions - begin);
+  for (std::size_t begin = 0; begin < block.positions; begin += kSweep<Operands>) {
+    const std::size_t positions = std::min(kSweep<Operands>, block.positions - begin);
     const std::size_t words = Operands::words(begin);
     const Sweep at{block.begin + begin, positions, block.first && begin == 0,
                    block.last && begin + positions == block.positions};
     for (std::size_t row = 0; row < panel.rows; row += Lanes::rows) {
       const TileOfC<Y> c{panel.c + row * panel.c_stride, panel.c_stride,
                          std::min<std::size_t>(Lanes::rows, panel.rows - row), panel.columns};
-      multiply_into<Lanes, T>(c, at, panel.accumulate, stride, multiply,
-                              {a.data + row * a.stride + words, a.stride}, b + words * stride,
-                              tiles + row * stride, ahead);
+      multiply_into<Operands, T>(c, at, panel.accumulate, stride, multiply,
+                                 {a.data + row * a.stride + words, a.stride}, b + words * stride,
+                                 tiles + row * stride, ahead);
     }
   }
 }

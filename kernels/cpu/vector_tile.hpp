@@ -1,9 +1,10 @@
 // The innermost part of vector_product.hpp: one tile of results, Lanes::rows x a panel of vectors.
 //
-// Floats are summed in one chain a result, which stays in registers while the depth passes. For
-// bf16 a tile is summed over 32 positions, first the even ones, then the odd ones, and then added
-// to the result in memory. Two chains at once would halve the tile, and with it the arithmetic done
-// for each load: only where an instruction multiplies pairs is that the better bargain.
+// The sums stay in registers while the depth passes, where they can: floats are one chain a result,
+// and products of pairs need so few loads that a small tile, with room for both chains beside it,
+// is the better bargain. Other bf16 is summed over 32 positions, first the even ones, then the odd
+// ones, and then added to the result in memory: all at once would leave a third of the tile, and of
+// the arithmetic done for each load.
 #pragma once
 
 #include <array>
@@ -68,7 +69,7 @@ ISOFLOP_INLINE void add_products(RowWords a, const float* b, Sums<Lanes, V>& sum
 }
 
 template <class Lanes, int V>
-ISOFLOP_INLINE void clear_chains(Sums<Lanes, V>& sums) {
+ISOFLOP_INLINE void clear_sums(Sums<Lanes, V>& sums) {
 #pragma GCC unroll 8
   for (int row = 0; row < Lanes::rows; ++row) {
 #pragma GCC unroll 4
@@ -76,15 +77,16 @@ ISOFLOP_INLINE void clear_chains(Sums<Lanes, V>& sums) {
   }
 }
 
-/// c [rows][V * width] = (fresh ? 0 : c) + a b, one chain for each result.
+/// c [rows][V * width] = (fresh ? 0 : c) + a b.
 template <class Operands, int V>
-ISOFLOP_INLINE void multiply_in_order(RowWords a, const float* b, float* c, std::size_t c_stride,
-                                      std::size_t positions, bool fresh, Ahead& ahead) {
+ISOFLOP_INLINE void multiply_in_registers(RowWords a, const float* b, float* c,
+                                          std::size_t c_stride, std::size_t positions, bool fresh,
+                                          Ahead& ahead) {
   using Lanes = typename Operands::Lanes;
   using Float = typename Lanes::Float;
   Sums<Lanes, V> sums;
   if (fresh) {
-    clear_chains<Lanes, V>(sums);
+    clear_sums<Lanes, V>(sums);
   } else {
 #pragma GCC unroll 8
     for (int row = 0; row < Lanes::rows; ++row) {
@@ -117,12 +119,12 @@ ISOFLOP_INLINE void multiply_by_steps(RowWords a, const float* b, float* c, std:
   for (; positions > 0; positions -= kDepthStep) {
     ahead.fetch();
     Sums<Lanes, V> sums;
-    clear_chains<Lanes, V>(sums);
+    clear_sums<Lanes, V>(sums);
     Operands::template extend_even<V>(a, b, sums);
     std::memcpy(even, sums, sizeof even);
-    // otherwise in memory: the odd chain needs the registers
-    if constexpr (!Operands::both_chains_in_registers) asm volatile("" ::"r"(even) : "memory");
-    clear_chains<Lanes, V>(sums);
+    // keep it in memory: the odd chain needs the registers
+    asm volatile("" ::"r"(even) : "memory");
+    clear_sums<Lanes, V>(sums);
     Operands::template extend_odd<V>(a, b, sums);
 #pragma GCC unroll 8
     for (int row = 0; row < Lanes::rows; ++row) {
@@ -142,8 +144,8 @@ ISOFLOP_INLINE void multiply_by_steps(RowWords a, const float* b, float* c, std:
 template <class Operands, int V>
 [[gnu::noinline]] void multiply_tile(RowWords a, const float* b, float* c, std::size_t c_stride,
                                      std::size_t positions, bool fresh, Ahead& ahead) {
-  if constexpr (std::is_same_v<typename Operands::Element, float>) {
-    multiply_in_order<Operands, V>(a, b, c, c_stride, positions, fresh, ahead);
+  if constexpr (Operands::sums_in_registers) {
+    multiply_in_registers<Operands, V>(a, b, c, c_stride, positions, fresh, ahead);
   } else {
     multiply_by_steps<Operands, V>(a, b, c, c_stride, positions, fresh, ahead);
   }
