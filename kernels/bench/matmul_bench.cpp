@@ -50,14 +50,16 @@ void report(benchmark::State& state, MatmulShape s, double peak_gflops) {
   state.counters["of_peak"] = Counter(gflop / peak_gflops, Counter::kIsIterationInvariantRate);
 }
 
+/// Otherwise bf16 is multiplied as fp32.
+bool multiplies_bf16(InstructionSet set) { return set >= InstructionSet::avx512_bf16; }
+
 template <class T>
 void measure_own(benchmark::State& state, InstructionSet set, Pass pass, MatmulShape s) {
   device::Stream stream;
   auto x = numbers<T>(s.m * s.k), w = numbers<T>(s.n * s.k), y = numbers<T>(s.m * s.n);
   std::vector<float> dw(s.n * s.k);
-  const double peak = std::is_same_v<T, bf16> && set > InstructionSet::avx512
-                          ? measured_bf16_peak_gflops()
-                          : measured_fp32_peak_gflops();
+  const bool own_unit = std::is_same_v<T, bf16> && multiplies_bf16(set);
+  const double peak = own_unit ? measured_bf16_peak_gflops() : measured_fp32_peak_gflops();
   for (auto _ : state) {
     switch (pass) {
       case Pass::forward:
@@ -115,10 +117,12 @@ void add_all() {
       };
       for (const InstructionSet set : {InstructionSet::avx2, InstructionSet::avx512,
                                        InstructionSet::avx512_bf16, InstructionSet::amx}) {
-        if (!cpu::supported(set)) continue;
+        const bool tiles_take_its_peak =
+            set == InstructionSet::avx512_bf16 && cpu::supported(InstructionSet::amx);
+        if (!cpu::supported(set) || tiles_take_its_peak) continue;
         const std::string suffix = std::string("/") + cpu::name(set);
         add(full_name("bf16" + suffix), measure_own<bf16>, set, pass, s);
-        if (set > InstructionSet::avx512) continue;  // the same as avx512
+        if (multiplies_bf16(set)) continue;  // fp32 is that of avx512
         add(full_name("fp32" + suffix), measure_own<float>, set, pass, s);
       }
       if (has_onednn) add(full_name("fp32/onednn"), measure_onednn, pass, s);

@@ -2,6 +2,7 @@
 // target; internal linkage.
 #pragma once
 
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include <cstdint>
@@ -24,9 +25,12 @@ struct Avx512Lanes {
   ISOFLOP_INLINE static Half narrow(Word words) {
     return (Half)_mm512_maskz_cvtepi32_epi16(0xFFFF, (__m512i)words);
   }
-  ISOFLOP_INLINE static Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
+  ISOFLOP_INLINE static Float multiply_add(Float a, Float b, Float c) {
+    return _mm512_fmadd_ps(a, b, c);
+  }
   ISOFLOP_INLINE static Float broadcast(const float* from) { return _mm512_set1_ps(*from); }
 };
 
 }  // namespace
 }  // namespace isoflop::kernels::cpu
+#endif

@@ -16,10 +16,10 @@
 // For bf16 each result is (((c + s0) + s1) + ...) in fp32, s_i the sum over 32 consecutive
 // positions of the depth: two chains of fused multiply-adds that start at zero, one over the even
 // and one over the odd positions, then even + odd. Denormals count as zero. A depth that is no
-// multiple of 32 is filled with zeros. This is what the tile unit (TDPBF16PS) computes. For float,
-// which no such unit binds, each result is one chain of fused multiply-adds from c on. So every
-// instruction set gives the same bits, and a depth split at multiples of 32 gives those of the
-// whole.
+// multiple of 32 is filled with zeros. This is what the tile unit (TDPBF16PS) computes; a product
+// of pairs (VDPBF16PS) is two links of such a chain. For float, which no such unit binds, each
+// result is one chain of fused multiply-adds from c on. So every instruction set gives the same
+// bits, and a depth split at multiples of 32 gives those of the whole.
 #pragma once
 
 #include <cstddef>
@@ -84,8 +84,8 @@ struct BlockKernel {
   std::size_t panels(std::size_t columns) const { return ceil_div(columns, panel_columns); }
 };
 
-/// The kernel of an instruction set that the processor supports. Tiles compute bf16 alone: for
-/// float, amx is avx512.
+/// The kernel of an instruction set that the processor supports. Pairs and tiles compute bf16
+/// alone: for float, both are avx512.
 template <class T, class Y>
 const BlockKernel<T, Y>& block_kernel(InstructionSet set);
 

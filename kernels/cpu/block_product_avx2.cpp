@@ -32,7 +32,9 @@ struct Avx2 {
     const __m256i in_lanes = _mm256_packus_epi32((__m256i)words, (__m256i)words);
     return (Half)_mm256_castsi256_si128(_mm256_permute4x64_epi64(in_lanes, 0x08));
   }
-  ISOFLOP_INLINE static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
+  ISOFLOP_INLINE static Float multiply_add(Float a, Float b, Float c) {
+    return _mm256_fmadd_ps(a, b, c);
+  }
   ISOFLOP_INLINE static Float broadcast(const float* from) { return _mm256_broadcast_ss(from); }
 };
 

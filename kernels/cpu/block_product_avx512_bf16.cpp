@@ -21,10 +21,8 @@ namespace isoflop::kernels::cpu {
 
 namespace {
 
-struct Avx512Pairs : Avx512Lanes {
-  static constexpr int vectors = 4, rows = 2;
-
-  ISOFLOP_INLINE static Float multiply_pairs(Float a, Float b, Float c) {
+struct Avx512Pairs : Avx512Lanes, PairTile {
+  ISOFLOP_INLINE static Float multiply_add(Float a, Float b, Float c) {
     return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b);
   }
 };

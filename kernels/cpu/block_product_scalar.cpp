@@ -17,7 +17,7 @@ struct Scalar {
 
   ISOFLOP_INLINE static Word widen(Half halves) { return __builtin_convertvector(halves, Word); }
   ISOFLOP_INLINE static Half narrow(Word words) { return __builtin_convertvector(words, Half); }
-  ISOFLOP_INLINE static Float fma(Float a, Float b, Float c) {
+  ISOFLOP_INLINE static Float multiply_add(Float a, Float b, Float c) {
     return Float{std::fma(a[0], b[0], c[0])};
   }
   ISOFLOP_INLINE static Float broadcast(const float* from) { return Float{*from}; }

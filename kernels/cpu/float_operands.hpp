@@ -104,7 +104,7 @@ void expand_block_transposed(const Operand<T>& a, std::size_t rows, std::size_t 
   for (std::size_t position = 0; position < padded_depth; position += Lanes::width) {
     const std::size_t positions = depth > position ? depth - position : 0;
     for (std::size_t row = 0; row < padded_rows; row += Lanes::width) {
-      const std::size_t lines = rows > row ? rows - row : 0;
+      const std::size_t lines = lines_left(rows, row);
       const Operand<T> from = a.from(row, position);
       float* target = to + row * stride + position;
       if (lines >= Lanes::width && positions >= Lanes::width) {
@@ -142,7 +142,7 @@ template <class Lanes, int V, int step>
 ISOFLOP_INLINE void extend_chains(RowWords a, const float* b, Sums<Lanes, V>& sums) {
 #pragma GCC unroll 8
   for (std::size_t i = 0; i < kDepthStep; i += step) {
-    add_products<Lanes, V>(a.at(i), b + i * V * Lanes::width, sums, Lanes::fma);
+    add_products<Lanes, V>(a.at(i), b + i * V * Lanes::width, sums);
   }
 }
 

@@ -1,5 +1,6 @@
 // While it lives, this thread's SSE and AVX arithmetic counts denormals as zero and rounds results
-// to zero instead of to a denormal, as the tile unit always does. Other processors keep denormals.
+// to zero instead of to a denormal, as the tile unit and products of pairs always do. Other
+// processors keep denormals.
 #pragma once
 
 #if defined(__x86_64__)

@@ -15,22 +15,17 @@ namespace {
 
 /// VDPBF16PS adds the product of the upper halves, rounds, then adds that of the lower ones: 2^24 +
 /// 1 is not a float, so the 1 is lost. A processor that sums otherwise would have other bits.
-[[gnu::target("avx512f")]] bool sums_pairs_in_order() {
+[[gnu::target("avx512f"), gnu::noinline]] bool sums_pairs_in_order() {
   typedef float Float __attribute__((vector_size(64)));
   typedef std::uint32_t Word __attribute__((vector_size(64)));
   constexpr std::uint32_t kOne = 0x3F80, kMinusTwoTo24 = 0xCB80;  // bf16
   Float sum = Float{} + 0x1p24f;
   const Word a = Word{} + (kOne << 16 | kMinusTwoTo24), b = Word{} + (kOne << 16 | kOne);
-  asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  asm volatile("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
   return sum[0] == 0.0f;
 }
 
-bool has_pairs() {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0) return false;
-  constexpr unsigned kAvx512Bf16 = 1u << 5;  // eax of leaf 7.1
-  return (eax & kAvx512Bf16) != 0 && sums_pairs_in_order();
-}
+bool has_pairs() { return __builtin_cpu_supports("avx512bf16") && sums_pairs_in_order(); }
 
 bool has_tiles() {
 #if defined(__linux__)

@@ -1,5 +1,6 @@
-// What the processor offers to the native kernels, found once at run time (CPUID; for tiles also
-// the operating system's permission). Independent of how this library was compiled.
+// What the processor offers to the native kernels, found once at run time (CPUID; for pairs
+// also one sum, for tiles the operating system's permission). Independent of how this library was
+// compiled.
 #pragma once
 
 namespace isoflop::kernels::cpu {
@@ -9,7 +10,7 @@ enum class InstructionSet {
   scalar,       // anything
   avx2,         // x86-64-v3: AVX2 and FMA
   avx512,       // x86-64-v4: AVX-512 F, BW, VL, DQ, CD
-  avx512_bf16,  // also products of pairs of bf16 (Zen 4, Cooper Lake and later)
+  avx512_bf16,  // also products of pairs of bf16 (Zen 4, Cooper Lake, Sapphire Rapids)
   amx,          // also the tile unit (Sapphire Rapids and later)
 };
 

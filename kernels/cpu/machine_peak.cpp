@@ -34,7 +34,7 @@ double best_rate(double amount, int trials, const Work& work) {
 }
 
 #if defined(__x86_64__)
-// Ten independent chains hide the latency of two units; the empty assembly keeps each operation.
+// Ten independent chains hide the latency of two units of multiply-adds, or of one of pairs.
 #define ISOFLOP_TEN_TIMES(operation)                                                         \
   operation(0) operation(1) operation(2) operation(3) operation(4) operation(5) operation(6) \
       operation(7) operation(8) operation(9)

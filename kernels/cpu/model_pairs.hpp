@@ -4,20 +4,21 @@
 // multiply-add; denormals count as zero.
 #pragma once
 
-#pragma GCC diagnostic ignored "-Wpsabi"  // of the headers too: all is inlined: no vector is passed
+#pragma GCC diagnostic ignored "-Wpsabi"  // no vector leaves this file's code
 
 #include <bit>
 #include <cmath>
 #include <cstdint>
 
 #include "core/bf16.hpp"
+#include "kernels/cpu/pair_operands.hpp"
 #include "kernels/cpu/vector_moves.hpp"
 
 namespace isoflop::kernels::cpu {
 namespace {
 
-struct ModelPairs {
-  static constexpr int width = 16, vectors = 4, rows = 2;
+struct ModelPairs : PairTile {
+  static constexpr int width = 16;
   typedef float Float __attribute__((vector_size(64)));
   typedef std::uint32_t Word __attribute__((vector_size(64)));
   typedef std::uint16_t Half __attribute__((vector_size(32)));
@@ -28,7 +29,7 @@ struct ModelPairs {
     return as<Float>(Word{} + load<std::uint32_t>(from));  // a pair may look like any float
   }
 
-  ISOFLOP_INLINE static Float multiply_pairs(Float a, Float b, Float c) {
+  ISOFLOP_INLINE static Float multiply_add(Float a, Float b, Float c) {
     const Word left = as<Word>(a), right = as<Word>(b);
     for (int i = 0; i < width; ++i) {
       c[i] = std::fma(upper(left[i]), upper(right[i]), c[i]);

@@ -17,10 +17,15 @@ constexpr std::size_t kChainWords = kDepthStep / 4;  // of one parity in a step
 /// Of the sixteen words of a step the first half are its even positions, the others the odd ones:
 /// (2, 0), (6, 4), ..., (3, 1), (7, 5), ... as (lower, upper).
 struct PairsInChains {
-  static constexpr std::size_t upper(std::size_t w) {
+  static constexpr std::size_t upper_position(std::size_t w) {
     return 4 * (w % kChainWords) + w / kChainWords;
   }
-  static constexpr std::size_t lower(std::size_t w) { return upper(w) + 2; }
+  static constexpr std::size_t lower_position(std::size_t w) { return upper_position(w) + 2; }
+};
+
+/// The shape for which both chains and the sums fit into 32 registers.
+struct PairTile {
+  static constexpr int vectors = 4, rows = 2;
 };
 
 template <class L>
@@ -45,11 +50,11 @@ struct PairOperands {
 
   static RowWords rows_of_block(const Operand<bf16>& a, std::size_t rows, std::size_t depth,
                                 float* to, std::size_t stride) {
-    for (std::size_t row = 0; row < round_up(rows, Lanes::rows); row += Lanes::width) {
-      for (std::size_t position = 0; position < depth; position += kDepthStep) {
+    for (std::size_t position = 0; position < depth; position += kDepthStep) {
+      for (std::size_t row = 0; row < rows; row += Lanes::width) {
         pack_pair_square<Lanes, PairsInChains, SquareRow::line>(
-            a.from(row, 0), lines_left(rows, row), depth, position,
-            to + row * stride + words(position), stride);
+            a.from(row, 0), rows - row, depth, position, to + row * stride + words(position),
+            stride);
       }
     }
     return {to, stride};
@@ -73,7 +78,7 @@ struct PairOperands {
     clear_sums<Lanes, V>(chain);
 #pragma GCC unroll 8
     for (std::size_t i = 0; i < kChainWords; ++i) {
-      add_products<Lanes, V>(a.at(i), b + i * V * Lanes::width, chain, Lanes::multiply_pairs);
+      add_products<Lanes, V>(a.at(i), b + i * V * Lanes::width, chain);
     }
   }
 };

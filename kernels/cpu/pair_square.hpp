@@ -14,16 +14,12 @@ namespace {
 
 /// The two positions of word w, counted from the first position of the square.
 struct AdjacentPairs {
-  static constexpr std::size_t lower(std::size_t w) { return 2 * w; }
-  static constexpr std::size_t upper(std::size_t w) { return 2 * w + 1; }
+  static constexpr std::size_t lower_position(std::size_t w) { return 2 * w; }
+  static constexpr std::size_t upper_position(std::size_t w) { return 2 * w + 1; }
 };
 
 /// What a row of the square holds: the words of one line, or one word of all lines.
 enum class SquareRow { line, word };
-
-constexpr std::size_t lines_left(std::size_t all, std::size_t before) {
-  return all > before ? all - before : 0;
-}
 
 /// A word from each of `Lanes::width` lines that lie side by side. Unless `full`, zeros beyond
 /// `lines` and beyond the depth.
@@ -52,7 +48,8 @@ ISOFLOP_INLINE typename Lanes::Word in_order(typename Lanes::Word adjacent,
   typedef std::uint16_t Halves __attribute__((vector_size(sizeof(adjacent))));
   const Halves halves = as<Halves>(adjacent);
   return as<typename Lanes::Word>(__builtin_shufflevector(
-      halves, halves, int(half % 2 == 0 ? Order::lower(half / 2) : Order::upper(half / 2))...));
+      halves, halves,
+      int(half % 2 == 0 ? Order::lower_position(half / 2) : Order::upper_position(half / 2))...));
 }
 
 /// `Lanes::width` lines x words from `position` on. Unless `full`, zeros beyond `lines` and beyond
@@ -72,8 +69,8 @@ ISOFLOP_INLINE void load_pair_square(const Operand<bf16>& from, std::size_t line
   } else {
 #pragma GCC unroll 16
     for (std::size_t w = 0; w < Lanes::width; ++w) {
-      square[w] = load_pairs<Lanes, full>(from, lines, depth, position + Order::lower(w),
-                                          position + Order::upper(w));
+      square[w] = load_pairs<Lanes, full>(from, lines, depth, position + Order::lower_position(w),
+                                          position + Order::upper_position(w));
     }
     if constexpr (row == SquareRow::line) transpose<Lanes>(square);
   }

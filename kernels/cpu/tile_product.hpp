@@ -168,7 +168,7 @@ ISOFLOP_INLINE void multiply_step(Tiles& tiles, const std::byte* a, std::size_t 
 }
 
 /// Rows of the a that comes next, fetched into the second-level cache a line a step.
-struct Ahead {
+struct RowsAhead {
   const std::byte* data;
   std::size_t row_bytes;
   std::size_t first, last;  // rows
@@ -202,8 +202,8 @@ class RowMultiplier {
       const std::size_t end = std::min(begin + kSteps, steps);
       for (std::size_t panel = 0; panel < panels; ++panel) {
         const std::size_t fetched = more && in_place ? kSide : 0;
-        const Ahead ahead{a.data + kSide * a.row_bytes, a.row_bytes, fetched * panel / panels,
-                          fetched * (panel + 1) / panels};
+        const RowsAhead ahead{a.data + kSide * a.row_bytes, a.row_bytes, fetched * panel / panels,
+                              fetched * (panel + 1) / panels};
         load_block(block, panel * kSide, begin == 0);
         multiply_steps(a, packed_b + panel * steps * kStepBytes, begin, end, ahead);
         store_block(block, panel * kSide, end == steps);
@@ -216,7 +216,7 @@ class RowMultiplier {
 
  private:
   void multiply_steps(const RowsOfA& a, const std::byte* b, std::size_t begin, std::size_t end,
-                      const Ahead& ahead) {
+                      const RowsAhead& ahead) {
     const std::size_t rows_a_step = end > begin ? ceil_div(kSide, end - begin) : kSide;
     for (std::size_t step = begin; step < end; ++step) {
       multiply_step(tiles_, a.data + step * a.step_bytes, a.row_bytes, b + step * kStepBytes);
@@ -290,7 +290,8 @@ void multiply_with_tiles(const BlockProduct<bf16, Y>& product, const std::byte* 
 
 inline std::size_t tile_column_block(std::size_t depth) {
   constexpr std::size_t kPackedBytes = std::size_t{1024} * 1024;
-  const std::size_t panels = kPackedBytes / (kStepBytes * ceil_div(depth + 1, kDepthStep));
+  const std::size_t panels =
+      kPackedBytes / (kStepBytes * ceil_div(std::max<std::size_t>(depth, 1), kDepthStep));
   return std::max<std::size_t>(panels, 2) * kSide;
 }
 

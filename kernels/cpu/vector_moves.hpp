@@ -64,6 +64,10 @@ ISOFLOP_INLINE void transpose(typename Lanes::Word (&rows)[Lanes::width]) {
   }
 }
 
+constexpr std::size_t lines_left(std::size_t all, std::size_t before) {
+  return all > before ? all - before : 0;
+}
+
 /// square [i] = a word from each of `Lanes::width` lines along the depth, from `position` on.
 /// Unless `full`, zeros beyond the last line and the depth.
 template <class Lanes, bool full, class T>

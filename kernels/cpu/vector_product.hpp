@@ -9,17 +9,17 @@
 //
 // Operands (float_operands.hpp, pair_operands.hpp) say what a word is:
 //   words(positions)                            that a line of so many positions takes
-//   pack_panel(b, columns, depth, stride, to)   to [words][stride], zeros beyond the depth
-//   rows_of_block(a, rows, depth, to, stride)   to [rows][stride], zeros to whole tiles and steps
-//   sums_in_registers                           while the depth passes
-//   extend(a, b, sums)                          if so: 32 further positions
-//   extend_even, extend_odd (a, b, sums)        otherwise, for bf16: a chain of 32 positions
+//   pack_panel(b, columns, depth, stride, to)   to [words][stride], zeros beyond depth and columns
+//   rows_of_block(a, rows, depth, to, stride)   to [kRowBlock][stride], zeros to whole tiles and
+//   steps sums_in_registers                           while the depth passes extend(a, b, sums) if
+//   so: 32 further positions extend_even, extend_odd (a, b, sums)        otherwise, for bf16: a
+//   chain of 32 positions
 //
 // Lanes, beside what vector_moves.hpp asks for:
 //   narrow(Word)          the lower halves
 //   vectors, rows         shape of the tile
-//   fma(a, b, c)          a b + c, rounded once;   broadcast(p): *p in every lane
-//   multiply_pairs(a, b, c)   for pair_operands.hpp alone
+//   multiply_add(a, b, c) c + the products of words: floats, rounded once, or pairs of bf16
+//   broadcast(p)          *p in every lane
 #pragma once
 
 #include <algorithm>
@@ -36,8 +36,8 @@
 namespace isoflop::kernels::cpu {
 namespace {
 
-constexpr std::size_t kRowBlock = 96;     // a multiple of every Lanes::rows and width
-constexpr std::size_t kDepthBlock = 512;  // a multiple of every kSweep
+constexpr std::size_t kRowBlock = 96;
+constexpr std::size_t kDepthBlock = 512;  // positions
 
 /// Positions of a panel that all rows of a block pass before the next ones.
 template <class Operands>
@@ -170,7 +170,7 @@ constexpr bool sums_in_place(std::size_t c_stride) {
 }
 
 /// One tile in one sweep: summed in c, or in `tile` until the last sweep.
-template <class Operands, class T, class Y>
+template <class Operands, class Y>
 ISOFLOP_INLINE void multiply_into(const TileOfC<Y>& c, const Sweep& at, bool accumulate,
                                   std::size_t packed_columns, MultiplyTile multiply, RowWords a,
                                   const float* b, float* tile, Ahead& ahead) {
@@ -198,15 +198,15 @@ void multiply_panel(const BlockProduct<T, Y>& panel, const Sweep& block, const f
   const MultiplyTile multiply = functions[stride / Lanes::width - 1];
   for (std::size_t begin = 0; begin < block.positions; begin += kSweep<Operands>) {
     const std::size_t positions = std::min(kSweep<Operands>, block.positions - begin);
-    const std::size_t words = Operands::words(begin);
+    const std::size_t begin_words = Operands::words(begin);
     const Sweep at{block.begin + begin, positions, block.first && begin == 0,
                    block.last && begin + positions == block.positions};
     for (std::size_t row = 0; row < panel.rows; row += Lanes::rows) {
       const TileOfC<Y> c{panel.c + row * panel.c_stride, panel.c_stride,
                          std::min<std::size_t>(Lanes::rows, panel.rows - row), panel.columns};
-      multiply_into<Operands, T>(c, at, panel.accumulate, stride, multiply,
-                                 {a.data + row * a.stride + words, a.stride}, b + words * stride,
-                                 tiles + row * stride, ahead);
+      multiply_into<Operands>(c, at, panel.accumulate, stride, multiply,
+                              {a.data + row * a.stride + begin_words, a.stride},
+                              b + begin_words * stride, tiles + row * stride, ahead);
     }
   }
 }
@@ -275,7 +275,7 @@ template <class Operands>
 std::size_t column_block(std::size_t depth) {
   constexpr std::size_t kPackedBytes = std::size_t{768} * 1024;
   constexpr std::size_t panel = kPanel<typename Operands::Lanes>;
-  const std::size_t words = Operands::words(round_up(depth + 1, kDepthStep));
+  const std::size_t words = Operands::words(round_up(std::max<std::size_t>(depth, 1), kDepthStep));
   const std::size_t columns = kPackedBytes / (sizeof(float) * words);
   return std::clamp<std::size_t>(columns / panel * panel, 2 * panel, 1024);
 }
@@ -297,6 +297,8 @@ template <class Operands, class Y>
 constexpr BlockKernel<typename Operands::Element, Y> vector_kernel() {
   using Lanes = typename Operands::Lanes;
   using T = typename Operands::Element;
+  static_assert(kRowBlock % Lanes::rows == 0 && kRowBlock % Lanes::width == 0);
+  static_assert(kDepthBlock % kSweep<Operands> == 0);
   return {kPanel<Lanes>,           Lanes::rows,
           column_block<Operands>,  packed_bytes<Operands>,
           scratch_bytes<Operands>, pack_panels<Operands, T, Y>,

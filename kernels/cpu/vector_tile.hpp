@@ -10,7 +10,6 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
-#include <type_traits>
 #include <utility>
 
 #include "kernels/cpu/block_product.hpp"
@@ -53,9 +52,8 @@ template <class Lanes, int V>
 using Sums = typename Lanes::Float[Lanes::rows][V];
 
 /// sums [rows][V] += a word of each row times V vectors of b.
-template <class Lanes, int V, class Multiply>
-ISOFLOP_INLINE void add_products(RowWords a, const float* b, Sums<Lanes, V>& sums,
-                                 Multiply multiply) {
+template <class Lanes, int V>
+ISOFLOP_INLINE void add_products(RowWords a, const float* b, Sums<Lanes, V>& sums) {
   using Float = typename Lanes::Float;
   Float right[V];
 #pragma GCC unroll 4
@@ -64,7 +62,9 @@ ISOFLOP_INLINE void add_products(RowWords a, const float* b, Sums<Lanes, V>& sum
   for (int row = 0; row < Lanes::rows; ++row) {
     const Float factor = Lanes::broadcast(a.data + row * a.stride);
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) sums[row][v] = multiply(factor, right[v], sums[row][v]);
+    for (int v = 0; v < V; ++v) {
+      sums[row][v] = Lanes::multiply_add(factor, right[v], sums[row][v]);
+    }
   }
 }
 
@@ -94,12 +94,12 @@ ISOFLOP_INLINE void multiply_in_registers(RowWords a, const float* b, float* c,
       for (int v = 0; v < V; ++v) sums[row][v] = load<Float>(c + row * c_stride + v * Lanes::width);
     }
   }
-  constexpr std::size_t words = Operands::words(kDepthStep);
+  constexpr std::size_t step_words = Operands::words(kDepthStep);
   for (; positions > 0; positions -= kDepthStep) {
     ahead.fetch();
     Operands::template extend<V>(a, b, sums);
-    a = a.at(words);
-    b += words * V * Lanes::width;
+    a = a.at(step_words);
+    b += step_words * V * Lanes::width;
   }
 #pragma GCC unroll 8
   for (int row = 0; row < Lanes::rows; ++row) {
@@ -114,7 +114,7 @@ ISOFLOP_INLINE void multiply_by_steps(RowWords a, const float* b, float* c, std:
                                       std::size_t positions, bool fresh, Ahead& ahead) {
   using Lanes = typename Operands::Lanes;
   using Float = typename Lanes::Float;
-  constexpr std::size_t words = Operands::words(kDepthStep);
+  constexpr std::size_t step_words = Operands::words(kDepthStep);
   Sums<Lanes, V> even;
   for (; positions > 0; positions -= kDepthStep) {
     ahead.fetch();
@@ -135,8 +135,8 @@ ISOFLOP_INLINE void multiply_by_steps(RowWords a, const float* b, float* c, std:
       }
     }
     fresh = false;
-    a = a.at(words);
-    b += words * V * Lanes::width;
+    a = a.at(step_words);
+    b += step_words * V * Lanes::width;
   }
 }
 

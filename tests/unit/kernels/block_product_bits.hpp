@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
+#include <limits>
 #include <vector>
 
 #include "device/stream.hpp"
@@ -20,6 +23,25 @@ inline const std::vector<Shape> kShapes = {{1, 1, 1},    {32, 32, 32}, {64, 96, 
                                            {33, 47, 95}, {70, 65, 31}, {35, 70, 1100},
                                            {6, 5, 0},    {129, 3, 576}};
 
+/// Memory full of NaN, with more of it behind, where nothing may be written.
+class GuardedMemory {
+ public:
+  explicit GuardedMemory(std::size_t bytes)
+      : bytes_(bytes), memory_(device::allocate_aligned(bytes + kGuard)) {
+    std::memset(memory_.get(), 0xFF, bytes + kGuard);
+  }
+  std::byte* get() const { return memory_.get(); }
+  bool untouched_behind() const {
+    return std::all_of(get() + bytes_, get() + bytes_ + kGuard,
+                       [](std::byte byte) { return byte == std::byte{0xFF}; });
+  }
+
+ private:
+  static constexpr std::size_t kGuard = 256;
+  std::size_t bytes_;
+  device::AlignedBytes memory_;
+};
+
 template <class T>
 Operand<T> operand(const std::vector<T>& values, std::size_t lines, std::size_t depth,
                    Contiguous along) {
@@ -29,11 +51,12 @@ Operand<T> operand(const std::vector<T>& values, std::size_t lines, std::size_t 
 template <class T, class Y>
 std::vector<Y> product_of(const BlockKernel<T, Y>& kernel, const Shape& s, Contiguous a_along,
                           Contiguous b_along, bool accumulate) {
-  const auto a = wild_values<T>(s.rows * s.depth, 1), b = wild_values<T>(s.columns * s.depth, 2);
+  auto a = wild_values<T>(s.rows * s.depth, 1), b = wild_values<T>(s.columns * s.depth, 2);
+  if (!a.empty()) a.back() = T(std::numeric_limits<float>::infinity());  // beside the padding
   const std::size_t stride = s.columns + 3;
   auto c = wild_values<Y>(s.rows * stride, 3);
-  const auto packed = device::allocate_aligned(kernel.packed_bytes(s.columns, s.depth));
-  const auto scratch = device::allocate_aligned(kernel.scratch_bytes(s.columns, s.depth));
+  const GuardedMemory packed(kernel.packed_bytes(s.columns, s.depth));
+  const GuardedMemory scratch(kernel.scratch_bytes(s.columns, s.depth));
   const BlockProduct<T, Y> product{s.rows,
                                    s.columns,
                                    s.depth,
@@ -44,6 +67,7 @@ std::vector<Y> product_of(const BlockKernel<T, Y>& kernel, const Shape& s, Conti
                                    accumulate};
   kernel.pack(product, 0, kernel.panels(s.columns), packed.get());
   kernel.multiply(product, packed.get(), scratch.get());
+  EXPECT_TRUE(packed.untouched_behind() && scratch.untouched_behind());
   return c;
 }
 

@@ -116,7 +116,7 @@ Results<T> all_products(InstructionSet set, MatmulShape s) {
   return r;
 }
 
-// Whatever processor this is: with vectors, tiles or neither.
+// Whatever processor this is: with vectors, pairs, tiles or none.
 template <class T>
 void check_front_end_bits() {
   device::Stream stream;

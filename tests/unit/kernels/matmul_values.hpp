@@ -1,7 +1,9 @@
 // Operands for the tests of products, and comparison of their bits.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -32,9 +34,12 @@ std::vector<T> wild_values(std::size_t count, std::uint64_t seed) {
   return result;
 }
 
+/// Bit for bit; which NaN is not promised.
 template <class T>
 bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const T& x, const T& y) {
+    return std::memcmp(&x, &y, sizeof x) == 0 || (std::isnan(float(x)) && std::isnan(float(y)));
+  });
 }
 
 }  // namespace isoflop::kernels

@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include "kernels/cpu/model_pairs.hpp"
 #include "kernels/cpu/pair_operands.hpp"
@@ -17,19 +20,56 @@ TEST(PairProductBits, AreThoseOfScalarCode) {
   expect_bits_of_scalar_code(vector_kernel<PairOperands<ModelPairs>, float>(), true);
 }
 
+float model_sum(float c, std::uint32_t a, std::uint32_t b) {
+  const auto sum = ModelPairs::multiply_add(as<ModelPairs::Float>(ModelPairs::Word{} + a),
+                                            as<ModelPairs::Float>(ModelPairs::Word{} + b),
+                                            ModelPairs::Float{} + c);
+  return sum[ModelPairs::width - 1];
+}
+
 TEST(ModelPairs, AddUpperHalvesFirst) {
   // 2^24 + 1 is not a float: the 1 is lost if the sum is 2^24 when it comes, not if it comes later
-  const auto last_of = [](std::uint32_t pair) {
-    const ModelPairs::Word ones = ModelPairs::Word{} + 0x3F803F80u;
-    const auto sum =
-        ModelPairs::multiply_pairs(as<ModelPairs::Float>(ModelPairs::Word{} + pair),
-                                   as<ModelPairs::Float>(ones), ModelPairs::Float{} + 0x1p24f);
-    return sum[ModelPairs::width - 1];
-  };
-  constexpr std::uint32_t kOne = 0x3F80, kMinusTwoTo24 = 0xCB80;
-  EXPECT_EQ(last_of(kOne << 16 | kMinusTwoTo24), 0.0f);
-  EXPECT_EQ(last_of(kMinusTwoTo24 << 16 | kOne), 1.0f);
+  constexpr std::uint32_t kOne = 0x3F80, kMinusTwoTo24 = 0xCB80, kOnes = kOne << 16 | kOne;
+  EXPECT_EQ(model_sum(0x1p24f, kOne << 16 | kMinusTwoTo24, kOnes), 0.0f);
+  EXPECT_EQ(model_sum(0x1p24f, kMinusTwoTo24 << 16 | kOne, kOnes), 1.0f);
 }
+
+#if defined(__x86_64__)
+[[gnu::target("avx512f"), gnu::noinline]] float processor_sum(float c, std::uint32_t a,
+                                                              std::uint32_t b) {
+  ModelPairs::Float sum = ModelPairs::Float{} + c;
+  asm volatile("vdpbf16ps %2, %1, %0"
+               : "+v"(sum)
+               : "v"(ModelPairs::Word{} + a), "v"(ModelPairs::Word{} + b));
+  return sum[0];
+}
+
+// Where sums of uniform numbers never come: zeros of both signs, denormals, powers whose products
+// meet at the smallest normal number, overflow, infinity, NaN.
+TEST(PairInstruction, IsThatOfTheModelAtTheEdgesOfFloat) {
+  if (!supported(InstructionSet::avx512_bf16)) {
+    GTEST_SKIP() << "skipped: this processor has no " << name(InstructionSet::avx512_bf16);
+  }
+  const std::array<std::uint32_t, 12> halves = {0x0000, 0x8000, 0x0001, 0x807F, 0x0080, 0x1A00,
+                                                0x9980, 0x1FFF, 0x3F81, 0x7F7F, 0xFF80, 0x7FC0};
+  const std::array<float, 8> sums = {0.0f,       -0.0f,  0x1p-126f, 0x1.000002p-126f,
+                                     -0x1p-149f, 0x1p0f, 0x1p127f,  -INFINITY};
+  const FlushDenormals guard;
+  for (const std::uint32_t upper : halves) {
+    for (const std::uint32_t lower : halves) {
+      for (const std::uint32_t b : {0x1A001980u, 0x3F80BF80u, 0x7F7F0001u, 0x20002000u}) {
+        for (const float c : sums) {
+          const float model = model_sum(c, upper << 16 | lower, b);
+          const float seen = processor_sum(c, upper << 16 | lower, b);
+          EXPECT_TRUE(same_bits(std::vector{model}, std::vector{seen}))
+              << std::hex << upper << " " << lower << " times " << b << " added to " << c << ": "
+              << seen << ", model " << model;
+        }
+      }
+    }
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace isoflop::kernels::cpu
