@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <type_traits>
 #include <vector>
 
 namespace isoflop::kernels {
@@ -37,8 +38,10 @@ std::vector<T> wild_values(std::size_t count, std::uint64_t seed) {
 /// Bit for bit; which NaN is not promised.
 template <class T>
 bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint16_t>;
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const T& x, const T& y) {
-    return std::memcmp(&x, &y, sizeof x) == 0 || (std::isnan(float(x)) && std::isnan(float(y)));
+    return std::bit_cast<Bits>(x) == std::bit_cast<Bits>(y) ||
+           (std::isnan(float(x)) && std::isnan(float(y)));
   });
 }
 
