@@ -36,8 +36,11 @@
 namespace isoflop::kernels::cpu {
 namespace {
 
-constexpr std::size_t kRowBlock = 96;
 constexpr std::size_t kDepthBlock = 512;  // positions
+
+/// Rows of a block: 192 KiB of words at the whole depth.
+template <class Operands>
+constexpr std::size_t kRowBlock = 96 * kDepthStep / Operands::words(kDepthStep);
 
 /// Positions of a panel that all rows of a block pass before the next ones.
 template <class Operands>
@@ -126,16 +129,16 @@ constexpr std::size_t row_stride(std::size_t depth) {
 
 /// The block of a that follows block (top, begin), further along the depth or the next rows, to be
 /// fetched in `steps` parts.
-template <class T, class Y>
+template <class Operands, class T, class Y>
 Ahead ahead_of(const BlockProduct<T, Y>& product, std::size_t top, std::size_t begin,
                std::size_t steps) {
   begin += kDepthBlock;
   if (begin >= product.depth) {
     begin = 0;
-    top += kRowBlock;
+    top += kRowBlock<Operands>;
   }
   if (top >= product.rows) return {nullptr, 0, 0, 0, 0};
-  const std::size_t rows = std::min<std::size_t>(kRowBlock, product.rows - top);
+  const std::size_t rows = std::min<std::size_t>(kRowBlock<Operands>, product.rows - top);
   const std::size_t depth = std::min<std::size_t>(kDepthBlock, product.depth - begin);
   const Operand<T> a = product.a.from(top, begin);
   const bool along_depth = a.along == Contiguous::depth;
@@ -224,7 +227,8 @@ void multiply_block(const BlockProduct<T, Y>& block, const Sweep& at, const floa
     const std::size_t stride = packed_columns<Lanes>(panel.columns);
     // a depth of one block leaves nothing behind, so tiles of one panel serve all
     multiply_panel<Operands>(panel, at, packed + left * words + Operands::words(at.begin) * stride,
-                             a, ahead, at.first && at.last ? tiles : tiles + left * kRowBlock);
+                             a, ahead,
+                             at.first && at.last ? tiles : tiles + left * kRowBlock<Operands>);
   }
 }
 
@@ -233,9 +237,9 @@ template <class Operands, class T, class Y>
                                      float* a, float* tiles) {
   using Lanes = typename Operands::Lanes;
   const std::size_t stride = row_stride<Operands>(product.depth);
-  for (std::size_t top = 0; top < product.rows; top += kRowBlock) {
+  for (std::size_t top = 0; top < product.rows; top += kRowBlock<Operands>) {
     BlockProduct<T, Y> block = product;
-    block.rows = std::min<std::size_t>(kRowBlock, product.rows - top);
+    block.rows = std::min<std::size_t>(kRowBlock<Operands>, product.rows - top);
     block.a = product.a.from(top, 0);
     block.c = product.c + top * product.c_stride;
     for (std::size_t begin = 0; begin < product.depth; begin += kDepthBlock) {
@@ -248,7 +252,7 @@ template <class Operands, class T, class Y>
       multiply_block<Operands>(
           block, at, packed,
           Operands::rows_of_block(block.a.from(0, begin), block.rows, depth, a, stride),
-          ahead_of(product, top, begin, steps), tiles);
+          ahead_of<Operands>(product, top, begin, steps), tiles);
     }
   }
 }
@@ -268,7 +272,7 @@ void multiply(const BlockProduct<T, Y>& product, const std::byte* packed, std::b
   const FlushDenormals guard;
   float* a = reinterpret_cast<float*>(scratch);
   multiply_rows<Operands>(product, reinterpret_cast<const float*>(packed), a,
-                          a + kRowBlock * row_stride<Operands>(product.depth));
+                          a + kRowBlock<Operands> * row_stride<Operands>(product.depth));
 }
 
 template <class Operands>
@@ -290,14 +294,14 @@ template <class Operands>
 std::size_t scratch_bytes(std::size_t columns, std::size_t depth) {
   constexpr std::size_t panel = kPanel<typename Operands::Lanes>;
   const std::size_t kept = depth > kDepthBlock ? round_up(columns, panel) : panel;
-  return kRowBlock * (row_stride<Operands>(depth) + kept) * sizeof(float);
+  return kRowBlock<Operands> * (row_stride<Operands>(depth) + kept) * sizeof(float);
 }
 
 template <class Operands, class Y>
 constexpr BlockKernel<typename Operands::Element, Y> vector_kernel() {
   using Lanes = typename Operands::Lanes;
   using T = typename Operands::Element;
-  static_assert(kRowBlock % Lanes::rows == 0 && kRowBlock % Lanes::width == 0);
+  static_assert(kRowBlock<Operands> % Lanes::rows == 0 && kRowBlock<Operands> % Lanes::width == 0);
   static_assert(kDepthBlock % kSweep<Operands> == 0);
   return {kPanel<Lanes>,           Lanes::rows,
           column_block<Operands>,  packed_bytes<Operands>,
