@@ -6,6 +6,7 @@
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "cli/points.hpp"
+#include "cli/seed.hpp"
 
 namespace isoflop::cli {
 namespace {
@@ -48,7 +49,7 @@ void add_compare(CLI::App& app) {
                    "Draws of the held-out points, to tell differences from noise")
       ->check(CLI::Range(std::size_t{0}, laws::kMostDraws))
       ->capture_default_str();
-  command->add_option("--seed", options->how.seed, "Seed of the draws")->capture_default_str();
+  add_seed(*command, options->how.seed, "Seed of the draws");
   command->add_option(
       "--column", options->columns,
       "COLUMN=NAME where the file's name differs, for example params=\"Model Size\"");

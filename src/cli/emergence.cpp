@@ -5,6 +5,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
+#include "cli/seed.hpp"
 #include "core/error.hpp"
 #include "laws/csv.hpp"
 
@@ -62,7 +63,7 @@ void add_emergence(CLI::App& app) {
                       "Extrapolate to this size, where the score improves with size");
   command->add_option("--level", options->how.level, "Level of the intervals")
       ->capture_default_str();
-  command->add_option("--seed", options->how.seed, "Seed of the tests")->capture_default_str();
+  add_seed(*command, options->how.seed, "Seed of the tests");
   command->add_option("--column", options->columns, "COLUMN=NAME where the file's name differs");
   add_output(*command, "--json", options->json, "Write the report to this file, - for stdout");
   command->footer(

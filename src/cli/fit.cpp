@@ -8,6 +8,7 @@
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "cli/points.hpp"
+#include "cli/seed.hpp"
 #include "core/error.hpp"
 #include "laws/best_runs.hpp"
 #include "laws/critical_batch.hpp"
@@ -140,7 +141,7 @@ void add_intervals(CLI::App& command, Options& options) {
   command.add_option("--bootstrap", options.fit.bootstrap, "Draws for the intervals, 0 for none")
       ->check(CLI::Range(std::size_t{0}, laws::kMostDraws))
       ->capture_default_str();
-  command.add_option("--seed", options.fit.seed, "Seed of the draws")->capture_default_str();
+  add_seed(command, options.fit.seed, "Seed of the draws");
   command.add_option("--level", options.fit.level, "Level of the intervals")->capture_default_str();
   command
       .add_option("--interval", options.fit.interval,

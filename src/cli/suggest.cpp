@@ -4,6 +4,7 @@
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "cli/points.hpp"
+#include "cli/seed.hpp"
 #include "core/error.hpp"
 #include "laws/allocation.hpp"
 #include "laws/design_report.hpp"
@@ -74,7 +75,7 @@ void add_fit_options(CLI::App& command, Options& options) {
   command.add_option("--bootstrap", fit.bootstrap, "Draws for the interval before")
       ->check(CLI::Range(std::size_t{0}, laws::kMostDraws))
       ->capture_default_str();
-  command.add_option("--seed", fit.seed, "Seed of the draws")->capture_default_str();
+  add_seed(command, fit.seed, "Seed of the draws");
 }
 
 }  // namespace

@@ -124,6 +124,11 @@ expect_bad_input "excludes --params" "$ISOFLOP_BINARY" predict fit.json --points
 expect_bad_input "--column: params is named twice" "$ISOFLOP_BINARY" fit points.csv --law power \
   --column params=params --column params=tokens
 expect_bad_input "-1 not in range" "$ISOFLOP_BINARY" fit points.csv --law power --bootstrap -1
+for seed in -1 1.5 1e3 0x10 18446744073709551616; do
+  expect_bad_input "--seed: saw '$seed', needed a whole number" "$ISOFLOP_BINARY" fit points.csv --law power --seed "$seed"
+done
+"$ISOFLOP_BINARY" fit points.csv --law power --bootstrap 9 --seed 010 | grep ', seed 10$' > /dev/null \
+  || fail "--seed 010 is not ten"
 expect_bad_input "peak-flops: saw 0" "$ISOFLOP_BINARY" optimal fit.json --hours 3
 expect_bad_input "--hours bounds training alone" "$ISOFLOP_BINARY" optimal fit.json --hours 3 \
   --peak-flops 1e15 --mfu 0.4 --inference-tokens 1e12
@@ -132,6 +137,7 @@ plan() { "$ISOFLOP_BINARY" suggest points.csv --law chinchilla --bootstrap 20 --
 plan --target-params 1e10 --target-tokens 2e11 > table
 grep -q '^    1 ' table && grep -q '^  now ' table || fail "suggest names no run: $(cat table)"
 plan --target-flops 1e22 --runs 2 --json - | grep '"bend"' > /dev/null || fail "suggest --target-flops"
+expect_bad_input "--seed: saw '-1'" plan --target-flops 1e22 --seed -1
 expect_bad_input "suggest: needs a target" plan
 expect_bad_input "target-tokens: saw 0" plan --target-params 1e10 --target-tokens 0
 expect_bad_input "sizes: saw -5" plan --target-flops 1e22 --sizes -5
@@ -147,6 +153,7 @@ grep -q 'score: improves' table && grep -q 'score: inverse' table || fail "emerg
 grep -q 'at flops 1e+24.*accuracy' table || fail "emergence does not extrapolate: $(cat table)"
 grep -q 'not extrapolated to 1e+24: inverse' table || fail "emergence extrapolates: $(cat table)"
 "$ISOFLOP_BINARY" emergence scores.csv --json - | grep '"rms_miss"' > /dev/null || fail "emergence --json"
+expect_bad_input "--seed: saw '-1'" "$ISOFLOP_BINARY" emergence scores.csv --seed -1
 expect_bad_input "accuracy: the column is missing" "$ISOFLOP_BINARY" emergence points.csv \
   --column score=loss
 
@@ -154,4 +161,5 @@ expect_bad_input "accuracy: the column is missing" "$ISOFLOP_BINARY" emergence p
 grep -q '^  chinchilla .*best$' table || fail "compare: $(cat table)"
 "$ISOFLOP_BINARY" compare points.csv --laws power --json - | grep '"within_noise":true' > /dev/null || fail "compare --json"
 expect_bad_input "did you mean 'chinchilla'" "$ISOFLOP_BINARY" compare points.csv --laws chinchila
+expect_bad_input "--seed: saw '-1'" "$ISOFLOP_BINARY" compare points.csv --seed -1
 expect_bad_input "compare: no law can be fitted" "$ISOFLOP_BINARY" compare <(head -4 points.csv)
