@@ -95,54 +95,64 @@ void plan(Options options) {
                options.json);
 }
 
+void add_shape(CLI::App& command, Options& options) {
+  auto& shape = options.shape;
+  command.add_option("--pipeline", shape.ranks, "Ranks of the pipeline")
+      ->check(CLI::Range(std::size_t{1}, kMostRanks))
+      ->capture_default_str();
+  command.add_option("--micro-batches", shape.micro_batches, "Micro-batches a step")
+      ->check(CLI::Range(std::size_t{1}, kMostMicroBatches))
+      ->capture_default_str();
+  command.add_option("--schedule", options.schedule, "Order of the passes")
+      ->check(CLI::IsMember(std::vector<std::string>(parallel::kScheduleNames.begin(),
+                                                     parallel::kScheduleNames.end())))
+      ->capture_default_str();
+  command.add_option("--chunks", shape.chunks, "Stages a rank, for the interleaved schedule")
+      ->check(CLI::Range(std::size_t{1}, kMostChunks))
+      ->capture_default_str();
+}
+
+void add_time(CLI::App& command, const char* name, double& value, const char* help, bool positive) {
+  const auto check = [positive](const std::string& seen) -> std::string {
+    double time = 0;
+    const bool good = CLI::detail::lexical_cast(seen, time) && time <= kLongestTime &&
+                      (positive ? time > 0 : time >= 0);
+    return good ? ""
+                : fmt::format("saw '{}', needed a number {} and up to {:g}", seen,
+                              positive ? "above 0" : "from 0", kLongestTime);
+  };
+  command.add_option(name, value, help)->check(check)->capture_default_str();
+}
+
+/// Times of passes and messages, as given or as measured.
+void add_times(CLI::App& command, Options& options) {
+  add_time(command, "--forward", options.times.forward,
+           "Time of the forward pass of one micro-batch on a rank, any unit", true);
+  add_time(command, "--backward-input", options.times.backward_input,
+           "Time of its backward pass, gradients of the inputs", true);
+  add_time(command, "--backward-weight", options.times.backward_weight,
+           "Time of its backward pass, gradients of the weights", true);
+  add_time(command, "--message", options.message, "Time of a message from rank to rank", false);
+  CLI::Option* bytes = command.add_option(
+      "--message-bytes", options.message_bytes,
+      "Bytes of a message: tokens of a micro-batch x width x 2 (bf16) or 4 (fp32)");
+  command
+      .add_option("--comm", options.comm,
+                  "Time messages by this file of `isoflop bench comm --json`; the times of passes "
+                  "are then in seconds")
+      ->needs(bytes)
+      ->excludes("--message");
+  bytes->needs("--comm");
+}
+
 }  // namespace
 
 void add_cluster_plan(CLI::App& cluster_app) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = cluster_app.add_subcommand(
       "plan", "Show a pipeline schedule: its bubble, its activations in flight, its picture");
-  auto& shape = options->shape;
-  command->add_option("--pipeline", shape.ranks, "Ranks of the pipeline")
-      ->check(CLI::Range(std::size_t{1}, kMostRanks))
-      ->capture_default_str();
-  command->add_option("--micro-batches", shape.micro_batches, "Micro-batches a step")
-      ->check(CLI::Range(std::size_t{1}, kMostMicroBatches))
-      ->capture_default_str();
-  command->add_option("--schedule", options->schedule, "Order of the passes")
-      ->check(CLI::IsMember(std::vector<std::string>(parallel::kScheduleNames.begin(),
-                                                     parallel::kScheduleNames.end())))
-      ->capture_default_str();
-  command->add_option("--chunks", shape.chunks, "Stages a rank, for the interleaved schedule")
-      ->check(CLI::Range(std::size_t{1}, kMostChunks))
-      ->capture_default_str();
-  const auto add_time = [&](const char* name, double& value, const char* help, bool positive) {
-    const auto check = [positive](const std::string& seen) -> std::string {
-      double time = 0;
-      const bool good = CLI::detail::lexical_cast(seen, time) && time <= kLongestTime &&
-                        (positive ? time > 0 : time >= 0);
-      return good ? ""
-                  : fmt::format("saw '{}', needed a number {} and up to {:g}", seen,
-                                positive ? "above 0" : "from 0", kLongestTime);
-    };
-    command->add_option(name, value, help)->check(check)->capture_default_str();
-  };
-  add_time("--forward", options->times.forward,
-           "Time of the forward pass of one micro-batch on a rank, any unit", true);
-  add_time("--backward-input", options->times.backward_input,
-           "Time of its backward pass, gradients of the inputs", true);
-  add_time("--backward-weight", options->times.backward_weight,
-           "Time of its backward pass, gradients of the weights", true);
-  add_time("--message", options->message, "Time of a message from rank to rank", false);
-  CLI::Option* bytes = command->add_option(
-      "--message-bytes", options->message_bytes,
-      "Bytes of a message: tokens of a micro-batch x width x 2 (bf16) or 4 (fp32)");
-  command
-      ->add_option("--comm", options->comm,
-                   "Time messages by this file of `isoflop bench comm --json`; the times of passes "
-                   "are then in seconds")
-      ->needs(bytes)
-      ->excludes("--message");
-  bytes->needs("--comm");
+  add_shape(*command, *options);
+  add_times(*command, *options);
   add_output(*command, "--draw", options->draw, "Draw the schedule in this SVG file", '<');
   add_output(*command, "--json", options->json,
              "Write the figures as JSON to this file, or to standard output with -");

@@ -243,6 +243,47 @@ Extrapolated extrapolate(const std::vector<ScorePoint>& points, const Link& link
   return result;
 }
 
+void judge_link(const Link& link, std::vector<std::string>& verdicts) {
+  if (!holds(link))
+    verdicts.push_back(fmt::format(
+        "accuracy = chance + (ceiling - chance) exp(-{:.3g} score) misses by {:.3g} rms: the "
+        "score does not explain the accuracy",
+        link.k, link.rms_miss));
+}
+
+void judge(Emergence& result) {
+  std::vector<std::string>& verdicts = result.verdicts;
+  judge_trend("score", result.score, verdicts);
+  judge_trend("accuracy", result.accuracy, verdicts);
+  judge_jump(result.score, result.accuracy, verdicts);
+  judge_ends(result.points, verdicts);
+  judge_noise(result.points, verdicts);
+  if (result.score.trend == Trend::improves && result.accuracy.trend == Trend::none)
+    verdicts.push_back(
+        "the score improves where the accuracy shows nothing yet: follow the "
+        "score");
+  judge_link(result.link, verdicts);
+}
+
+/// The score and accuracy at `options.at`, or a verdict why not.
+void extrapolate_if_possible(const EmergenceOptions& options, Emergence& result) {
+  require(std::isfinite(*options.at) && *options.at > 0, "at: saw {}, needed a size above 0",
+          *options.at);
+  const auto refuse = [&](std::string_view reason) {
+    result.verdicts.push_back(fmt::format("not extrapolated to {:.3g}: {}", *options.at, reason));
+  };
+  if (result.score.trend != Trend::improves) {
+    refuse(to_string(result.score.trend));
+    return;
+  }
+  try {
+    result.extrapolated =
+        extrapolate(result.points, result.link, result.accuracy, options, result.verdicts);
+  } catch (const InputError& reason) {  // scores that no law can be fitted to
+    refuse(reason.what());
+  }
+}
+
 }  // namespace
 
 Emergence examine(const TaskScores& scores, const EmergenceOptions& options) {
@@ -252,41 +293,13 @@ Emergence examine(const TaskScores& scores, const EmergenceOptions& options) {
   Emergence result;
   result.task = scores.task;
   result.points = points_of(scores, options);
-  Series score{scores.size, scores.score, {}};
-  Series accuracy{scores.size, scores.accuracy, scores.items};
+  const Series score{scores.size, scores.score, {}};
+  const Series accuracy{scores.size, scores.accuracy, scores.items};
   result.score = test_trend(score, false, options.seed);
   result.accuracy = test_trend(accuracy, true, options.seed);
   result.link = fit_link(result.points, options);
-  judge_trend("score", result.score, result.verdicts);
-  judge_trend("accuracy", result.accuracy, result.verdicts);
-  judge_jump(result.score, result.accuracy, result.verdicts);
-  judge_ends(result.points, result.verdicts);
-  judge_noise(result.points, result.verdicts);
-  if (result.score.trend == Trend::improves && result.accuracy.trend == Trend::none)
-    result.verdicts.push_back(
-        "the score improves where the accuracy shows nothing yet: follow the "
-        "score");
-  if (!holds(result.link))
-    result.verdicts.push_back(fmt::format(
-        "accuracy = chance + (ceiling - chance) exp(-{:.3g} score) misses by {:.3g} rms: the "
-        "score does not explain the accuracy",
-        result.link.k, result.link.rms_miss));
-  if (!options.at) return result;
-  require(std::isfinite(*options.at) && *options.at > 0, "at: saw {}, needed a size above 0",
-          *options.at);
-  const auto refuse = [&](std::string_view reason) {
-    result.verdicts.push_back(fmt::format("not extrapolated to {:.3g}: {}", *options.at, reason));
-  };
-  if (result.score.trend != Trend::improves) {
-    refuse(to_string(result.score.trend));
-    return result;
-  }
-  try {
-    result.extrapolated =
-        extrapolate(result.points, result.link, result.accuracy, options, result.verdicts);
-  } catch (const InputError& reason) {  // scores that no law can be fitted to
-    refuse(reason.what());
-  }
+  judge(result);
+  if (options.at) extrapolate_if_possible(options, result);
   return result;
 }
 

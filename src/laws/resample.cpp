@@ -7,9 +7,9 @@
 #include "core/error.hpp"
 #include "core/random.hpp"
 #include "laws/bootstrap.hpp"
+#include "laws/chord.hpp"
 #include "laws/curves.hpp"
 #include "laws/profile.hpp"
-#include "laws/solver.hpp"
 #include "laws/theta.hpp"
 
 namespace isoflop::laws {

@@ -42,12 +42,6 @@ double rounding(const Samples& samples) {
   return 1e-16 * largest;
 }
 
-/// The gradient that counts as none.
-double tolerance_of(const Objective& objective, double relative) {
-  return objective.weight() *
-         (relative * std::min(objective.delta(), 1.0) + rounding(objective.samples()));
-}
-
 /// The state of one descent.
 class Descent {
  public:
@@ -164,24 +158,26 @@ class Descent {
 
   /// One trial step; false when the descent is over.
   bool advance() {
-    if (free_count_ == 0) {
-      converged_ = true;
-      return false;
-    }
-    if (!compute_step()) {
-      converged_ = norm(here_) == 0;
-      return false;
-    }
-    const bool small = step_is_small();
-    if (small && damping_ < 1e-3 && norm(here_) <= tolerance_) {
-      converged_ = true;
-      return false;
-    }
-    if (options_.enough > 0 && damping_ <= kUndamped && predicted_decrease() <= options_.enough) {
-      converged_ = true;
-      return false;
-    }
-    if (small && damping_ > 1e12) return false;  // stuck
+    if (free_count_ == 0) return finish(true);
+    if (!compute_step()) return finish(norm(here_) == 0);
+    if (has_arrived()) return finish(true);
+    if (damping_ > 1e12 && step_is_small()) return finish(false);  // stuck
+    return try_step();
+  }
+
+  bool finish(bool converged) {
+    converged_ = converged;
+    return false;
+  }
+
+  /// No slope and no step is left, or no more to gain than was asked for.
+  bool has_arrived() const {
+    if (damping_ < 1e-3 && norm(here_) <= tolerance_ && step_is_small()) return true;
+    return options_.enough > 0 && damping_ <= kUndamped && predicted_decrease() <= options_.enough;
+  }
+
+  /// Goes there when it is better, else raises the damping; false when nothing is better.
+  bool try_step() {
     Vector trial = theta_;
     for (std::size_t i = 0; i < box_.size; ++i) trial[i] += step_[i];
     const Derivatives there = evaluate(trial);
@@ -192,18 +188,19 @@ class Descent {
         predicted <= 1e-13 * here_.value + kSquaredRounding * objective_.weight();
     const bool better = is_finite(there, box_.size) &&
                         (at_rounding ? norm(there) < norm(here_) : actual > 1e-4 * predicted);
-    if (!better) {
-      if (at_rounding && norm(here_) <= tolerance_) {
-        converged_ = true;
-        return false;
-      }
-      damping_ = std::max(growth_ * damping_, 1e-6);
-      growth_ *= 2;
+    if (better) {
+      accept(trial, there, at_rounding ? 1.0 : actual / predicted);
       return true;
     }
-    const double ratio = at_rounding ? 1.0 : actual / predicted;
-    // Nielsen 1999, "Damping parameter in Marquardt's method", with a faster fall when the model is
-    // right
+    if (at_rounding && norm(here_) <= tolerance_) return finish(true);
+    damping_ = std::max(growth_ * damping_, 1e-6);
+    growth_ *= 2;
+    return true;
+  }
+
+  /// `ratio`: of the decrease to what the model promised. Nielsen 1999, "Damping parameter in
+  /// Marquardt's method", with a faster fall when the model is right.
+  void accept(const Vector& trial, const Derivatives& there, double ratio) {
     const double cube = (2 * ratio - 1) * (2 * ratio - 1) * (2 * ratio - 1);
     damping_ *= ratio > 0.95 && ratio < 1.05 ? 0.05 : std::clamp(1 - cube, 1.0 / 3, 2.0);
     if (damping_ < 1e-10) damping_ = 0;
@@ -211,7 +208,6 @@ class Descent {
     theta_ = trial;
     here_ = there;
     find_free();
-    return true;
   }
 
   const Objective& objective_;
@@ -266,6 +262,11 @@ Minimum narrow(const Objective& objective, Minimum minimum) {
 
 }  // namespace
 
+double tolerance_of(const Objective& objective, double relative) {
+  return objective.weight() *
+         (relative * std::min(objective.delta(), 1.0) + rounding(objective.samples()));
+}
+
 Box::Box(const Law& law) : size(law.size()) {
   for (std::size_t i = 0; i < size; ++i) {
     lower[i] = law.parameters[i].lower;
@@ -299,89 +300,6 @@ Minimum minimise_gradually(const Objective& objective, const Vector& start) {
 
 Minimum polish(const Objective& objective, const Vector& start) {
   return minimise_alternating(objective, start, {});
-}
-
-Chord::Chord(const Objective& objective, const Vector& optimum, double enough)
-    : box_(objective.law()) {
-  for (std::size_t i = 0; i < box_.size; ++i) {
-    if (box_.holds(optimum[i], i))
-      held_ |= 1u << i;
-    else
-      free_.push_back(i);
-  }
-  const Derivatives here = objective.derivatives(optimum, Curvature::exact);
-  constexpr double kLeastRidge = 1e-12;  // of the largest diagonal: directions without a slope
-  constexpr double kMostRidge = 1e-3;
-  double largest = 0;
-  for (const std::size_t i : free_) largest = std::max(largest, at(here.hessian, i, i));
-  for (double ridge = kLeastRidge; ridge < kMostRidge && !usable_; ridge *= 10) {
-    for (std::size_t r = 0; r < free_.size(); ++r) {
-      for (std::size_t c = 0; c <= r; ++c) at(factor_, r, c) = at(here.hessian, free_[r], free_[c]);
-      at(factor_, r, r) += ridge * largest;
-    }
-    usable_ = factor_cholesky(factor_, free_.size());
-    if (usable_ && ridge == kLeastRidge) enough_ = enough;
-  }
-}
-
-Minimum Chord::minimise(const Objective& objective, const Vector& start) const {
-  constexpr int kMostSteps = 20;
-  constexpr double kShrinks = 0.7;  // the gradient, at least
-  const double tolerance = tolerance_of(objective, SolverOptions{}.gradient_tolerance);
-  Vector best = start;
-  Vector theta = start;
-  double last = std::numeric_limits<double>::infinity();
-  for (int k = 1; usable_ && k <= kMostSteps; ++k) {
-    const Derivatives here = objective.derivatives(theta, Curvature::none);
-    const double norm = norm_of(here);
-    if (!stays_held(theta, here)) break;
-    const Vector step = step_from(here);
-    if (norm <= tolerance || promise(here, step) <= enough_)
-      return {theta, here.value, norm, true, held_, k};
-    if (!(norm < kShrinks * last)) break;
-    last = norm;
-    best = theta;
-    if (!move(step, theta)) break;
-  }
-  SolverOptions options;
-  options.enough = enough_;
-  return laws::minimise(objective, best, options);
-}
-
-double Chord::norm_of(const Derivatives& here) const {
-  double norm = 0;
-  for (const std::size_t i : free_)
-    if (!std::isnan(norm) && !(std::fabs(here.gradient[i]) <= norm))
-      norm = std::fabs(here.gradient[i]);  // a NaN stays
-  return norm;
-}
-
-bool Chord::stays_held(const Vector& theta, const Derivatives& here) const {
-  for (std::size_t i = 0; i < box_.size; ++i)
-    if ((held_ >> i & 1u) != 0 && box_.is_free(theta[i], here.gradient[i], i)) return false;
-  return true;
-}
-
-Vector Chord::step_from(const Derivatives& here) const {
-  Vector step{};
-  for (std::size_t r = 0; r < free_.size(); ++r) step[r] = -here.gradient[free_[r]];
-  solve_cholesky(factor_, free_.size(), step);
-  return step;
-}
-
-/// By how much the objective falls along the step, if it is as curved as at the optimum.
-double Chord::promise(const Derivatives& here, const Vector& step) const {
-  double sum = 0;
-  for (std::size_t r = 0; r < free_.size(); ++r) sum -= here.gradient[free_[r]] * step[r];
-  return sum / 2;
-}
-
-bool Chord::move(const Vector& step, Vector& theta) const {
-  for (std::size_t r = 0; r < free_.size(); ++r) {
-    theta[free_[r]] += step[r];
-    if (box_.holds(theta[free_[r]], free_[r])) return false;
-  }
-  return true;
 }
 
 }  // namespace isoflop::laws

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/random.hpp"
+#include "laws/chord.hpp"
 #include "laws/compare.hpp"
 #include "laws/fit_json.hpp"
 #include "laws/profile.hpp"

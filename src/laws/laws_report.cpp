@@ -1,0 +1,40 @@
+#include <fmt/ranges.h>
+
+#include "laws/law.hpp"
+#include "laws/report.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+std::string describe_law(const Law& law) {
+  constexpr std::string_view kIndent = "    ";
+  std::string text =
+      fmt::format("{}\n{}{}\n{}{}\n", law.name, kIndent, law.formula, kIndent, law.source);
+  std::vector<std::string> reads;
+  for (const Variable variable : law.variables)
+    reads.push_back(fmt::format("{} [{}]", to_string(variable), info(variable).unit));
+  text +=
+      fmt::format("{}reads {}{}; predicts {} [{}]; fitted on {}\n", kIndent, fmt::join(reads, ", "),
+                  law.any_variable   ? " or another column"
+                  : law.reads_curves ? " and the schedule"
+                                     : "",
+                  to_string(law.response), info(law.response).unit,
+                  law.scale == Scale::log ? "its logarithm" : "its own scale");
+  for (const ParameterInfo& parameter : law.parameters)
+    text += fmt::format("{}  {:<6} {:<48} {} in [{:g}, {:g}]\n", kIndent, parameter.name,
+                        parameter.meaning, parameter.coordinate, parameter.lower, parameter.upper);
+  const std::size_t starts = law.starts(law.rows(prepare(law.example()), law.variables)).size();
+  text += fmt::format("{}{} starts; needs {} points with {} different values of what it reads\n",
+                      kIndent, starts, law.minimum_points(), law.distinct_values);
+  return text;
+}
+
+}  // namespace
+
+std::string describe_laws() {
+  std::string text;
+  for (const Law* law : all_laws()) text += describe_law(*law);
+  return text;
+}
+
+}  // namespace isoflop::laws
