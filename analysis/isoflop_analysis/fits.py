@@ -70,6 +70,11 @@ class Fit:
         return f"{law}, {self.method.replace('approach', 'approach ')}" if self.method else law
 
     @property
+    def scale(self) -> str | None:
+        """What its misses are differences of: "log", or "linear" for the response itself; None where the file is older."""
+        return self.raw.get("scale")
+
+    @property
     def weights(self) -> str | None:
         """How the program weighed the points, where it says so; the page knows no weights but those of a column."""
         return next((note for note in self.raw.get("notes") or [] if str(note).startswith("weights:")), None)

@@ -152,12 +152,9 @@ def _member_table(fit: Fit) -> str:
     )
 
 
-_OF_SHARES = ("accuracy-sigmoid", "error-exponential", "task-ladder")
-
-
 def _miss(fit: Fit, value: float | None) -> str:
-    """Of a law of losses a share of the loss; of one of shares a difference."""
-    return number(value, 3) if fit.law in _OF_SHARES else _percent(value)
+    """Of a law fitted to logarithms a share; of one fitted to shares, as accuracies, a difference."""
+    return _percent(value) if fit.scale == "log" else number(value, 3)
 
 
 def _rollout_lines(fit: Fit) -> str:

@@ -148,7 +148,7 @@ def write_fits(directory: Path, rows: list[dict]) -> Chinchilla:
         fit["points"] = {"used": len(rows), "left_out": []}
     fits |= _kaplan_fits(rows)
     for name, fit in fits.items():
-        (directory / f"fit-{name}.json").write_text(json.dumps(fit))
+        (directory / f"fit-{name}.json").write_text(json.dumps({"scale": "log", **fit}))
     return law
 
 

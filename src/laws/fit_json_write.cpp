@@ -1,6 +1,7 @@
 #include "laws/calibration.hpp"
 #include "laws/fit_json.hpp"
 #include "laws/json_parts.hpp"
+#include "laws/law.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -179,6 +180,7 @@ std::string to_json(const Fit& fit) {
                 {"search", search(fit.search)},
                 {"conventions", conventions(fit.conventions)},
                 {"points", points(fit)},
+                {"scale", find_law(fit.law).scale == Scale::log ? "log" : "linear"},
                 {"residual_rms", fit.residual_rms},
                 {"precision", precision(fit.precision)},
                 {"alternatives", alternatives(fit)},

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
 #include "laws/fit_json.hpp"
@@ -138,6 +139,14 @@ TEST(Details, SurviveTheFile) {
                               {.law = "chinchilla", .bootstrap = 10});
   const std::string text = to_json(result);
   EXPECT_EQ(to_json(fit_from_json(text, "fit.json")), text);
+}
+
+TEST(Details, SayWhatMissesAreDifferencesOf) {
+  for (const auto& [law, scale] :
+       {std::pair{"chinchilla", "log"}, {"error-exponential", "linear"}}) {
+    const Fit result = fit(find_law(law).example(), {.law = law, .bootstrap = 0});
+    EXPECT_EQ(nlohmann::json::parse(to_json(result))["scale"], scale) << law;
+  }
 }
 
 TEST(Details, OfProfilesSurviveTheFile) {
