@@ -263,7 +263,9 @@ void fit_approach1(const Points& prepared, const FitOptions& options, Fit& resul
     if (auto row = fit_envelope(drawn, options.huber_delta, &full))
       result.draws.rows.push_back(*row);
   }
-  summarise_frontier(full, result);
+  summarise_frontier(
+      full, "for draws that leave nothing open add sizes between the smallest and the largest",
+      result);
 }
 
 }  // namespace isoflop::laws

@@ -85,24 +85,58 @@ double scatter_about_parabolas(const std::vector<Profile>& profiles) {
   return std::sqrt(squares / freedom);
 }
 
-void bootstrap(const InUse& used, const FitOptions& options, const std::vector<double>& full,
-               Fit& result) {
+/// How many draws have no minimum at one budget, and where it lies in them.
+struct LostMinima {
+  std::size_t draws = 0;
+  std::size_t below = 0;  // the sizes
+  std::size_t above = 0;
+
+  void count(const ProfileMinimum& minimum) {
+    draws += !minimum.budget.rejected.empty();
+    below += minimum.edge == Edge::below;
+    above += minimum.edge == Edge::above;
+  }
+};
+
+/// The sizes that would keep the minimum that most draws lose.
+std::string remedy_for(const std::vector<Profile>& profiles, const std::vector<LostMinima>& lost) {
+  const auto worst = std::ranges::max_element(lost, {}, &LostMinima::draws);
+  if (worst == lost.end() || worst->draws == 0) return "for intervals use --method approach3";
+  const Profile& profile = profiles[static_cast<std::size_t>(worst - lost.begin())];
+  const std::size_t beyond = std::max(worst->below, worst->above);
+  const Edge edge = worst->above == beyond ? Edge::above : Edge::below;
+  const std::string sizes = 2 * beyond > worst->draws ? missing_sizes({profile}, {edge})
+                                                      : "add sizes around the lowest loss";
+  return fmt::format(
+      "{} draws have no minimum at {:.3g} FLOP, more than at any other budget: {}, or use "
+      "--method approach3",
+      worst->draws, profile.flops, sizes);
+}
+
+/// Fills the draws; what would help those that leave something open.
+std::string bootstrap(const InUse& used, const FitOptions& options, const std::vector<double>& full,
+                      Fit& result) {
   const Clusters clusters(used.points.size(), used.points.group);
   result.draws.clusters = clusters.count();
-  if (clusters.count() < 2) return;  // every draw would be the same
+  if (clusters.count() < 2) return "";  // every draw would be the same
+  std::vector<LostMinima> lost(used.profiles.size());
   result.draws.asked = options.bootstrap;
   for (std::size_t d = 0; d < options.bootstrap; ++d) {
     const std::vector<double> counts = clusters.counts(options.seed, static_cast<std::uint32_t>(d));
     std::vector<Budget> budgets;
-    for (const Profile& profile : used.profiles) {
+    for (std::size_t k = 0; k < used.profiles.size(); ++k) {
+      const Profile& profile = used.profiles[k];
       std::vector<double> weight = profile.weight;
       for (std::size_t i = 0; i < weight.size(); ++i) weight[i] *= counts[profile.rows[i]];
       // Flat parabolas stay: without them the draws would spread too little.
-      budgets.push_back(find_minimum(profile, weight, 0).budget);
+      const ProfileMinimum minimum = find_minimum(profile, weight, 0);
+      lost[k].count(minimum);
+      budgets.push_back(minimum.budget);
     }
     if (auto row = fit_frontier(frontier_of(budgets), options.huber_delta, &full))
       result.draws.rows.push_back(*row);
   }
+  return remedy_for(used.profiles, lost);
 }
 
 /// What approach 2 makes of the losses of `surface` (a Chinchilla law) at the sizes in use.
@@ -184,9 +218,9 @@ void fit_approach2(const Points& prepared, const FitOptions& options, Fit& resul
   const InUse used = in_use(prepared, profiles, result.budgets);
   result.residual_rms = scatter_about_parabolas(used.profiles);
   calibrate_frontier(frontier, full, options.huber_delta, kFewestBudgetsForNested, result);
-  bootstrap(used, options, full, result);
+  const std::string remedy = bootstrap(used, options, full, result);
   report_bias(used, options, result);
-  summarise_frontier(full, result);
+  summarise_frontier(full, remedy, result);
 }
 
 }  // namespace isoflop::laws

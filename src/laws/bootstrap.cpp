@@ -56,6 +56,10 @@ Estimate summarise(std::string name, double value, std::vector<double> draws, do
           quantile(draws, (1 + level) / 2)};
 }
 
+bool are_too_many_lost(std::size_t lost, std::size_t asked, double level) {
+  return static_cast<double>(lost) > (1 - level) / 2 * static_cast<double>(asked);
+}
+
 double normal_half_width(double level) {
   double low = 0;
   double high = 40;

@@ -32,6 +32,11 @@ double quantile(const std::vector<double>& sorted, double probability);
 /// their end and leave no finite standard deviation.
 Estimate summarise(std::string name, double value, std::vector<double> draws, double level);
 
+/// Whether so many of the draws are without a value that no interval of `level` follows from the
+/// others: those that are lost may all lie beyond one of its ends, where (1 - level) / 2 of all
+/// belong.
+bool are_too_many_lost(std::size_t lost, std::size_t asked, double level);
+
 /// Half-width of the central `level` interval of a standard normal variable.
 double normal_half_width(double level);
 

@@ -75,8 +75,8 @@ struct SearchSummary {
   std::vector<Basin> best = {};  // the lowest basins, the optimum first; five at most
 };
 
-/// Values of every parameter in every bootstrap draw; rows of draws that had no solution are
-/// absent.
+/// Values of every parameter in every bootstrap draw. Of a frontier a draw may have no solution: it
+/// has no row; or none for the loss law: E, K and gamma are NaN.
 struct Draws {
   std::vector<std::vector<double>> rows;
   /// The same in the law's coordinates, finite where a value (a scale at a tiny exponent) is not;

@@ -1,7 +1,10 @@
 #include "laws/frontier.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "laws/bootstrap.hpp"
 #include "laws/calibration.hpp"
@@ -67,6 +70,35 @@ std::optional<std::array<double, 3>> fit_loss(const Frontier& frontier, double h
   return std::array{0.0, values[0], values[1]};
 }
 
+std::size_t lost_draws(const Draws& draws, std::size_t parameter) {
+  const auto open = std::ranges::count_if(
+      draws.rows, [&](const auto& row) { return std::isnan(row[parameter]); });
+  return draws.asked - draws.rows.size() + static_cast<std::size_t>(open);
+}
+
+void warn_about_lost_draws(std::size_t lost, const char* parameters, Fit& result) {
+  if (lost == 0) return;
+  const std::size_t asked = result.draws.asked;
+  result.warnings.push_back(
+      fmt::format("{} of {} bootstrap draws leave {} open: {}", lost, asked, parameters,
+                  are_too_many_lost(lost, asked, result.level)
+                      ? "no intervals of them, for the other draws are no fair sample"
+                      : "their intervals are too narrow"));
+}
+
+/// A draw determines both lines or none, and the loss law or not.
+void warn_about_lost_draws(const std::string& remedy, Fit& result) {
+  const std::size_t lines = lost_draws(result.draws, kG);
+  const std::size_t loss_law = lost_draws(result.draws, kFloor);
+  if (lines == loss_law) {
+    warn_about_lost_draws(lines, "all parameters", result);
+  } else {
+    warn_about_lost_draws(lines, "G, a, H and b", result);
+    warn_about_lost_draws(loss_law, "E, K and gamma", result);
+  }
+  if (loss_law > 0) result.warnings.push_back(remedy);
+}
+
 }  // namespace
 
 FrontierLines fit_lines(const Frontier& frontier) {
@@ -80,9 +112,9 @@ std::optional<std::vector<double>> fit_frontier(const Frontier& frontier, double
                                                 const std::vector<double>* start) {
   const FrontierLines lines = fit_lines(frontier);
   if (!lines.ok) return std::nullopt;
-  const auto loss = fit_loss(frontier, huber_delta, start);
-  if (!loss) return std::nullopt;
-  const auto [floor, scale, gamma] = *loss;
+  constexpr double kOpen = std::numeric_limits<double>::quiet_NaN();
+  const auto [floor, scale, gamma] =
+      fit_loss(frontier, huber_delta, start).value_or(std::array{kOpen, kOpen, kOpen});
   return std::vector<double>{lines.params_scale,
                              lines.params_exponent,
                              lines.tokens_scale,
@@ -124,14 +156,18 @@ void calibrate_frontier(const Frontier& frontier, const std::vector<double>& par
   result.members = {member_of(rollout, 1, calibration.errors.front())};
 }
 
-void summarise_frontier(const std::vector<double>& parameters, Fit& result) {
+void summarise_frontier(const std::vector<double>& parameters, const std::string& remedy,
+                        Fit& result) {
   static constexpr const char* kNames[kFrontierParameters] = {"G", "a", "H",    "b",
                                                               "E", "K", "gamma"};
+  const Draws& draws = result.draws;
   for (std::size_t i = 0; i < kFrontierParameters; ++i) {
     std::vector<double> drawn;
-    for (const auto& row : result.draws.rows) drawn.push_back(row[i]);
+    if (!are_too_many_lost(lost_draws(draws, i), draws.asked, result.level))
+      for (const auto& row : draws.rows) drawn.push_back(row[i]);
     result.parameters.push_back(summarise(kNames[i], parameters[i], drawn, result.level));
   }
+  warn_about_lost_draws(remedy, result);
   result.derived = {result.parameters[kExponentN], result.parameters[kExponentD],
                     result.parameters[kG]};
 }

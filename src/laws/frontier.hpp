@@ -34,9 +34,9 @@ struct FrontierLines {
 FrontierLines fit_lines(const Frontier& frontier);
 
 /// The power laws through `frontier`, the loss law by the Huber objective; empty when it does not
-/// determine them. `start`: a fit of similar data, from which the loss law is refined instead of
-/// searched for: a floor where that fit has one, empty when fewer than four budgets are left for it
-/// or its descent does not converge.
+/// determine those of N* and D*. `start`: a fit of similar data, from which the loss law is refined
+/// instead of searched for: a floor where that fit has one, NaN when fewer than four budgets are
+/// left for it or its descent does not converge.
 std::optional<std::vector<double>> fit_frontier(const Frontier& frontier, double huber_delta,
                                                 const std::vector<double>* start = nullptr);
 
@@ -44,8 +44,10 @@ double frontier_params(const std::vector<double>& parameters, double flops);
 double frontier_tokens(const std::vector<double>& parameters, double flops);
 double frontier_loss(const std::vector<double>& parameters, double flops);
 
-/// Names parameters, summarises `result.draws` and fills the derived a, b, G.
-void summarise_frontier(const std::vector<double>& parameters, Fit& result);
+/// Names parameters, summarises `result.draws` and fills the derived a, b, G. Where too many draws
+/// leave a parameter open it has no interval; warnings count them and say the `remedy`.
+void summarise_frontier(const std::vector<double>& parameters, const std::string& remedy,
+                        Fit& result);
 
 /// Rolls the loss law of the frontier `parameters` out over its budgets and gives `result` the
 /// rollout and the one member that predicts. `fewest_for_nested`: see calibrate().
@@ -64,9 +66,10 @@ void fit_approach1(const Points& prepared, const FitOptions& options, Fit& resul
 /// IsoFLOP profiles. Points within 20% of compute of a neighbour are one budget (spread at
 /// most 1.5x). In each, a parabola of the loss in ln N (and in ln D) gives the minimum; a budget
 /// with fewer than 4 points, a maximum, a curvature below twice its standard error or a minimum
-/// outside its points is left out with the reason, of the bootstrap too. Needs 3 budgets with a
-/// minimum. Known bias: on a surface with alpha != beta the minimum of the parabola is off even
-/// without noise; `result.bias` has its size on the approach-3 surface through the same points.
+/// outside its points is left out with the reason, of the bootstrap too, in which every draw leaves
+/// out the budgets that have no minimum in it. Needs 3 budgets with a minimum. Known bias: on a
+/// surface with alpha != beta the minimum of the parabola is off even without noise; `result.bias`
+/// has its size on the approach-3 surface through the same points.
 void fit_approach2(const Points& prepared, const FitOptions& options, Fit& result);
 
 }  // namespace isoflop::laws

@@ -110,6 +110,15 @@ void fill_intervals(const Goal& goal, const Fit& fit, double level, Optimum& opt
   std::vector<double> params, tokens, flops;
   std::size_t without = 0;
   const auto [solutions, laws, deviation] = draw_solutions(fit, goal, optimum);
+  const std::size_t asked = fit.draws.asked;
+  const std::size_t lost = asked - std::min(asked, solutions.size());
+  if (are_too_many_lost(lost, asked, level)) {
+    optimum.warnings.push_back(
+        fmt::format("{} of {} bootstrap draws of the fit leave this open: no intervals, for the "
+                    "other draws are no fair sample",
+                    lost, asked));
+    return;
+  }
   const std::string covers = describe_cover(fit, laws);
   for (const Solution& drawn : solutions) {
     without += std::isinf(drawn.flops);

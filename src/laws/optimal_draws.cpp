@@ -8,6 +8,7 @@
 
 #include "core/random.hpp"
 #include "laws/bootstrap.hpp"
+#include "laws/frontier.hpp"
 #include "laws/theta.hpp"
 
 namespace isoflop::laws {
@@ -182,9 +183,17 @@ struct DrawsOfLaws {
   std::size_t laws;
 };
 
+/// Those of the fit's draws that know the goal: of a frontier a draw may leave the loss open.
+std::vector<std::vector<double>> states_for(const Fit& fit, const Goal& goal) {
+  std::vector<std::vector<double>> states = drawn_states(fit);
+  if (fit.is_frontier() && goal.loss)
+    std::erase_if(states, [](const auto& state) { return std::isnan(state[kFloor]); });
+  return states;
+}
+
 /// Of every law as many as it has of the weight.
 DrawsOfLaws draw_laws(const Fit& fit, const Goal& goal) {
-  const std::vector<std::vector<double>> states = drawn_states(fit);
+  const std::vector<std::vector<double>> states = states_for(fit, goal);
   const double first = fit.is_ensemble ? fit.members.front().weight : 1;
   double weight = first;
   std::vector<Tangent> others;

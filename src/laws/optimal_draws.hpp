@@ -28,7 +28,7 @@ struct Solution {
 };
 
 struct DrawnSolutions {
-  std::vector<Solution> solutions;  // as many as the fit has draws
+  std::vector<Solution> solutions;  // as many as the fit has draws that know the goal
   std::size_t laws;                 // that have a part in them; others have no optimum to draw
   double deviation = 0;             // of ln N*, by the draws or by what strayed; not by parabolas
 };

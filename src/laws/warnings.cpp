@@ -160,10 +160,6 @@ void warn_about_kind_of_params(Fit& result) {
 
 void warn_about_draws(Fit& result) {
   const Draws& draws = result.draws;
-  if (draws.rows.size() < draws.asked)
-    result.warnings.push_back(
-        fmt::format("{} of {} bootstrap draws had no solution: the intervals are too narrow",
-                    draws.asked - draws.rows.size(), draws.asked));
   if (draws.unconverged > 0)
     result.warnings.push_back(
         fmt::format("{} of {} bootstrap draws found no sharp optimum: the intervals are rough",
