@@ -16,13 +16,13 @@ from .study import Study, read_study
 
 
 def write_beside(path: Path, text: str) -> None:
-    """Written under another name and renamed: readers see the old page or the new one."""
+    """Written under another name and renamed: readers see the old page or the new one. A name that is no UTF-8 shows a ?."""
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); give another --out") from None
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
         mask = os.umask(0)
         os.umask(mask)
@@ -67,6 +67,12 @@ def write_pngs(folder: Path, drawn: list[Drawn]) -> None:
                 raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --png") from None
 
 
+def print_path(path: Path) -> None:
+    """Its own bytes, whatever encoding standard output has: they name the file to a shell, and any name has them."""
+    if sys.stdout is not None:  # it may be closed
+        sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="isoflop-report",
@@ -97,5 +103,5 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"isoflop-report: {error}", file=sys.stderr)
         return 2
-    print(out)
+    print_path(out)
     return 0

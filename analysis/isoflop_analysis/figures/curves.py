@@ -90,6 +90,15 @@ def _compute_curves(runs: list[Run]) -> list[tuple[np.ndarray, np.ndarray]]:
     return curves
 
 
+def _draw_fitted_frontier(ax, study: Study, final_c: list[float]) -> float:
+    """L*(C) of the law from below the cheapest run that has ended to beyond the target; its least loss."""
+    target = study.sweep.target
+    grid = np.geomspace(min(final_c) / 2, max([*final_c, *([target.c] if target else [])]) * 1.3, 200)
+    best = study.law.optimal(grid)[2]
+    ax.plot(grid, best, color=style.LAW, ls=(0, (5, 2)), zorder=5)
+    return min(best[np.isfinite(best)], default=np.inf)
+
+
 def frontier(study: Study) -> Drawing:
     fitted_runs(study)
     runs = [r for r in _with_curves(study) if not r.is_target]
@@ -108,25 +117,18 @@ def frontier(study: Study) -> Drawing:
     extra = [style.key("envelope of the curves", color=style.SECOND, lw=2.2),
              style.key("final validation loss", marker="o", lw=0, color=style.MUTED)]  # fmt: skip
     final_c = [r.c for r in runs if r.has_final_loss]
-    lowest = np.inf
+    low, high = _loss_limits(runs)
     if study.law and final_c:
-        low = min(final_c) / 2
-        high = max([*final_c, *([study.sweep.target.c] if study.sweep.target else [])]) * 1.3
-        grid = np.geomspace(low, high, 200)
-        best = study.law.optimal(grid)[2]
-        lowest = min(best[np.isfinite(best)], default=np.inf)
-        ax.plot(grid, best, color=style.LAW, ls=(0, (5, 2)), zorder=5)
+        low = min(low, _draw_fitted_frontier(ax, study, final_c) * 0.98)
         extra.append(style.key("fitted frontier L*(C)", ls=(0, (5, 2))))
     target = study.sweep.target
     if target and target.finished:
         ax.plot(target.c, target.loss, **style.star())
         extra.append(style.key("target, measured", **star_key()))
+        low = min(low, target.loss * 0.96)
     style.log_axis(ax.xaxis, "flop")
     style.loss_axis(ax.yaxis)
-    low, high = _loss_limits(runs)
-    if target and target.finished:
-        low = min(low, target.loss * 0.96)
-    ax.set_ylim(min(low, lowest * 0.98), high)
+    ax.set_ylim(low, high)
     ax.set_xlim(left=_first_fall(compute, least, high) / 1.5)
     ax.set(xlabel=C_LABEL, ylabel=L_LABEL)
     ax.set_title(_frontier_title(study, final_c))

@@ -56,37 +56,34 @@ def isoflop_profiles(study: Study) -> Drawing:
     return Drawing(fig, caption, "IsoFLOP profiles: loss against model size for each compute budget.")
 
 
+def _draw_growth(ax, study: Study, index: int, reach: float, palette: style.Palette) -> None:
+    """The best N (index 0) or D (1) against compute: minima, the line through them, the law, the target."""
+    parabolas, minima, target = study.parabolas, study.parabolas.minima, study.sweep.target
+    grid = np.geomspace(minima[0].c / 1.3, reach * 1.3, 100)
+    line = (parabolas.best_n, parabolas.best_d)[index]
+    if line:
+        ax.plot(grid, line(grid), color=style.SECOND)
+        ax.set_title(f"Optimal {'ND'[index]} grows as {style.powered('C', line.exponent)}")
+    if study.law:
+        ax.plot(grid, study.law.optimal(grid)[index], color=style.LAW, ls=(0, (5, 2)))
+    for m in minima:
+        ax.plot(m.c, (m.n, m.d)[index], "D", color="white", mec=palette[m.profile.budget], mew=1.8, ms=7, zorder=4)
+    if target:
+        ax.plot(target.c, (target.n, target.d)[index], **style.star())
+    style.log_axis(ax.xaxis, "flop")
+    style.log_axis(ax.yaxis, "count")
+    ax.set(xlabel=C_LABEL, ylabel=("compute-optimal N (parameters)", f"compute-optimal {D_LABEL[9:]}")[index])
+
+
 def optimal_allocation(study: Study) -> Drawing:
     _, palette = _budgets(study)
-    parabolas, minima = study.parabolas, study.parabolas.minima
+    minima, target = study.parabolas.minima, study.sweep.target
     if len(minima) < 2:
         raise NotEnough("fewer than two budgets have a minimum between measured sizes")
     fig = style.figure(4.2)
-    target = study.sweep.target
     reach = max(minima[-1].c, target.c if target else 0)
-    grid = np.geomspace(minima[0].c / 1.3, reach * 1.3, 100)
-    for ax, symbol, line, best, label, index, chosen in zip(
-        fig.subplots(1, 2),
-        "ND",
-        (parabolas.best_n, parabolas.best_d),
-        ([m.n for m in minima], [m.d for m in minima]),
-        ("compute-optimal N (parameters)", f"compute-optimal {D_LABEL[9:]}"),
-        (0, 1),
-        ((target.n, target.d) if target else (None, None)),
-        strict=True,
-    ):
-        if line:
-            ax.plot(grid, line(grid), color=style.SECOND)
-            ax.set_title(f"Optimal {symbol} grows as {style.powered('C', line.exponent)}")
-        if study.law:
-            ax.plot(grid, study.law.optimal(grid)[index], color=style.LAW, ls=(0, (5, 2)))
-        for m, value in zip(minima, best, strict=True):
-            ax.plot(m.c, value, "D", color="white", mec=palette[m.profile.budget], mew=1.8, ms=7, zorder=4)
-        if chosen:
-            ax.plot(target.c, chosen, **style.star())
-        style.log_axis(ax.xaxis, "flop")
-        style.log_axis(ax.yaxis, "count")
-        ax.set(xlabel=C_LABEL, ylabel=label)
+    for index, ax in enumerate(fig.subplots(1, 2)):
+        _draw_growth(ax, study, index, reach, palette)
     handles = [style.key("minimum of a profile", marker="D", lw=0, mfc="white", mec=style.MUTED, mew=1.8),
                style.key("approach 2: through the minima", color=style.SECOND)]  # fmt: skip
     if study.law:
@@ -96,7 +93,7 @@ def optimal_allocation(study: Study) -> Drawing:
     fig.legend(handles=handles, loc="outside lower center", ncols=4)
     return Drawing(
         fig,
-        f"Minima of the profiles and their power laws: {parabolas.origin}; beside them the optimum of the fitted surface. "
-        + CONVENTION,
+        f"Minima of the profiles and their power laws: {study.parabolas.origin}; beside them the optimum of the fitted "
+        f"surface. {CONVENTION}",
         "Compute-optimal model size and tokens against compute.",
     )
