@@ -11,6 +11,7 @@ import h5py
 from small_sweep import SHORT, SweepTest
 
 ANALYSIS = pathlib.Path(__file__).parents[2] / "analysis"
+DOCUMENT = ANALYSIS.parent / "docs/files.md"
 sys.path.insert(0, str(ANALYSIS / "tests"))
 from synthetic import COLUMNS  # noqa: E402
 
@@ -97,6 +98,14 @@ class Collection(SweepTest):
                     self.assertIn(f"isoflop {version} ({commit})", path.read_text().splitlines()[0])
         self.assertEqual(kinds, {".h5", ".json", ".toml", ".html", "finished", "log"})
 
+    def test_every_key_of_the_plan_is_documented(self):
+        self.study(SHORT)
+        self.train()
+        plan = json.loads((self.sweep / "plan.json").read_text())
+        section = DOCUMENT.read_text().partition("## plan.json\n")[2].partition("\n## ")[0]
+        described = set(re.findall(r"`(\w+)`", " ".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))))
+        self.assertEqual(described, set(plan) | set(plan["runs"][0]))
+
     def test_only_finished_runs_are_fitted(self):
         self.study(self.STUDY)
         self.train()
@@ -172,6 +181,22 @@ class Collection(SweepTest):
         self.assertIn("a-C2e8-s1", done.stdout)
         self.assertIn("chinchilla-approach3", done.stderr)
         self.assertTrue((self.sweep / "results.h5").exists())
+
+    def test_why_there_is_no_prediction_is_said_and_fails_where_it_was_asked_for(self):
+        study = self.STUDY.replace("'chinchilla'", "'multi-power'")
+        self.study(study)
+        self.train()
+        reason = "no prediction by multi-power: law multi-power predicts whole curves"
+        self.assertIn("target: " + reason, self.isoflop("sweep", "collect", "sweep").stdout)
+        self.study(study.replace("bootstrap", "predict = 'multi-power'\nbootstrap"))
+        done = self.isoflop("sweep", "collect", "study.toml", "--out", "sweep", code=2)
+        self.assertIn(reason, done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+        self.assertFalse((self.sweep / "prediction.json").exists())
+        self.study(study.replace("'multi-power'", "'multi-power', 'chinchilla'"))  # another law predicts
+        done = self.isoflop("sweep", "collect", "study.toml", "--out", "sweep")
+        self.assertNotIn("no prediction", done.stdout)
+        self.assertIn("nats/token by chinchilla-approach3", done.stdout)
 
     def test_nothing_to_collect(self):
         self.study(SHORT)
