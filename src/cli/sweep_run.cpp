@@ -82,8 +82,9 @@ void run(const Options& options) {
   print_result(table(end), json_text(end), options.json);
   if (end.complete()) tell_of_trunks(sweep);
   if (!end.failed.empty()) {
-    throw CheckFailed(fmt::format("{} of {} runs failed; --retry-failed trains them again",
-                                  end.failed.size(), end.total));
+    throw CheckFailed(
+        fmt::format("{} of {} runs failed; --retry-failed trains again those that did not finish",
+                    end.failed.size(), end.total));
   }
   if (!end.complete()) throw Stopped("the sweep is not finished; the same command goes on");
 }

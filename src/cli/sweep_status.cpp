@@ -7,28 +7,10 @@
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "cli/sweep.hpp"
-#include "core/error.hpp"
 #include "experiment/progress.hpp"
-#include "record/run_reader.hpp"
 
 namespace isoflop::cli {
 namespace {
-
-using experiment::State;
-
-// What the marks do not tell: a record that `sweep collect` refuses.
-experiment::RunState with_unread_record(const std::filesystem::path& folder) {
-  try {
-    record::read_run(folder / "run.h5");
-    return {State::finished, ""};
-  } catch (const record::Damaged&) {
-    return {State::failed, fmt::format("it finished, but its run.h5 is damaged; remove {} and "
-                                       "isoflop sweep run trains it again",
-                                       folder.string())};
-  } catch (const Error& error) {
-    return {State::finished, error.what()};
-  }
-}
 
 void status(const SweepOptions& options) {
   const Sweep sweep = open_sweep(options, Purpose::look);
@@ -38,10 +20,9 @@ void status(const SweepOptions& options) {
   std::size_t finished = 0;
   for (const experiment::PlannedRun& run : sweep.plan.runs) {
     const auto folder = sweep.directory.run(run.id);
-    experiment::RunState state = experiment::state_of(folder);
+    const experiment::RunState state = experiment::state_of(folder);
     const auto progress = experiment::read_progress(folder);
-    if (state.state == State::finished && !progress) state = with_unread_record(folder);
-    finished += state.state == State::finished;
+    finished += state.state == experiment::State::finished;
     text += fmt::format("{:<32} {:<6} {:<16} {:<9} {:>15} {:>9} {}\n", run.label, name_of(run.role),
                         run.id, name_of(state.state),
                         progress ? fmt::format("{}/{}", progress->step, run.config.steps) : "",

@@ -80,15 +80,17 @@ void remove_stale(const SweepDirectory& directory, const Collection& collection)
     std::filesystem::remove(directory.fit(missing.name));
 }
 
-// InputError naming the run when its record is damaged.
+// InputError naming the run when its record is damaged: that of one that has not finished, which
+// goes on from its checkpoint without it.
 record::RunData record_of(const PlannedRun& run, const std::filesystem::path& folder) {
   try {
     mend_unless_trained(folder);
     return record::read_run(folder / "run.h5");
   } catch (const record::Damaged& error) {
-    throw InputError(fmt::format(
-        "run {}: its record cannot be read: {}; remove {} and isoflop sweep run trains it again",
-        run.label, error.what(), folder.string()));
+    throw InputError(
+        fmt::format("run {}: its record cannot be read: {}; move {} away and isoflop sweep run "
+                    "goes on without it",
+                    run.label, error.what(), (folder / "run.h5").string()));
   }
 }
 
@@ -100,8 +102,9 @@ record::Results collect_results(const Plan& plan, const SweepDirectory& director
   for (const PlannedRun& run : plan.runs) {
     const std::filesystem::path folder = directory.run(run.id);
     const RunState state = state_of(folder);
+    require(state.state != State::failed || !std::filesystem::exists(folder / "finished"),
+            "run {}: {}", run.label, state.reason);
     if (!std::filesystem::exists(folder / "run.h5")) {
-      require(!std::filesystem::exists(folder / "finished"), "run {}: {}", run.label, state.reason);
       without_record.push_back(run.label);
       continue;
     }

@@ -9,6 +9,7 @@
 #include "core/error.hpp"
 #include "core/file_lock.hpp"
 #include "core/version.hpp"
+#include "record/run_reader.hpp"
 
 namespace isoflop::experiment {
 namespace {
@@ -20,6 +21,25 @@ std::string failure_reason(const std::filesystem::path& mark) {
   if (json.is_object() && json.contains("reason") && json["reason"].is_string())
     return json["reason"];
   return text.substr(0, text.find('\n'));
+}
+
+// The mark was written last: a record that is not whole now was harmed later, and nothing can be
+// collected from it. What the system does not read may be whole.
+RunState of_finished(const std::filesystem::path& run_directory) {
+  const auto lost = [&](const char* how) -> RunState {
+    return {State::failed, fmt::format("it finished, but its run.h5 is {}; move {} away and "
+                                       "isoflop sweep run trains it again",
+                                       how, run_directory.string())};
+  };
+  if (!std::filesystem::exists(run_directory / "run.h5")) return lost("missing");
+  try {
+    record::read_run(run_directory / "run.h5");
+  } catch (const record::Damaged&) {
+    return lost("damaged");
+  } catch (const Error& error) {
+    return {State::finished, error.what()};
+  }
+  return {State::finished, ""};
 }
 
 }  // namespace
@@ -45,16 +65,11 @@ bool is_locked(const std::filesystem::path& run_directory) {
 }
 
 RunState state_of(const std::filesystem::path& run_directory) {
-  const bool begun = std::filesystem::exists(run_directory / "run.h5");
-  if (std::filesystem::exists(run_directory / "finished")) {
-    if (begun) return {State::finished, ""};
-    return {State::failed, fmt::format("it finished, but its run.h5 is missing; remove {} and "
-                                       "isoflop sweep run trains it again",
-                                       run_directory.string())};
-  }
+  if (std::filesystem::exists(run_directory / "finished")) return of_finished(run_directory);
   if (std::filesystem::exists(run_directory / "failed"))
     return {State::failed, failure_reason(run_directory / "failed")};
   if (is_locked(run_directory)) return {State::running, ""};
+  const bool begun = std::filesystem::exists(run_directory / "run.h5");
   return {begun ? State::stopped : State::waiting, ""};
 }
 

@@ -29,7 +29,7 @@ const char* name_of(State state);
 
 struct RunState {
   State state = State::waiting;
-  std::string reason;  // why it failed
+  std::string reason;  // why it failed, or why the record of a finished one is not read
 };
 
 class SweepDirectory {
@@ -52,7 +52,8 @@ class SweepDirectory {
   std::filesystem::path path_;
 };
 
-/// By the marks and the lock of a run's directory.
+/// By the marks and the lock of a run's directory. A finished run whose record is missing or
+/// damaged counts as failed; the record is read for that.
 RunState state_of(const std::filesystem::path& run_directory);
 
 /// True while a process trains the run.

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import signal
+import struct
 import unittest
 
 from command_line import LIMIT
@@ -68,6 +69,33 @@ class Failures(SweepTest):
         self.assertIn("killed by signal 9", self.train(code=3).stdout)
         self.train("--retry-failed")
         self.assertIn("goes on after step", self.log(victim))
+
+    def test_a_finished_run_that_lost_its_record_is_told_by_all_and_trained_again_once_moved_away(self):
+        self.study(SHORT)
+        self.train()
+        run = self.runs()["a-D10240-s1"]
+        folder = self.directory(run)
+        before = self.losses({"a": run})["a"]["loss"]
+        record = folder / "run.h5"
+        content = record.read_bytes()
+        loss = struct.pack("<d", before)
+        self.assertIn(loss, content)
+        harms = {"damaged": (lambda: record.write_bytes(content[:5000]), lambda: record.write_bytes(b""),
+                             lambda: record.write_bytes(content.replace(loss, bytes(8)))),
+                 "missing": (record.unlink,)}
+        for word, ways in harms.items():
+            for harm in ways:
+                harm()
+                advice = f"it finished, but its run.h5 is {word}; move {folder.relative_to(self.folder)} away"
+                for more in ((), ("--retry-failed",)):  # neither trains it again
+                    self.assertIn("failed: a-D10240-s1: " + advice, self.train(*more, code=3).stdout)
+                self.assertIn(f"run a-D10240-s1: {advice}", self.isoflop("sweep", "collect", "sweep", code=2).stderr)
+                self.assertIn(advice, self.isoflop("sweep", "status", "sweep").stdout)
+                self.assertEqual(self.states(), {"a-D10240-s1": "failed", "b-D10240-s1": "finished"})
+        folder.rename(self.folder / "away")
+        self.train()
+        self.assertEqual(self.losses({"a": run})["a"]["loss"], before)
+        self.isoflop("sweep", "collect", "sweep")
 
     def test_a_diverging_run_is_reported_with_its_step(self):
         self.study(SHORT + "[[size]]\nlabel = 'wild'\nmodel.layers = 1\nmodel.width = 16\n"

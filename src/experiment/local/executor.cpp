@@ -180,7 +180,7 @@ class Manager {
                              board_.count(State::finished),
                              failed == 0 ? ""
                                          : fmt::format(", {} failed before (--retry-failed trains "
-                                                       "them again)",
+                                                       "again those that did not finish)",
                                                        failed),
                              options_.jobs));
   }
