@@ -7,13 +7,16 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/processor.hpp"
+#include "core/stop_signal.hpp"
 #include "device/runtime.hpp"
 #include "experiment/costs.hpp"
 #include "experiment/local/child_process.hpp"
@@ -56,9 +59,27 @@ class TemporaryFolder {
   fs::path path_;
 };
 
+void stop_if_asked(const StopSignal& stop) {
+  if (stop.received() != 0)
+    throw Stopped("stopped by a signal while the speed was measured; the same command goes on");
+}
+
+// A signal ends the child, and is thrown as Stopped.
+experiment::ProcessEnd wait_for(const experiment::ChildProcess& child, const StopSignal& stop) {
+  constexpr std::chrono::milliseconds kPeriod{20};
+  std::optional<experiment::ProcessEnd> end;
+  while (!(end = child.ended())) {
+    if (stop.received() != 0) child.terminate();
+    std::this_thread::sleep_for(kPeriod);
+  }
+  stop_if_asked(stop);
+  return *end;
+}
+
 // Tokens a second of a few steps in a process like the run's own; nothing, and why in `failure`,
-// when there is no figure.
-std::optional<double> measure_rate(const experiment::PlannedRun& planned, std::string& failure) {
+// when there is no figure. Stopped after a signal.
+std::optional<double> measure_rate(const experiment::PlannedRun& planned, const StopSignal& stop,
+                                   std::string& failure) {
   const config::RunConfig& config = planned.config;
   const auto needed = static_cast<std::size_t>(planned.memory_bytes);
   if (needed >= train::available_bytes()) {  // of a finished run, trained on a larger machine
@@ -76,7 +97,7 @@ std::optional<double> measure_rate(const experiment::PlannedRun& planned, std::s
       {experiment::own_program(), "bench", "train", run, "--steps", kSteps, "--json", figures},
       {{"OMP_NUM_THREADS", std::to_string(config.train.threads)}, {"OMP_PROC_BIND", "false"}},
       folder.path() / "log");
-  const experiment::ProcessEnd end = child.wait();
+  const experiment::ProcessEnd end = wait_for(child, stop);
   if (end.code != 0 || end.signal != 0) {
     failure = fmt::format("{}: {}", end.text(), experiment::last_line(folder.path() / "log"));
     return std::nullopt;
@@ -92,15 +113,16 @@ std::optional<double> measure_rate(const experiment::PlannedRun& planned, std::s
 // A trunk counts while one of its branches does.
 std::vector<bool> unfinished_runs(const Sweep& sweep) {
   const std::vector<experiment::PlannedRun>& runs = sweep.plan.runs;
+  std::vector<bool> finished;
+  for (const experiment::PlannedRun& run : runs) {
+    const auto state = experiment::state_of(sweep.directory.run(run.id)).state;
+    finished.push_back(state == experiment::State::finished);
+  }
   std::vector<bool> unfinished(runs.size(), false);
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    const auto is_finished = [&](std::size_t run) {
-      return experiment::state_of(sweep.directory.run(runs[run].id)).state ==
-             experiment::State::finished;
-    };
-    if (runs[i].role == experiment::Role::trunk || is_finished(i)) continue;
+    if (runs[i].role == experiment::Role::trunk || finished[i]) continue;
     unfinished[i] = true;
-    if (runs[i].trunk && !is_finished(*runs[i].trunk)) unfinished[*runs[i].trunk] = true;
+    if (runs[i].trunk && !finished[*runs[i].trunk]) unfinished[*runs[i].trunk] = true;
   }
   return unfinished;
 }
@@ -159,9 +181,11 @@ Sweep open_sweep(const SweepOptions& options, Purpose purpose) {
 void predict_seconds(Sweep& sweep) {
   experiment::Rates rates(sweep.directory.calibration());
   std::string failure;
-  experiment::predict_seconds(sweep.plan, rates, [&failure](const experiment::PlannedRun& run) {
-    return measure_rate(run, failure);
+  const StopSignal stop;
+  experiment::predict_seconds(sweep.plan, rates, [&](const experiment::PlannedRun& run) {
+    return measure_rate(run, stop, failure);
   });
+  stop_if_asked(stop);
   if (!failure.empty())
     sweep.plan.notes.push_back("isoflop bench train, which measures the speed, failed: " + failure);
 }

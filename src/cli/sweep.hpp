@@ -26,7 +26,7 @@ struct Sweep {
 /// the one that was trained last.
 enum class Purpose { train, look };
 
-/// Measures what calibration.json lacks, and fills in the plan's seconds.
+/// Measures what calibration.json lacks, and fills in the plan's seconds. Stopped after a signal.
 void predict_seconds(Sweep& sweep);
 
 /// 0: one for each core that this process may use.

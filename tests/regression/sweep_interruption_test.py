@@ -1,10 +1,12 @@
 """A sweep under kill -9 and signals at any moment, and beside other processes."""
 import fcntl
+import os
 import shutil
 import signal
+import subprocess
 import unittest
 
-from command_line import LIMIT
+from command_line import BINARY, LIMIT
 from small_sweep import LONG, SHORT, SweepTest
 
 
@@ -56,6 +58,23 @@ class Interruptions(SweepTest):
                 for run in runs.values():
                     self.assertIn("stopped by signal", self.log(run))
                 self.assertEqual(set(self.states().values()), {"stopped"})
+
+    def test_a_signal_while_the_speed_is_measured_leaves_no_files(self):
+        self.study(SHORT)
+        study = self.folder / "study.toml"
+        study.write_text(study.read_text().replace("model.width = 16", "model.width = 1024"))  # takes seconds
+        temporary = self.folder / "tmp"
+        temporary.mkdir()
+        for command, number in (("plan", signal.SIGINT), ("run", signal.SIGTERM)):
+            with self.subTest(command):
+                process = subprocess.Popen([BINARY, "sweep", command, "study.toml", "--out", "sweep"], cwd=self.folder,
+                                           env={**os.environ, "TMPDIR": str(temporary)}, stderr=subprocess.PIPE, text=True)
+                self.wait_for(lambda: any(temporary.glob("isoflop-*/log")), "the measurement")
+                process.send_signal(number)
+                said = process.communicate(timeout=LIMIT)[1]
+                self.assertEqual(process.returncode, 75, said)
+                self.assertIn("stopped by a signal while the speed was measured", said)
+                self.assertEqual(list(temporary.glob("isoflop-*")), [])
 
     def test_a_second_manager_is_refused(self):
         self.study(LONG)
