@@ -5,6 +5,7 @@
 
 #include "config/conflict.hpp"
 #include "config/run_config.hpp"
+#include "core/config_document.hpp"
 #include "core/error.hpp"
 
 namespace isoflop::config {

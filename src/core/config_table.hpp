@@ -1,8 +1,7 @@
 // Reads TOML so that nothing in it goes unnoticed: every key must be asked for, have the right type
 // and lie in its range.
 //
-//   ConfigDocument document = ConfigDocument::from_file("run.toml");
-//   document.set("train.tokens=1_000_000");                    // --set, wins over the file
+//   ConfigDocument document = ConfigDocument::from_file("run.toml");  // config_document.hpp
 //   ConfigTable model = document.root().table("model");
 //   const auto layers = model.integer("layers", 1, 1000);      // required
 //   const auto width = model.integer("width", 1, 1 << 20, 64);  // with a default
@@ -13,9 +12,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <limits>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,8 +20,6 @@
 #include <vector>
 
 namespace isoflop {
-
-class ConfigDocument;
 
 /// A table of a document. A cheap handle; the document must outlive it.
 class ConfigTable {
@@ -66,46 +61,6 @@ class ConfigTable {
 
  private:
   State* state_;
-};
-
-/// A parsed TOML file with its overrides.
-class ConfigDocument {
- public:
-  static ConfigDocument from_file(const std::string& path);
-  static ConfigDocument from_text(const std::string& text, const std::string& name);
-  ~ConfigDocument();
-  ConfigDocument(ConfigDocument&&) noexcept;
-  ConfigDocument& operator=(ConfigDocument&&) noexcept;
-
-  /// Applies "path.to.key=value" (a TOML value; bare words are strings). Errors about the value
-  /// name `origin` as its place, or --set when there is none.
-  void set(const std::string& assignment, const std::string& origin = "");
-
-  /// Moves the table under `key`, or every table of the list under it, out into documents of their
-  /// own; their lines stay known. Without such a table: an empty one, or none. Before the first
-  /// root().
-  ConfigDocument take(std::string_view key);
-  std::vector<ConfigDocument> take_list(std::string_view key);
-
-  /// Lays `over` on top, table by table: its keys win. Before the first root().
-  void lay_over(ConfigDocument over);
-
-  /// Puts change(text) in the place of every text under `key`, in whatever table.
-  void change_texts(std::string_view key,
-                    const std::function<std::string(const std::string&)>& change);
-
-  /// The document as TOML text, with all that was set.
-  std::string to_toml() const;
-
-  /// Forgets `key` of the root. Before the first root().
-  void erase(std::string_view key);
-
-  ConfigTable root();
-
- private:
-  ConfigDocument();
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace isoflop

@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "core/atomic_file.hpp"
-#include "core/config_table.hpp"
+#include "core/config_document.hpp"
 #include "core/error.hpp"
 #include "core/nearest.hpp"
 #include "core/version.hpp"

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/config_table.hpp"
+#include "core/config_document.hpp"
 #include "experiment/manifest.hpp"
 
 namespace isoflop::experiment {

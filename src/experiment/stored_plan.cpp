@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/config_document.hpp"
 #include "core/error.hpp"
 #include "core/version.hpp"
 

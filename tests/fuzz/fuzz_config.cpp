@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "core/config_table.hpp"
+#include "core/config_document.hpp"
 #include "core/error.hpp"
 
 using isoflop::ConfigDocument;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/run_config.hpp"
+#include "core/config_document.hpp"
 
 namespace isoflop::test {
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "comm/mpi/mpi.hpp"
+#include "core/config_document.hpp"
 #include "data/synthetic.hpp"
 #include "tests/harness/count_allocations.hpp"
 #include "train/ranks.hpp"

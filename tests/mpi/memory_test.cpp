@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "comm/mpi/mpi.hpp"
+#include "core/config_document.hpp"
 #include "data/synthetic.hpp"
 #include "tests/harness/peak_memory.hpp"
 #include "tests/harness/shared_scratch.hpp"

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/atomic_file.hpp"
+#include "core/config_document.hpp"
 #include "core/error.hpp"
 #include "tests/harness/scratch_directory.hpp"
 

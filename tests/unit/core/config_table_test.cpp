@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/config_document.hpp"
 #include "core/error.hpp"
 
 namespace isoflop {

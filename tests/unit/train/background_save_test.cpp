@@ -13,6 +13,7 @@
 
 #include "checkpoint/directory.hpp"
 #include "comm/self/self.hpp"
+#include "core/config_document.hpp"
 #include "data/synthetic.hpp"
 #include "tests/harness/scratch_directory.hpp"
 #include "train/checkpointing.hpp"

@@ -11,6 +11,7 @@
 
 #include "comm/self/self.hpp"
 #include "core/atomic_file.hpp"
+#include "core/config_document.hpp"
 #include "core/error.hpp"
 #include "record/run_reader.hpp"
 #include "tests/harness/scratch_directory.hpp"
