@@ -1,6 +1,5 @@
 #include "comm/mpi/mpi.hpp"
 
-#include <cxxabi.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,153 +9,21 @@
 #include <cstring>
 #include <memory>
 #include <string>
-#include <string_view>
-#include <typeinfo>
 #include <vector>
 
 #include "comm/alarm.hpp"
+#include "comm/mpi/elements.hpp"
 #include "comm/mpi/handles.hpp"
+#include "comm/mpi/pending.hpp"
+#include "comm/mpi/signature.hpp"
 #include "comm/mpi/watch.hpp"
 #include "comm/pool.hpp"
-#include "core/bf16.hpp"
 #include "core/error.hpp"
-#include "core/hash.hpp"
 
 namespace isoflop::comm {
 namespace {
 
 constexpr double kAbortSeconds = 30;
-
-std::string readable(const std::type_info& type) {
-  const std::unique_ptr<char, decltype(&std::free)> text(
-      abi::__cxa_demangle(type.name(), nullptr, nullptr, nullptr), &std::free);
-  return text ? text.get() : type.name();
-}
-
-// MPI is given bytes; what their elements are goes with a message as its tag. An exchange is of
-// bytes and says nothing.
-constexpr int kUntyped = 0;
-
-int tag_of(const std::type_info& type) {
-  constexpr std::uint64_t kTags = 32767;  // what every MPI has above 0
-  return type == typeid(std::byte) ? kUntyped : 1 + static_cast<int>(hash64(type.name()) % kTags);
-}
-
-std::string type_with(int tag) {
-  for (const std::type_info* type :
-       {&typeid(float), &typeid(bf16), &typeid(double), &typeid(char), &typeid(std::int32_t),
-        &typeid(std::uint32_t), &typeid(std::int64_t), &typeid(std::uint64_t)})
-    if (tag_of(*type) == tag) return readable(*type);
-  return "another type";
-}
-
-// What a transport shares with the requests it starts.
-struct Group {
-  std::shared_ptr<Watch> watch;
-  Options options;
-  std::string name;
-  std::int64_t number;       // no other group of any of its members has it
-  std::vector<int> members;  // ranks of the world
-};
-
-class MpiPending final : public Pending {
- public:
-  MpiPending(const Group& group, Pool<MpiPending>& pool) : group_(group), pool_(pool) {
-    const std::size_t most = 2 * group.members.size();  // of messages, in most calls
-    requests_.reserve(most);
-    statuses_.reserve(most);
-    peers_.reserve(most);
-    expected_.reserve(most);
-  }
-
-  /// `sequence` 0: messages.
-  void begin(const Call& call, std::int64_t sequence) {
-    call_ = call;
-    sequence_ = sequence;
-    requests_.clear();
-    statuses_.clear();
-    peers_.clear();
-    expected_.clear();
-    complete_ = false;
-  }
-
-  MPI_Request* add() { return &requests_.emplace_back(MPI_REQUEST_NULL); }
-
-  MPI_Request* add_send(int peer) {
-    peers_.push_back(group_.members[static_cast<std::size_t>(peer)]);
-    return add();
-  }
-
-  /// Receives come first.
-  MPI_Request* add_receive(int peer, std::size_t bytes) {
-    expected_.push_back(bytes);
-    return add_send(peer);
-  }
-
-  bool done() override {
-    begin_test();
-    if (complete_ || group_.watch->failed() || !all_done(requests_, statuses_, call_.name))
-      return complete_;
-    finish();
-    return true;
-  }
-
-  void wait() override {
-    if (complete_) return;
-    begin_test();
-    group_.watch->wait(requests_, statuses_,
-                       {group_.name, group_.number, sequence_ > 0 ? group_.members : peers_,
-                        call_.name, call_.place, sequence_});
-    finish();
-  }
-
-  // What was given up may still be written to.
-  void give_back() noexcept override {
-    if (complete_) pool_.give_back(*this);
-  }
-
- private:
-  // MPI wants a status for every request or for none.
-  void begin_test() {
-    if (!expected_.empty()) statuses_.resize(requests_.size());
-  }
-
-  void finish() {
-    const auto pending = [](const MPI_Status& s) { return s.MPI_ERROR == MPI_ERR_PENDING; };
-    complete_ = std::ranges::none_of(statuses_, pending);
-    for (std::size_t i = 0; i < expected_.size(); ++i)
-      if (!pending(statuses_[i])) require_fit(i);
-  }
-
-  void require_fit(std::size_t receive) const {
-    const MPI_Status& status = statuses_[receive];
-    const int needed_tag = tag_of(*call_.type);
-    if (status.MPI_TAG != needed_tag && status.MPI_TAG != kUntyped && needed_tag != kUntyped)
-      throw Error(fmt::format("{} at {}: rank {} sent elements of {}, needed {}", call_.name,
-                              text_of(call_.place), peers_[receive], type_with(status.MPI_TAG),
-                              readable(*call_.type)));
-    MPI_Count count = 0;
-    check_mpi(MPI_Get_elements_x(&status, MPI_BYTE, &count), "MPI_Get_elements_x");
-    const auto seen = static_cast<std::size_t>(count);
-    const std::size_t needed = expected_[receive];
-    const bool longer = is_truncated(status);
-    if (seen == needed && !longer) return;
-    // Libraries may count of a longer message what there was room for.
-    const std::string sent = longer && seen <= needed ? "more" : fmt::format("{} bytes", seen);
-    throw Error(fmt::format("{} at {}: rank {} sent {}, needed {} bytes", call_.name,
-                            text_of(call_.place), peers_[receive], sent, needed));
-  }
-
-  const Group& group_;
-  Pool<MpiPending>& pool_;
-  Call call_{""};
-  std::int64_t sequence_ = 0;
-  std::vector<MPI_Request> requests_;
-  std::vector<MPI_Status> statuses_;
-  std::vector<int> peers_;             // of messages, by request; ranks of the world
-  std::vector<std::size_t> expected_;  // bytes, by receive
-  bool complete_ = false;
-};
 
 std::vector<int> members_in(MPI_Comm handle, int size) {
   std::vector<int> own(static_cast<std::size_t>(size)), members(own.size());
@@ -266,7 +133,15 @@ class MpiTransport final : public Transport {
     return start;
   }
 
-  void check(std::size_t bytes, const Call& call) override;
+  void check(std::size_t bytes, const Call& call) override {
+    if (!group_.options.check_arguments) return;
+    std::vector<Signature> all(static_cast<std::size_t>(size_));
+    const Signature mine(bytes, call);
+    start_all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(all)),
+                     call)
+        ->wait();
+    require_same(all, group_.members);
+  }
 
   std::unique_ptr<Transport> group(const std::string& name, int color) override {
     // Who does not come is named by this gather, which also finds a number that is new to all.
@@ -333,48 +208,6 @@ class MpiTransport final : public Transport {
   Pool<MpiPending> pool_;
   std::int64_t sequence_ = 0;
 };
-
-// The arguments of one rank's call.
-struct Signature {
-  char call[32] = {};
-  char place[80] = {};
-  char type[40] = {};
-  char combine[8] = {};
-  std::uint64_t bytes = 0;
-  int root = 0;
-
-  Signature() = default;
-  Signature(std::size_t bytes_a_rank, const Call& from) : bytes(bytes_a_rank), root(from.root) {
-    copy_text(call, from.name);
-    copy_text(place, text_of(from.place));
-    copy_text(type, readable(*from.type));
-    copy_text(combine, from.combine);
-  }
-
-  bool fits(const Signature& other) const {
-    return std::strcmp(call, other.call) == 0 && std::strcmp(type, other.type) == 0 &&
-           std::strcmp(combine, other.combine) == 0 && bytes == other.bytes && root == other.root;
-  }
-  std::string text(int rank) const {
-    const std::string of = combine[0] == '\0' ? "" : fmt::format(" ({})", combine);
-    return fmt::format("rank {}: {}{} at {}, {} bytes a rank in elements of {}, root {}", rank,
-                       call, of, place, bytes, type, root);
-  }
-};
-
-void MpiTransport::check(std::size_t bytes, const Call& call) {
-  if (!group_.options.check_arguments) return;
-  std::vector<Signature> all(static_cast<std::size_t>(size_));
-  const Signature mine(bytes, call);
-  const auto pending = start_all_gather(std::as_bytes(std::span(&mine, 1)),
-                                        std::as_writable_bytes(std::span(all)), call);
-  pending->wait();
-  for (std::size_t rank = 1; rank < all.size(); ++rank) {
-    if (all[rank].fits(all[0])) continue;
-    throw Error("ranks disagree about a collective: " + all[0].text(group_.members[0]) + "; " +
-                all[rank].text(group_.members[rank]));
-  }
-}
 
 }  // namespace
 
