@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <optional>
 
@@ -11,14 +10,13 @@
 #include "core/error.hpp"
 #include "core/stop_signal.hpp"
 #include "model/cost.hpp"
-#include "record/run_record.hpp"
 #include "train/checkpointing.hpp"
 #include "train/evaluations.hpp"
 #include "train/layout.hpp"
 #include "train/memory.hpp"
 #include "train/progress.hpp"
 #include "train/ranks.hpp"
-#include "train/run_directory.hpp"
+#include "train/run_book.hpp"
 #include "train/run_facts.hpp"
 #include "train/snapshot.hpp"
 #include "train/source.hpp"
@@ -27,7 +25,6 @@
 namespace isoflop::train {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using profile::Region;
 using profile::Scope;
 
@@ -41,8 +38,7 @@ class Run {
 
  private:
   void start_or_resume();
-  void open_record(const Resumption& own, double predicted);
-  void begin_record(double predicted);
+  void open_book(const Resumption& own, double predicted);
   record::RunFacts facts(double predicted_seconds) const;
   double predict_seconds();
   RunEnd train();
@@ -50,15 +46,11 @@ class Run {
   bool evaluate_if_due();
   void tell_spike(const StepResult& result);
   void roll_back(const StepResult& result);
-  void flush_record();
+  void flush_book();
   RunEnd finish();
   RunEnd stopped();
   void tell_stall();
   void record_failure(const std::string& reason);
-  std::vector<record::ProfileRow> profile_rows() const;
-  double seconds() const {
-    return previous_seconds_ + std::chrono::duration<double>(Clock::now() - begin_).count();
-  }
   std::int64_t tokens_done() const { return trainer_->step_count() * config_.tokens_per_step(); }
   bool is_root() const { return communicator_.is_root(); }
 
@@ -67,17 +59,13 @@ class Run {
   const data::TokenSource& source_;
   comm::Communicator& communicator_;
   StopSignal stop_;
-  std::unique_ptr<RunDirectory> directory_;  // root only
-  std::filesystem::path path_;
+  RunBook book_;
   Progress progress_;
   std::unique_ptr<Trainer> trainer_;
-  std::optional<record::RunRecord> record_;  // root only
   std::optional<Checkpointing> checkpointing_;
   std::optional<Evaluations> evaluations_;
-  LargestRank memory_;    // predicted
-  bool goes_on_ = false;  // from a checkpoint of its own
-  Clock::time_point begin_ = Clock::now();
-  double previous_seconds_ = 0.0;
+  LargestRank memory_;               // predicted
+  bool goes_on_ = false;             // from a checkpoint of its own
   std::int64_t step_under_way_ = 0;  // or just done, while it is evaluated
 };
 
@@ -91,23 +79,14 @@ bool seen_by_root(const std::filesystem::path& path, comm::Communicator& communi
   return communicator.maximum(communicator.is_root() && std::filesystem::exists(path) ? 1 : 0) != 0;
 }
 
-// The root alone takes the directory.
-std::unique_ptr<RunDirectory> open_directory(const std::filesystem::path& path,
-                                             const config::RunConfig& config,
-                                             const comm::Communicator& communicator) {
-  if (!communicator.is_root()) return nullptr;
-  return std::make_unique<RunDirectory>(path, config::run_id(config), config::run_file(config));
-}
-
 Run::Run(const RunOptions& options, config::RunConfig config, const data::TokenSource& source,
          comm::Communicator& communicator)
     : options_(options),
       config_(std::move(config)),
       source_(source),
       communicator_(communicator),
-      directory_(open_directory(directory_of(options, config_), config_, communicator)),
-      path_(directory_of(options, config_)),
-      progress_(path_ / "log", !communicator.is_root()) {}
+      book_(directory_of(options, config_), config_, communicator.is_root()),
+      progress_(book_.path() / "log", !communicator.is_root()) {}
 
 record::RunFacts Run::facts(double predicted_seconds) const {
   record::RunFacts facts = facts_of(config_, source_, communicator_.size());
@@ -135,69 +114,52 @@ double Run::predict_seconds() {
 }
 
 void Run::start_or_resume() {
-  const Resumption own = resume_newest(path_, config_, *trainer_, communicator_);
+  const Resumption own = resume_newest(book_.path(), config_, *trainer_, communicator_);
   for (const std::string& damage : own.damaged) progress_.say("warning: " + damage);
   if (!own.goes_on && !options_.branch_from.empty()) {
     branch_snapshot(options_.branch_from, config_, *trainer_, communicator_);
   }
   goes_on_ = own.goes_on;
-  checkpointing_.emplace(path_, config_, *trainer_, progress_, communicator_, own.goes_on);
+  checkpointing_.emplace(book_.path(), config_, *trainer_, progress_, communicator_, own.goes_on);
   const double predicted = predict_seconds();
   progress_.say(fmt::format("time predicted: {:.0f} s", predicted));
-  if (is_root()) open_record(own, predicted);
-  evaluations_.emplace(config_, source_, *trainer_, is_root() ? &*record_ : nullptr, progress_,
-                       stop_, communicator_);
+  if (is_root()) open_book(own, predicted);
+  evaluations_.emplace(config_, source_, *trainer_, book_.record(), progress_, stop_,
+                       communicator_);
   // A spike may come before the first regular checkpoint.
   if (!own.goes_on && config_.guard.on_spike == config::OnSpike::rollback) checkpointing_->save();
 }
 
-// A record that is there is gone on with even where no checkpoint is: what the attempt before cost,
-// and why it ended, belongs to the run.
-void Run::open_record(const Resumption& own, double predicted) {
-  directory_->begin();  // from here on nothing is refused
-  const bool is_there = std::filesystem::exists(directory_->record());
-  if (!is_there && !own.goes_on) return begin_record(predicted);
-  if (!is_there) progress_.say("warning: run.h5 is missing; a new one begins here");
-  record_ =
-      record::RunRecord::resume(directory_->record(), facts(predicted), trainer_->step_count());
-  previous_seconds_ = record_->previous_seconds();
-  for (const std::string& damage : own.damaged)
-    record_->event({trainer_->step_count(), previous_seconds_, "damaged", damage});
-  progress_.say(own.goes_on ? fmt::format("goes on after step {}", trainer_->step_count())
-                            : "begins anew: the attempt before left no checkpoint");
-}
-
-void Run::begin_record(double predicted) {
-  record_ = record::RunRecord::create(directory_->record(), facts(predicted));
+void Run::open_book(const Resumption& own, double predicted) {
+  const std::int64_t step = trainer_->step_count();
+  if (!book_.open(facts(predicted), own, step, progress_)) return;
   if (const auto entropy = source_.entropy())
-    record_->event({0, 0.0, "entropy", fmt::format("{} nats/token", *entropy)});
+    book_.event({0, 0.0, "entropy", fmt::format("{} nats/token", *entropy)});
   if (options_.branch_from.empty()) return;
-  record_->event(
-      {trainer_->step_count(), 0.0, "branched", "from " + options_.branch_from.string()});
-  progress_.say(fmt::format("branches off {} after step {}", options_.branch_from.string(),
-                            trainer_->step_count()));
+  const std::string from = options_.branch_from.string();
+  book_.event({step, 0.0, "branched", "from " + from});
+  progress_.say(fmt::format("branches off {} after step {}", from, step));
 }
 
 // Before a checkpoint: who goes on from it finds the rows up to it.
-void Run::flush_record() {
+void Run::flush_book() {
   const Scope scope(trainer_->profile(), Region::record);
-  if (is_root()) record_->flush();
+  book_.flush();
 }
 
 void Run::after_step(const StepResult& result) {
-  if (is_root()) {
+  {
     const Scope scope(trainer_->profile(), Region::record);
-    record_->train(
-        {result.step, tokens_done(), result.loss, result.learning_rate, result.gradient_norm,
-         seconds(),
-         static_cast<double>(tokens_done()) * model::flops_per_token_exact(config_.model)});
+    book_.train({result.step, tokens_done(), result.loss, result.learning_rate,
+                 result.gradient_norm, book_.seconds(),
+                 static_cast<double>(tokens_done()) * model::flops_per_token_exact(config_.model)});
   }
   progress_.step(config_, result);
   checkpointing_->poll();
   if (is_regular(config_, result.step)) trainer_->guard().passed_checkpoint();
   if (!evaluate_if_due()) return;
   if (result.step == config_.steps || !checkpointing_->is_due(result.step)) return;
-  flush_record();
+  flush_book();
   checkpointing_->save_beside();
 }
 
@@ -222,36 +184,34 @@ void Run::tell_spike(const StepResult& result) {
       spike.tensor.empty() ? "" : ", first non-finite tensor: " + spike.tensor, done,
       spike.sequence, spike.sequence + static_cast<std::uint64_t>(config_.train.global_batch) - 1);
   progress_.say(fmt::format("step {}: spike: {}", result.step, text));
-  if (is_root()) record_->event({result.step, seconds(), kind, text});
+  book_.event({result.step, book_.seconds(), kind, text});
 }
 
 void Run::roll_back(const StepResult& result) {
   const std::int64_t target = checkpointing_->roll_back(result.step);
   progress_.begin_anew();
-  if (is_root()) record_->go_back(target);
+  book_.go_back(target);
 }
 
 // The state comes first: who does not wait for the evaluation then loses that alone. The states
 // before go last: this one may turn out to be no good.
 RunEnd Run::finish() {
-  flush_record();
+  flush_book();
   checkpointing_->save();
   const std::optional<double> loss = evaluations_->loss();
   if (!loss) return stopped();
   checkpointing_->prune();
   const LargestRank peak = largest_of(peak_resident_bytes(), communicator_);
   const int ranks = communicator_.size();
-  progress_.say(fmt::format("finished: {:.1f} s; peak memory {} (predicted {})", seconds(),
+  progress_.say(fmt::format("finished: {:.1f} s; peak memory {} (predicted {})", book_.seconds(),
                             peak.text(ranks), memory_.text(ranks)));
   tell_stall();
-  if (!is_root()) return RunEnd::finished;
-  record_->finish({.status = "finished",
-                   .final_loss = *loss,
-                   .final_bits_per_byte = bits_per_byte(*loss, source_),
-                   .peak_memory_bytes = static_cast<std::int64_t>(peak.bytes),
-                   .wall_seconds = seconds()},
-                  profile_rows());
-  directory_->mark_finished(trainer_->step_count(), *loss);
+  book_.close({.status = "finished",
+               .final_loss = *loss,
+               .final_bits_per_byte = bits_per_byte(*loss, source_),
+               .peak_memory_bytes = static_cast<std::int64_t>(peak.bytes)},
+              trainer_->profile());
+  book_.mark_finished(trainer_->step_count(), *loss);
   return RunEnd::finished;
 }
 
@@ -266,7 +226,7 @@ RunEnd Run::stopped() {
   progress_.say(fmt::format("stopped by signal {} after step {}; the same command goes on",
                             communicator_.maximum(stop_.received()), trainer_->step_count()));
   tell_stall();
-  if (is_root()) record_->finish({.status = "stopped", .wall_seconds = seconds()}, profile_rows());
+  book_.close({.status = "stopped"}, trainer_->profile());
   return RunEnd::stopped;
 }
 
@@ -285,7 +245,7 @@ RunEnd Run::train() {
     }
     const bool signalled = communicator_.maximum(stop_.received()) != 0;
     if (!signalled || trainer_->step_count() == config_.steps) continue;
-    flush_record();
+    flush_book();
     checkpointing_->save();
     return stopped();
   }
@@ -298,37 +258,19 @@ void Run::record_failure(const std::string& reason) {
   progress_.or_warn("the checkpoint under way is lost", [&] {
     if (checkpointing_) checkpointing_->finish();
   });
-  if (!is_root()) return;
-  progress_.or_warn("the record lacks its end", [&] {
-    if (!record_) return;
-    record_->event({step_under_way_, seconds(), "failed", reason});
-    record_->finish({.status = "failed", .wall_seconds = seconds()}, profile_rows());
-  });
-  progress_.or_warn("the directory has no mark",
-                    [&] { directory_->mark_failed(step_under_way_, reason); });
-}
-
-std::vector<record::ProfileRow> Run::profile_rows() const {
-  std::vector<record::ProfileRow> rows;
-  const auto& counters = trainer_->profile().counters();
-  for (std::size_t i = 0; i < counters.size(); ++i) {
-    rows.push_back(
-        {profile::kRegionNames[i], counters[i].seconds, counters[i].calls, counters[i].flops});
-  }
-  return rows;
+  book_.fail(step_under_way_, reason, trainer_->profile(), progress_);
 }
 
 RunEnd Run::go() {
-  if (seen_by_root(path_ / "finished", communicator_)) {  // asked anew, under the lock
-    require(seen_by_root(path_ / "run.h5", communicator_),
-            "{}: is missing, though the run is finished; remove {} and the same command trains it "
-            "again",
-            (path_ / "run.h5").string(), path_.string());
-    progress_.say(
-        fmt::format("run {} in {} is finished already", config::run_id(config_), path_.string()));
+  if (seen_by_root(book_.path() / "finished", communicator_)) {  // asked anew, under the lock
+    checkpoint::together(communicator_, [&] {
+      if (is_root()) require_record(book_.path());
+    });
+    progress_.say(fmt::format("run {} in {} is finished already", config::run_id(config_),
+                              book_.path().string()));
     return RunEnd::was_finished;
   }
-  progress_.say(fmt::format("run {} in {}", config::run_id(config_), path_.string()));
+  progress_.say(fmt::format("run {} in {}", config::run_id(config_), book_.path().string()));
   memory_ = largest_of(process_bytes(config_, static_cast<std::size_t>(communicator_.size()),
                                      static_cast<std::size_t>(communicator_.rank())),
                        communicator_);
