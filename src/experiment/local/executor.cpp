@@ -24,7 +24,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kPeriod{50};
+constexpr std::chrono::milliseconds kPeriod{50}, kLookPeriod{500};
 constexpr std::chrono::seconds kDrawPeriod{1};
 constexpr std::chrono::seconds kLinePeriod{30};
 
@@ -41,12 +41,13 @@ class Manager {
     bool told = false;
     for (;;) {
       reap();
-      if (stop_.count() == 0) start_what_can();
+      const bool looks = is_time_to_look();
+      if (looks && stop_.count() == 0) start_what_can();
       if (stop_.count() > 0 && !told) {
         told = true;
         stop_children();
       }
-      if (children_.empty() && (stop_.count() > 0 || !board_.is_anything_left())) break;
+      if (children_.empty() && (stop_.count() > 0 || (looks && !board_.is_anything_left()))) break;
       if (stop_.count() > 1) break;  // impatient: the children have their signal
       report_progress();
       std::this_thread::sleep_for(kPeriod);
@@ -57,6 +58,16 @@ class Manager {
 
  private:
   const std::string& label(std::size_t i) const { return plan_.runs[i].label; }
+
+  // Which runs can start, the checkpoints of their trunks say: hundreds of files, perhaps of a file
+  // system that many share. They are looked at when a process has ended, and now and then.
+  bool is_time_to_look() {
+    const Clock::time_point now = Clock::now();
+    if (!ended_ && now - looked_ < kLookPeriod) return false;
+    ended_ = false;
+    looked_ = now;
+    return true;
+  }
 
   void start_what_can() {
     board_.look_at_others(kDrawPeriod);
@@ -103,6 +114,7 @@ class Manager {
       }
       const std::size_t i = child->first;
       child = children_.erase(child);
+      ended_ = true;
       settle(i, *end);
       redraw();
     }
@@ -223,7 +235,8 @@ class Manager {
   std::map<std::size_t, ChildProcess> children_;
   Display display_;
   StopSignal stop_;
-  Clock::time_point reported_ = Clock::now();
+  bool ended_ = true;  // a process, since the disk was looked at; none has begun yet
+  Clock::time_point looked_, reported_ = Clock::now();
 };
 
 }  // namespace
