@@ -1,5 +1,6 @@
 #include "kernels/kokkos/embedding.hpp"
 
+#include "core/integers.hpp"
 #include "kernels/kokkos/loops.hpp"
 
 namespace isoflop::kernels::kokkos {
@@ -10,7 +11,7 @@ namespace {
 std::size_t columns_per_thread(std::size_t width) {
   if constexpr (!kRunsOnHost) return 1;
   const auto threads = static_cast<std::size_t>(Kokkos::DefaultExecutionSpace().concurrency());
-  return ((width + threads - 1) / threads + kLanes - 1) / kLanes * kLanes;
+  return round_up(ceil_div(width, threads), kLanes);
 }
 
 /// A row of a table that may be null; null if the row is not here.
@@ -61,8 +62,7 @@ void embedding_backward(const EmbeddingShape& shape, const std::int32_t* tokens,
   const HeldRows held = shape.vocabulary, held_positions = shape.positions;
   const std::size_t count = shape.batch * context, columns = columns_per_thread(width);
   for_each(
-      "isoflop::embedding_backward", (width + columns - 1) / columns,
-      KOKKOS_LAMBDA(std::size_t part) {
+      "isoflop::embedding_backward", ceil_div(width, columns), KOKKOS_LAMBDA(std::size_t part) {
         const std::size_t begin = part * columns;
         const std::size_t end = begin + columns < width ? begin + columns : width;
         for (std::size_t token = 0; token < count; ++token) {

@@ -2,6 +2,7 @@
 //
 // Element i comes from counter i / 4: words 0 and 1 give elements 4k and 4k + 1, words 2 and 3 the
 // other two. Radii have 31 bits, so values reach 6.66 deviations.
+#include "core/integers.hpp"
 #include "kernels/kokkos/loops.hpp"
 #include "kernels/kokkos/math.hpp"
 #include "kernels/kokkos/optimizer.hpp"
@@ -67,7 +68,7 @@ void fill_normal(std::size_t count, std::uint64_t seed, Purpose purpose, std::ui
                             static_cast<std::uint32_t>(purpose), stream_id};
   const std::uint64_t first_block = first / kBlock, end = first + count;
   for_each(
-      "isoflop::fill_normal", (end + kBlock - 1) / kBlock - first_block,
+      "isoflop::fill_normal", ceil_div(end, kBlock) - first_block,
       KOKKOS_LAMBDA(std::size_t block) {
         const std::uint64_t at = (first_block + block) * kBlock;  // number of its first element
         std::uint32_t word[4][kLanes];

@@ -6,6 +6,8 @@
 #include <Kokkos_Core.hpp>
 #include <cstddef>
 
+#include "core/integers.hpp"
+
 /// In front of an inner loop whose iterations touch only their own elements, even where an output
 /// is an input: spares the compiler's run-time overlap checks, which fail for in-place use.
 #if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
@@ -60,7 +62,7 @@ void for_each(const char* label, std::size_t count, const Body& body) {
 /// body(begin, end) over ranges that cover [0, count).
 template <class Body>
 void for_chunks(const char* label, std::size_t count, const Body& body) {
-  for_each(label, (count + kChunk - 1) / kChunk, ChunkBody<Body>{body, count});
+  for_each(label, ceil_div(count, kChunk), ChunkBody<Body>{body, count});
 }
 
 /// Adds the lanes in a fixed tree; overwrites them.

@@ -1,5 +1,6 @@
 #include "kernels/kokkos/norm.hpp"
 
+#include "core/integers.hpp"
 #include "kernels/kokkos/loops.hpp"
 
 namespace isoflop::kernels::kokkos {
@@ -7,7 +8,7 @@ namespace {
 
 constexpr std::size_t kRowBlock = 64;
 
-std::size_t row_blocks(const NormShape& shape) { return (shape.rows + kRowBlock - 1) / kRowBlock; }
+std::size_t row_blocks(const NormShape& shape) { return ceil_div(shape.rows, kRowBlock); }
 std::size_t partial_rows(const NormShape& shape) { return shape.kind == NormKind::layer ? 2 : 1; }
 
 template <class T>

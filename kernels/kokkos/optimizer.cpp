@@ -1,5 +1,6 @@
 #include "kernels/kokkos/optimizer.hpp"
 
+#include "core/integers.hpp"
 #include "kernels/kokkos/loops.hpp"
 
 namespace isoflop::kernels::kokkos {
@@ -58,12 +59,12 @@ void adamw_step(std::size_t count, const AdamWStep& step, const float* gradient,
 }
 
 void block_sums_of_squares(std::size_t count, const float* values, double* sums) {
-  for_each("isoflop::block_sums_of_squares", (count + kSumBlock - 1) / kSumBlock,
+  for_each("isoflop::block_sums_of_squares", ceil_div(count, kSumBlock),
            BlockSum<Square>{count, values, sums, {}});
 }
 
 void block_sums(std::size_t count, const float* values, double* sums) {
-  for_each("isoflop::block_sums", (count + kSumBlock - 1) / kSumBlock,
+  for_each("isoflop::block_sums", ceil_div(count, kSumBlock),
            BlockSum<Identity>{count, values, sums, {}});
 }
 

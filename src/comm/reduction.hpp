@@ -11,6 +11,7 @@
 #include "comm/combine.hpp"
 #include "comm/pool.hpp"
 #include "comm/transport.hpp"
+#include "core/integers.hpp"
 
 namespace isoflop::comm {
 
@@ -107,7 +108,7 @@ void Reduction::start_all_reduce(std::span<T> values, Combine combine, const Cal
   }
   // Equal blocks; what the last ones have too much is never looked at.
   const auto ranks = static_cast<std::size_t>(transport_.size());
-  const std::size_t each = (count_ + ranks - 1) / ranks;
+  const std::size_t each = ceil_div(count_, ranks);
   const std::span<T> padded = room<T>(padded_, ranks * each);
   std::copy(values.begin(), values.end(), padded.begin());
   call_ = call;
@@ -119,7 +120,7 @@ void Reduction::start_all_reduce(std::span<T> values, Combine combine, const Cal
 template <class T>
 void Reduction::combine_and_gather() {
   const auto ranks = static_cast<std::size_t>(transport_.size());
-  const std::size_t each = (count_ + ranks - 1) / ranks;
+  const std::size_t each = ceil_div(count_, ranks);
   const std::span<T> all = room<T>(padded_, ranks * each);
   const std::span<T> mine = all.subspan(static_cast<std::size_t>(transport_.rank()) * each, each);
   combine_blocks<T>(arrived<T>(each), mine, combine_);

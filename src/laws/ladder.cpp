@@ -5,6 +5,8 @@
 #include <limits>
 #include <numeric>
 
+#include "core/integers.hpp"
+
 namespace isoflop::laws {
 namespace {
 
@@ -23,7 +25,7 @@ Ladder::Ladder(const Points& prepared, const Cuts& cuts, std::span<const LawRoll
       rollouts_(rollouts),
       largest_miss_(largest_miss(*rollouts.front().contender.law)) {
   sizes_.push_back(std::numeric_limits<double>::infinity());
-  const std::size_t step = (prepared.size() + kMostProbes - 1) / kMostProbes;
+  const std::size_t step = ceil_div(prepared.size(), kMostProbes);
   for (std::size_t i = 0; i < prepared.size(); i += step) probes_.push_back(i);
   measure_cuts();
   compute_forecasts();

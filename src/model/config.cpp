@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 
+#include "core/integers.hpp"
 #include "kernels/api/attention_check.hpp"
 
 namespace isoflop::model {
 
 std::size_t default_feed_forward(Activation activation, std::size_t width) {
   constexpr std::size_t kThird = 3 * std::size_t{64};  // 8 d / 3 in multiples of 64
-  return activation == Activation::gelu ? 4 * width : (8 * width + kThird - 1) / kThird * 64;
+  return activation == Activation::gelu ? 4 * width : ceil_div(8 * width, kThird) * 64;
 }
 
 std::string problem(const ModelConfig& c) {

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 
+#include "core/integers.hpp"
+
 namespace isoflop::model {
 
 parallel::Extent Split::share(std::size_t total) const {
-  const std::size_t each = (total + ranks - 1) / ranks;
+  const std::size_t each = ceil_div(total, ranks);
   return {std::min(rank * each, total), std::min((rank + 1) * each, total)};
 }
 

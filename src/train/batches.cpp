@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/integers.hpp"
+
 namespace isoflop::train {
 
 Batches::Batches(const data::TokenSource& source, std::size_t size)
@@ -40,7 +42,7 @@ std::size_t Batches::validation_sequences(std::size_t index) const {
 }
 
 std::size_t Batches::validation_count() const {
-  return (static_cast<std::size_t>(source_.validation_sequences()) + size_ - 1) / size_;
+  return ceil_div(static_cast<std::size_t>(source_.validation_sequences()), size_);
 }
 
 std::size_t Batches::validation_tokens() const {

@@ -4,6 +4,7 @@
 #include <array>
 #include <span>
 
+#include "core/integers.hpp"
 #include "parallel/layout/virtual_ranks.hpp"
 
 namespace isoflop::train {
@@ -47,7 +48,7 @@ CutRows cut_rows(const model::Parameter& parameter, const Extent& slice) {
   const std::size_t begin = std::max(slice.begin, parameter.offset);
   const std::size_t end = std::min(slice.end, parameter.offset + parameter.count);
   if (piece.runs == 1 || begin >= end) return {};
-  const Extent rows{(begin - parameter.offset + piece.run - 1) / piece.run,
+  const Extent rows{ceil_div(begin - parameter.offset, piece.run),
                     (end - parameter.offset) / piece.run};
   return {rows.begin < rows.end ? rows : Extent{}, piece.run, piece.stride};
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/integers.hpp"
 #include "parallel/layout/virtual_ranks.hpp"
 
 namespace isoflop::parallel {
@@ -19,7 +20,7 @@ struct Dealing {
   bool in_rounds;
 
   /// Turns that the busiest rank has.
-  std::size_t turns() const { return (virtual_ranks + ranks - 1) / ranks; }
+  std::size_t turns() const { return ceil_div(virtual_ranks, ranks); }
 
   /// What `rank` computes in a turn; nothing when it has fewer than others.
   std::optional<std::size_t> virtual_rank(std::size_t rank, std::size_t turn) const;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/integers.hpp"
+
 namespace isoflop::parallel {
 
 PartSharding::PartSharding(std::vector<Extent> parts, std::size_t ranks, std::size_t block,
@@ -10,7 +12,7 @@ PartSharding::PartSharding(std::vector<Extent> parts, std::size_t ranks, std::si
     : parts_(std::move(parts)), ranks_(ranks), block_(block), blocks_(blocks), local_begin_{0} {
   for (const Extent& part : parts_) {
     const std::size_t stride = block * ranks;
-    shards_.push_back((part.size() + stride - 1) / stride * block);
+    shards_.push_back(ceil_div(part.size(), stride) * block);
     local_begin_.push_back(local_begin_.back() + shards_.back());
   }
 }
