@@ -8,7 +8,6 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/file_lock.hpp"
-#include "core/version.hpp"
 #include "record/run_reader.hpp"
 
 namespace isoflop::experiment {
@@ -71,14 +70,6 @@ RunState state_of(const std::filesystem::path& run_directory) {
   if (is_locked(run_directory)) return {State::running, ""};
   const bool begun = std::filesystem::exists(run_directory / "run.h5");
   return {begun ? State::stopped : State::waiting, ""};
-}
-
-void mark_failed(const std::filesystem::path& run_directory, const std::string& reason) {
-  const nlohmann::ordered_json mark{{"reason", reason},
-                                    {"isoflop", {{"version", version()}, {"commit", commit()}}}};
-  write_file_atomically(
-      run_directory / "failed",
-      mark.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 void forget_failure(const std::filesystem::path& run_directory) {

@@ -59,9 +59,6 @@ RunState state_of(const std::filesystem::path& run_directory);
 /// True while a process trains the run.
 bool is_locked(const std::filesystem::path& run_directory);
 
-/// Writes the `failed` mark for a trainer that could not do so itself.
-void mark_failed(const std::filesystem::path& run_directory, const std::string& reason);
-
 /// Forgets a failure: the run goes on from its last checkpoint.
 void forget_failure(const std::filesystem::path& run_directory);
 

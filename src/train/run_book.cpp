@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "record/mark.hpp"
 #include "record/run_reader.hpp"
 
 namespace isoflop::train {
@@ -78,7 +79,7 @@ void RunBook::close(record::RunOutcome outcome, const profile::Profile& profile)
 }
 
 void RunBook::mark_finished(std::int64_t step, double loss) {
-  if (directory_) directory_->mark_finished(step, loss);
+  if (directory_) record::mark_finished(path_, step, loss);
 }
 
 void RunBook::fail(std::int64_t step, const std::string& reason, const profile::Profile& profile,
@@ -88,7 +89,7 @@ void RunBook::fail(std::int64_t step, const std::string& reason, const profile::
     event({step, seconds(), "failed", reason});
     close({.status = "failed"}, profile);
   });
-  progress.or_warn("the directory has no mark", [&] { directory_->mark_failed(step, reason); });
+  progress.or_warn("the directory has no mark", [&] { record::mark_failed(path_, reason, step); });
 }
 
 void require_record(const std::filesystem::path& run_directory) {

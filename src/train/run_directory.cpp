@@ -6,13 +6,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
-#include "core/version.hpp"
 
 namespace isoflop::train {
 namespace {
@@ -52,12 +50,6 @@ std::filesystem::path made(const std::filesystem::path& path, const std::string&
   return path;
 }
 
-// A mark: what happened and the program that saw it.
-std::string line(nlohmann::ordered_json json) {
-  json["isoflop"] = {{"version", version()}, {"commit", commit()}};
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-}
-
 }  // namespace
 
 RunDirectory::RunDirectory(const std::filesystem::path& path, std::string run_id,
@@ -78,14 +70,6 @@ void RunDirectory::begin() {
   write_file_atomically(path_ / "run_id", run_id_ + "\n");
   write_file_atomically(config(), config_text_);
   std::filesystem::remove(path_ / "failed");
-}
-
-void RunDirectory::mark_finished(std::int64_t step, double loss) {
-  write_file_atomically(path_ / "finished", line({{"step", step}, {"loss", loss}}));
-}
-
-void RunDirectory::mark_failed(std::int64_t step, const std::string& reason) {
-  write_file_atomically(path_ / "failed", line({{"step", step}, {"reason", reason}}));
 }
 
 }  // namespace isoflop::train

@@ -1,13 +1,12 @@
-// The directory of one run: its files, its lock, its mark.
+// The directory of one run: its files and its lock.
 //
 //   run.toml       resolved configuration       run_id    its hash, which claims the directory
 //   run.h5         record                       log       what the trainer said
 //   checkpoint/    see checkpoint/directory.hpp
 //   lock           held while a process trains it
-//   finished | failed    written last
+//   finished | failed    written last, see record/mark.hpp
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -29,10 +28,6 @@ class RunDirectory {
 
   /// Writes run_id and run.toml; a `failed` of an earlier attempt goes. Before run.h5 is made.
   void begin();
-
-  /// Each mark is one line of JSON, written whole or not at all.
-  void mark_finished(std::int64_t step, double loss);
-  void mark_failed(std::int64_t step, const std::string& reason);
 
  private:
   std::filesystem::path path_;

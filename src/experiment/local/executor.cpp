@@ -18,6 +18,7 @@
 #include "experiment/local/display.hpp"
 #include "experiment/local/run_board.hpp"
 #include "experiment/progress.hpp"
+#include "record/mark.hpp"
 
 namespace isoflop::experiment {
 namespace {
@@ -145,10 +146,11 @@ class Manager {
                              (board_.path(i) / "log").string()));
   }
 
+  // For a trainer that could not write the mark itself.
   void note_failure(std::size_t i, const std::string& reason) {
     board_.fail(i, reason);
     try {
-      mark_failed(board_.path(i), reason);
+      record::mark_failed(board_.path(i), reason);
     } catch (const Error& error) {  // a full disk; the run is failed for this manager at least
       display_.say(error.what());
     }
