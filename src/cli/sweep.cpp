@@ -110,13 +110,13 @@ std::optional<double> measure_rate(const experiment::PlannedRun& planned, const 
   return json["tokens_per_second"].get<double>();
 }
 
-// A trunk counts while one of its branches does.
+// By the marks alone: what is finished is not trained, whatever became of its record. A trunk
+// counts while one of its branches does.
 std::vector<bool> unfinished_runs(const Sweep& sweep) {
   const std::vector<experiment::PlannedRun>& runs = sweep.plan.runs;
   std::vector<bool> finished;
   for (const experiment::PlannedRun& run : runs) {
-    const auto state = experiment::state_of(sweep.directory.run(run.id)).state;
-    finished.push_back(state == experiment::State::finished);
+    finished.push_back(fs::exists(sweep.directory.run(run.id) / "finished"));
   }
   std::vector<bool> unfinished(runs.size(), false);
   for (std::size_t i = 0; i < runs.size(); ++i) {

@@ -95,7 +95,8 @@ DrawnSetting by_fit(const laws::Fit& fit, laws::Variable wanted, const laws::Opt
     result.drawn.push_back(is_run ? laws::predict(fit, run, level).value : beyond);
   }
   const auto spread = laws::interval_over_draws(result.drawn, level, kOverOptimum);
-  if (spread || result.drawn.empty())  // of draws that nobody knows the spread is not nothing
+  // of draws that nobody knows the spread is not nothing
+  if (spread || (result.drawn.empty() && !optimum.is_spread_unknown))
     result.setting.interval = combine(at.value, at.interval, spread);
   return result;
 }
@@ -141,6 +142,7 @@ DrawnSetting choose_batch(const laws::Optimum& optimum, const RecipeOptions& opt
 std::optional<laws::Interval> steps_over_draws(const laws::Optimum& optimum,
                                                const DrawnSetting& batch, double steps,
                                                double level) {
+  if (optimum.is_spread_unknown) return std::nullopt;
   std::vector<double> drawn;
   for (std::size_t i = 0; i < optimum.draws.size(); ++i) {
     const double tokens = optimum.draws[i].tokens;

@@ -108,7 +108,7 @@ std::string remedy_for(const std::vector<Profile>& profiles, const std::vector<L
   const std::string sizes = 2 * beyond > worst->draws ? missing_sizes({profile}, {edge})
                                                       : "add sizes around the lowest loss";
   return fmt::format(
-      "{} draws have no minimum at {:.3g} FLOP, more than at any other budget: {}, or use "
+      "{} draws have no minimum at {:.3g} FLOP, the most of any budget: {}, or use "
       "--method approach3",
       worst->draws, profile.flops, sizes);
 }

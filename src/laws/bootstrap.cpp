@@ -57,7 +57,8 @@ Estimate summarise(std::string name, double value, std::vector<double> draws, do
 }
 
 bool are_too_many_lost(std::size_t lost, std::size_t asked, double level) {
-  return static_cast<double>(lost) > (1 - level) / 2 * static_cast<double>(asked);
+  constexpr double kRounding = 1 + 1e-9;  // 1 - .95 is a little less than .05
+  return static_cast<double>(lost) > (1 - level) / 2 * static_cast<double>(asked) * kRounding;
 }
 
 double normal_half_width(double level) {

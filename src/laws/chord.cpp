@@ -1,5 +1,6 @@
 #include "laws/chord.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 

@@ -117,6 +117,7 @@ void fill_intervals(const Goal& goal, const Fit& fit, double level, Optimum& opt
         fmt::format("{} of {} bootstrap draws of the fit leave this open: no intervals, for the "
                     "other draws are no fair sample",
                     lost, asked));
+    optimum.is_spread_unknown = true;
     return;
   }
   const std::string covers = describe_cover(fit, laws);

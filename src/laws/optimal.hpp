@@ -54,6 +54,7 @@ struct Optimum {
   std::optional<Interval> tokens_interval;
   std::optional<Interval> flops_interval;  // of training
   std::vector<Split> draws;                // see optimal_draws.hpp; infinite where there is none
+  bool is_spread_unknown = false;          // too many draws are lost: nothing has an interval
   bool is_at_bound = false;                // demand.most_params holds N down
   std::optional<Unbounded> unbounded;      // only there, and where there is such an optimum
   std::vector<std::string> warnings;

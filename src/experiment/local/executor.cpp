@@ -233,10 +233,10 @@ class Manager {
 
   const Plan& plan_;
   const ExecutorOptions& options_;
+  StopSignal stop_;  // first: the board reads the records of all runs
   RunBoard board_;
   std::map<std::size_t, ChildProcess> children_;
   Display display_;
-  StopSignal stop_;
   bool ended_ = true;  // a process, since the disk was looked at; none has begun yet
   Clock::time_point looked_, reported_ = Clock::now();
 };

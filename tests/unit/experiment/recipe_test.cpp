@@ -146,8 +146,17 @@ TEST(Recipe, DrawsWithoutARunAreNotForgotten) {
   RecipeOptions options = options_for(50304);
   options.learning_rate = &unsure;
   EXPECT_FALSE(make_recipe(optimum, options, 0.8).learning_rate.interval);
+  laws::Fit batch = laws::synthetic::fit_of("step-batch", {0.58, 0.571});
+  batch.members.front().residual_rms = 0.01;
+  options.batch = &batch;
   optimum.draws.clear();
   EXPECT_TRUE(make_recipe(optimum, options, 0.8).learning_rate.interval);
+  EXPECT_TRUE(make_recipe(optimum, options, 0.8).steps_interval);
+
+  // a fit without draws knows no spread; one that lost too many knows that there is one
+  optimum.is_spread_unknown = true;
+  EXPECT_FALSE(make_recipe(optimum, options, 0.8).learning_rate.interval);
+  EXPECT_FALSE(make_recipe(optimum, options, 0.8).steps_interval);
 }
 
 }  // namespace

@@ -289,7 +289,7 @@ TEST(Frontier, LostDrawsNameTheSizesThatWouldKeepThem) {
   const Fit result =
       four_budgets({0, 1, 2, 3, 4, 5, 6, 8}, {1, 2, 4, 5, 7, 8, 10, 11, 13}, 0.02);  // best: 7
   EXPECT_NE(
-      warnings_of(result).find(" draws have no minimum at 1e+17 FLOP, more than at any other"),
+      warnings_of(result).find(" draws have no minimum at 1e+17 FLOP, the most of any budget"),
       std::string::npos)
       << warnings_of(result);
   EXPECT_NE(warnings_of(result).find(": add sizes above "), std::string::npos)
@@ -298,7 +298,10 @@ TEST(Frontier, LostDrawsNameTheSizesThatWouldKeepThem) {
 
 TEST(Frontier, MoreDrawsAreLostThanBelongBeyondAnEnd) {
   EXPECT_FALSE(are_too_many_lost(0, 0, 0.8));
-  EXPECT_FALSE(are_too_many_lost(99, 1000, 0.8));
+  EXPECT_FALSE(are_too_many_lost(100, 1000, 0.8));
+  EXPECT_FALSE(are_too_many_lost(2, 20, 0.8));
+  EXPECT_FALSE(are_too_many_lost(50, 1000, 0.9));
+  EXPECT_FALSE(are_too_many_lost(25, 1000, 0.95));
   EXPECT_TRUE(are_too_many_lost(101, 1000, 0.8));
   EXPECT_TRUE(are_too_many_lost(30, 1000, 0.95));
 }
