@@ -280,6 +280,8 @@ TEST(Frontier, WhatTooManyDrawsLeaveOpenHasNoInterval) {
   goal.loss = of_budget.prediction.value;
   const Optimum of_loss = optimal(result, goal);
   EXPECT_FALSE(of_loss.params_interval.has_value());
+  EXPECT_TRUE(of_loss.is_spread_unknown);
+  EXPECT_FALSE(of_budget.is_spread_unknown);
   EXPECT_FALSE(of_loss.flops_interval.has_value());
   EXPECT_NE(fmt::format("{}", fmt::join(of_loss.warnings, "")).find("leave this open"),
             std::string::npos);
