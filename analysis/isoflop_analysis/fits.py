@@ -23,6 +23,9 @@ _TITLES = {
     "multi-power": "Multi-power law of whole curves",
 }
 
+# Laws of accuracies and errors, for files of versions that did not write a scale; nothing in those names the response.
+_OF_SHARES = {"accuracy-sigmoid", "error-exponential", "task-ladder"}
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -70,9 +73,9 @@ class Fit:
         return f"{law}, {self.method.replace('approach', 'approach ')}" if self.method else law
 
     @property
-    def scale(self) -> str | None:
-        """What its misses are differences of: "log", or "linear" for the response itself; None where the file is older."""
-        return self.raw.get("scale")
+    def scale(self) -> str:
+        """What its misses are differences of: "log", or "linear" for the response itself."""
+        return self.raw.get("scale") or ("linear" if self.law in _OF_SHARES else "log")
 
     @property
     def weights(self) -> str | None:

@@ -46,12 +46,59 @@ def test_correlations_are_those_that_the_program_prints(tmp_path):
     path.write_text(json.dumps(content | {"precision": {"condition_number": 1e4, "correlation": printed.tolist()}}))
     left, right = drawing().figure.axes[:2]
     assert [text.get_text() for text in left.texts] == [f"{value:.3f}" for value in printed.ravel()]
-    assert left.get_title(loc="left") == "Correlation at the optimum" and "over the draws: alpha and beta" in right.get_title(loc="left")
+    assert left.get_title(loc="left") == "Correlation at the optimum" and "strongest pair, over the draws: alpha and beta" in right.get_title(loc="left")
     assert "what isoflop fit prints" in drawing().caption
     content["draws"]["rows"][0][0] = None  # a draw that leaves E open
     path.write_text(json.dumps(content | {"precision": {"condition_number": None, "correlation": []}}))
     assert drawing().figure.axes[0].get_title(loc="left") == "Correlation over the draws"
-    assert "39 bootstrap draws" in drawing().caption
+    assert "39 of 40 bootstrap draws" in drawing().caption
+
+
+def fit_with_open_draws(draws, open_rows):
+    """Of approach 2, where these draws do not determine the loss law."""
+    names = ("G", "a", "H", "b", "E", "K", "gamma")
+    rows = np.exp(np.random.default_rng(2).standard_normal((draws, len(names)))).tolist()
+    for row in rows[:open_rows]:
+        row[4:] = [None] * 3
+    return {"law": "chinchilla", "method": "approach2", "level": 0.8, "parameters": {name: {"value": 1.0} for name in names},
+            "draws": {"asked": draws, "rows": rows}}  # fmt: skip
+
+
+def test_parameters_that_too_many_draws_leave_open_are_left_out_and_not_the_draws(tmp_path):
+    write_sweep(tmp_path)
+    for path in tmp_path.glob("fit-*.json"):
+        path.unlink()
+
+    def drawn(open_rows):
+        (tmp_path / "fit-chinchilla-approach2.json").write_text(json.dumps(fit_with_open_draws(40, open_rows)))
+        drawing = drawings(tmp_path)["correlation"]
+        left, right = drawing.figure.axes[:2]
+        return drawing.caption, [tick.get_text() for tick in left.get_xticklabels()], len(right.get_lines()[0].get_xdata())
+
+    caption, names, dots = drawn(20)
+    assert names == ["G", "a", "H", "b"] and dots == 40
+    assert "Right: 40 bootstrap draws of" in caption and "Not shown: E, K, gamma, open in 20 of the draws." in caption
+    caption, names, dots = drawn(3)  # few enough for the intervals of the program
+    assert len(names) == 7 and dots == 37
+    assert "Right: 37 of 40 bootstrap draws of" in caption and "Not shown" not in caption
+
+
+def test_draws_that_were_made_are_not_asked_for_again(tmp_path):
+    write_sweep(tmp_path)
+    prediction = json.loads((tmp_path / "prediction.json").read_text())
+    (tmp_path / "prediction.json").write_text(json.dumps(prediction | {"fit": "chinchilla-approach2"}))
+    content = fit_with_open_draws(40, 0)
+    content["draws"] = {"asked": 1000, "rows": content["draws"]["rows"][:9]}  # the others determine no frontier
+    (tmp_path / "fit-chinchilla-approach2.json").write_text(json.dumps(content))
+    assert "(chinchilla-approach2), whose draws leave a parameter open." in drawings(tmp_path)["correlation"].caption
+    (tmp_path / "fit-chinchilla-approach3.json").unlink()
+
+    def reason():
+        return next(d.missing for d in draw_all(read_study(tmp_path)) if d.name == "correlation")
+
+    assert reason() == "only 9 of 1000 bootstrap draws leave no parameter open"
+    (tmp_path / "fit-chinchilla-approach2.json").write_text(json.dumps(content | {"draws": {"asked": 0, "rows": []}}))
+    assert "--bootstrap 1000" in reason()
 
 
 def test_the_figures_of_approach_2_are_those_of_its_fit(tmp_path):

@@ -240,10 +240,17 @@ def test_an_ensemble_is_shown_with_its_members_and_what_they_held(tmp_path, unre
 def test_a_law_of_shares_misses_by_differences(tmp_path, unrendered):
     write_sweep(tmp_path)
     content = json.loads((tmp_path / "fit-chinchilla-approach3.json").read_text())
-    content |= {"law": "a law of shares", "rollout": {"size": ["loss"], "rms_miss": 0.02, "cuts": [{"flops": 1e12}]}}
-    for scale, miss in (("linear", "0.02"), ("log", "2%")):  # the file says it, whatever the law is called
-        (tmp_path / "fit-shares.json").write_text(json.dumps(content | {"scale": scale}))
-        assert f"Fits to smaller runs, below 1 cuts, missed what lies above by {miss}." in report(tmp_path)
+    content |= {"rollout": {"size": ["loss"], "rms_miss": 0.02, "cuts": [{"flops": 1e12}]}}
+    del content["scale"]
+
+    def misses_by(miss, **said):
+        (tmp_path / "fit-shares.json").write_text(json.dumps(content | said))
+        return f"Fits to smaller runs, below 1 cuts, missed what lies above by {miss}." in report(tmp_path)
+
+    assert misses_by("0.02", law="any law", scale="linear")  # the file says it, whatever the law is called
+    assert misses_by("2%", law="task-ladder", scale="log")
+    assert misses_by("2%", law="any law")  # of a version that did not say it
+    assert misses_by("0.02", law="task-ladder")
 
 
 def test_a_wrong_fit_is_called_wrong(tmp_path, unrendered):
