@@ -9,6 +9,9 @@
 
 #include "kernels/cpu/vector_moves.hpp"
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpsabi"  // by itself the header is checked for the plain target
+
 namespace isoflop::kernels::cpu {
 namespace {
 
@@ -33,4 +36,6 @@ struct Avx512Lanes {
 
 }  // namespace
 }  // namespace isoflop::kernels::cpu
+
+#pragma GCC diagnostic pop
 #endif

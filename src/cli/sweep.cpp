@@ -161,6 +161,9 @@ Sweep open_sweep(const SweepOptions& options, Purpose purpose) {
   const fs::path folder = is_directory  ? fs::path(study)
                           : out.empty() ? fs::path("results") / manifest.name
                                         : fs::path(out);
+  require(!fs::exists(folder) || fs::is_directory(folder),
+          "--out {}: Not a directory; name another place, or move away what is there",
+          folder.string());
   refuse_own_files(folder, json);
   require(!fs::exists(folder / "corpus.json") && !fs::exists(folder / "run_id"),
           "--out {}: holds a corpus or a run; choose another directory", folder.string());
