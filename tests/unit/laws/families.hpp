@@ -9,6 +9,7 @@
 #include <cmath>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "laws/fit.hpp"
@@ -151,20 +152,43 @@ inline Trial make_trial(const Family& family, std::uint64_t seed) {
   return trial;
 }
 
-inline std::vector<Family> families() {
-  const auto law = [](const char* name, std::vector<double> values) {
-    return [form = &find_law(name), values](double params, double tokens) {
-      return synthetic::loss(*form, values, {params, tokens});
-    };
+// ---- surfaces ----------------------------------------------------------------------------------
+
+using Surface = std::function<double(double params, double tokens)>;
+
+inline Surface surface_of(const char* law, std::vector<double> values) {
+  return [form = &find_law(law), values = std::move(values)](double params, double tokens) {
+    return synthetic::loss(*form, values, {params, tokens});
   };
-  const auto even = [](double sigma) { return [sigma](double, double) { return sigma; }; };
-  const auto hoffmann = law("chinchilla", kHoffmann);
-  const auto epoch = law("chinchilla", kEpoch);
-  const auto kaplan = law("kaplan-nd", {6.4e13, 1.8e13, 0.076, 0.103});
-  const auto farseer = [form = &find_law("farseer")](double n, double d) {
-    const Vector values = example_values(*form);
-    return synthetic::loss(*form, {values.begin(), values.begin() + 9}, {n, d});
-  };
+}
+
+inline Surface hoffmann_surface() { return surface_of("chinchilla", kHoffmann); }
+inline Surface epoch_surface() { return surface_of("chinchilla", kEpoch); }
+inline Surface kaplan_surface() { return surface_of("kaplan-nd", {6.4e13, 1.8e13, 0.076, 0.103}); }
+inline Surface muennighoff_surface() {
+  return surface_of("chinchilla", {1.87, 521, 1488, 0.353, 0.353});
+}
+inline Surface farseer_surface() {
+  const Vector values = example_values(find_law("farseer"));
+  return surface_of("farseer", {values.begin(), values.begin() + 9});
+}
+
+/// The same noise everywhere.
+inline Surface even(double sigma) {
+  return [sigma](double, double) { return sigma; };
+}
+
+inline Family grid_of(const char* name, bool tuned, Surface loss, double sigma) {
+  Family family{name, tuned, std::move(loss), even(sigma)};
+  family.layout = Layout::grid;
+  return family;
+}
+
+// ---- families ----------------------------------------------------------------------------------
+
+inline std::vector<Family> first_in_view() {
+  const Surface hoffmann = hoffmann_surface();
+  const Surface kaplan = kaplan_surface();
   std::vector<Family> list;
   list.push_back({"Hoffmann, 0.5% noise", true, hoffmann, even(0.005)});
   list.push_back({"Kaplan, no floor", true, kaplan, even(0.004)});
@@ -178,10 +202,16 @@ inline std::vector<Family> families() {
                     return hoffmann(n, d) * std::exp(0.002 * std::pow(std::log(n * d / 1e16), 2));
                   },
                   even(0.004)});
+  return list;
+}
 
+inline std::vector<Family> next_in_view() {
+  const Surface hoffmann = hoffmann_surface();
+  const Surface epoch = epoch_surface();
+  const Surface farseer = farseer_surface();
+  std::vector<Family> list;
   list.push_back({"Epoch, 1% noise", true, epoch, even(0.01)});
-  list.push_back({"Muennighoff, 0.3% noise", true,
-                  law("chinchilla", {1.87, 521, 1488, 0.353, 0.353}), even(0.003)});
+  list.push_back({"Muennighoff, 0.3% noise", true, muennighoff_surface(), even(0.003)});
   list.push_back({"Farseer's exponents", true, farseer, even(0.004)});
   list.push_back({"power of a sum, with a floor", true,
                   [](double n, double d) {
@@ -201,7 +231,14 @@ inline std::vector<Family> families() {
                     return epoch(n, d) * (1 + 0.006 * std::sin(1.5 * std::log(6 * n * d)));
                   },
                   even(0.003)});
+  return list;
+}
 
+inline std::vector<Family> last_in_view() {
+  const Surface hoffmann = hoffmann_surface();
+  const Surface epoch = epoch_surface();
+  const Surface kaplan = kaplan_surface();
+  std::vector<Family> list;
   list.push_back({"falls ever faster", true,
                   [=](double n, double d) {
                     return hoffmann(n, d) * std::exp(-0.0012 * std::pow(std::log(n * d / 1e16), 2));
@@ -214,17 +251,19 @@ inline std::vector<Family> families() {
        even(0.004)});
   list.push_back({"twelve budgets of three sizes", true, hoffmann, even(0.005), 0, 0, 12, 3});
   list.push_back({"Kaplan, 2% noise", true, kaplan, even(0.02)});
+  list.push_back(grid_of("twenty points of a grid, Hoffmann", true, hoffmann, 0.003));
+  list.push_back(grid_of("twenty points of a grid, Epoch", true, epoch, 0.003));
+  list.push_back(grid_of("twenty points of a grid, Kaplan", true, kaplan, 0.003));
+  return list;
+}
 
-  const auto add_grid = [&](const char* name, bool tuned, auto loss, double sigma) {
-    Family family{name, tuned, loss, even(sigma)};
-    family.layout = Layout::grid;
-    list.push_back(family);
-  };
-  add_grid("twenty points of a grid, Hoffmann", true, hoffmann, 0.003);
-  add_grid("twenty points of a grid, Epoch", true, epoch, 0.003);
-  add_grid("twenty points of a grid, Kaplan", true, kaplan, 0.003);
-
-  add_grid("twenty points of a grid, Farseer, 1% noise", false, farseer, 0.01);
+/// Made afterwards: surfaces that none of the laws is.
+inline std::vector<Family> later_surfaces() {
+  const Surface hoffmann = hoffmann_surface();
+  const Surface epoch = epoch_surface();
+  const Surface farseer = farseer_surface();
+  std::vector<Family> list;
+  list.push_back(grid_of("twenty points of a grid, Farseer, 1% noise", false, farseer, 0.01));
   list.push_back({"exponent of D breaks at 3e9", false,
                   [](double n, double d) {
                     const double broken = 1.1 * std::pow(d / 3e9, -0.4);
@@ -244,7 +283,14 @@ inline std::vector<Family> families() {
   list.push_back({"runs whose noise differs tenfold", false, hoffmann, [](double n, double d) {
                     return 0.001 * std::pow(10.0, 0.5 + 0.5 * std::sin(1e3 * std::log(n * d * d)));
                   }});
+  return list;
+}
 
+/// Made afterwards: runs that are chosen or go astray otherwise.
+inline std::vector<Family> later_runs() {
+  const Surface hoffmann = hoffmann_surface();
+  const Surface epoch = epoch_surface();
+  std::vector<Family> list;
   list.push_back({"last budgets 9.4e18 and 1e19 FLOP", false, hoffmann, even(0.005)});
   list.back().extra_budget = 9.4e18;
 
@@ -256,10 +302,18 @@ inline std::vector<Family> families() {
   list.back().errors = Errors::above;
   list.push_back({"ladder at 20 tokens a parameter", false, epoch, even(0.004)});
   list.back().layout = Layout::ladder;
-  list.push_back({"runs below 1e19 FLOP of a wide grid, Muennighoff", false,
-                  law("chinchilla", {1.87, 521, 1488, 0.353, 0.353}), even(0.005)});
+  list.push_back({"runs below 1e19 FLOP of a wide grid, Muennighoff", false, muennighoff_surface(),
+                  even(0.005)});
   list.back().layout = Layout::low_half;
   return list;
+}
+
+inline std::vector<Family> families() {
+  std::vector<Family> all;
+  for (const auto group : {first_in_view, next_in_view, last_in_view, later_surfaces, later_runs}) {
+    for (Family& family : group()) all.push_back(std::move(family));
+  }
+  return all;
 }
 
 }  // namespace isoflop::laws::synthetic
