@@ -119,14 +119,6 @@ std::optional<ProcessEnd> ChildProcess::ended() const {
   return end_of(status);
 }
 
-ProcessEnd ChildProcess::wait() const {
-  int status = 0;
-  while (waitpid(pid_, &status, 0) < 0) {
-    if (errno != EINTR) return kUnknownEnd;
-  }
-  return end_of(status);
-}
-
 std::string last_line(const std::filesystem::path& log) {
   if (!std::filesystem::exists(log)) return "";
   std::string text = read_file(log);

@@ -38,9 +38,6 @@ class ChildProcess {
   /// Not blocking: how it ended, once.
   std::optional<ProcessEnd> ended() const;
 
-  /// Blocks.
-  ProcessEnd wait() const;
-
  private:
   explicit ChildProcess(pid_t pid) : pid_(pid) {}
 
