@@ -22,8 +22,10 @@ namespace isoflop::kernels::cpu {
 namespace {
 
 struct Avx512Pairs : Avx512Lanes, PairTile {
-  ISOFLOP_INLINE static Float multiply_add(Float a, Float b, Float c) {
-    return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b);
+  // in assembly, for GCC broadcasts by an instruction of its own
+  ISOFLOP_INLINE static Float add_pairs(const float* a, Float b, Float c) {
+    asm("vdpbf16ps %2%{1to16%}, %1, %0" : "+v"(c) : "v"(b), "m"(*a));
+    return c;
   }
 };
 

@@ -151,6 +151,8 @@ struct FloatOperands {
   using Lanes = L;
   using Element = T;
   static constexpr bool sums_in_registers = std::is_same_v<T, float>;
+  static constexpr std::size_t sweep = sums_in_registers ? 256 : 128;
+  static constexpr std::size_t step_of_rows = kDepthStep;
 
   static constexpr std::size_t words(std::size_t positions) { return positions; }
 
@@ -178,6 +180,10 @@ struct FloatOperands {
     }
     expand_block<Lanes>(a, rows, depth, to, stride);
     return {to, stride};
+  }
+
+  static RowWords rows_of_tile(RowWords block, std::size_t row, std::size_t position) {
+    return block.at(row * block.stride + position);
   }
 
   /// One chain of all positions.

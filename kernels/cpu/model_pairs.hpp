@@ -25,15 +25,12 @@ struct ModelPairs : PairTile {
 
   ISOFLOP_INLINE static Word widen(Half halves) { return __builtin_convertvector(halves, Word); }
   ISOFLOP_INLINE static Half narrow(Word words) { return __builtin_convertvector(words, Half); }
-  ISOFLOP_INLINE static Float broadcast(const float* from) {
-    return as<Float>(Word{} + load<std::uint32_t>(from));  // a pair may look like any float
-  }
-
-  ISOFLOP_INLINE static Float multiply_add(Float a, Float b, Float c) {
-    const Word left = as<Word>(a), right = as<Word>(b);
+  ISOFLOP_INLINE static Float add_pairs(const float* a, Float b, Float c) {
+    const auto left = load<std::uint32_t>(a);
+    const Word right = as<Word>(b);
     for (int i = 0; i < width; ++i) {
-      c[i] = std::fma(upper(left[i]), upper(right[i]), c[i]);
-      c[i] = std::fma(upper(left[i] << 16), upper(right[i] << 16), c[i]);
+      c[i] = std::fma(upper(left), upper(right[i]), c[i]);
+      c[i] = std::fma(upper(left << 16), upper(right[i] << 16), c[i]);
     }
     return c;
   }

@@ -23,9 +23,10 @@ struct PairsInChains {
   static constexpr std::size_t lower_position(std::size_t w) { return upper_position(w) + 2; }
 };
 
-/// The shape for which both chains and the sums fit into 32 registers.
+/// Both chains and the sums fit into 32 registers. Of all such shapes one vector needs the fewest
+/// instructions: a load of b for eight multiply-adds, which fetch and broadcast their words of a.
 struct PairTile {
-  static constexpr int vectors = 4, rows = 2;
+  static constexpr int vectors = 1, rows = 8;
 };
 
 template <class L>
@@ -33,6 +34,8 @@ struct PairOperands {
   using Lanes = L;
   using Element = bf16;
   static constexpr bool sums_in_registers = true;
+  static constexpr std::size_t sweep = 512;  // 16 KiB of a panel
+
   static_assert(Lanes::width == 2 * kChainWords, "a square holds one step of the depth");
 
   static constexpr std::size_t words(std::size_t positions) { return positions / 2; }
@@ -48,23 +51,33 @@ struct PairOperands {
     }
   }
 
+  /// Squares lie whole, so that the lines of a tile are one stream.
+  static constexpr std::size_t step_of_rows = std::size_t{Lanes::width} * Lanes::width;
+
+  /// to [rows / width][steps][width][width]
   static RowWords rows_of_block(const Operand<bf16>& a, std::size_t rows, std::size_t depth,
                                 float* to, std::size_t stride) {
-    for (std::size_t position = 0; position < depth; position += kDepthStep) {
-      for (std::size_t row = 0; row < rows; row += Lanes::width) {
+    for (std::size_t row = 0; row < rows; row += Lanes::width) {
+      for (std::size_t position = 0; position < depth; position += kDepthStep) {
         pack_pair_square<Lanes, PairsInChains, SquareRow::line>(
-            a.from(row, 0), rows - row, depth, position, to + row * stride + words(position),
-            stride);
+            a.from(row, 0), rows - row, depth, position,
+            to + row * stride + words(position) * Lanes::width, Lanes::width);
       }
     }
     return {to, stride};
   }
 
+  static RowWords rows_of_tile(RowWords block, std::size_t row, std::size_t position) {
+    const std::size_t line = row % Lanes::width;
+    return {block.data + (row - line) * block.stride + (words(position) + line) * Lanes::width,
+            Lanes::width};
+  }
+
   template <int V>
   ISOFLOP_INLINE static void extend(RowWords a, const float* b, Sums<Lanes, V>& sums) {
     Sums<Lanes, V> even, odd;
-    multiply_chain<V>(a, b, even);
-    multiply_chain<V>(a.at(kChainWords), b + kChainWords * V * Lanes::width, odd);
+    multiply_chain<V>(a.data, b, even);
+    multiply_chain<V>(a.data + kChainWords, b + kChainWords * V * Lanes::width, odd);
 #pragma GCC unroll 8
     for (int row = 0; row < Lanes::rows; ++row) {
 #pragma GCC unroll 4
@@ -74,11 +87,22 @@ struct PairOperands {
 
  private:
   template <int V>
-  ISOFLOP_INLINE static void multiply_chain(RowWords a, const float* b, Sums<Lanes, V>& chain) {
+  ISOFLOP_INLINE static void multiply_chain(const float* a, const float* b, Sums<Lanes, V>& chain) {
     clear_sums<Lanes, V>(chain);
 #pragma GCC unroll 8
     for (std::size_t i = 0; i < kChainWords; ++i) {
-      add_products<Lanes, V>(a.at(i), b + i * V * Lanes::width, chain);
+      typename Lanes::Float right[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        right[v] = load<typename Lanes::Float>(b + (i * V + v) * Lanes::width);
+      }
+#pragma GCC unroll 8
+      for (int row = 0; row < Lanes::rows; ++row) {
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) {
+          chain[row][v] = Lanes::add_pairs(a + row * Lanes::width + i, right[v], chain[row][v]);
+        }
+      }
     }
   }
 };

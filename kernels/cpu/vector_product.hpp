@@ -5,21 +5,26 @@
 // Blocking: both operands become 32-bit words. b is packed in panels of Lanes::vectors vectors,
 // laid out [word][column]. a is brought into blocks of kRowBlock rows x kDepthBlock positions,
 // which stay in the second-level cache, or read where it lies if it is one already. All rows of a
-// block pass kSweep positions of a panel, then the next kSweep: the results of one panel stay near.
+// block pass `sweep` positions of a panel, then the next ones: the results of one panel stay near.
 //
 // Operands (float_operands.hpp, pair_operands.hpp) say what a word is:
 //   words(positions)                            that a line of so many positions takes
 //   pack_panel(b, columns, depth, stride, to)   to [words][stride], zeros beyond depth and columns
-//   rows_of_block(a, rows, depth, to, stride)   to [kRowBlock][stride], zeros to whole tiles and
-//   steps sums_in_registers                           while the depth passes extend(a, b, sums) if
-//   so: 32 further positions extend_even, extend_odd (a, b, sums)        otherwise, for bf16: a
-//   chain of 32 positions
+//   rows_of_block(a, rows, depth, to, stride)   the block, of so many words a line, with zeros to
+//                                               whole tiles and steps
+//   rows_of_tile(block, row, position)          where the lines of a tile begin in it
+//   step_of_rows                                words of a line to its next 32 positions
+//   sweep                                       positions
+//   sums_in_registers                           while the depth passes extend(a, b, sums) if so: 32
+//                                               further positions
+//   extend_even, extend_odd (a, b, sums)        otherwise, for bf16: a chain of 32 positions
 //
 // Lanes, beside what vector_moves.hpp asks for:
 //   narrow(Word)          the lower halves
 //   vectors, rows         shape of the tile
-//   multiply_add(a, b, c) c + the products of words: floats, rounded once, or pairs of bf16
-//   broadcast(p)          *p in every lane
+//   broadcast(p)          *p in every lane, for words of floats
+//   multiply_add(a, b, c) c + a b, rounded once, for words of floats
+//   add_pairs(p, b, c)    c + the products of the pairs of *p and b, for words of pairs
 #pragma once
 
 #include <algorithm>
@@ -41,10 +46,6 @@ constexpr std::size_t kDepthBlock = 512;  // positions
 /// Rows of a block: 192 KiB of words at the whole depth.
 template <class Operands>
 constexpr std::size_t kRowBlock = 96 * kDepthStep / Operands::words(kDepthStep);
-
-/// Positions of a panel that all rows of a block pass before the next ones.
-template <class Operands>
-constexpr std::size_t kSweep = Operands::sums_in_registers ? 256 : 128;
 
 template <class Lanes>
 constexpr int kPanel = Lanes::vectors * Lanes::width;  // columns
@@ -199,17 +200,16 @@ void multiply_panel(const BlockProduct<T, Y>& panel, const Sweep& block, const f
   constexpr auto functions = tile_functions<Operands>(std::make_index_sequence<Lanes::vectors>());
   const std::size_t stride = packed_columns<Lanes>(panel.columns);
   const MultiplyTile multiply = functions[stride / Lanes::width - 1];
-  for (std::size_t begin = 0; begin < block.positions; begin += kSweep<Operands>) {
-    const std::size_t positions = std::min(kSweep<Operands>, block.positions - begin);
-    const std::size_t begin_words = Operands::words(begin);
+  for (std::size_t begin = 0; begin < block.positions; begin += Operands::sweep) {
+    const std::size_t positions = std::min(Operands::sweep, block.positions - begin);
     const Sweep at{block.begin + begin, positions, block.first && begin == 0,
                    block.last && begin + positions == block.positions};
     for (std::size_t row = 0; row < panel.rows; row += Lanes::rows) {
       const TileOfC<Y> c{panel.c + row * panel.c_stride, panel.c_stride,
                          std::min<std::size_t>(Lanes::rows, panel.rows - row), panel.columns};
       multiply_into<Operands>(c, at, panel.accumulate, stride, multiply,
-                              {a.data + row * a.stride + begin_words, a.stride},
-                              b + begin_words * stride, tiles + row * stride, ahead);
+                              Operands::rows_of_tile(a, row, begin),
+                              b + Operands::words(begin) * stride, tiles + row * stride, ahead);
     }
   }
 }
@@ -302,7 +302,7 @@ constexpr BlockKernel<typename Operands::Element, Y> vector_kernel() {
   using Lanes = typename Operands::Lanes;
   using T = typename Operands::Element;
   static_assert(kRowBlock<Operands> % Lanes::rows == 0 && kRowBlock<Operands> % Lanes::width == 0);
-  static_assert(kDepthBlock % kSweep<Operands> == 0);
+  static_assert(kDepthBlock % Operands::sweep == 0);
   return {kPanel<Lanes>,           Lanes::rows,
           column_block<Operands>,  packed_bytes<Operands>,
           scratch_bytes<Operands>, pack_panels<Operands, T, Y>,

@@ -1,10 +1,9 @@
 // The innermost part of vector_product.hpp: one tile of results, Lanes::rows x a panel of vectors.
 //
 // The sums stay in registers while the depth passes, where they can: floats are one chain a result,
-// and products of pairs need so few loads that a small tile, with room for both chains beside it,
-// is the better bargain. Other bf16 is summed over 32 positions, first the even ones, then the odd
-// ones, and then added to the result in memory: all at once would leave a third of the tile, and of
-// the arithmetic done for each load.
+// and in a small tile of pairs both chains have room beside it. Other bf16 is summed over 32
+// positions, first the even ones, then the odd ones, and then added to the result in memory: all at
+// once would leave a third of the tile, and of the arithmetic done for each load.
 #pragma once
 
 #include <array>
@@ -98,7 +97,7 @@ ISOFLOP_INLINE void multiply_in_registers(RowWords a, const float* b, float* c,
   for (; positions > 0; positions -= kDepthStep) {
     ahead.fetch();
     Operands::template extend<V>(a, b, sums);
-    a = a.at(step_words);
+    a = a.at(Operands::step_of_rows);
     b += step_words * V * Lanes::width;
   }
 #pragma GCC unroll 8
@@ -135,7 +134,7 @@ ISOFLOP_INLINE void multiply_by_steps(RowWords a, const float* b, float* c, std:
       }
     }
     fresh = false;
-    a = a.at(step_words);
+    a = a.at(Operands::step_of_rows);
     b += step_words * V * Lanes::width;
   }
 }

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -21,9 +22,9 @@ TEST(PairProductBits, AreThoseOfScalarCode) {
 }
 
 float model_sum(float c, std::uint32_t a, std::uint32_t b) {
-  const auto sum = ModelPairs::multiply_add(as<ModelPairs::Float>(ModelPairs::Word{} + a),
-                                            as<ModelPairs::Float>(ModelPairs::Word{} + b),
-                                            ModelPairs::Float{} + c);
+  const auto word = std::bit_cast<float>(a);
+  const auto sum = ModelPairs::add_pairs(&word, as<ModelPairs::Float>(ModelPairs::Word{} + b),
+                                         ModelPairs::Float{} + c);
   return sum[ModelPairs::width - 1];
 }
 
