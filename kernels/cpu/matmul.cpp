@@ -16,6 +16,10 @@ namespace {
 template <class T>
 constexpr std::size_t kAccumulatedDepth = std::is_same_v<T, float> ? 256 : 512;
 
+/// A deeper product goes through the depth likewise, for few columns of such a depth fit into the
+/// cache, and the left operand would be brought into blocks for every few again.
+constexpr std::size_t kWholeDepth = 3072;
+
 /// How a product is cut and where the pieces of the workspace lie.
 struct Plan {
   std::size_t depth_chunk;
@@ -30,8 +34,8 @@ struct Plan {
 template <class T, class Y>
 Plan make_plan(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>& product) {
   Plan plan;
-  plan.depth_chunk =
-      product.accumulate ? std::min(product.depth, kAccumulatedDepth<T>) : product.depth;
+  const bool in_chunks = product.accumulate || product.depth > kWholeDepth;
+  plan.depth_chunk = in_chunks ? std::min(product.depth, kAccumulatedDepth<T>) : product.depth;
   plan.column_block = std::min(kernel.column_block(plan.depth_chunk), product.columns);
   const auto threads = static_cast<std::size_t>(Kokkos::DefaultHostExecutionSpace().concurrency());
   plan.workers = std::clamp<std::size_t>(ceil_div(product.rows, kernel.row_step), 1, threads);
@@ -73,16 +77,23 @@ void multiply_columns(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>&
   });
 }
 
+/// Where the sums of a product that goes through the depth in chunks rest: fp32, so beside a result
+/// of bf16.
 template <class T, class Y>
-void multiply(InstructionSet set, device::Stream& stream, const BlockProduct<T, Y>& product) {
-  if (product.rows == 0 || product.columns == 0) return;
-  const BlockKernel<T, Y>& kernel = block_kernel<T, Y>(set);
-  const Plan plan = make_plan(kernel, product);
-  std::byte* workspace = stream.workspace(plan.workspace_bytes()).data();
+std::size_t sums_bytes(const BlockProduct<T, Y>& product) {
+  const bool in_result = std::is_same_v<Y, float> || product.depth <= kWholeDepth;
+  return in_result ? 0
+                   : round_up(product.rows * product.columns * sizeof(float), device::kAlignment);
+}
+
+template <class T, class Y>
+void multiply_chunks(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>& product,
+                     const Plan& plan, std::byte* workspace) {
   std::size_t position = 0;
   do {  // once even for an empty depth: the result must be written
     BlockProduct<T, Y> chunk = product;
     chunk.depth = std::min(plan.depth_chunk, product.depth - position);
+    chunk.accumulate = product.accumulate || position > 0;
     for (std::size_t column = 0; column < product.columns; column += plan.column_block) {
       chunk.columns = std::min(plan.column_block, product.columns - column);
       chunk.a = product.a.from(0, position);
@@ -92,6 +103,51 @@ void multiply(InstructionSet set, device::Stream& stream, const BlockProduct<T, 
     }
     position += chunk.depth;
   } while (position < product.depth);
+}
+
+/// The product with its sums in `sums` [rows, columns].
+template <class T>
+BlockProduct<T, float> in_sums(const BlockProduct<T, bf16>& product, float* sums) {
+  return {product.rows, product.columns, product.depth, product.a, product.b,
+          sums,         product.columns, false};
+}
+
+void round_rows(const BlockProduct<bf16, float>& sums, const BlockProduct<bf16, bf16>& result) {
+  using Policy = Kokkos::RangePolicy<Kokkos::DefaultHostExecutionSpace>;
+  Kokkos::parallel_for(
+      kokkos::for_tools("isoflop::matmul_round"), Policy(0, result.rows), [=](std::size_t row) {
+        std::transform(sums.c + row * sums.c_stride, sums.c + row * sums.c_stride + sums.columns,
+                       result.c + row * result.c_stride, [](float sum) { return bf16(sum); });
+      });
+}
+
+template <class T, class Y>
+Plan plan_of(InstructionSet set, const BlockProduct<T, Y>& product) {
+  if constexpr (std::is_same_v<Y, bf16>) {
+    if (sums_bytes(product) > 0) return plan_of(set, in_sums(product, nullptr));
+  }
+  return make_plan(block_kernel<T, Y>(set), product);
+}
+
+template <class T, class Y>
+std::size_t workspace_bytes(InstructionSet set, const BlockProduct<T, Y>& product) {
+  return sums_bytes(product) + plan_of(set, product).workspace_bytes();
+}
+
+template <class T, class Y>
+void multiply(InstructionSet set, device::Stream& stream, const BlockProduct<T, Y>& product) {
+  if (product.rows == 0 || product.columns == 0) return;
+  const Plan plan = plan_of(set, product);
+  std::byte* workspace = stream.workspace(workspace_bytes(set, product)).data();
+  if constexpr (std::is_same_v<Y, bf16>) {
+    if (const std::size_t bytes = sums_bytes(product); bytes > 0) {
+      const BlockProduct<T, float> sums = in_sums(product, reinterpret_cast<float*>(workspace));
+      multiply_chunks(block_kernel<T, float>(set), sums, plan, workspace + bytes);
+      round_rows(sums, product);
+      return;
+    }
+  }
+  multiply_chunks(block_kernel<T, Y>(set), product, plan, workspace);
 }
 
 template <class T, class Y>
@@ -107,11 +163,6 @@ BlockProduct<T, T> data_gradient_product(MatmulShape s, const T* dy, const T* w,
 template <class T>
 BlockProduct<T, float> weight_gradient_product(MatmulShape s, const T* dy, const T* x, float* dw) {
   return {s.n, s.k, s.m, {dy, s.n, Contiguous::line}, {x, s.k, Contiguous::line}, dw, s.k, true};
-}
-
-template <class T, class Y>
-std::size_t workspace_bytes(InstructionSet set, const BlockProduct<T, Y>& product) {
-  return make_plan(block_kernel<T, Y>(set), product).workspace_bytes();
 }
 
 }  // namespace

@@ -16,9 +16,9 @@
 namespace isoflop::kernels {
 namespace {
 
-const std::vector<MatmulShape> kOddShapes = {{1, 1, 1},    {1, 257, 33},  {31, 33, 65},
-                                             {64, 64, 64}, {257, 96, 31}, {100, 65, 545},
-                                             {545, 40, 96}};
+const std::vector<MatmulShape> kOddShapes = {{1, 1, 1},     {1, 257, 33},  {31, 33, 65},
+                                             {64, 64, 64},  {257, 96, 31}, {100, 65, 545},
+                                             {545, 40, 96}, {9, 3333, 21}, {9, 21, 3333}};
 
 template <class Y>
 double tolerance() {
@@ -198,6 +198,15 @@ void check_halves_make_the_whole() {
 
 TEST(Matmul, FloatWeightGradientOfHalvesIsThatOfTheWhole) { check_halves_make_the_whole<float>(); }
 TEST(Matmul, Bf16WeightGradientOfHalvesIsThatOfTheWhole) { check_halves_make_the_whole<bf16>(); }
+
+// Whether the depth is passed at once or in chunks.
+TEST(Matmul, Bf16ResultIsTheSumRounded) {
+  for (const std::size_t depth : {100, 3333}) {
+    const auto r = all_products<bf16>(cpu::best_instruction_set(), {7, 45, depth});
+    const std::vector<bf16> rounded(r.logits.begin(), r.logits.end());
+    EXPECT_TRUE(same_bits(r.y, rounded)) << depth;
+  }
+}
 
 // All terms alike: the roundings of one binade go the same way.
 TEST(Matmul, LongReductionsStayWithinTheirTolerance) {
