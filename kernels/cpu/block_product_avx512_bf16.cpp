@@ -27,6 +27,7 @@ struct Avx512Pairs : Avx512Lanes, PairTile {
     asm("vdpbf16ps %2%{1to16%}, %1, %0" : "+v"(c) : "v"(b), "m"(*a));
     return c;
   }
+  ISOFLOP_INLINE static Half round(Float value) { return (Half)_mm512_cvtneps_pbh(value); }
 };
 
 }  // namespace

@@ -4,6 +4,8 @@
 // bits of the tile unit at two multiply-adds a lane and instruction.
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/cpu/block_product.hpp"
 #include "kernels/cpu/pair_square.hpp"
 #include "kernels/cpu/vector_moves.hpp"
@@ -57,11 +59,16 @@ struct PairOperands {
   /// to [rows / width][steps][width][width]
   static RowWords rows_of_block(const Operand<bf16>& a, std::size_t rows, std::size_t depth,
                                 float* to, std::size_t stride) {
-    for (std::size_t row = 0; row < rows; row += Lanes::width) {
-      for (std::size_t position = 0; position < depth; position += kDepthStep) {
-        pack_pair_square<Lanes, PairsInChains, SquareRow::line>(
-            a.from(row, 0), rows - row, depth, position,
-            to + row * stride + words(position) * Lanes::width, Lanes::width);
+    // rows that lie side by side are read along them
+    const std::size_t run = a.along == Contiguous::line ? kDepthStep : depth;
+    for (std::size_t first = 0; first < depth; first += run) {
+      for (std::size_t row = 0; row < rows; row += Lanes::width) {
+        for (std::size_t position = first; position < std::min(first + run, depth);
+             position += kDepthStep) {
+          pack_pair_square<Lanes, PairsInChains, SquareRow::line>(
+              a.from(row, 0), rows - row, depth, position,
+              to + row * stride + words(position) * Lanes::width, Lanes::width);
+        }
       }
     }
     return {to, stride};

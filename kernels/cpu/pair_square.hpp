@@ -21,6 +21,15 @@ struct AdjacentPairs {
 /// What a row of the square holds: the words of one line, or one word of all lines.
 enum class SquareRow { line, word };
 
+/// Words of two halves each.
+template <class Lanes, std::size_t... half>
+ISOFLOP_INLINE typename Lanes::Word interleave(typename Lanes::Half lower,
+                                               typename Lanes::Half upper,
+                                               std::index_sequence<half...>) {
+  return as<typename Lanes::Word>(__builtin_shufflevector(
+      lower, upper, int(half % 2 == 0 ? half / 2 : Lanes::width + half / 2)...));
+}
+
 /// A word from each of `Lanes::width` lines that lie side by side. Unless `full`, zeros beyond
 /// `lines` and beyond the depth.
 template <class Lanes, bool full>
@@ -38,7 +47,8 @@ ISOFLOP_INLINE typename Lanes::Word load_pairs(const Operand<bf16>& from, std::s
       std::memcpy(&pair[i], at, lines * sizeof(bf16));
     }
   }
-  return Lanes::widen(pair[0]) | Lanes::widen(pair[1]) << 16;
+  return interleave<Lanes>(pair[0], pair[1],
+                           std::make_index_sequence<std::size_t{2} * Lanes::width>());
 }
 
 /// Adjacent pairs, as memory along the depth holds them, in another order.

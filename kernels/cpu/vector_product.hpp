@@ -61,20 +61,28 @@ void pack_panels(const BlockProduct<T, Y>& product, std::size_t first, std::size
                  std::byte* packed) {
   using Lanes = typename Operands::Lanes;
   const std::size_t words = Operands::words(round_up(product.depth, kDepthStep));
-  for (std::size_t panel = first; panel < last; ++panel) {
-    const std::size_t left = panel * kPanel<Lanes>;
-    const std::size_t columns = std::min<std::size_t>(kPanel<Lanes>, product.columns - left);
-    Operands::pack_panel(product.b.from(left, 0), columns, product.depth,
-                         packed_columns<Lanes>(columns),
-                         reinterpret_cast<float*>(packed) + left * words);
+  // columns that lie side by side are read along them
+  const std::size_t run = product.b.along == Contiguous::line ? kDepthStep : product.depth;
+  for (std::size_t position = 0; position < product.depth; position += run) {
+    const std::size_t positions = std::min(run, product.depth - position);
+    for (std::size_t panel = first; panel < last; ++panel) {
+      const std::size_t left = panel * kPanel<Lanes>;
+      const std::size_t columns = std::min<std::size_t>(kPanel<Lanes>, product.columns - left);
+      const std::size_t stride = packed_columns<Lanes>(columns);
+      Operands::pack_panel(
+          product.b.from(left, position), columns, positions, stride,
+          reinterpret_cast<float*>(packed) + left * words + Operands::words(position) * stride);
+    }
   }
 }
 
 // ---- results -----------------------------------------------------------------------------------
 
-/// Rounds to bf16 as bf16(float) does; a NaN keeps its payload, made quiet.
+/// Rounds to bf16 as bf16(float) does; a NaN keeps its payload, made quiet. No sum is denormal, so
+/// an instruction that counts denormals as zero may do it.
 template <class Lanes>
 ISOFLOP_INLINE typename Lanes::Half round_to_bf16(typename Lanes::Float value) {
+  if constexpr (requires { Lanes::round(value); }) return Lanes::round(value);
   using Word = typename Lanes::Word;
   const Word word = as<Word>(value);
   const Word rounded = word + 0x7FFFu + ((word >> 16) & 1u);
@@ -155,7 +163,7 @@ struct Sweep {
   bool first, last;
 };
 
-/// Fetches what will be written.
+/// Fetches what will be written, and read first by a product that accumulates.
 template <class Y>
 ISOFLOP_INLINE void fetch_to_write(const TileOfC<Y>& at) {
   constexpr std::size_t kLine = 64 / sizeof(Y);
@@ -180,7 +188,6 @@ ISOFLOP_INLINE void multiply_into(const TileOfC<Y>& c, const Sweep& at, bool acc
                                   const float* b, float* tile, Ahead& ahead) {
   using Lanes = typename Operands::Lanes;
   const bool fresh = at.first && !accumulate;
-  if (at.last) fetch_to_write(c);
   if constexpr (std::is_same_v<Y, float>) {
     const bool whole = c.rows == Lanes::rows && c.columns == packed_columns;
     if (whole && sums_in_place<Operands>(c.stride)) {
@@ -190,6 +197,13 @@ ISOFLOP_INLINE void multiply_into(const TileOfC<Y>& c, const Sweep& at, bool acc
   }
   multiply(a, b, tile, packed_columns, at.positions, fresh, ahead);
   if (at.last) finish_tile<Lanes>(c, packed_columns, tile);
+}
+
+/// The results of a panel from a row on: none beyond the last.
+template <class Lanes, class T, class Y>
+ISOFLOP_INLINE TileOfC<Y> tile_of(const BlockProduct<T, Y>& panel, std::size_t row) {
+  const std::size_t rows = std::min<std::size_t>(Lanes::rows, lines_left(panel.rows, row));
+  return {panel.c + row * panel.c_stride, panel.c_stride, rows, panel.columns};
 }
 
 /// All rows of a block and the columns of one panel.
@@ -205,9 +219,8 @@ void multiply_panel(const BlockProduct<T, Y>& panel, const Sweep& block, const f
     const Sweep at{block.begin + begin, positions, block.first && begin == 0,
                    block.last && begin + positions == block.positions};
     for (std::size_t row = 0; row < panel.rows; row += Lanes::rows) {
-      const TileOfC<Y> c{panel.c + row * panel.c_stride, panel.c_stride,
-                         std::min<std::size_t>(Lanes::rows, panel.rows - row), panel.columns};
-      multiply_into<Operands>(c, at, panel.accumulate, stride, multiply,
+      if (at.last) fetch_to_write(tile_of<Lanes>(panel, row + Lanes::rows));
+      multiply_into<Operands>(tile_of<Lanes>(panel, row), at, panel.accumulate, stride, multiply,
                               Operands::rows_of_tile(a, row, begin),
                               b + Operands::words(begin) * stride, tiles + row * stride, ahead);
     }
