@@ -30,25 +30,43 @@ ISOFLOP_INLINE typename Lanes::Word interleave(typename Lanes::Half lower,
       lower, upper, int(half % 2 == 0 ? half / 2 : Lanes::width + half / 2)...));
 }
 
-/// A word from each of `Lanes::width` lines that lie side by side. Unless `full`, zeros beyond
-/// `lines` and beyond the depth.
+constexpr std::size_t kFour = 4;  // positions: whole words in every order
+
+/// Four positions of `Lanes::width` lines that lie side by side. Unless `full`, zeros beyond
+/// `lines` and beyond `positions`.
 template <class Lanes, bool full>
-ISOFLOP_INLINE typename Lanes::Word load_pairs(const Operand<bf16>& from, std::size_t lines,
-                                               std::size_t depth, std::size_t lower,
-                                               std::size_t upper) {
-  typename Lanes::Half pair[2] = {};
-  const std::size_t positions[2] = {lower, upper};
-#pragma GCC unroll 2
-  for (int i = 0; i < 2; ++i) {
-    const bf16* at = from.data + positions[i] * from.stride;
-    if (full || (lines >= Lanes::width && positions[i] < depth)) {
-      pair[i] = load<typename Lanes::Half>(at);
-    } else if (positions[i] < depth) {
-      std::memcpy(&pair[i], at, lines * sizeof(bf16));
+ISOFLOP_INLINE void load_four(const bf16* at, std::size_t stride, std::size_t lines,
+                              std::size_t positions, typename Lanes::Half (&four)[kFour]) {
+#pragma GCC unroll 4
+  for (std::size_t i = 0; i < kFour; ++i) {
+    if (full || (lines >= Lanes::width && i < positions)) {
+      four[i] = load<typename Lanes::Half>(at + i * stride);
+    } else {
+      four[i] = typename Lanes::Half{};
+      if (i < positions) std::memcpy(&four[i], at + i * stride, lines * sizeof(bf16));
     }
   }
-  return interleave<Lanes>(pair[0], pair[1],
-                           std::make_index_sequence<std::size_t{2} * Lanes::width>());
+}
+
+/// square [w] = a word from each of `Lanes::width` lines that lie side by side. Unless `full`,
+/// zeros beyond `lines` and beyond the depth.
+template <class Lanes, class Order, bool full>
+ISOFLOP_INLINE void load_pairs(const Operand<bf16>& from, std::size_t lines, std::size_t depth,
+                               std::size_t position, typename Lanes::Word (&square)[Lanes::width]) {
+  const bf16* at = from.data + position * from.stride;
+#pragma GCC unroll 8
+  for (std::size_t first = 0; first < 2 * Lanes::width; first += kFour) {
+    typename Lanes::Half four[kFour];
+    load_four<Lanes, full>(at, from.stride, lines, lines_left(depth, position + first), four);
+#pragma GCC unroll 16
+    for (std::size_t w = 0; w < Lanes::width; ++w) {
+      if (Order::lower_position(w) / kFour != first / kFour) continue;
+      square[w] = interleave<Lanes>(four[Order::lower_position(w) % kFour],
+                                    four[Order::upper_position(w) % kFour],
+                                    std::make_index_sequence<std::size_t{2} * Lanes::width>());
+    }
+    advance(at, kFour * from.stride);
+  }
 }
 
 /// Adjacent pairs, as memory along the depth holds them, in another order.
@@ -77,11 +95,7 @@ ISOFLOP_INLINE void load_pair_square(const Operand<bf16>& from, std::size_t line
     }
     if constexpr (row == SquareRow::word) transpose<Lanes>(square);
   } else {
-#pragma GCC unroll 16
-    for (std::size_t w = 0; w < Lanes::width; ++w) {
-      square[w] = load_pairs<Lanes, full>(from, lines, depth, position + Order::lower_position(w),
-                                          position + Order::upper_position(w));
-    }
+    load_pairs<Lanes, Order, full>(from, lines, depth, position, square);
     if constexpr (row == SquareRow::line) transpose<Lanes>(square);
   }
 }
@@ -100,7 +114,7 @@ ISOFLOP_INLINE void pack_pair_square(const Operand<bf16>& from, std::size_t line
   }
   auto* at = static_cast<std::uint32_t*>(to);
 #pragma GCC unroll 16
-  for (int i = 0; i < Lanes::width; ++i) store(at + i * stride, square[i]);
+  for (int i = 0; i < Lanes::width; ++i, advance(at, stride)) store(at, square[i]);
 }
 
 }  // namespace
