@@ -22,6 +22,7 @@ constexpr std::size_t kMostChunks = 26;       // the picture's letters
 constexpr double kWidestTerminal = 240;       // columns
 constexpr double kLongestTime = 1e100;        // sums of them stay finite
 constexpr std::size_t kMostPasses = 1 << 20;  // forward, of all ranks: a second's work
+constexpr std::size_t kMostMessageBytes = std::size_t{1} << 40;
 
 struct Options {
   parallel::PipelineShape shape{.ranks = 4, .micro_batches = 8};
@@ -133,9 +134,11 @@ void add_times(CLI::App& command, Options& options) {
   add_time(command, "--backward-weight", options.times.backward_weight,
            "Time of its backward pass, gradients of the weights", true);
   add_time(command, "--message", options.message, "Time of a message from rank to rank", false);
-  CLI::Option* bytes = command.add_option(
-      "--message-bytes", options.message_bytes,
-      "Bytes of a message: tokens of a micro-batch x width x 2 (bf16) or 4 (fp32)");
+  CLI::Option* bytes =
+      command
+          .add_option("--message-bytes", options.message_bytes,
+                      "Bytes of a message: tokens of a micro-batch x width x 2 (bf16) or 4 (fp32)")
+          ->check(CLI::Range(std::size_t{1}, kMostMessageBytes));
   command
       .add_option("--comm", options.comm,
                   "Time messages by this file of `isoflop bench comm --json`; the times of passes "

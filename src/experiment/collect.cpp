@@ -82,15 +82,16 @@ void remove_stale(const SweepDirectory& directory, const Collection& collection)
 
 // InputError naming the run when its record is damaged: that of one that has not finished, which
 // goes on from its checkpoint without it.
-record::RunData record_of(const PlannedRun& run, const std::filesystem::path& folder) {
+record::RunData record_of(const PlannedRun& run, const std::filesystem::path& folder, State state) {
   try {
     mend_unless_trained(folder);
     return record::read_run(folder / "run.h5");
   } catch (const record::Damaged& error) {
     throw InputError(
-        fmt::format("run {}: its record cannot be read: {}; move {} away and isoflop sweep run "
+        fmt::format("run {}: its record cannot be read: {}; move {} away and isoflop sweep run{} "
                     "goes on without it",
-                    run.label, error.what(), (folder / "run.h5").string()));
+                    run.label, error.what(), (folder / "run.h5").string(),
+                    state == State::failed ? " --retry-failed" : ""));
   }
 }
 
@@ -108,7 +109,7 @@ record::Results collect_results(const Plan& plan, const SweepDirectory& director
       without_record.push_back(run.label);
       continue;
     }
-    results.rows.push_back(row_of(run, state.state, record_of(run, folder)));
+    results.rows.push_back(row_of(run, state.state, record_of(run, folder, state.state)));
   }
   require(!results.rows.empty(), "{}: has no run yet, needed some; isoflop sweep run trains them",
           directory.path().string());

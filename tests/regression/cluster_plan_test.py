@@ -68,6 +68,8 @@ class ClusterPlan(unittest.TestCase):
             done = self.plan(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertEqual(len(done.stderr.splitlines()), 1)
+        for size in (0, -1, 1e300):
+            self.assertIn("--message-bytes", self.plan("--comm", "comm.json", "--message-bytes", size).stderr)
 
 
 RUN = """\

@@ -124,7 +124,11 @@ class Collection(SweepTest):
         record.write_bytes(record.read_bytes()[:5000])
         refused = self.isoflop("sweep", "collect", "sweep", code=2).stderr
         self.assertIn("run a-D10240-s1: its record cannot be read", refused)
-        self.assertIn(f"move {record.relative_to(self.folder)} away", refused)
+        self.assertIn(f"move {record.relative_to(self.folder)} away and isoflop sweep run goes on", refused)
+        failed = self.directory(run) / "failed"
+        failed.write_text('{"reason": "lost"}')
+        self.assertIn("sweep run --retry-failed goes on", self.isoflop("sweep", "collect", "sweep", code=2).stderr)
+        failed.unlink()
         record.unlink()
         self.train()
         self.assertIn("goes on after step", self.log(run))
