@@ -8,8 +8,8 @@
 // 2. Laws of one variable and of tasks on points of their own and of other laws.
 // 3. The best size N* of 3, 10, 30 and 100 times the largest fitted compute by optimal(), of the
 //    ensemble, chinchilla and approach 2, and the loss of a run of it by approach 2.
-//   build/release/bin/coverage_benchmark [SEEDS] [NAME]...   default 20 seeds, all rows; else those
-//                                                            whose name has one of the parts
+//   build/release/bin/coverage_benchmark [SEEDS] [NAME]...
+// SEEDS: 20 (from 1 on; the default) or 21-80. NAME: only rows whose name has one of the parts.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,6 +34,11 @@ namespace isoflop::laws {
 namespace {
 
 constexpr double kLevel = 0.8;
+
+struct Seeds {
+  int first = 1;
+  int last = 20;
+};
 
 struct Count {
   double inside = 0;
@@ -113,9 +118,9 @@ void print_row(const std::string& name, bool tuned, const Counts& counts) {
   std::fflush(stdout);
 }
 
-void count_family(const synthetic::Family& family, int seeds) {
+void count_family(const synthetic::Family& family, const Seeds& seeds) {
   Counts counts;
-  for (int seed = 1; seed <= seeds; ++seed) {
+  for (int seed = seeds.first; seed <= seeds.last; ++seed) {
     const synthetic::Trial trial = make_trial(family, static_cast<std::uint64_t>(seed));
     count_all_ways(trial.fitted, trial.held_out, counts);
   }
@@ -198,11 +203,11 @@ double place(const Range& range, double share) {
   return range.low * std::pow(range.high / range.low, share);
 }
 
-void count_line(const Line& line, int seeds) {
+void count_line(const Line& line, const Seeds& seeds) {
   const bool ensemble = line.law == kEnsemble;
   const Law& law = find_law(ensemble ? "power" : line.law);
   Count count;
-  for (int seed = 1; seed <= seeds; ++seed) {
+  for (int seed = seeds.first; seed <= seeds.last; ++seed) {
     synthetic::Normal normal(static_cast<std::uint64_t>(seed), 0);
     const auto measure = [&](double x) {
       return law.from_scale(law.to_scale(line.truth(x)) + line.noise * normal.next());
@@ -259,10 +264,10 @@ std::optional<Optimum> best_of(const Fit& fit, double flops) {
   }
 }
 
-void count_best_sizes(synthetic::Family family, int seeds) {
+void count_best_sizes(synthetic::Family family, const Seeds& seeds) {
   family.budgets = 7;
   Count ensemble, chinchilla, approach2, loss;
-  for (int seed = 1; seed <= seeds; ++seed) {
+  for (int seed = seeds.first; seed <= seeds.last; ++seed) {
     const Points points = make_trial(family, static_cast<std::uint64_t>(seed)).fitted;
     const auto count_fit = [&](FitOptions options, Count& count, Count* losses) {
       options.bootstrap = 100;
@@ -293,7 +298,7 @@ void count_best_sizes(synthetic::Family family, int seeds) {
   std::fflush(stdout);
 }
 
-void count_planning(int seeds, std::span<char*> parts) {
+void count_planning(const Seeds& seeds, std::span<char*> parts) {
   fmt::print(
       "\n| points | ensemble: N* | width | chinchilla: N* | width | approach 2: N* | width | its "
       "loss | width |\n|---|---|---|---|---|---|---|---|---|\n");
@@ -305,7 +310,7 @@ void count_planning(int seeds, std::span<char*> parts) {
         count_best_sizes(family, seeds);
 }
 
-void count_all(int seeds, std::span<char*> parts) {
+void count_all(const Seeds& seeds, std::span<char*> parts) {
   fmt::print("| points | tuned | coverage | width | chinchilla | width | plain | width |\n");
   fmt::print("|---|---|---|---|---|---|---|---|\n");
   for (const synthetic::Family& family : synthetic::families())
@@ -320,20 +325,26 @@ void count_all(int seeds, std::span<char*> parts) {
   count_planning(seeds, parts);
 }
 
+/// Of "20" or "21-80"; none where `last` is below `first`.
+Seeds seeds_of(std::string_view text) {
+  Seeds seeds = {1, 0};
+  const char* end = text.data() + text.size();
+  const std::size_t last = text.find('-') + 1;  // npos + 1: the first letter
+  if (last > 0) std::from_chars(text.data(), end, seeds.first = 0);
+  std::from_chars(text.data() + last, end, seeds.last);
+  return seeds;
+}
+
 }  // namespace
 }  // namespace isoflop::laws
 
 int main(int argc, char** argv) {
+  using namespace isoflop::laws;
   const std::span<char*> arguments(argv, static_cast<std::size_t>(argc));
-  int seeds = 20;
-  if (argc > 1) {
-    const std::string_view text = argv[1];
-    std::from_chars(text.data(), text.data() + text.size(), seeds = 0);
-    if (seeds < 1) {
-      fmt::print(stderr, "seeds: saw '{}', needed a number above 0 before any name\n", text);
-      return 2;
-    }
+  const Seeds seeds = argc > 1 ? seeds_of(argv[1]) : Seeds{};
+  if (seeds.first < 1 || seeds.last < seeds.first) {
+    fmt::print(stderr, "seeds: saw '{}', needed 20 or 21-80 before any name\n", argv[1]);
+    return 2;
   }
-  isoflop::laws::count_all(seeds, arguments.subspan(std::min<std::size_t>(2, arguments.size())));
-  return 0;
+  count_all(seeds, arguments.subspan(std::min<std::size_t>(2, arguments.size())));
 }
