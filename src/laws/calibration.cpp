@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "laws/bootstrap.hpp"
 #include "laws/ladder.hpp"
@@ -40,12 +41,10 @@ struct Factor {
 struct PairSum {
   double sum = 0;
   double squares = 0;
-  std::size_t count = 0;
 
   void add(double number) {
     sum += number;
     squares += number * number;
-    ++count;
   }
   double value() const { return sum * sum - squares; }
 };
@@ -76,28 +75,56 @@ double claim_of(const Ladder& ladder, const Mixture& mixture) {
   return std::isnan(mixture.spread) ? 0 : ladder.capped(std::sqrt(mixture.spread));
 }
 
-/// Products of the misses of two different points are free of the points' own noise.
-double drift_at(const Ladder& ladder, std::size_t k) {
-  double weighted = 0;
-  double weight = 0;
+/// What fits below the cuts said of one point, added up with the signs.
+struct Sums {
+  double missed = 0;
+  double claimed = 0;
+  double reached = 0;
+};
+
+double reach_of(const Held& held) {
+  return std::pow(std::max(held.distance, kShortest), kDriftPower);
+}
+
+/// Of every point above a cut that has a say.
+std::map<std::size_t, Sums> add_up_cuts(const Ladder& ladder, std::size_t k) {
+  std::map<std::size_t, Sums> points;
   for (std::size_t j = 0; j < k; ++j) {
-    PairSum missed;
-    PairSum claimed;
-    PairSum reached;
+    double reached = 0;
+    std::size_t count = 0;
     ladder.for_each_held(j, k, [&](const Held& held) {
-      missed.add(ladder.capped(held.miss));
-      claimed.add(claim_of(ladder, held.mixture));
-      reached.add(std::pow(std::max(held.distance, kShortest), kDriftPower));
+      reached += reach_of(held);
+      ++count;
     });
-    if (reached.count < kFewestOfOneSign) continue;
-    const double excess = missed.value() - kClaimedShare * claimed.value();
+    if (count < kFewestOfOneSign) continue;
     const double share =
-        std::pow(static_cast<double>(ladder.fitted(j)) / static_cast<double>(ladder.fitted(k)),
-                 kDriftSharpness);
-    weighted += share * std::max(0.0, excess / reached.value());
-    weight += share;
+        static_cast<double>(ladder.fitted(j)) / static_cast<double>(ladder.fitted(k));
+    const double weight = std::pow(share, kDriftSharpness) / reached;
+    ladder.for_each_held(j, k, [&](const Held& held) {
+      Sums& sums = points[held.point];
+      sums.missed += weight * ladder.capped(held.miss);
+      sums.claimed += weight * claim_of(ladder, held.mixture);
+      sums.reached += weight * reach_of(held);
+    });
   }
-  return weight > 0 ? kDriftFactor * weighted / weight : 0;
+  return points;
+}
+
+/// Products of the misses of two different points are free of the points' own noise. A surface that
+/// bends away is missed on one side at every cut; chance misses turn, and cancel before the square.
+double drift_at(const Ladder& ladder, std::size_t k) {
+  const std::map<std::size_t, Sums> points = add_up_cuts(ladder, k);
+  if (points.empty()) return 0;
+  PairSum missed;
+  PairSum claimed;
+  PairSum reached;
+  for (const auto& [point, sums] : points) {
+    missed.add(sums.missed);
+    claimed.add(sums.claimed);
+    reached.add(sums.reached);
+  }
+  const double excess = missed.value() - kClaimedShare * claimed.value();
+  return kDriftFactor * std::max(0.0, excess / reached.value());
 }
 
 Factor factor_at(const Ladder& ladder, std::size_t k) {

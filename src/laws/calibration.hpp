@@ -18,15 +18,17 @@
 // points count so much, against half a cut with mean 1; z^2 counts as 9 at most.
 //
 // `drift` is for misses of one sign, which grow: a surface that bends away from all of the laws. It
-// is twice the mean over cuts, with the weights (n_j / n)^8, of
+// is twice
 //
-//   sum (m_i m_k - (s_i s_k)/4) / sum (h_i h_k)^1.5
+//   sum (M_i M_k - S_i S_k / 4) / sum H_i H_k
 //
-// over every two different points, in which s^2 is the spread alone: the points' own noise has no
-// part in such products. |m| and s count as 0.3 at most, of rates and batches as ln 10 (an unknown
-// s as 0), h as 0.3 at least: a miss close above a cut does not tell how misses grow. Never below
-// 0. Cuts with fewer than three points above have no say: two misses agree in sign every second
-// time.
+// over every two different points, whose own noise has no part in such products. M, S and H are
+// sums over the cuts j below a point, with the weights (n_j / n)^8 / (sum of h^1.5 above j), of its
+// miss m, of s and of h^1.5; s^2 here is the spread alone. Misses keep their sign in such sums:
+// where fits turn to both sides by chance they cancel before they are squared. |m| and s count as
+// 0.3 at most, of rates and batches as ln 10 (an unknown s as 0), h as 0.3 at least: a miss close
+// above a cut does not tell how misses grow. Never below 0. Cuts with fewer than three points above
+// have no say: two misses agree in sign every second time.
 //
 // Weights: of each law the mean over cuts of ln(rms miss / smallest rms miss of a law), shrunk by
 // half a cut towards equality; the weight falls with the third power of that ratio. In-sample error
