@@ -11,14 +11,19 @@ namespace isoflop::kernels::cpu {
 
 namespace {
 
-/// An accumulating product goes through the depth in chunks whose packed operands stay in cache; in
-/// between, sums rest in the result itself.
+/// What a product that goes through the depth in chunks takes at a time: its packed operands stay
+/// in cache.
 template <class T>
-constexpr std::size_t kAccumulatedDepth = std::is_same_v<T, float> ? 256 : 512;
+constexpr std::size_t kDepthChunk = std::is_same_v<T, float> ? 256 : 512;
 
-/// A deeper product goes through the depth likewise, for few columns of such a depth fit into the
-/// cache, and the left operand would be brought into blocks for every few again.
+/// Of a deeper product few columns would fit into the cache, and the left operand would be brought
+/// into blocks for every few again.
 constexpr std::size_t kWholeDepth = 3072;
+
+template <class T, class Y>
+bool goes_in_chunks(const BlockProduct<T, Y>& product) {
+  return product.accumulate || product.depth > kWholeDepth;
+}
 
 /// How a product is cut and where the pieces of the workspace lie.
 struct Plan {
@@ -34,8 +39,8 @@ struct Plan {
 template <class T, class Y>
 Plan make_plan(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>& product) {
   Plan plan;
-  const bool in_chunks = product.accumulate || product.depth > kWholeDepth;
-  plan.depth_chunk = in_chunks ? std::min(product.depth, kAccumulatedDepth<T>) : product.depth;
+  plan.depth_chunk =
+      goes_in_chunks(product) ? std::min(product.depth, kDepthChunk<T>) : product.depth;
   plan.column_block = std::min(kernel.column_block(plan.depth_chunk), product.columns);
   const auto threads = static_cast<std::size_t>(Kokkos::DefaultHostExecutionSpace().concurrency());
   plan.workers = std::clamp<std::size_t>(ceil_div(product.rows, kernel.row_step), 1, threads);
@@ -77,18 +82,16 @@ void multiply_columns(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>&
   });
 }
 
-/// Where the sums of a product that goes through the depth in chunks rest: fp32, so beside a result
-/// of bf16.
 template <class T, class Y>
-std::size_t sums_bytes(const BlockProduct<T, Y>& product) {
-  const bool in_result = std::is_same_v<Y, float> || product.depth <= kWholeDepth;
-  return in_result ? 0
-                   : round_up(product.rows * product.columns * sizeof(float), device::kAlignment);
+std::size_t chunks_bytes(InstructionSet set, const BlockProduct<T, Y>& product) {
+  return make_plan(block_kernel<T, Y>(set), product).workspace_bytes();
 }
 
+/// Between chunks of the depth sums rest in the result.
 template <class T, class Y>
-void multiply_chunks(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>& product,
-                     const Plan& plan, std::byte* workspace) {
+void multiply_chunks(InstructionSet set, const BlockProduct<T, Y>& product, std::byte* workspace) {
+  const BlockKernel<T, Y>& kernel = block_kernel<T, Y>(set);
+  const Plan plan = make_plan(kernel, product);
   std::size_t position = 0;
   do {  // once even for an empty depth: the result must be written
     BlockProduct<T, Y> chunk = product;
@@ -105,49 +108,53 @@ void multiply_chunks(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>& 
   } while (position < product.depth);
 }
 
-/// The product with its sums in `sums` [rows, columns].
-template <class T>
-BlockProduct<T, float> in_sums(const BlockProduct<T, bf16>& product, float* sums) {
+/// The product with its sums in fp32, [rows, columns].
+BlockProduct<bf16, float> in_sums(const BlockProduct<bf16, bf16>& product, float* sums) {
   return {product.rows, product.columns, product.depth, product.a, product.b,
           sums,         product.columns, false};
 }
 
+std::size_t sums_bytes(const BlockProduct<bf16, bf16>& product) {
+  return round_up(product.rows * product.columns * sizeof(float), device::kAlignment);
+}
+
 void round_rows(const BlockProduct<bf16, float>& sums, const BlockProduct<bf16, bf16>& result) {
   using Policy = Kokkos::RangePolicy<Kokkos::DefaultHostExecutionSpace>;
-  Kokkos::parallel_for(
-      kokkos::for_tools("isoflop::matmul_round"), Policy(0, result.rows), [=](std::size_t row) {
-        std::transform(sums.c + row * sums.c_stride, sums.c + row * sums.c_stride + sums.columns,
-                       result.c + row * result.c_stride, [](float sum) { return bf16(sum); });
-      });
+  Kokkos::parallel_for(kokkos::for_tools("isoflop::matmul_round"), Policy(0, result.rows),
+                       [=](std::size_t row) {
+                         const float* from = sums.c + row * sums.c_stride;
+                         std::transform(from, from + sums.columns, result.c + row * result.c_stride,
+                                        [](float sum) { return bf16(sum); });
+                       });
 }
 
-template <class T, class Y>
-Plan plan_of(InstructionSet set, const BlockProduct<T, Y>& product) {
-  if constexpr (std::is_same_v<Y, bf16>) {
-    if (sums_bytes(product) > 0) return plan_of(set, in_sums(product, nullptr));
-  }
-  return make_plan(block_kernel<T, Y>(set), product);
+template <class T>
+std::size_t workspace_bytes(InstructionSet set, const BlockProduct<T, float>& product) {
+  return chunks_bytes(set, product);
 }
 
-template <class T, class Y>
-std::size_t workspace_bytes(InstructionSet set, const BlockProduct<T, Y>& product) {
-  return sums_bytes(product) + plan_of(set, product).workspace_bytes();
+/// A result of bf16 cannot hold sums: those of chunks rest in the workspace.
+std::size_t workspace_bytes(InstructionSet set, const BlockProduct<bf16, bf16>& product) {
+  if (!goes_in_chunks(product)) return chunks_bytes(set, product);
+  return sums_bytes(product) + chunks_bytes(set, in_sums(product, nullptr));
+}
+
+template <class T>
+void multiply(InstructionSet set, const BlockProduct<T, float>& product, std::byte* workspace) {
+  multiply_chunks(set, product, workspace);
+}
+
+void multiply(InstructionSet set, const BlockProduct<bf16, bf16>& product, std::byte* workspace) {
+  if (!goes_in_chunks(product)) return multiply_chunks(set, product, workspace);
+  const BlockProduct<bf16, float> sums = in_sums(product, reinterpret_cast<float*>(workspace));
+  multiply_chunks(set, sums, workspace + sums_bytes(product));
+  round_rows(sums, product);
 }
 
 template <class T, class Y>
 void multiply(InstructionSet set, device::Stream& stream, const BlockProduct<T, Y>& product) {
   if (product.rows == 0 || product.columns == 0) return;
-  const Plan plan = plan_of(set, product);
-  std::byte* workspace = stream.workspace(workspace_bytes(set, product)).data();
-  if constexpr (std::is_same_v<Y, bf16>) {
-    if (const std::size_t bytes = sums_bytes(product); bytes > 0) {
-      const BlockProduct<T, float> sums = in_sums(product, reinterpret_cast<float*>(workspace));
-      multiply_chunks(block_kernel<T, float>(set), sums, plan, workspace + bytes);
-      round_rows(sums, product);
-      return;
-    }
-  }
-  multiply_chunks(block_kernel<T, Y>(set), product, plan, workspace);
+  multiply(set, product, stream.workspace(workspace_bytes(set, product)).data());
 }
 
 template <class T, class Y>

@@ -23,7 +23,6 @@ struct ModelPairs : PairTile {
   typedef std::uint32_t Word __attribute__((vector_size(64)));
   typedef std::uint16_t Half __attribute__((vector_size(32)));
 
-  ISOFLOP_INLINE static Word widen(Half halves) { return __builtin_convertvector(halves, Word); }
   ISOFLOP_INLINE static Half narrow(Word words) { return __builtin_convertvector(words, Half); }
   ISOFLOP_INLINE static Float add_pairs(const float* a, Float b, Float c) {
     const auto left = load<std::uint32_t>(a);

@@ -20,8 +20,6 @@ class ModelTiles {
     static constexpr int width = 4;
     typedef std::uint32_t Word __attribute__((vector_size(16)));
     typedef std::uint16_t Half __attribute__((vector_size(8)));
-
-    static Word widen(Half halves) { return __builtin_convertvector(halves, Word); }
   };
 
   template <int t>

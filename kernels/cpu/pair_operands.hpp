@@ -83,6 +83,7 @@ struct PairOperands {
   template <int V>
   ISOFLOP_INLINE static void extend(RowWords a, const float* b, Sums<Lanes, V>& sums) {
     Sums<Lanes, V> even, odd;
+    // a.stride is Lanes::width, which as a constant costs no address
     multiply_chain<V>(a.data, b, even);
     multiply_chain<V>(a.data + kChainWords, b + kChainWords * V * Lanes::width, odd);
 #pragma GCC unroll 8

@@ -3,7 +3,6 @@
 //
 // Lanes says what an instruction set offers:
 //   Float, Word, Half     GCC vectors of `width` float, uint32_t, uint16_t
-//   widen(Half)           to Word, with zeros above
 #pragma once
 
 #include <cstdint>
@@ -64,8 +63,8 @@ ISOFLOP_INLINE void transpose(typename Lanes::Word (&rows)[Lanes::width]) {
   }
 }
 
-/// Steps by step: of the addresses of a whole square, known ahead, the compiler keeps most on the
-/// stack, and computing them takes longer than the moves.
+/// at += stride, hidden from the compiler: it would compute the addresses of a whole square ahead,
+/// keep most on the stack and take longer for them than for the moves. May pass the last line.
 template <class T>
 ISOFLOP_INLINE void advance(T*& at, std::size_t stride) {
   at += stride;

@@ -10,8 +10,8 @@
 // Operands (float_operands.hpp, pair_operands.hpp) say what a word is:
 //   words(positions)                            that a line of so many positions takes
 //   pack_panel(b, columns, depth, stride, to)   to [words][stride], zeros beyond depth and columns
-//   rows_of_block(a, rows, depth, to, stride)   the block, of so many words a line, with zeros to
-//                                               whole tiles and steps
+//   rows_of_block(a, rows, depth, to, stride)   the block, `stride` words for each line, with zeros
+//                                               to whole tiles and steps
 //   rows_of_tile(block, row, position)          where the lines of a tile begin in it
 //   step_of_rows                                words of a line to its next 32 positions
 //   sweep                                       positions
@@ -20,7 +20,9 @@
 //   extend_even, extend_odd (a, b, sums)        otherwise, for bf16: a chain of 32 positions
 //
 // Lanes, beside what vector_moves.hpp asks for:
+//   widen(Half)           to Word, with zeros above, for bf16 that is expanded to floats
 //   narrow(Word)          the lower halves
+//   round(Float)          to bf16, where an instruction does it; may count denormals as zero
 //   vectors, rows         shape of the tile
 //   broadcast(p)          *p in every lane, for words of floats
 //   multiply_add(a, b, c) c + a b, rounded once, for words of floats
@@ -78,8 +80,8 @@ void pack_panels(const BlockProduct<T, Y>& product, std::size_t first, std::size
 
 // ---- results -----------------------------------------------------------------------------------
 
-/// Rounds to bf16 as bf16(float) does; a NaN keeps its payload, made quiet. No sum is denormal, so
-/// an instruction that counts denormals as zero may do it.
+/// Rounds to bf16 as bf16(float) does; a NaN keeps its payload, made quiet. Where Lanes::round is
+/// FlushDenormals has left no sum denormal: a result of bf16 begins at zero.
 template <class Lanes>
 ISOFLOP_INLINE typename Lanes::Half round_to_bf16(typename Lanes::Float value) {
   if constexpr (requires { Lanes::round(value); }) return Lanes::round(value);
@@ -128,8 +130,8 @@ ISOFLOP_INLINE void finish_tile(const TileOfC<Y>& at, std::size_t packed_columns
 
 // ---- blocks ------------------------------------------------------------------------------------
 
-/// Words between the rows of a block: one vector more than it holds, so that rows do not share
-/// cache sets.
+/// Words for each row of a block: one vector more than it holds, so that rows do not share cache
+/// sets.
 template <class Operands>
 constexpr std::size_t row_stride(std::size_t depth) {
   return Operands::words(round_up(std::min<std::size_t>(depth, kDepthBlock), kDepthStep)) +
@@ -218,8 +220,10 @@ void multiply_panel(const BlockProduct<T, Y>& panel, const Sweep& block, const f
     const std::size_t positions = std::min(Operands::sweep, block.positions - begin);
     const Sweep at{block.begin + begin, positions, block.first && begin == 0,
                    block.last && begin + positions == block.positions};
+    const bool touches_c = at.last || (at.first && panel.accumulate);
+    if (touches_c) fetch_to_write(tile_of<Lanes>(panel, 0));
     for (std::size_t row = 0; row < panel.rows; row += Lanes::rows) {
-      if (at.last) fetch_to_write(tile_of<Lanes>(panel, row + Lanes::rows));
+      if (touches_c) fetch_to_write(tile_of<Lanes>(panel, row + Lanes::rows));
       multiply_into<Operands>(tile_of<Lanes>(panel, row), at, panel.accumulate, stride, multiply,
                               Operands::rows_of_tile(a, row, begin),
                               b + Operands::words(begin) * stride, tiles + row * stride, ahead);

@@ -68,8 +68,11 @@ class ClusterPlan(unittest.TestCase):
             done = self.plan(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertEqual(len(done.stderr.splitlines()), 1)
-        for size in (0, -1, 1e300):
-            self.assertIn("--message-bytes", self.plan("--comm", "comm.json", "--message-bytes", size).stderr)
+        for size in (0, 2**40 + 1):
+            done = self.plan("--comm", "comm.json", "--message-bytes", size)
+            self.assertEqual(done.returncode, 2, size)
+            self.assertIn("--message-bytes", done.stderr)
+            self.assertEqual(len(done.stderr.splitlines()), 1)
 
 
 RUN = """\

@@ -19,9 +19,9 @@ struct Shape {
 };
 
 // full and partial tiles, rows and columns; a depth beyond one block of every kernel
-inline const std::vector<Shape> kShapes = {{1, 1, 1},    {32, 32, 32}, {64, 96, 64},
-                                           {33, 47, 95}, {70, 65, 31}, {35, 70, 1100},
-                                           {6, 5, 0},    {129, 3, 576}};
+inline const std::vector<Shape> kShapes = {{1, 1, 1},    {32, 32, 32},  {64, 96, 64},
+                                           {33, 47, 95}, {70, 65, 31},  {35, 70, 1100},
+                                           {6, 5, 0},    {129, 3, 576}, {211, 19, 545}};
 
 /// Memory full of NaN, with more of it behind, where nothing may be written.
 class GuardedMemory {

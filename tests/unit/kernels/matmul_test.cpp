@@ -16,9 +16,9 @@
 namespace isoflop::kernels {
 namespace {
 
-const std::vector<MatmulShape> kOddShapes = {{1, 1, 1},     {1, 257, 33},  {31, 33, 65},
-                                             {64, 64, 64},  {257, 96, 31}, {100, 65, 545},
-                                             {545, 40, 96}, {9, 3333, 21}, {9, 21, 3333}};
+const std::vector<MatmulShape> kOddShapes = {{1, 1, 1},     {1, 257, 33},    {31, 33, 65},
+                                             {64, 64, 64},  {257, 96, 31},   {100, 65, 545},
+                                             {545, 40, 96}, {3, 3105, 1100}, {3, 1100, 3105}};
 
 template <class Y>
 double tolerance() {

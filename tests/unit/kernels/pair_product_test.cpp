@@ -70,6 +70,33 @@ TEST(PairInstruction, IsThatOfTheModelAtTheEdgesOfFloat) {
     }
   }
 }
+
+[[gnu::target("avx512f,avx512bf16,avx512vl"), gnu::noinline]] bf16 processor_rounding(float value) {
+  typedef std::uint16_t Halves __attribute__((vector_size(32)));
+  const auto values =
+      as<ModelPairs::Float>(ModelPairs::Word{} + std::bit_cast<std::uint32_t>(value));  // -0 too
+  Halves rounded;
+  asm volatile("vcvtneps2bf16 %1, %0" : "=v"(rounded) : "v"(values));
+  return std::bit_cast<bf16>(static_cast<std::uint16_t>(rounded[0]));
+}
+
+// Ties to both sides, carries into the exponent and to infinity, the smallest normal number, NaN.
+TEST(PairInstruction, RoundsAsBf16Does) {
+  if (!supported(InstructionSet::avx512_bf16)) {
+    GTEST_SKIP() << "skipped: this processor has no " << name(InstructionSet::avx512_bf16);
+  }
+  for (const std::uint32_t upper :
+       {0x0000, 0x0080, 0x3F80, 0x3F81, 0x3FFF, 0x7F7E, 0x7F7F, 0x7F80}) {
+    for (const std::uint32_t lower : {0x0000, 0x0001, 0x7FFF, 0x8000, 0x8001, 0xFFFF}) {
+      for (const std::uint32_t sign : {0u, 0x80000000u}) {
+        const auto value = std::bit_cast<float>(sign | upper << 16 | lower);
+        if (value != 0 && std::abs(value) < 0x1p-126f) continue;  // no sum is denormal
+        EXPECT_TRUE(same_bits(std::vector{bf16(value)}, std::vector{processor_rounding(value)}))
+            << std::hexfloat << value;
+      }
+    }
+  }
+}
 #endif
 
 }  // namespace
