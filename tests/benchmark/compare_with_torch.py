@@ -28,8 +28,8 @@ What is measured
                 included, hence an upper bound, plus first_step_seconds of its JSON; both are shown
     products    share of the step time in matrix products and attention
 
-isoflop's results are those of any number of ranks up to the cores (parallel.virtual_ranks): more would cost memory
-that the peer, which promises no such thing, does not need. isoflop reads a corpus of random characters that
+isoflop's results are those of its layout's ranks or fewer (parallel.virtual_ranks): more would cost memory that the
+peer, which promises no such thing, does not need. isoflop reads a corpus of random characters that
 `isoflop data prepare` makes with exactly the shape's vocabulary; both programs thus see uniformly random tokens.
 """
 import argparse
@@ -194,7 +194,7 @@ micro_batch = {variant.micro_batch}
 precision = "{variant.precision}"
 threads = {variant.threads}
 [parallel]
-virtual_ranks = {virtual_ranks(shape, variant, self.cores)}
+virtual_ranks = {variant.ranks}
 recompute = "{variant.recompute}"
 [optimizer]
 learning_rate = 1e-3
@@ -257,11 +257,6 @@ class Peer:
 
 def largest_micro_batch(shape, ranks):
     return max(size for size in (1, 2, 4, 8) if shape.batch % (size * ranks) == 0)
-
-
-def virtual_ranks(shape, variant, cores):
-    """What results on any number of ranks up to `cores` need; more would cost memory."""
-    return max(v for v in (1, 2, 4, 8) if v <= cores and shape.batch // variant.micro_batch % v == 0)
 
 
 def variants(shape, arguments):
