@@ -325,14 +325,16 @@ void count_all(const Seeds& seeds, std::span<char*> parts) {
   count_planning(seeds, parts);
 }
 
-/// Of "20" or "21-80"; none where `last` is below `first`.
+/// Of "20" or "21-80"; none where `last` is below `first`, or the text is anything else.
 Seeds seeds_of(std::string_view text) {
   Seeds seeds = {1, 0};
-  const char* end = text.data() + text.size();
-  const std::size_t last = text.find('-') + 1;  // npos + 1: the first letter
-  if (last > 0) std::from_chars(text.data(), end, seeds.first = 0);
-  std::from_chars(text.data() + last, end, seeds.last);
-  return seeds;
+  const char* at = text.data();
+  const char* end = at + text.size();
+  if (const std::size_t dash = text.find('-'); dash != std::string_view::npos) {
+    if (std::from_chars(at, end, seeds.first).ptr != at + dash) return {1, 0};
+    at += dash + 1;
+  }
+  return std::from_chars(at, end, seeds.last).ptr == end ? seeds : Seeds{1, 0};
 }
 
 }  // namespace
