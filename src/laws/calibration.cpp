@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 
 #include "laws/bootstrap.hpp"
 #include "laws/ladder.hpp"
@@ -23,7 +22,7 @@ constexpr double kDriftPower = 1.5;     // of the distance, for ln loss
 constexpr double kShortest = 0.3;       // distance that a miss tells the drift from
 constexpr double kDriftFactor = 2;      // few cuts see it
 constexpr double kClaimedShare = 0.25;  // of the claimed variance, which misses may have by chance
-constexpr double kDriftSharpness = 8;   // of a cut's share of the points
+constexpr double kDriftSharpness = 4;   // of a cut's share of the points; products have it twice
 constexpr std::size_t kFewestOfOneSign = 3;  // two misses agree in sign every second time
 
 /// What makes intervals hold, as it is estimated at one cut.
@@ -75,54 +74,61 @@ double claim_of(const Ladder& ladder, const Mixture& mixture) {
   return std::isnan(mixture.spread) ? 0 : ladder.capped(std::sqrt(mixture.spread));
 }
 
-/// What fits below the cuts said of one point, added up with the signs.
-struct Sums {
-  double missed = 0;
-  double claimed = 0;
-  double reached = 0;
-};
-
 double reach_of(const Held& held) {
   return std::pow(std::max(held.distance, kShortest), kDriftPower);
 }
 
-/// Of every point above a cut that has a say.
-std::map<std::size_t, Sums> add_up_cuts(const Ladder& ladder, std::size_t k) {
-  std::map<std::size_t, Sums> points;
+/// Sum, over every two points, of the product of what fits said of each. Both are added up over the
+/// cuts below both points: those fits have seen neither, so that products are free of the points'
+/// own noise. A fit up to a cut between the two has seen the lower one, and its noise with it.
+class PairProducts {
+ public:
+  explicit PairProducts(std::size_t points) : sums_(points, 0.0) {}
+
+  /// Cuts come upwards: only pairs above this one change.
+  template <class F>
+  void add_cut(std::span<const Held> above, F&& number_of) {
+    PairSum before;
+    PairSum after;
+    for (const Held& held : above) {
+      double& sum = sums_[held.point];
+      before.add(sum);
+      sum += number_of(held);
+      after.add(sum);
+    }
+    value_ += after.value() - before.value();
+  }
+  double value() const { return value_; }
+
+ private:
+  std::vector<double> sums_;  // of each point
+  double value_ = 0;
+};
+
+/// A surface that bends away is missed on one side at every cut; chance misses turn, and cancel
+/// before they are multiplied.
+double drift_at(const Ladder& ladder, std::size_t k) {
+  const std::size_t points = ladder.fitted(ladder.last());
+  PairProducts missed(points);
+  PairProducts claimed(points);
+  PairProducts reached(points);
   for (std::size_t j = 0; j < k; ++j) {
-    double reached = 0;
-    std::size_t count = 0;
+    std::vector<Held> above;
+    double reach = 0;
     ladder.for_each_held(j, k, [&](const Held& held) {
-      reached += reach_of(held);
-      ++count;
+      above.push_back(held);
+      reach += reach_of(held);
     });
-    if (count < kFewestOfOneSign) continue;
+    if (above.size() < kFewestOfOneSign) continue;
     const double share =
         static_cast<double>(ladder.fitted(j)) / static_cast<double>(ladder.fitted(k));
-    const double weight = std::pow(share, kDriftSharpness) / reached;
-    ladder.for_each_held(j, k, [&](const Held& held) {
-      Sums& sums = points[held.point];
-      sums.missed += weight * ladder.capped(held.miss);
-      sums.claimed += weight * claim_of(ladder, held.mixture);
-      sums.reached += weight * reach_of(held);
-    });
+    const double weight = std::pow(share, kDriftSharpness) / reach;
+    missed.add_cut(above, [&](const Held& held) { return weight * ladder.capped(held.miss); });
+    claimed.add_cut(above,
+                    [&](const Held& held) { return weight * claim_of(ladder, held.mixture); });
+    reached.add_cut(above, [&](const Held& held) { return weight * reach_of(held); });
   }
-  return points;
-}
-
-/// Products of the misses of two different points are free of the points' own noise. A surface that
-/// bends away is missed on one side at every cut; chance misses turn, and cancel before the square.
-double drift_at(const Ladder& ladder, std::size_t k) {
-  const std::map<std::size_t, Sums> points = add_up_cuts(ladder, k);
-  if (points.empty()) return 0;
-  PairSum missed;
-  PairSum claimed;
-  PairSum reached;
-  for (const auto& [point, sums] : points) {
-    missed.add(sums.missed);
-    claimed.add(sums.claimed);
-    reached.add(sums.reached);
-  }
+  if (reached.value() <= 0) return 0;
   const double excess = missed.value() - kClaimedShare * claimed.value();
   return kDriftFactor * std::max(0.0, excess / reached.value());
 }

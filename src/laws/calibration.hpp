@@ -22,13 +22,15 @@
 //
 //   sum (M_i M_k - S_i S_k / 4) / sum H_i H_k
 //
-// over every two different points, whose own noise has no part in such products. M, S and H are
-// sums over the cuts j below a point, with the weights (n_j / n)^8 / (sum of h^1.5 above j), of its
-// miss m, of s and of h^1.5; s^2 here is the spread alone. Misses keep their sign in such sums:
-// where fits turn to both sides by chance they cancel before they are squared. |m| and s count as
-// 0.3 at most, of rates and batches as ln 10 (an unknown s as 0), h as 0.3 at least: a miss close
-// above a cut does not tell how misses grow. Never below 0. Cuts with fewer than three points above
-// have no say: two misses agree in sign every second time.
+// over every two different points. M, S and H are sums over the cuts j below both of them, with the
+// weights (n_j / n)^4 / (sum of h^1.5 above j), of a point's miss m, of s and of h^1.5; s^2 here is
+// the spread alone. No fit in a product has seen either point, so that their own noise has no part
+// in its mean; a cut between the two would bring the lower's noise into the upper's miss, with the
+// other sign. Misses keep their sign in the sums: where fits turn to both sides by chance they
+// cancel before they are multiplied. |m| and s count as 0.3 at most, of rates and batches as ln 10
+// (an unknown s as 0), h as 0.3 at least: a miss close above a cut does not tell how misses grow.
+// Never below 0. Cuts with fewer than three points above have no say: two misses agree in sign
+// every second time.
 //
 // Weights: of each law the mean over cuts of ln(rms miss / smallest rms miss of a law), shrunk by
 // half a cut towards equality; the weight falls with the third power of that ratio. In-sample error

@@ -168,11 +168,13 @@ Points bent_grid(double bend) {
 
 TEST(Ensemble, MissesOfOneSignAreADrift) {
   const double plain = noisy_fit().rollout.drift;
-  EXPECT_GT(ensemble_of(bent_grid(0.004)).rollout.drift, 4 * plain) << plain;
+  const double bent = ensemble_of(bent_grid(0.004)).rollout.drift;
+  EXPECT_GT(bent, 1e-3);
+  EXPECT_GT(bent, 4 * plain);
 }
 
-/// Of a ladder of exact losses, by fits that are off by 1% on one side at every cut, or in turn.
-double drift_of_misses(bool they_turn) {
+/// Twenty tokens a parameter, without noise.
+Points exact_ladder() {
   Points points;
   for (int i = 0; i < 24; ++i) {
     points.params.push_back(1e7 * std::pow(1.2, i));
@@ -180,27 +182,50 @@ double drift_of_misses(bool they_turn) {
     points.loss.push_back(synthetic::loss(find_law("chinchilla"), synthetic::kEpoch,
                                           {points.params.back(), points.tokens.back()}));
   }
-  const Points prepared = prepare(points);
-  const Contender contender = choose_contenders(prepared, {.law = "chinchilla"}).front();
+  return prepare(points);
+}
+
+/// Of fits to a ladder that claim nothing; up to cut k the floor is `off(k)` times the true one.
+template <class F>
+double drift_of_misses(const Points& ladder, F&& off) {
+  const Contender contender = choose_contenders(ladder, {.law = "chinchilla"}).front();
   const Law& law = *contender.law;
-  const Cuts cuts = cut_points(prepared, growth_in_compute(prepared));
-  LawRollout rollout{contender, make_samples(law, prepared, contender.variables), {}};
+  const Cuts cuts = cut_points(ladder, growth_in_compute(ladder));
+  LawRollout rollout{contender, make_samples(law, ladder, contender.variables), {}};
   for (std::size_t k = 0; k <= cuts.sizes.size(); ++k) {
     Vector values{};
     std::ranges::copy(synthetic::kEpoch, values.begin());
-    values[0] *= they_turn && k % 2 == 0 ? 0.99 : 1.01;
+    values[0] *= off(k);
     Matrix open{};
     open.fill(std::numeric_limits<double>::quiet_NaN());
     rollout.stages.push_back(Stage{law.coordinates(values), 1e-3, open});
   }
-  return calibrate(prepared, cuts, {&rollout, 1}).rollout.drift;
+  return calibrate(ladder, cuts, {&rollout, 1}).rollout.drift;
 }
 
-// Fits to few more points each turn to both sides by chance; a surface that bends does not.
+// Fits that are too low at one cut and too high at the next tell of no bend.
 TEST(Ensemble, MissesThatTurnFromCutToCutAreLessOfADrift) {
-  const double one_side = drift_of_misses(false);
+  const Points ladder = exact_ladder();
+  const double one_side = drift_of_misses(ladder, [](std::size_t) { return 1.01; });
+  const double turning =
+      drift_of_misses(ladder, [](std::size_t k) { return k % 2 == 0 ? 0.99 : 1.01; });
   EXPECT_GT(one_side, 0);
-  EXPECT_LT(drift_of_misses(true), 0.5 * one_side);
+  EXPECT_LT(turning, 0.5 * one_side);
+}
+
+// Points that are off by chance draw the fits that see them to their side. Those fits' misses must
+// not be multiplied with the points' own: then it is the same to which side the fits are off.
+TEST(Ensemble, WhatAFitHasSeenIsInNoProductWithItsMisses) {
+  Points ladder = exact_ladder();
+  const Cuts cuts = cut_points(ladder, growth_in_compute(ladder));
+  const std::size_t middle = cuts.sizes.size() - 3;
+  for (std::size_t i = 0; i < ladder.size(); ++i)
+    if (cuts.size(i) > cuts.sizes[middle - 1] && cuts.size(i) <= cuts.sizes[middle])
+      ladder.loss[i] *= 1.01;
+  const auto drift_with = [&](double off) {
+    return drift_of_misses(ladder, [&](std::size_t k) { return k < middle ? 1 : off; });
+  };
+  EXPECT_NEAR(drift_with(1.001) / drift_with(0.999), 1, 0.02);
 }
 
 // A law that leaves its parameters open claims nothing, one that allows any loss no more than a
