@@ -63,7 +63,7 @@ class Hang(CommandLineTest):
     def stopped_rank_is_named(self, **job):
         errors, seconds = self.end(signal.SIGSTOP, **job)
         self.assertGreater(seconds, DEADLINE)
-        self.assertRegex(errors, r"isoflop: \w+ of group \w+ at \w+/\w+\.cpp:\d+, step \d+, on rank [02]: the deadline")
+        self.assertRegex(errors, r"isoflop: \w+ of group \w+ at \w+/\w+\.[ch]pp:\d+, step \d+, on rank [02]: the deadline")
         # The rank that stopped may have sent its part to one of the others and not to the other, which then waits in an earlier collective.
         self.assertRegex(errors, r"did not arrive: (rank [02] \(waits in [^)]*\), )?rank 1 \(no answer\)")
         self.assertNotRegex(errors, r"rank [02] \(no answer\)")
