@@ -48,11 +48,20 @@ ISOFLOP_INLINE void load_four(const bf16* at, std::size_t stride, std::size_t li
   }
 }
 
+template <class Order>
+constexpr bool keeps_words_in_fours(std::size_t words) {
+  for (std::size_t w = 0; w < words; ++w) {
+    if (Order::lower_position(w) / kFour != Order::upper_position(w) / kFour) return false;
+  }
+  return true;
+}
+
 /// square [w] = a word from each of `Lanes::width` lines that lie side by side. Unless `full`,
 /// zeros beyond `lines` and beyond the depth.
 template <class Lanes, class Order, bool full>
 ISOFLOP_INLINE void load_pairs(const Operand<bf16>& from, std::size_t lines, std::size_t depth,
                                std::size_t position, typename Lanes::Word (&square)[Lanes::width]) {
+  static_assert(keeps_words_in_fours<Order>(Lanes::width), "a word is made of one four");
   const bf16* at = from.data + position * from.stride;
 #pragma GCC unroll 8
   for (std::size_t first = 0; first < 2 * Lanes::width; first += kFour) {
