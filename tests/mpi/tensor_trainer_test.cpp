@@ -71,7 +71,7 @@ TEST_F(TensorParallel, LossesStayWithinTheBoundOfOneRank) {
       {{}, 100},
       {{"model.activation=swiglu", "model.tied=false", "model.position=learned",
         "optimizer.clip_norm=0.5"},
-       20}};
+       100}};
   for (const auto& [model, steps] : kinds) {
     std::vector<std::string> sets = model;
     sets.push_back(tensor(world_.size()));

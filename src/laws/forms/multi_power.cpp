@@ -1,120 +1,16 @@
 // Luo et al. 2025 (arXiv 2503.12811), the multi-power law: the loss along a run under any learning
-// rate schedule, warm-up over. eta_k: rate of step k; S(t): sum of all rates up to t, warm-up
-// included; S_k(t): sum of the rates of steps k to t.
+// rate schedule, warm-up over (schedule_rows.hpp has the symbols).
 #include <algorithm>
 #include <cmath>
 
 #include "core/error.hpp"
-#include "laws/curves.hpp"
 #include "laws/law.hpp"
+#include "laws/schedule_rows.hpp"
 
 namespace isoflop::laws::forms {
 namespace {
 
 enum { kL0, kA, kAlpha, kB, kC, kBeta, kGamma, kCount };
-
-// A row: ln S(t), how many drops of the rate lie behind, then for each of them
-enum { kLogArea, kDrops, kFirstDrop };
-enum { kSize, kLogRate, kLogSince, kPerDrop };  // eta_(k-1) - eta_k, ln eta_k, ln S_k(t)
-
-// Neighbouring drops count as one until they add up to this share of the peak; the error is of its
-// square.
-constexpr double kDropShare = 1.0 / 128;
-constexpr double kLeastRate = 1e-9;       // of the peak: a rate of 0 has no power
-constexpr std::size_t kMostFitted = 200;  // rows of a curve, each a mean over its neighbours
-
-/// Walks along one curve and gives the row of any step on the way.
-class Walk {
- public:
-  explicit Walk(double peak) : peak_(peak) {}
-
-  /// The next record: `rate` held for `steps` steps.
-  void advance(double rate, double steps, bool after_peak) {
-    const double area_before = area_;
-    area_ += rate * steps;
-    if (after_peak && rate != rate_) add_drop(rate_ - rate, rate, area_before);
-    rate_ = rate;
-  }
-
-  std::vector<double> row() const {
-    std::vector<double> row = {std::log(area_), 0};
-    const auto add = [&](const Drop& drop) {
-      if (drop.size == 0) return;
-      const double rate = std::max(drop.rate / drop.share, kLeastRate * peak_);
-      const double since = std::max(area_ - drop.area / drop.share, kLeastRate * peak_);
-      row.insert(row.end(), {drop.size, std::log(rate), std::log(since)});
-      row[kDrops] += 1;
-    };
-    std::for_each(drops_.begin(), drops_.end(), add);
-    add(open_);
-    return row;
-  }
-
- private:
-  struct Drop {
-    double size = 0;  // eta before - eta behind
-    double rate = 0;  // sums weighted by |size|, of the rate behind and the area before
-    double area = 0;
-    double share = 0;  // the weights
-  };
-
-  void add_drop(double size, double rate, double area_before) {
-    if (open_.size * size < 0) close();
-    open_.size += size;
-    open_.share += std::fabs(size);
-    open_.rate += std::fabs(size) * rate;
-    open_.area += std::fabs(size) * area_before;
-    if (open_.share >= kDropShare * peak_) close();
-  }
-  void close() {
-    if (open_.size != 0) drops_.push_back(open_);
-    open_ = {};
-  }
-
-  double peak_;
-  double area_ = 0;
-  double rate_ = 0;
-  std::vector<Drop> drops_;
-  Drop open_;
-};
-
-/// The steps of a row of a fit: a mean over positions first..last of the curve, placed at `at`.
-struct Window {
-  std::size_t first, at, last;
-};
-
-/// Position of the largest rate: warm-up ends there.
-std::size_t peak_of(const Points& points, const Curve& curve) {
-  std::size_t peak = 0;
-  for (std::size_t k = 1; k < curve.size(); ++k)
-    if (points.learning_rate[curve[k]] > points.learning_rate[curve[peak]]) peak = k;
-  return peak;
-}
-
-/// Appends the rows of one curve at every window.
-void add_rows(const Points& points, const Curve& curve, const std::vector<Window>& windows,
-              std::vector<std::vector<double>>& rows) {
-  const std::size_t peak = peak_of(points, curve);
-  Walk walk(points.learning_rate[curve[peak]]);
-  double step = 0;
-  auto next = windows.begin();
-  for (std::size_t k = 0; k < curve.size() && next != windows.end(); ++k) {
-    walk.advance(points.learning_rate[curve[k]], points.steps[curve[k]] - step, k > peak);
-    step = points.steps[curve[k]];
-    if (k != next->at) continue;
-    rows.push_back(walk.row());
-    ++next;
-  }
-}
-
-/// Rows of different lengths side by side: those with fewer drops end in zeros.
-void pack(const std::vector<std::vector<double>>& rows, Samples& samples) {
-  for (const auto& row : rows) samples.width = std::max(samples.width, row.size());
-  samples.x.assign(samples.width * rows.size(), 0.0);
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    std::copy(rows[i].begin(), rows[i].end(),
-              samples.x.begin() + static_cast<long>(i * samples.width));
-}
 
 /// The loss drop D = sum_k size_k G(C eta_k^-gamma S_k), G(z) = 1 - (1 + z)^-beta, with its
 /// derivatives by ln C, beta and gamma.
@@ -212,8 +108,8 @@ class MultiPower final : public Law {
     return {Variable::steps, Variable::learning_rate, Variable::loss};
   }
 
-  /// At most kMostFitted rows a curve behind its warm-up; the loss is the mean over the records
-  /// around each.
+  /// A row for each window of a curve behind its warm-up; the loss and the sum of rates are
+  /// geometric means over the records around each, since a power is straight in their logarithms.
   Samples rows(const Points& prepared, std::span<const Variable>) const override {
     Samples samples;
     std::vector<std::vector<double>> rows;
@@ -222,24 +118,24 @@ class MultiPower final : public Law {
       require(prepared.learning_rate[curve[peak]] > 0,
               "{}: the learning rate is 0 all along its curve: needed the rates of the run",
               name_of(prepared, curve[peak]));
-      const std::size_t first = peak + 1;
-      const std::size_t count = std::min(kMostFitted, curve.size() - std::min(first, curve.size()));
-      std::vector<Window> windows;
-      for (std::size_t k = 0; k < count; ++k) {
-        const std::size_t begin = first + k * (curve.size() - first) / count;
-        const std::size_t end = first + (k + 1) * (curve.size() - first) / count;
-        windows.push_back({begin, (begin + end - 1) / 2, end - 1});
-      }
+      const std::vector<double> log_area = log_areas(prepared, curve);
+      const std::vector<Window> windows = fitted_windows(log_area, peak + 1);
       add_rows(prepared, curve, windows, rows);
+      const double whole = records_of_window(curve.size() - peak - 1);
+      auto row = rows.end() - static_cast<long>(windows.size());
       for (const Window& window : windows) {
         double weight = 0;
         double loss = 0;
+        double area = 0;
         for (std::size_t k = window.first; k <= window.last; ++k) {
-          weight += prepared.weight[curve[k]];
-          loss += prepared.weight[curve[k]] * prepared.loss[curve[k]];
+          const double w = prepared.weight[curve[k]];
+          weight += w;
+          loss += w * std::log(prepared.loss[curve[k]]);
+          area += w * log_area[k];
         }
-        samples.y.push_back(std::log(loss / weight));
-        samples.weight.push_back(weight / static_cast<double>(window.last - window.first + 1));
+        samples.y.push_back(loss / weight);
+        (*row++)[kLogArea] = area / weight;
+        samples.weight.push_back(weight / whole);
         samples.point.push_back(curve[window.at]);
       }
     }

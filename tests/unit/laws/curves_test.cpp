@@ -81,6 +81,25 @@ TEST(Curves, AThinnedConstantRateChangesNothing) {
   EXPECT_NEAR(predict_curve(fit_of_paper(), thin).back().loss / full.back().loss, 1, 1e-12);
 }
 
+// The first steps without a warm-up change the loss more than all others.
+TEST(Curves, OfManyRecordsAreFittedAsClosely) {
+  std::vector<double> falling = cosine(1600), stairs(900, 3e-4);
+  falling.erase(falling.begin(), falling.begin() + 100);
+  stairs.resize(1500, 1e-4);
+  Points points;
+  for (const auto* rates : {&falling, &stairs})
+    for (std::size_t k = 0; k < rates->size(); ++k) {
+      points.steps.push_back(static_cast<double>(k + 1));
+      points.learning_rate.push_back((*rates)[k]);
+      points.loss.push_back(written_out(*rates, k));
+      points.group.push_back(rates == &falling ? "falling" : "stairs");
+    }
+  const Fit fitted = fit(points, {.law = "multi-power", .bootstrap = 0});
+  EXPECT_LT(fitted.residual_rms, 3e-5);
+  for (std::size_t i = 0; i < kValues.size(); ++i)
+    EXPECT_NEAR(fitted.parameters[i].value / kValues[i], 1, 0.02) << fitted.parameters[i].name;
+}
+
 TEST(Curves, PredictAScheduleThatNoFitSaw) {
   Points points = find_law("multi-power").example();  // a cosine, and a constant with a late decay
   const Fit fitted = fit(points, {.law = "multi-power", .bootstrap = 0});
