@@ -30,7 +30,7 @@ std::string bar(double share, std::size_t columns, std::size_t others) {
 
 }  // namespace
 
-ProgressBar::ProgressBar() : terminal_(::isatty(STDERR_FILENO) == 1) {}
+ProgressBar::ProgressBar() : terminal_(can_redraw(STDERR_FILENO)) {}
 
 ProgressBar::~ProgressBar() { end_line(); }
 

@@ -21,8 +21,4 @@ class World {
   bool launched_;
 };
 
-/// True when environment variables show that a launcher started this process as one of several
-/// ranks (Open MPI, MPICH and Slurm's PMI are known).
-bool started_by_launcher();
-
 }  // namespace isoflop::comm

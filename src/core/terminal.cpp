@@ -1,8 +1,21 @@
 #include "core/terminal.hpp"
 
 #include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string_view>
+
+#include "core/launcher.hpp"
 
 namespace isoflop {
+
+bool can_redraw(int descriptor) {
+  const char* named = std::getenv("TERM");
+  const std::string_view terminal = named == nullptr ? "" : named;
+  return isatty(descriptor) == 1 && !terminal.empty() && terminal != "dumb" &&
+         !started_by_launcher();
+}
 
 TerminalSize terminal_size(int descriptor) {
   winsize size{};

@@ -1,11 +1,16 @@
-// How much a terminal shows, and lines that it does not wrap: what is drawn anew must take the rows
-// it seems to.
+// Where lines may be drawn anew, how much a terminal shows, and lines that it does not wrap: what
+// is drawn anew must take the rows it seems to.
 #pragma once
 
 #include <cstddef>
 #include <string>
 
 namespace isoflop {
+
+/// Whether what was printed to `descriptor` can be drawn over: it is a terminal that obeys escapes
+/// (TERM), and no launcher started the process. mpirun gives its ranks terminals of its own, whose
+/// output may go to a log.
+bool can_redraw(int descriptor);
 
 struct TerminalSize {
   std::size_t columns;

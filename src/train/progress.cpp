@@ -59,7 +59,7 @@ std::string mebibytes(std::size_t bytes) {
 }
 
 Progress::Progress(const std::filesystem::path& log_file, bool silent)
-    : terminal_(!silent && isatty(STDOUT_FILENO) == 1) {
+    : terminal_(!silent && can_redraw(STDOUT_FILENO)) {
   logger_ = std::make_shared<spdlog::logger>("train");
   // A log that cannot be written, as on a full disk, ends no run; standard error is for why one
   // ends.

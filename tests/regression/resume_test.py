@@ -211,6 +211,12 @@ class Resume(CommandLineTest):
         self.assertFalse((self.folder / "none").exists())
 
     @unittest.skipIf("ISOFLOP_TEST_SANITIZED" in os.environ, "sanitizers take memory beside the program's")
+    def test_what_ranks_print_into_a_file_is_plain_lines(self):
+        done = self.train("run", "--set", "train.tokens=786432", launcher=["mpirun", "--oversubscribe", "-n", "2"])
+        self.assert_finished(done)
+        self.assertIn("step 3072/3072", done.stdout)
+        self.assertNotIn("\x1b", done.stdout)
+
     def test_the_process_takes_the_memory_that_was_predicted(self):
         self.assert_finished(self.train("run", "--set", "model.width=512", "--set", "model.heads=8", "--set", "train.tokens=256"))
         with h5py.File(self.folder / "run/run.h5") as file:

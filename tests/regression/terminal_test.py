@@ -63,13 +63,13 @@ class Screen:
         self.top = max(self.top, self.row - ROWS + 1)
 
 
-def watch(folder, *arguments):
-    """The screen after the command, and all that was sent to it; its exit code must be 0."""
+def watch(folder, *arguments, kind="xterm"):
+    """The screen after the command, and all that was sent to it; its exit code must be 0. `kind` is $TERM."""
     process, terminal = pty.fork()
     if process == 0:
         os.chdir(folder)
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-        os.execv(BINARY, [BINARY, *map(str, arguments)])
+        os.execve(BINARY, [BINARY, *map(str, arguments)], {**os.environ, "TERM": kind})
     sent = b""
     deadline = time.monotonic() + LIMIT
     ended = False
@@ -125,6 +125,16 @@ class Terminal(CommandLineTest):
         self.assertEqual(len(stages), len({re.sub(r"[\d.]+|#|\[|\]", "", line) for line in stages}), lines)
         self.assertEqual([line for line in stages if len(line) >= COLUMNS], [])
         self.assertTrue("".join(lines[len(stages):]).startswith("new: made"), lines)
+
+    def test_a_terminal_without_escapes_gets_plain_lines(self):
+        (self.folder / "study.toml").write_text(STUDY.replace("40_960", "4_096"))
+        for arguments in (["train", "run.toml", "--out", "out", "--set", "train.tokens=786432"],
+                          ["sweep", "run", "study.toml", "--out", "sweep", "--jobs", "2"],
+                          ["data", "prepare", "--source", "a=text", "--tokenizer", "bytes", "--validation", "0.1", "--out", "new"]):
+            for kind in ("dumb", ""):
+                _, sent = watch(self.folder, *arguments, kind=kind)
+                self.assertNotIn(b"\x1b", sent)
+                self.assertEqual(sent.count(b"\r"), sent.count(b"\r\n"), sent)
 
 
 MANY = 30  # more than ROWS

@@ -1,7 +1,6 @@
 #include "experiment/local/display.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
 
@@ -26,7 +25,7 @@ std::vector<std::string> that_fit(const std::vector<std::string>& lines, const T
 
 }  // namespace
 
-Display::Display(std::FILE* stream) : stream_(stream), terminal_(isatty(fileno(stream)) == 1) {}
+Display::Display(std::FILE* stream) : stream_(stream), terminal_(can_redraw(fileno(stream))) {}
 
 Display::~Display() { std::fflush(stream_); }
 
