@@ -20,8 +20,9 @@ void status(const SweepOptions& options) {
   std::size_t finished = 0;
   for (const experiment::PlannedRun& run : sweep.plan.runs) {
     const auto folder = sweep.directory.run(run.id);
-    const experiment::RunState state = experiment::state_of(folder);
-    const auto progress = experiment::read_progress(folder);
+    const experiment::RunState state = experiment::state_of(folder, run.id);
+    auto progress = experiment::read_progress(folder);
+    if (state.is_lost) progress.reset();
     finished += state.state == experiment::State::finished;
     text += fmt::format("{:<32} {:<6} {:<16} {:<9} {:>15} {:>9} {}\n", run.label, name_of(run.role),
                         run.id, name_of(state.state),

@@ -80,18 +80,22 @@ void remove_stale(const SweepDirectory& directory, const Collection& collection)
     std::filesystem::remove(directory.fit(missing.name));
 }
 
-// InputError naming the run when its record is damaged: that of one that has not finished, which
-// goes on from its checkpoint without it.
+// InputError naming the run when its record is damaged or another's: that of one that has not
+// finished, which goes on from its checkpoint without it.
 record::RunData record_of(const PlannedRun& run, const std::filesystem::path& folder, State state) {
+  const std::filesystem::path file = folder / "run.h5";
+  const std::string advice =
+      fmt::format("move {} away and isoflop sweep run{} goes on without it", file.string(),
+                  state == State::failed ? " --retry-failed" : "");
   try {
     mend_unless_trained(folder);
-    return record::read_run(folder / "run.h5");
+    record::RunData data = record::read_run(file);
+    require(data.facts.run == run.id, "run {}: its record is of run {}, needed {}; {}", run.label,
+            data.facts.run, run.id, advice);
+    return data;
   } catch (const record::Damaged& error) {
     throw InputError(
-        fmt::format("run {}: its record cannot be read: {}; move {} away and isoflop sweep run{} "
-                    "goes on without it",
-                    run.label, error.what(), (folder / "run.h5").string(),
-                    state == State::failed ? " --retry-failed" : ""));
+        fmt::format("run {}: its record cannot be read: {}; {}", run.label, error.what(), advice));
   }
 }
 
@@ -102,9 +106,8 @@ record::Results collect_results(const Plan& plan, const SweepDirectory& director
   results.sweep = plan.study;
   for (const PlannedRun& run : plan.runs) {
     const std::filesystem::path folder = directory.run(run.id);
-    const RunState state = state_of(folder);
-    require(state.state != State::failed || !std::filesystem::exists(folder / "finished"),
-            "run {}: {}", run.label, state.reason);
+    const RunState state = state_of(folder, run.id);
+    require(!state.is_lost, "run {}: {}", run.label, state.reason);
     if (!std::filesystem::exists(folder / "run.h5")) {
       without_record.push_back(run.label);
       continue;

@@ -8,7 +8,7 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/file_lock.hpp"
-#include "record/run_reader.hpp"
+#include "record/whole_run.hpp"
 
 namespace isoflop::experiment {
 namespace {
@@ -22,19 +22,18 @@ std::string failure_reason(const std::filesystem::path& mark) {
   return text.substr(0, text.find('\n'));
 }
 
-// The mark was written last: a record that is not whole now was harmed later, and nothing can be
-// collected from it. What the system does not read may be whole.
-RunState of_finished(const std::filesystem::path& run_directory) {
-  const auto lost = [&](const char* how) -> RunState {
-    return {State::failed, fmt::format("it finished, but its run.h5 is {}; move {} away and "
-                                       "isoflop sweep run trains it again",
-                                       how, run_directory.string())};
-  };
-  if (!std::filesystem::exists(run_directory / "run.h5")) return lost("missing");
+RunState lost(const std::filesystem::path& run_directory, const std::string& seen) {
+  return {State::failed,
+          fmt::format("{}; move {} away and isoflop sweep run trains it again", seen,
+                      run_directory.string()),
+          true};
+}
+
+// What the system does not read may be whole.
+RunState of_finished(const std::filesystem::path& run_directory, const std::string& run) {
   try {
-    record::read_run(run_directory / "run.h5");
-  } catch (const record::Damaged&) {
-    return lost("damaged");
+    const auto harm = record::find_harm(run_directory, run);
+    if (harm) return lost(run_directory, "it finished, but its run.h5 is " + *harm);
   } catch (const Error& error) {
     return {State::finished, error.what()};
   }
@@ -63,8 +62,11 @@ bool is_locked(const std::filesystem::path& run_directory) {
   return FileLock::is_held(run_directory / "lock");
 }
 
-RunState state_of(const std::filesystem::path& run_directory) {
-  if (std::filesystem::exists(run_directory / "finished")) return of_finished(run_directory);
+RunState state_of(const std::filesystem::path& run_directory, const std::string& run) {
+  const std::string held = record::claimant(run_directory);
+  if (!held.empty() && held != run)
+    return lost(run_directory, fmt::format("its directory holds run {}, needed run {}", held, run));
+  if (std::filesystem::exists(run_directory / "finished")) return of_finished(run_directory, run);
   if (std::filesystem::exists(run_directory / "failed"))
     return {State::failed, failure_reason(run_directory / "failed")};
   if (is_locked(run_directory)) return {State::running, ""};

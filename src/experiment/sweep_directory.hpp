@@ -29,7 +29,8 @@ const char* name_of(State state);
 
 struct RunState {
   State state = State::waiting;
-  std::string reason;  // why it failed, or why the record of a finished one is not read
+  std::string reason;    // why it failed, or why the record of a finished one is not read
+  bool is_lost = false;  // what its directory holds is not the run: only a new one will do
 };
 
 class SweepDirectory {
@@ -52,9 +53,9 @@ class SweepDirectory {
   std::filesystem::path path_;
 };
 
-/// By the marks and the lock of a run's directory. A finished run whose record is missing or
-/// damaged counts as failed; the record is read for that.
-RunState state_of(const std::filesystem::path& run_directory);
+/// Of `run`, by the marks and the lock of its directory. One that holds another run, or a finished
+/// one whose record is missing or damaged, counts as failed; the record is read for that.
+RunState state_of(const std::filesystem::path& run_directory, const std::string& run);
 
 /// True while a process trains the run.
 bool is_locked(const std::filesystem::path& run_directory);

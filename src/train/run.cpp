@@ -264,7 +264,7 @@ void Run::record_failure(const std::string& reason) {
 RunEnd Run::go() {
   if (seen_by_root(book_.path() / "finished", communicator_)) {  // asked anew, under the lock
     checkpoint::together(communicator_, [&] {
-      if (is_root()) require_record(book_.path());
+      if (is_root()) require_record(book_.path(), config::run_id(config_));
     });
     progress_.say(fmt::format("run {} in {} is finished already", config::run_id(config_),
                               book_.path().string()));

@@ -7,7 +7,7 @@
 
 #include "core/error.hpp"
 #include "record/mark.hpp"
-#include "record/run_reader.hpp"
+#include "record/whole_run.hpp"
 
 namespace isoflop::train {
 namespace {
@@ -92,19 +92,17 @@ void RunBook::fail(std::int64_t step, const std::string& reason, const profile::
   progress.or_warn("the directory has no mark", [&] { record::mark_failed(path_, reason, step); });
 }
 
-void require_record(const std::filesystem::path& run_directory) {
-  const std::filesystem::path record = run_directory / "run.h5";
-  const std::string advice =
-      fmt::format("the run is finished; move {} away and the same command trains it again",
-                  run_directory.string());
-  require(std::filesystem::exists(record), "{}: is missing, though {}", record.string(), advice);
+void require_record(const std::filesystem::path& run_directory, const std::string& run) {
+  std::optional<std::string> harm;
   try {
-    record::read_run(record);
-  } catch (const record::Damaged& error) {
-    throw InputError(fmt::format("{}, though {}", error.what(), advice));
+    harm = record::find_harm(run_directory, run);
   } catch (const Error&) {
     return;
   }
+  require(
+      !harm,
+      "{}: is {}, though the run is finished; move {} away and the same command trains it again",
+      (run_directory / "run.h5").string(), harm.value_or(""), run_directory.string());
 }
 
 }  // namespace isoflop::train

@@ -59,7 +59,8 @@ class RunBook {
   double previous_seconds_ = 0.0;
 };
 
-/// InputError when a finished run has lost its record. What the system does not read may be whole.
-void require_record(const std::filesystem::path& run_directory);
+/// InputError when the directory of the finished `run` has lost its record. What the system does
+/// not read may be whole.
+void require_record(const std::filesystem::path& run_directory, const std::string& run);
 
 }  // namespace isoflop::train

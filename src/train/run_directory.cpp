@@ -11,6 +11,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "record/whole_run.hpp"
 
 namespace isoflop::train {
 namespace {
@@ -59,11 +60,10 @@ RunDirectory::RunDirectory(const std::filesystem::path& path, std::string run_id
       config_text_(std::move(config_text)),
       lock_(path_ / "lock") {
   remove_partial_files(path_);
-  if (!std::filesystem::exists(path_ / "run_id")) return;
-  const std::string held = read_file(path_ / "run_id");
-  require(held == run_id_ + "\n",
+  const std::string held = record::claimant(path_);
+  require(held.empty() || held == run_id_,
           "{}: holds run {}, this configuration is run {}; choose another --out", path_.string(),
-          held.substr(0, held.find('\n')), run_id_);
+          held, run_id_);
 }
 
 void RunDirectory::begin() {

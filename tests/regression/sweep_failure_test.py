@@ -1,6 +1,7 @@
 """Runs of a sweep that fail: told, kept apart, and trained again only when asked."""
 import os
 import pathlib
+import shutil
 import signal
 import struct
 import unittest
@@ -11,9 +12,9 @@ from small_sweep import BRANCHES, LONG, SHORT, SweepTest
 
 class Failures(SweepTest):
     def break_run(self, run):
-        """The trainer refuses a directory of another run."""
+        """The trainer refuses a record that is none."""
         self.directory(run).mkdir(parents=True)
-        (self.directory(run) / "run_id").write_text("0123456789abcdef\n")
+        (self.directory(run) / "run.h5").write_bytes(b"")
 
     def test_a_failed_run_is_isolated_and_trained_again_only_when_asked(self):
         self.study(SHORT)
@@ -22,10 +23,10 @@ class Failures(SweepTest):
         for _ in range(2):
             done = self.train(code=3)
             self.assertIn("1 of 2 runs finished", done.stdout)
-            self.assertIn("holds run 0123456789abcdef", done.stdout)
+            self.assertIn("it is no run record", done.stdout)
             self.assertIn(f"{run['run']}/log", done.stdout)
-        self.assertEqual(self.log(run).count("holds run"), 1, "it was tried again")
-        (self.directory(run) / "run_id").unlink()
+        self.assertEqual(self.log(run).count("it is no run record"), 1, "it was tried again")
+        (self.directory(run) / "run.h5").unlink()
         self.train("--retry-failed")
 
     def test_another_build_may_begin_the_runs_that_wait(self):
@@ -96,6 +97,59 @@ class Failures(SweepTest):
         self.train()
         self.assertEqual(self.losses({"a": run})["a"]["loss"], before)
         self.isoflop("sweep", "collect", "sweep")
+
+    def assert_all_refuse(self, label, run, seen):
+        """Every command must say what was seen in the run's directory, and take nothing from it."""
+        folder = self.directory(run)
+        advice = f"{seen}; move {folder.relative_to(self.folder)} away and isoflop sweep run trains it again"
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for more in ((), ("--retry-failed",)):
+            self.assertIn(f"failed: {label}: {advice}", self.train(*more, code=3).stdout)
+        self.assertIn(f"run {label}: {advice}", self.isoflop("sweep", "collect", "sweep", code=2).stderr)
+        self.assertRegex(self.isoflop("sweep", "status", "sweep").stdout, f"{label} +fit +{run['run']} +failed +{advice}\n")
+        self.assertEqual({path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}, before, "another run's files")
+
+    def test_a_directory_that_holds_another_run_counts_for_none(self):
+        self.study(SHORT)
+        self.train()
+        runs = self.runs()
+        mine, other = (self.directory(runs[label]) for label in ("a-D10240-s1", "b-D10240-s1"))
+        mine.rename(self.folder / "mine")
+        shutil.copytree(other, mine)
+        foreign = f"its directory holds run {other.name}, needed run {mine.name}"
+        self.assert_all_refuse("a-D10240-s1", runs["a-D10240-s1"], foreign)
+        (mine / "run_id").unlink()  # then the record says whose it is
+        self.assert_all_refuse("a-D10240-s1", runs["a-D10240-s1"], f"it finished, but its run.h5 is of run {other.name}")
+        for name in ("run_id", "run.toml"):
+            shutil.copy(self.folder / "mine" / name, mine)
+        self.assertIn(f"run.h5: is of run {other.name}, though the run is finished",
+                      self.isoflop("train", mine / "run.toml", "--out", mine, code=2).stderr)
+        shutil.copy(other / "run_id", mine)
+        (mine / "finished").unlink()  # it would go on as the other
+        self.assert_all_refuse("a-D10240-s1", runs["a-D10240-s1"], foreign)
+        shutil.rmtree(mine)
+        (self.folder / "mine").rename(mine)
+        self.train()
+
+    def test_a_branch_takes_no_checkpoint_of_another_run(self):
+        self.study(BRANCHES + "[[grid]]\nsizes = ['b']\ntokens = [10_240]\n")
+        runs = self.runs()
+        self.train()
+        trunk, other = (self.directory(runs[label]) for label in ("a-trunk-s1", "b-D10240-s1"))
+        shutil.rmtree(self.directory(runs["a-D20480-s1"]))
+        (trunk / "run_id").write_text(other.name + "\n")
+        self.assertIn("failed: a-D20480-s1: its trunk a-trunk-s1 failed", self.train(code=3).stdout)
+        self.assertFalse(self.directory(runs["a-D20480-s1"]).exists())
+
+    def test_a_record_of_another_run_is_not_collected(self):
+        self.study(SHORT)
+        self.train()
+        runs = self.runs()
+        mine, other = (self.directory(runs[label]) for label in ("a-D10240-s1", "b-D10240-s1"))
+        (mine / "finished").unlink()
+        shutil.copy(other / "run.h5", mine)
+        self.assertIn(f"run a-D10240-s1: its record is of run {other.name}, needed {mine.name}; move ",
+                      self.isoflop("sweep", "collect", "sweep", code=2).stderr)
 
     def test_a_diverging_run_is_reported_with_its_step(self):
         self.study(SHORT + "[[size]]\nlabel = 'wild'\nmodel.layers = 1\nmodel.width = 16\n"

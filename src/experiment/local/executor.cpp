@@ -86,10 +86,8 @@ class Manager {
     write_file_atomically(config, config::run_file(run.config));
     std::vector<std::string> arguments{options_.program, "train",   config,   "--out",
                                        board_.path(i),   "--label", run.label};
-    if (run.trunk) {
-      const Checkpoint from = latest_checkpoint(board_.path(*run.trunk), run.first_step);
-      if (from.steps > 0) arguments.insert(arguments.end(), {"--from", from.path});
-    }
+    const Checkpoint from = board_.trunk_checkpoint(i);
+    if (from.steps > 0) arguments.insert(arguments.end(), {"--from", from.path});
     // Several processes with threads bound to cores would all sit on the first ones.
     const std::vector<std::pair<std::string, std::string>> environment{
         {"OMP_NUM_THREADS", std::to_string(run.config.train.threads)}, {"OMP_PROC_BIND", "false"}};

@@ -15,7 +15,8 @@ RunBoard::RunBoard(const Plan& plan, const SweepDirectory& directory, bool retry
       runs_(plan.runs.size()) {
   for (std::size_t i = 0; i < runs_.size(); ++i) {
     look_at(i);
-    if (runs_[i].state.state != State::failed || !retry_failed) continue;
+    const RunState& state = runs_[i].state;
+    if (state.state != State::failed || state.is_lost || !retry_failed) continue;
     forget_failure(path(i));
     look_at(i);
   }
@@ -35,7 +36,7 @@ void RunBoard::look_at(std::size_t i) {
   Run& run = runs_[i];
   run.ours = false;
   run.looked = Clock::now();
-  run.state = state_of(path(i));
+  run.state = state_of(path(i), plan_.runs[i].id);
 }
 
 void RunBoard::look_at_others(Clock::duration age) {
@@ -52,6 +53,12 @@ void RunBoard::fail(std::size_t i, const std::string& reason) {
   runs_[i].state = {State::failed, reason};
 }
 
+Checkpoint RunBoard::trunk_checkpoint(std::size_t i) const {
+  const PlannedRun& run = plan_.runs[i];
+  if (!run.trunk || runs_[*run.trunk].state.is_lost) return {};
+  return latest_checkpoint(path(*run.trunk), run.first_step);
+}
+
 bool RunBoard::is_settled(std::size_t i) const {
   const State state = runs_[i].state.state;
   return state == State::finished || state == State::failed;
@@ -63,7 +70,7 @@ bool RunBoard::is_needed(std::size_t i) const {
     const PlannedRun& branch = plan_.runs[b];
     if (branch.trunk != i || is_settled(b) || runs_[b].ours) continue;
     if (latest_checkpoint(path(b), branch.config.steps).steps > 0) continue;
-    if (latest_checkpoint(path(i), branch.first_step).steps < branch.first_step) return true;
+    if (trunk_checkpoint(b).steps < branch.first_step) return true;
   }
   return false;
 }
@@ -72,7 +79,7 @@ bool RunBoard::is_blocked(std::size_t i) const {
   const PlannedRun& run = plan_.runs[i];
   if (!run.trunk || is_settled(i) || runs_[*run.trunk].state.state != State::failed) return false;
   return latest_checkpoint(path(i), run.config.steps).steps == 0 &&
-         latest_checkpoint(path(*run.trunk), run.first_step).steps < run.first_step;
+         trunk_checkpoint(i).steps < run.first_step;
 }
 
 bool RunBoard::can_start(std::size_t i) const {
@@ -81,7 +88,7 @@ bool RunBoard::can_start(std::size_t i) const {
   if (!is_needed(i)) return false;
   const PlannedRun& run = plan_.runs[i];
   if (!run.trunk || latest_checkpoint(path(i), run.config.steps).steps > 0) return true;
-  const bool ready = latest_checkpoint(path(*run.trunk), run.first_step).steps == run.first_step;
+  const bool ready = trunk_checkpoint(i).steps == run.first_step;
   return ready || runs_[*run.trunk].state.state == State::finished;
 }
 

@@ -37,6 +37,9 @@ class RunBoard {
   void retire(std::size_t i) { runs_[i].retired = true; }
   void fail(std::size_t i, const std::string& reason);
 
+  /// Where a branch can start: its trunk's latest checkpoint before the decay; 0 steps: nowhere.
+  Checkpoint trunk_checkpoint(std::size_t i) const;
+
   bool is_settled(std::size_t i) const;
   /// A trunk is trained for its branches alone: while one of them waits for a checkpoint.
   bool is_needed(std::size_t i) const;
