@@ -11,8 +11,10 @@
 #include <filesystem>
 #include <iostream>
 #include <new>
+#include <string>
 
 #include "cli/commands.hpp"
+#include "cli/report.hpp"
 #include "cli/usage.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
@@ -25,8 +27,8 @@ constexpr int kFailure = 1;
 constexpr int kBadInput = 2;
 constexpr int kCheckFailed = 3;
 
-int report(const char* message, int code) {
-  fmt::print(stderr, "isoflop: {}\n", message);
+int report(const std::string& message, int code) {
+  isoflop::cli::report_error(message);
   return code;
 }
 
@@ -35,7 +37,7 @@ int flush_output() {
   errno = 0;
   const bool written = std::fflush(stdout) == 0 && std::cout.flush().good();
   const char* reason = errno == 0 ? "cannot be written" : std::strerror(errno);
-  return written ? 0 : report(fmt::format("standard output: {}", reason).c_str(), kFailure);
+  return written ? 0 : report(fmt::format("standard output: {}", reason), kFailure);
 }
 
 // A file that is opened takes the lowest number that is free: that of a closed stream would get all
@@ -67,7 +69,7 @@ int run(CLI::App& app, int argc, char** argv) {
     const int code = app.exit(request);
     return code == 0 ? flush_output() : code;
   } catch (const CLI::ParseError& error) {
-    return report(isoflop::cli::usage_error(app, error).c_str(), kBadInput);
+    return report(isoflop::cli::usage_error(app, error), kBadInput);
   } catch (const isoflop::Locked& error) {
     return report(error.what(), isoflop::kLockedExitCode);
   } catch (const isoflop::InputError& error) {

@@ -1,11 +1,9 @@
 #include "cli/on_all_ranks.hpp"
 
-#include <fmt/format.h>
-
 #include <chrono>
-#include <cstdio>
 #include <thread>
 
+#include "cli/report.hpp"
 #include "core/error.hpp"
 #include "core/file_lock.hpp"
 
@@ -19,7 +17,7 @@ void on_all_ranks(comm::Communicator& communicator, const std::function<void()>&
   const auto end_all = [&](const char* message, int code, bool told_by_root) {
     if (told_by_root && !communicator.is_root())
       std::this_thread::sleep_for(std::chrono::seconds(2));
-    fmt::print(stderr, "isoflop: {}\n", message);
+    report_error(message);
     communicator.abort(code);
   };
   try {

@@ -24,4 +24,19 @@ std::string shell_word(const std::string& text) {
   return quoted + "'";
 }
 
+std::string one_line(const std::string& text) {
+  constexpr std::string_view kNamed = "\t\n\r", kNames = "tnr";
+  std::string line;
+  for (const char letter : text) {
+    const auto code = static_cast<unsigned char>(letter);
+    if (const std::size_t named = kNamed.find(letter); named != kNamed.npos)
+      line += {'\\', kNames[named]};
+    else if (code < ' ' || code == 0x7f)
+      line += fmt::format("\\x{:02x}", code);
+    else
+      line += letter;
+  }
+  return line;
+}
+
 }  // namespace isoflop

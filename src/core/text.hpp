@@ -11,4 +11,8 @@ std::string clock_time(double seconds);
 /// One word of a shell's command line that stands for exactly `text`; quoted only where it must be.
 std::string shell_word(const std::string& text);
 
+/// `text` with its control characters escaped as in C ("\n", "\x1b"): it takes one line, and tells
+/// a terminal nothing.
+std::string one_line(const std::string& text);
+
 }  // namespace isoflop

@@ -130,6 +130,15 @@ class BadRunConfiguration(CommandLineTest):
         self.refused("train", "run.toml", "--out", "loop.toml", says=["loop.toml", "symbolic links"])
 
 
+class BadCharacters(CommandLineTest):
+    def test_a_message_is_one_line_whatever_the_values_hold(self):
+        self.refused("train", "run.toml", "--set", "model.layers=\n2", says=["--set model.layers=\\n2: "])
+        self.refused("train", "no\nfile.toml", says=["no\\nfile.toml: cannot be read"])
+        self.refused("data", "prepare", "--source", "a=no\nfile", "--tokenizer", "bytes", "--out", "new", says=["no\\nfile"])
+        self.refused("fit", "no\nfile.csv", "--law", "chinchilla", says=["no\\nfile.csv: cannot be read"])
+        self.refused("fit", "\x1b[2J.csv", "--law", "chinchilla", says=["\\x1b[2J.csv: cannot be read"])
+
+
 class BadRanks(CommandLineTest):
     def test_more_ranks_than_the_batch_can_be_dealt_to(self):
         for command in (["train"], ["bench", "train"]):

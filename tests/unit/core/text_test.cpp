@@ -32,5 +32,10 @@ TEST(Text, AShellReadsEveryWordBack) {
     EXPECT_EQ(echoed(text), text);
 }
 
+TEST(Text, OneLineEscapesWhatIsNoCharacter) {
+  EXPECT_EQ(one_line("a \"caf\xc3\xa9\" \\n"), "a \"caf\xc3\xa9\" \\n");
+  EXPECT_EQ(one_line("1\n2\r\n\t3\x1b[2J\x7f"), "1\\n2\\r\\n\\t3\\x1b[2J\\x7f");
+}
+
 }  // namespace
 }  // namespace isoflop
