@@ -84,9 +84,8 @@ DataConfig read_data(ConfigTable table) {
     synthetic.seed = table.integer("seed", 0, kAny, 1);
     data.synthetic = synthetic;
   } else if (data.corpus.empty()) {
-    table.fail(
-        "corpus",
-        "is missing, needed the directory that `isoflop data prepare` wrote, or kind = \"markov\"");
+    table.fail_missing(std::array<std::string, 2>{"corpus", "kind"},
+                       "the directory that `isoflop data prepare` wrote, or kind = \"markov\"");
   }
   ConfigTable weights = table.table("weights");
   for (const std::string& source : weights.keys())
@@ -238,6 +237,7 @@ std::string RunConfig::place(const std::string& key) const {
 }
 
 RunConfig read_run_config(ConfigTable root) {
+  root.refuse_all_but(kTables);
   RunConfig config;
   config.model = read_model(root.table("model"));
   config.data = read_data(root.table("data"));

@@ -5,6 +5,7 @@
 // docs/reference/run-toml.md lists the keys.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -119,6 +120,11 @@ struct RunConfig {
 
 /// Reads and checks a configuration; `sets` are --set assignments. Throws InputError.
 RunConfig read_run_config(const std::string& path, const std::vector<std::string>& sets);
+
+/// The tables of a configuration.
+inline const std::array<std::string, 9> kTables = {"model",     "data",       "train",
+                                                   "optimizer", "schedule",   "parallel",
+                                                   "evaluate",  "checkpoint", "guard"};
 
 /// The same from an open document (a manifest's runs).
 RunConfig read_run_config(ConfigTable root);

@@ -50,8 +50,22 @@ std::string place_of(const ConfigTable::State& state, std::string_view key) {
 
 constexpr std::size_t kMisspelling = 2;  // edits
 
-// A misspelt key explains a missing one.
-[[noreturn]] void refuse_missing(const ConfigTable::State& state, std::string_view key,
+bool is_misspelt(std::string_view word, std::string_view meant) {
+  return !meant.empty() && edit_distance(word, meant) <= kMisspelling;
+}
+
+// `known` are all keys that the table may have.
+[[noreturn]] void refuse_unknown(const ConfigTable::State& state, std::string_view key,
+                                 std::span<const std::string> known) {
+  const std::string alike = nearest(key, known);
+  if (is_misspelt(key, alike))
+    refuse(state, key, fmt::format("is not a known key; the nearest is \"{}\"", alike));
+  refuse(state, key,
+         fmt::format("is not a known key; the known ones are {}", fmt::join(known, ", ")));
+}
+
+// A misspelt key explains a missing one. `keys`: what it may be called.
+[[noreturn]] void refuse_missing(const ConfigTable::State& state, std::span<const std::string> keys,
                                  const std::string& needed) {
   std::vector<std::string> strangers;
   if (state.node != nullptr) {
@@ -59,10 +73,17 @@ constexpr std::size_t kMisspelling = 2;  // edits
       if (!state.asked.contains(name.str())) strangers.emplace_back(name.str());
     }
   }
-  const std::string alike = nearest(key, strangers);
-  if (!alike.empty() && edit_distance(key, alike) <= kMisspelling)
-    refuse(state, alike, fmt::format("is not a known key; the nearest is \"{}\"", key));
-  refuse(state, key, fmt::format("is missing, needed {}", needed));
+  for (const std::string& key : keys) {
+    const std::string alike = nearest(key, strangers);
+    if (is_misspelt(alike, key)) refuse_unknown(state, alike, {&key, 1});
+  }
+  refuse(state, keys.front(), fmt::format("is missing, needed {}", needed));
+}
+
+[[noreturn]] void refuse_missing(const ConfigTable::State& state, std::string_view key,
+                                 const std::string& needed) {
+  const std::string name(key);
+  refuse_missing(state, {&name, 1}, needed);
 }
 
 // The required or defaulted scalar under `key`; `convert` returns nullopt for a value of another
@@ -235,14 +256,19 @@ void ConfigTable::refuse_unknown_keys() const {
     for (const auto& [key, value] : *state_->node) {
       if (state_->asked.contains(key.str())) continue;
       const std::vector<std::string> known(state_->asked.begin(), state_->asked.end());
-      const std::string alike = nearest(key.str(), known);
-      if (!alike.empty() && edit_distance(key.str(), alike) <= kMisspelling)
-        fail(key.str(), fmt::format("is not a known key; the nearest is \"{}\"", alike));
-      fail(key.str(),
-           fmt::format("is not a known key; the known ones are {}", fmt::join(known, ", ")));
+      refuse_unknown(*state_, key.str(), known);
     }
   }
   for (const auto& [name, state] : state_->children) ConfigTable(state.get()).refuse_unknown_keys();
+}
+
+void ConfigTable::refuse_all_but(std::span<const std::string> known) const {
+  for (const std::string& key : keys())
+    if (std::ranges::find(known, key) == known.end()) refuse_unknown(*state_, key, known);
+}
+
+void ConfigTable::fail_missing(std::span<const std::string> keys, const std::string& needed) const {
+  refuse_missing(*state_, keys, needed);
 }
 
 void ConfigTable::fail(std::string_view key, const std::string& message) const {

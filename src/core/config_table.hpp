@@ -53,6 +53,15 @@ class ConfigTable {
   /// the nearest known key.
   void refuse_unknown_keys() const;
 
+  /// The same for this table alone, by a list: for tables of tables, before those are read. A
+  /// misspelt one would otherwise make keys missing that it holds.
+  void refuse_all_but(std::span<const std::string> known) const;
+
+  /// Throws for a key that is required but not there; any of `keys` would do. Names a key that
+  /// looks like one of them misspelt.
+  [[noreturn]] void fail_missing(std::span<const std::string> keys,
+                                 const std::string& needed) const;
+
   /// Throws InputError that names the place of `key`: "file:line: path.key: message".
   [[noreturn]] void fail(std::string_view key, const std::string& message) const;
 

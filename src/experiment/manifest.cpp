@@ -1,6 +1,7 @@
 #include "experiment/manifest.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -22,6 +23,9 @@ namespace {
 
 constexpr std::int64_t kAnySeed = std::numeric_limits<std::int64_t>::max();
 constexpr double kAnyAmount = 1e30;  // tokens or FLOP
+
+const std::array<std::string, 7> kTables = {"study", "base",   "size", "sizes",
+                                            "grid",  "target", "fit"};
 
 double three_digits(double value) {
   const double digits = 2.0 - std::floor(std::log10(value));  // behind the point
@@ -71,17 +75,16 @@ std::vector<std::size_t> chosen_sizes(ConfigTable& grid, const std::vector<Size>
 // The one key of `axes` that the table has.
 std::pair<const char*, Axis> chosen_axis(const ConfigTable& table,
                                          std::span<const std::pair<const char*, Axis>> axes) {
-  std::string names;
+  std::vector<std::string> names;
   const std::pair<const char*, Axis>* found = nullptr;
   for (const auto& axis : axes) {
-    names += (names.empty() ? "" : ", ") + std::string(axis.first);
+    names.emplace_back(axis.first);
     if (!table.has(axis.first)) continue;
     if (found != nullptr)
       table.fail(axis.first, fmt::format("seen beside {}, needed only one of them", found->first));
     found = &axis;
   }
-  if (found == nullptr)
-    table.fail(axes[0].first, fmt::format("is missing, needed one of {}", names));
+  if (found == nullptr) table.fail_missing(names, fmt::format("one of {}", fmt::join(names, ", ")));
   return *found;
 }
 
@@ -118,9 +121,6 @@ std::vector<Grid> read_grids(ConfigTable& root, const std::vector<Size>& sizes,
     if (grid.branch) check_branches(table, grid, sizes);
     grids.push_back(std::move(grid));
   }
-  for (const std::string& key : root.keys())  // [[gird]] explains why there is none
-    if (grids.empty() && edit_distance(key, "grid") <= 2)
-      root.fail(key, "is not a known key; the nearest is \"grid\"");
   if (grids.empty()) root.fail("grid", "is missing, needed at least one [[grid]] table");
   return grids;
 }
@@ -213,14 +213,15 @@ Manifest read_manifest(const std::string& text, const std::string& path) {
   Manifest manifest;
   manifest.path = path;
   manifest.text = text;
-  const RunReader runs(text, path);
   ConfigDocument document = ConfigDocument::from_text(text, path);
+  ConfigTable root = document.root();
+  root.refuse_all_but(kTables);
+  const RunReader runs(text, path);
   document.take("base");
   std::vector<Size> listed = listed_sizes(document, runs);
-  const bool has_target = document.root().has("target");
+  const bool has_target = root.has("target");
   ConfigDocument target = document.take("target");
 
-  ConfigTable root = document.root();
   for (const char* taken : {"base", "target"}) root.table(taken);  // refuses all but tables
   ConfigTable study = root.table("study");
   manifest.name = study.string("name");

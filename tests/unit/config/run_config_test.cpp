@@ -150,6 +150,35 @@ TEST(RunConfig, RefusesWhatCannotWork) {
             std::string::npos);
 }
 
+// The keys that it makes missing are not what is wrong.
+TEST(RunConfig, AMisspeltNameWinsOverWhatItMakesMissing) {
+  const auto misspelt = [](const std::string& name, const std::string& as) {
+    std::string text = kRun;
+    text.replace(text.find(name), name.size(), as);
+    try {
+      read_run_config(ConfigDocument::from_text(text, "run.toml").root());
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(misspelt("[model]", "[modle]"),
+            "run.toml:1: modle: is not a known key; the nearest is \"model\"");
+  EXPECT_EQ(misspelt("[train]", "[trian]"),
+            "run.toml:8: trian: is not a known key; the nearest is \"train\"");
+  EXPECT_EQ(misspelt("[model]", "[architecture]"),
+            "run.toml:1: architecture: is not a known key; the known ones are model, data, train, "
+            "optimizer, schedule, parallel, evaluate, checkpoint, guard");
+  EXPECT_EQ(misspelt("corpus =", "corpsu ="),
+            "run.toml:7: data.corpsu: is not a known key; the nearest is \"corpus\"");
+  EXPECT_EQ(misspelt("corpus =", "kidn ="),
+            "run.toml:7: data.kidn: is not a known key; the nearest is \"kind\"");
+  EXPECT_EQ(misspelt("layers", "lyers"),
+            "run.toml:2: model.lyers: is not a known key; the nearest is \"layers\"");
+  EXPECT_EQ(message({"trian.tokens=5"}),
+            "--set trian.tokens=5: trian: is not a known key; the nearest is \"train\"");
+}
+
 // What only the data or the ranks show to be wrong has a place in the file too.
 TEST(RunConfig, LateRefusalsNameThePlaceInTheFile) {
   ConfigDocument document = ConfigDocument::from_text(

@@ -113,6 +113,25 @@ TEST(ConfigTable, AMisspeltKeyExplainsAMissingOne) {
             "run.toml:1: layers: is missing, needed an integer from 1 to 64");
 }
 
+TEST(ConfigTable, AMisspeltKeyExplainsThatOneOfSeveralIsMissing) {
+  ConfigDocument file = ConfigDocument::from_text("[grid]\nbudegts = 64\nbranch = 1\n", "x.toml");
+  const std::vector<std::string> keys{"tokens", "budgets"};
+  EXPECT_EQ(message_of([&] { file.root().table("grid").fail_missing(keys, "one"); }),
+            "x.toml:2: grid.budegts: is not a known key; the nearest is \"budgets\"");
+  EXPECT_EQ(message_of([&] { file.root().fail_missing(keys, "one of both"); }),
+            "x.toml:1: tokens: is missing, needed one of both");
+}
+
+TEST(ConfigTable, RefusesAllButWhatIsListed) {
+  ConfigDocument file = ConfigDocument::from_text("[model]\nwidth = 2\n[trian]\n", "run.toml");
+  const std::vector<std::string> known{"model", "train"};
+  const std::string refusal = "run.toml:3: trian: is not a known key; the nearest is \"train\"";
+  EXPECT_EQ(message_of([&] { file.root().refuse_all_but(known); }), refusal);
+  EXPECT_EQ(message_of([&] { file.root().refuse_all_but(std::vector<std::string>{"model"}); }),
+            "run.toml:3: trian: is not a known key; the known ones are model");
+  file.root().table("model").refuse_all_but(std::vector<std::string>{"width"});
+}
+
 TEST(ConfigDocument, RefusesAValueThatIsNeitherTomlNorABareWord) {
   ConfigDocument file = document();
   EXPECT_EQ(message_of([&] { file.set("model.layers=it's"); }),

@@ -119,6 +119,10 @@ INSTANTIATE_TEST_SUITE_P(
             "a law of the loss; isoflop fit makes others from a CSV"},
         Bad{"[[gird]]\ntokens = [1e4]\n",
             "study.toml:26: gird: is not a known key; the nearest is \"grid\""},
+        Bad{"[stdy]\nname = 'x'\n",
+            "study.toml:26: stdy: is not a known key; the nearest is \"study\""},
+        Bad{"[[grid]]\nbudegts = [1e12]\n",
+            "study.toml:27: grid[0].budegts: is not a known key; the nearest is \"budgets\""},
         // The base alone cannot be a size: it has no layers.
         Bad{"[[size]]\nmodel.width = 48\n",
             "study.toml:4: model.layers: is missing, needed an integer from 1 to 1000 (for size "
