@@ -62,6 +62,7 @@ void change_texts_in(toml::node& node, std::string_view key,
 
 struct ConfigDocument::Impl {
   std::string name;
+  std::string path;  // of a table that was taken: "target."
   toml::table table;
   std::unique_ptr<ConfigTable::State> root;
 };
@@ -138,6 +139,7 @@ void ConfigDocument::set(const std::string& assignment, const std::string& origi
 ConfigDocument ConfigDocument::take(std::string_view key) {
   ConfigDocument taken;
   taken.impl_->name = impl_->name;
+  taken.impl_->path = fmt::format("{}.", key);
   if (toml::table* table = impl_->table[key].as_table()) {
     taken.impl_->table = std::move(*table);
     impl_->table.erase(key);
@@ -150,8 +152,10 @@ std::vector<ConfigDocument> ConfigDocument::take_list(std::string_view key) {
   toml::array* list = impl_->table[key].as_array();
   if (list == nullptr || !list->is_array_of_tables()) return taken;
   for (toml::node& node : *list) {
+    const std::string path = fmt::format("{}[{}].", key, taken.size());
     taken.push_back(ConfigDocument());
     taken.back().impl_->name = impl_->name;
+    taken.back().impl_->path = path;
     taken.back().impl_->table = std::move(*node.as_table());
   }
   impl_->table.erase(key);
@@ -159,6 +163,7 @@ std::vector<ConfigDocument> ConfigDocument::take_list(std::string_view key) {
 }
 
 void ConfigDocument::lay_over(ConfigDocument over) {
+  impl_->path.clear();
   move_over(impl_->table, std::move(over.impl_->table));
 }
 
@@ -177,7 +182,7 @@ void ConfigDocument::erase(std::string_view key) { impl_->table.erase(key); }
 
 ConfigTable ConfigDocument::root() {
   if (!impl_->root)
-    impl_->root.reset(new ConfigTable::State{&impl_->name, "", &impl_->table, {}, {}});
+    impl_->root.reset(new ConfigTable::State{&impl_->name, impl_->path, &impl_->table, {}, {}});
   return ConfigTable(impl_->root.get());
 }
 

@@ -31,12 +31,13 @@ class ConfigDocument {
   void set(const std::string& assignment, const std::string& origin = "");
 
   /// Moves the table under `key`, or every table of the list under it, out into documents of their
-  /// own; their lines stay known. Without such a table: an empty one, or none. Before the first
-  /// root().
+  /// own; their lines and what they are called stay known. Without such a table: an empty one, or
+  /// none. Before the first table is read.
   ConfigDocument take(std::string_view key);
   std::vector<ConfigDocument> take_list(std::string_view key);
 
-  /// Lays `over` on top, table by table: its keys win. Before the first root().
+  /// Lays `over` on top, table by table: its keys win. They are called as in a document of their
+  /// own. Before the first root().
   void lay_over(ConfigDocument over);
 
   /// Puts change(text) in the place of every text under `key`, in whatever table.

@@ -16,8 +16,13 @@ constexpr std::size_t kLongestLabel = 32;
 constexpr std::string_view kNameCharacters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
-// D and seed are not part of a size.
-void refuse_grid_keys(ConfigDocument document) {
+const std::vector<std::string> kOfSize = {"label"};
+const std::vector<std::string> kOfTarget = {"label", "tokens", "flops", "seed"};
+
+// `own` stand beside the tables of a run. D and seed are not part of a size.
+void check_keys(ConfigDocument document, std::vector<std::string> own) {
+  own.insert(own.end(), config::kTables.begin(), config::kTables.end());
+  document.root().refuse_all_but(own);
   ConfigTable train = document.root().table("train");
   if (train.has("tokens"))
     train.fail("tokens", "is for a [[grid]] or the [target] to say; remove it here");
@@ -42,13 +47,13 @@ std::string default_label(const config::RunConfig& run) {
   return fmt::format("w{}-l{}", run.model.width, run.model.layers);
 }
 
-// What is wrong may stand in the base, so the message names the size as well.
+// What is wrong may stand in the base, so the message names the size or the target as well.
 template <class Read>
-config::RunConfig read_for(const std::string& label, Read&& read) {
+config::RunConfig read_for(const std::string& whom, Read&& read) {
   try {
     return read();
   } catch (const InputError& error) {
-    throw InputError(fmt::format("{} (for size {})", error.what(), label));
+    throw InputError(fmt::format("{} (for {})", error.what(), whom));
   }
 }
 
@@ -63,7 +68,7 @@ std::vector<Size> combined_sizes(ConfigTable& root, const RunReader& runs) {
       Size size;
       size.place = table.place("width");
       size.label = fmt::format("w{}-l{}", width, layers);
-      size.run = read_for(size.label, [&] {
+      size.run = read_for("size " + size.label, [&] {
         return runs.made_size(
             {fmt::format("model.width={}", width), fmt::format("model.layers={}", layers)},
             size.place);
@@ -86,14 +91,14 @@ void check_name(const ConfigTable& table, std::string_view key, const std::strin
 }
 
 RunReader::RunReader(const std::string& text, const std::string& path) : text_(text), path_(path) {
-  refuse_grid_keys(document().take("base"));
-  refuse_grid_keys(document().take("target"));
-  for (ConfigDocument& size : document().take_list("size")) refuse_grid_keys(std::move(size));
+  check_keys(document().take("base"), {});
+  check_keys(document().take("target"), kOfTarget);
+  for (ConfigDocument& size : document().take_list("size")) check_keys(std::move(size), kOfSize);
 }
 
 config::RunConfig RunReader::listed_size(std::size_t index) const {
   ConfigDocument over = std::move(document().take_list("size")[index]);
-  over.erase("label");
+  for (const std::string& key : kOfSize) over.erase(key);
   return read(std::move(over), {}, "");
 }
 
@@ -104,8 +109,8 @@ config::RunConfig RunReader::made_size(const std::vector<std::string>& sets,
 
 config::RunConfig RunReader::target() const {
   ConfigDocument over = document().take("target");
-  for (const char* key : {"label", "tokens", "flops", "seed"}) over.erase(key);
-  return read(std::move(over), {}, "");
+  for (const std::string& key : kOfTarget) over.erase(key);
+  return read_for("the target", [&] { return read(std::move(over), {}, ""); });
 }
 
 config::RunConfig RunReader::read(ConfigDocument over, const std::vector<std::string>& sets,
@@ -128,8 +133,9 @@ std::vector<Size> listed_sizes(ConfigDocument& document, const RunReader& runs) 
     size.label = table.string("label", "");
     size.place = table.place("label");
     if (table.has("label")) check_name(table, "label", size.label);
-    size.run = read_for(size.label.empty() ? fmt::format("number {}", index + 1) : size.label,
-                        [&] { return runs.listed_size(index); });
+    size.run =
+        read_for("size " + (size.label.empty() ? fmt::format("number {}", index + 1) : size.label),
+                 [&] { return runs.listed_size(index); });
     if (size.label.empty()) size.label = default_label(size.run);
     sizes.push_back(std::move(size));
   }

@@ -19,7 +19,8 @@ void check_name(const ConfigTable& table, std::string_view key, const std::strin
 /// another uses both up. References `text` and `path`.
 class RunReader {
  public:
-  /// Throws InputError where the base, a size or the target says what only a grid may.
+  /// Throws InputError where the base, a size or the target has a key that it may not have, or says
+  /// what only a grid may.
   RunReader(const std::string& text, const std::string& path);
 
   /// Base and entry number `index` of [[size]].

@@ -89,6 +89,7 @@ TEST(ConfigDocument, LaysTablesOverEachOtherAndKeepsTheirLines) {
   ConfigDocument merged = file.take("base");
   std::vector<ConfigDocument> sizes = file.take_list("size");
   ASSERT_EQ(sizes.size(), 2u);
+  EXPECT_EQ(sizes[0].root().place("model"), "study.toml:5: size[0].model");
   ConfigDocument over = std::move(sizes[1]);
   over.erase("label");
   merged.lay_over(std::move(over));

@@ -95,19 +95,22 @@ INSTANTIATE_TEST_SUITE_P(
             "feed_forward, heads, kv_heads, layers, norm, norm_position, position, tied, "
             "vocabulary, width (for size number 3)"},
         Bad{"[[size]]\nlabel = 'a'\nmodel.layers = 1\nmodel.width = 48\n[[grid]]\ntokens = [1e4]\n",
-            "study.toml:27: label: seen 'a' twice, needed a name of its own"},
+            "study.toml:27: size[2].label: seen 'a' twice, needed a name of its own"},
         Bad{"[[size]]\nlabel = 'a/b'\nmodel.layers = 1\nmodel.width = 48\n",
-            "study.toml:27: label: seen 'a/b', needed 1 to 32 letters, digits, '.', '_' or '-'"},
+            "study.toml:27: size[2].label: seen 'a/b', needed 1 to 32 letters, digits, '.', '_' or "
+            "'-'"},
         Bad{"[[size]]\nmodel.layers = 1\nmodel.width = 48\ntrain.tokens = 5\n",
-            "study.toml:29: train.tokens: is for a [[grid]] or the [target] to say; remove it "
+            "study.toml:29: size[2].train.tokens: is for a [[grid]] or the [target] to say; remove "
+            "it "
             "here"},
         Bad{"[[size]]\nmodel.layers = 1\nmodel.width = 48\ntrain.seed = 5\n",
-            "study.toml:29: train.seed: is for study.seeds or the [target] to say; remove it here"},
+            "study.toml:29: size[2].train.seed: is for study.seeds or the [target] to say; remove "
+            "it here"},
         Bad{"[sizes]\nwidth = [65]\nlayers = [1]\n",
             "study.toml:4: model.heads: seen 1, which makes heads 65 wide; needed an even width "
             "from 2 to 256 (for size w65-l1)"},
         Bad{"[[grid]]\ntokens = [1e4]\n[target]\nmodel.layers = 1\nmodel.width = 48\n",
-            "study.toml:28: tokens: is missing, needed one of tokens, flops"},
+            "study.toml:28: target.tokens: is missing, needed one of tokens, flops"},
         Bad{"[[size]]\nlabel = 'c'\nmodel.layers = 1\nmodel.width = 48\nschedule.name = 'cosine'\n"
             "[[grid]]\ntokens = [1e4]\nbranch = true\n",
             "study.toml:33: grid[0].branch: seen true, but size c has nothing to branch; needed "
@@ -123,6 +126,23 @@ INSTANTIATE_TEST_SUITE_P(
             "study.toml:26: stdy: is not a known key; the nearest is \"study\""},
         Bad{"[[grid]]\nbudegts = [1e12]\n",
             "study.toml:27: grid[0].budegts: is not a known key; the nearest is \"budgets\""},
+        Bad{"[base.modle]\n",
+            "study.toml:26: base.modle: is not a known key; the nearest is \"model\""},
+        Bad{"[[size]]\nlable = 'c'\n",
+            "study.toml:27: size[2].lable: is not a known key; the nearest is \"label\""},
+        Bad{"[target]\nsede = 3\n",
+            "study.toml:27: target.sede: is not a known key; the nearest is \"seed\""},
+        Bad{"[target]\nflosp = 1e12\n",
+            "study.toml:27: target.flosp: is not a known key; the nearest is \"flops\""},
+        Bad{"[target]\nunheard = 3\n",
+            "study.toml:27: target.unheard: is not a known key; the known ones are label, tokens, "
+            "flops, seed, model, data, train, optimizer, schedule, parallel, evaluate, checkpoint, "
+            "guard"},
+        Bad{"[[grid]]\ntokens = [1e4]\n[target]\nmodel.layers = 1\nmodel.width = 48\nflops = 0\n",
+            "study.toml:31: target.flops: seen 0, needed a number above 0, up to 1e+30"},
+        Bad{"[[grid]]\ntokens = [1e4]\n[target]\nmodel.width = 48\nflops = 1e12\n",
+            "study.toml:4: model.layers: is missing, needed an integer from 1 to 1000 (for the "
+            "target)"},
         // The base alone cannot be a size: it has no layers.
         Bad{"[[size]]\nmodel.width = 48\n",
             "study.toml:4: model.layers: is missing, needed an integer from 1 to 1000 (for size "

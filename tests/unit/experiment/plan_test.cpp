@@ -137,7 +137,8 @@ TEST(Plan, AFitThatIsTheTrunkOfOthersServesAsIt) {
   EXPECT_EQ(trouble(kBase + branches +
                     "[target]\nmodel.layers = 1\nmodel.width = 32\n"
                     "schedule.decay_fraction = 0.0\ntokens = 40_960\n"),
-            "study.toml:34: tokens: is the same run as a-trunk-s1, from which grids branch; needed "
+            "study.toml:34: target.tokens: is the same run as a-trunk-s1, from which grids branch; "
+            "needed "
             "one of its own: change its tokens");
 }
 
@@ -189,7 +190,7 @@ TEST(Plan, RefusesWhatCannotWork) {
   EXPECT_EQ(
       trouble(kBase + "[[grid]]\nsizes = ['b']\ntokens = [10_000]\n[target]\nmodel.layers = 2\n"
                       "model.width = 64\noptimizer.learning_rate = 0.002\ntokens = 10_000\n"),
-      "study.toml:33: tokens: is the same run as b-D10000-s1 of a grid, needed one that no "
+      "study.toml:33: target.tokens: is the same run as b-D10000-s1 of a grid, needed one that no "
       "fit sees");
 }
 
