@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 study=experiments/quickstart/manifest.toml
 results=results/quickstart
+[[ -n ${XDG_CACHE_HOME:-${HOME:-}} ]] ||
+  { echo "quickstart: HOME and XDG_CACHE_HOME are not set, needed one of them: libraries and text are kept below it" >&2; exit 1; }
 
 tools/dependencies.sh
 tools/build.sh release isoflop

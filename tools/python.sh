@@ -13,7 +13,9 @@ interpreter=${ISOFLOP_PYTHON:-python3}
 command -v "$interpreter" >/dev/null || fail "no $interpreter; install python3 (>= 3.11) or set ISOFLOP_PYTHON"
 identity=$("$interpreter" -c 'import sys; print(sys.version, sys.base_prefix)')
 name=python-$( { cat "$requirements"; echo "$identity"; } | sha256sum | cut -c1-12)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/isoflop
+cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+[[ -n $cache ]] || fail "HOME and XDG_CACHE_HOME are not set, needed one of them: the packages are kept below it"
+cache=$cache/isoflop
 environment=$cache/$name
 
 # A virtual environment cannot be renamed (its scripts hold its path), so a mark inside says that it is whole,

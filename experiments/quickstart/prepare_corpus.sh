@@ -13,9 +13,12 @@ out=$1
 tokenizer=${2:-bpe:1024}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 isoflop=${ISOFLOP_BINARY:-$root/build/release/bin/isoflop}
-text=${XDG_CACHE_HOME:-$HOME/.cache}/isoflop/quickstart-text
 
 fail() { echo "prepare_corpus.sh: $1" >&2; exit 1; }
+
+cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+[[ -n $cache ]] || fail "HOME and XDG_CACHE_HOME are not set, needed one of them: the text is kept below it"
+text=$cache/isoflop/quickstart-text
 
 [[ -x $isoflop ]] || fail "$isoflop is missing: build it first, or set ISOFLOP_BINARY"
 { command -v apt-get && command -v dpkg-deb; } > /dev/null ||
