@@ -1,4 +1,4 @@
-"""isoflop-report SWEEP_DIR | POINTS.csv [FIT.json...] [--out FILE] [--png DIR]"""
+"""python -m isoflop_analysis SWEEP_DIR | POINTS.csv [FIT.json...] [--out FILE] [--png DIR]"""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def print_path(path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="isoflop-report",
+        prog="isoflop_analysis",
         description="Writes one self-contained HTML page about a sweep, or about a CSV of points and its fits: "
         "prediction against measurement, loss curves, IsoFLOP profiles, laws with intervals, residuals, the run table "
         "and provenance. Fits of law multi-power are shown with the curves they were made from.",
@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.png:
             write_pngs(Path(options.png), drawn)
     except InputError as error:
-        print(f"isoflop-report: {error}", file=sys.stderr)
+        print(f"isoflop_analysis: {error}", file=sys.stderr)
         return 2
     print_path(out)
     return 0

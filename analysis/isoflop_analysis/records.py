@@ -230,7 +230,7 @@ def read_sweep(directory: str | os.PathLike) -> Sweep:
             if schema != SCHEMA:
                 raise InputError(
                     f"{path}: schema is {schema}, this report reads {SCHEMA}; "
-                    "use the isoflop-report of the same version"
+                    "use tools/python.sh -m isoflop_analysis of the same version"
                 )
             rows = _read_table(results, path)
             files = [_run_file(results, directory, row["run"]) for row in rows]

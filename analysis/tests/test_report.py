@@ -295,7 +295,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, capsys, kind, sweep):
     assert main(arguments[kind]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("isoflop-report: ") and captured.err.count("\n") == 1
+    assert captured.err.startswith("isoflop_analysis: ") and captured.err.count("\n") == 1
 
 
 def test_results_may_be_open_for_writing(tmp_path, unrendered):
