@@ -83,12 +83,17 @@ class PlanMaker {
       return;
     }
     PlannedRun& same = plan_.runs[place->second];
-    if (same.label != run.label) {
-      plan_.notes.push_back(fmt::format("{} is the same run as {} ({} steps); it is trained once",
-                                        run.label, same.label, same.config.steps));
-    }
+    note_once(same.label == run.label
+                  ? fmt::format("{} is asked for more than once; it is trained once", run.label)
+                  : fmt::format("{} is the same run as {} ({} steps); it is trained once",
+                                run.label, same.label, same.config.steps));
     if (same.budget == 0) same.budget = run.budget;
     branch_[place->second] = branch_[place->second] || branch;
+  }
+
+  void note_once(std::string note) {
+    if (std::ranges::find(plan_.notes, note) == plan_.notes.end())
+      plan_.notes.push_back(std::move(note));
   }
 
   const DataFacts& facts(const config::RunConfig& config) {

@@ -150,6 +150,20 @@ TEST(Plan, EqualRunsAreTrainedOnceAndThePlanSaysSo) {
             "a-D10001-s1 is the same run as a-D10000-s1 (10 steps); it is trained once");
 }
 
+TEST(Plan, ARunThatIsAskedForTwiceIsTrainedOnceAndThePlanSaysSo) {
+  const std::string grid = "[[grid]]\nsizes = ['a']\ntokens = [10_000]\n";
+  for (const std::string& grids :
+       {grid + "seeds = [1, 1, 1]\n",
+        std::string("[[grid]]\nsizes = ['a', 'a']\ntokens = [10_000]\n"), grid + grid}) {
+    const Plan plan = plan_of(kBase + grids);
+    EXPECT_EQ(plan.runs.size(), 1u) << grids;
+    EXPECT_EQ(
+        plan.notes,
+        (std::vector<std::string>{"a-D10000-s1 is asked for more than once; it is trained once"}))
+        << grids;
+  }
+}
+
 TEST(Plan, RepeatedDataIsWarnedOf) {
   const Plan plan = plan_of(kBase + "[[grid]]\nsizes = ['a']\ntokens = [2_048_000]\n");
   EXPECT_DOUBLE_EQ(plan.runs[0].epochs(), 2.048);
