@@ -115,8 +115,7 @@ void add_reading(CLI::App& command, Options& options) {
 }
 
 void add_law(CLI::App& command, Options& options) {
-  command.add_option("--law", options.fit.law,
-                     "Law, see --list-laws; ensemble: all that fit the points, weighed by rollout");
+  command.add_option("--law", options.fit.law, "Law or ensemble, see --list-laws");
   command.add_option("--method", options.fit.method,
                      "chinchilla: approach3 (default), approach2, approach1");
   command.add_option(

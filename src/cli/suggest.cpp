@@ -67,7 +67,7 @@ void add_target_options(CLI::App& command, Options& options) {
 
 void add_fit_options(CLI::App& command, Options& options) {
   laws::FitOptions& fit = options.design.fit;
-  command.add_option("--law", fit.law, "Law, see isoflop fit --list-laws, or ensemble")->required();
+  command.add_option("--law", fit.law, "Law or ensemble, see isoflop fit --list-laws")->required();
   command.add_option("--huber-delta", fit.huber_delta, "Width of the Huber loss in ln loss")
       ->capture_default_str();
   command.add_option("--drop-worst", fit.drop_worst, "Leave out this many of the highest losses")

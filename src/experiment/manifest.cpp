@@ -143,13 +143,12 @@ Target read_target(ConfigTable table, const RunReader& runs, std::int64_t seed) 
 constexpr const char* kLawWithMethods = "chinchilla";
 
 // A sweep measures losses, and records all that a law of the loss reads.
-void require_law_of_loss(const std::string& law) {
-  if (law == laws::kEnsemble) return;
-  const laws::Variable response = laws::find_law(law).response;
-  require(response == laws::Variable::loss,
+void require_law_of_loss(const std::string& name) {
+  const laws::Law* law = laws::find_law_or_ensemble(name);
+  require(law == nullptr || law->response == laws::Variable::loss,
           "seen '{}', which predicts the {}, needed a law of the loss; isoflop fit makes others "
           "from a CSV",
-          law, laws::to_string(response));
+          name, law == nullptr ? "" : laws::to_string(law->response));
 }
 
 // The fits have to be known before days of training, not after.

@@ -213,8 +213,9 @@ std::vector<double> Fit::values() const {
   return values;
 }
 
-bool counts_embeddings(std::string_view law) {
-  return law == kEnsemble || find_law(law).counts_embeddings;
+bool counts_embeddings(std::string_view name) {
+  const Law* law = find_law_or_ensemble(name);
+  return law == nullptr || law->counts_embeddings;
 }
 
 bool counts_embeddings(const Fit& fit) {
@@ -222,16 +223,21 @@ bool counts_embeddings(const Fit& fit) {
   return counts_embeddings(fit.is_ensemble ? kEnsemble : std::string_view(fit.law));
 }
 
-bool reads_curves(std::string_view law) { return law != kEnsemble && find_law(law).reads_curves; }
-
-std::vector<Variable> columns_of(std::string_view law) {
-  if (law == kEnsemble) return {Variable::params, Variable::tokens, Variable::loss};
-  return find_law(law).columns();
+bool reads_curves(std::string_view name) {
+  const Law* law = find_law_or_ensemble(name);
+  return law != nullptr && law->reads_curves;
 }
 
-std::vector<Variable> variables_of(std::string_view law) {
-  if (law == kEnsemble) return {Variable::params, Variable::tokens};
-  return find_law(law).variables;
+std::vector<Variable> columns_of(std::string_view name) {
+  const Law* law = find_law_or_ensemble(name);
+  if (law == nullptr) return {Variable::params, Variable::tokens, Variable::loss};
+  return law->columns();
+}
+
+std::vector<Variable> variables_of(std::string_view name) {
+  const Law* law = find_law_or_ensemble(name);
+  if (law == nullptr) return {Variable::params, Variable::tokens};
+  return law->variables;
 }
 
 Fit fit(const Points& points, const FitOptions& options) {

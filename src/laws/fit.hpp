@@ -29,7 +29,6 @@
 
 namespace isoflop::laws {
 
-inline constexpr std::string_view kEnsemble = "ensemble";
 inline constexpr std::size_t kMostDraws = 1'000'000;
 
 struct FitOptions {

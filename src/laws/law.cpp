@@ -35,6 +35,25 @@ double golden_section(F&& f, double low, double high) {
   return 0.5 * (low + high);
 }
 
+/// Null if there is none.
+const Law* law_called(std::string_view name) {
+  const auto found = std::ranges::find(all_laws(), name, [](const Law* law) { return law->name; });
+  return found == all_laws().end() ? nullptr : *found;
+}
+
+std::vector<std::string> names_of_laws() {
+  std::vector<std::string> names;
+  for (const Law* law : all_laws()) names.emplace_back(law->name);
+  return names;
+}
+
+/// `what` describes the last of the names.
+[[noreturn]] void refuse_name(std::string_view name, const std::vector<std::string>& known,
+                              std::string_view what) {
+  throw InputError(fmt::format("law: '{}' is unknown, did you mean '{}'? Known: {}{}", name,
+                               nearest(name, known), fmt::join(known, ", "), what));
+}
+
 /// `count` values from low to high, evenly in the logarithm.
 std::vector<double> log_spaced(const Range& range, std::size_t count) {
   std::vector<double> values;
@@ -117,13 +136,16 @@ std::optional<Allocation> Law::optimum(const Vector& values, double flops) const
 }
 
 const Law& find_law(std::string_view name) {
-  std::vector<std::string> known;
-  for (const Law* law : all_laws()) {
-    if (law->name == name) return *law;
-    known.emplace_back(law->name);
-  }
-  throw InputError(fmt::format("law: '{}' is unknown, did you mean '{}'? Known: {}", name,
-                               nearest(name, known), fmt::join(known, ", ")));
+  if (const Law* law = law_called(name)) return *law;
+  refuse_name(name, names_of_laws(), "");
+}
+
+const Law* find_law_or_ensemble(std::string_view name) {
+  if (name == kEnsemble) return nullptr;
+  if (const Law* law = law_called(name)) return law;
+  std::vector<std::string> known = names_of_laws();
+  known.emplace_back(kEnsemble);
+  refuse_name(name, known, " of all that suit the points");
 }
 
 Vector example_values(const Law& law) {

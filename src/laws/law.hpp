@@ -137,6 +137,11 @@ std::span<const Law* const> all_laws();
 /// Throws InputError with the nearest known name.
 const Law& find_law(std::string_view name);
 
+/// What a fit takes beside a law: all that suit the points (fit.hpp).
+inline constexpr std::string_view kEnsemble = "ensemble";
+/// The same where kEnsemble is a choice too; null stands for it.
+const Law* find_law_or_ensemble(std::string_view name);
+
 Vector example_values(const Law& law);
 
 /// One row a point, the response as predicted: `variables` in the place of the law's own, zeros in

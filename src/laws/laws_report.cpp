@@ -34,7 +34,14 @@ std::string describe_law(const Law& law) {
 std::string describe_laws() {
   std::string text;
   for (const Law* law : all_laws()) text += describe_law(*law);
-  return text;
+  return text +
+         fmt::format(
+             "{}\n"
+             "    no law of its own: all of params and tokens that suit the points (where one "
+             "of the two varies alone: all\n"
+             "    of one variable), weighed by how each, fitted to less compute, predicts "
+             "the rest\n",
+             kEnsemble);
 }
 
 }  // namespace isoflop::laws

@@ -72,6 +72,14 @@ TEST_P(BadManifest, IsRefusedInOneLineThatNamesThePlace) {
   EXPECT_EQ(trouble(kBase + GetParam().more), GetParam().message);
 }
 
+TEST(Manifest, AnUnknownLawIsToldTheEnsembleToo) {
+  const std::string message =
+      trouble(std::string(kBase) + "[[grid]]\ntokens = [1e4]\n[fit]\nlaws = ['ensembl']\n");
+  EXPECT_TRUE(message.starts_with(
+      "study.toml:29: fit.laws: law: 'ensembl' is unknown, did you mean 'ensemble'?"))
+      << message;
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, BadManifest,
     testing::Values(

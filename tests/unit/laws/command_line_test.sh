@@ -86,7 +86,9 @@ awk 'BEGIN { print "params,tokens,loss"
 "$ISOFLOP_BINARY" fit budgets.csv --law chinchilla --method approach2 --bootstrap 0 --json frontier.json > table
 expect_bad_input "--memory: approach2 knows the loss on the compute-optimal frontier only" \
   "$ISOFLOP_BINARY" optimal frontier.json --flops 1e21 --memory 80GB
-"$ISOFLOP_BINARY" fit --list-laws | grep '^kaplan-nd' > /dev/null || fail list-laws
+for law in kaplan-nd ensemble; do
+  "$ISOFLOP_BINARY" fit --list-laws | grep "^$law\$" > /dev/null || fail "list-laws lacks $law"
+done
 
 awk 'BEGIN { print "task_loss,accuracy"
   for (l = 0.2; l < 3; l += 0.1) printf "%.6g,%.6g\n", l, 0.2 + 0.75 / (1 + exp(4 * (l - 1.2))) }' > tasks.csv
@@ -102,6 +104,11 @@ expect_bad_input "points.csv is a CSV, which says so itself" "$ISOFLOP_BINARY" f
 printf '\x89HDF\r\n\x1a\n' > empty.h5
 expect_bad_input "--params-kind: the law reads no params" "$ISOFLOP_BINARY" fit empty.h5 --law multi-power --params-kind total
 expect_bad_input "did you mean 'chinchilla'" "$ISOFLOP_BINARY" fit points.csv --law chinchila
+for command in "fit points.csv" "suggest points.csv --target-params 1e9 --target-tokens 1e10 --budget 1e19"; do
+  for text in "did you mean 'ensemble'?" ", ensemble of all that suit the points"; do
+    expect_bad_input "$text" "$ISOFLOP_BINARY" $command --law ensembl
+  done
+done
 expect_bad_input "absent.csv: cannot be read" "$ISOFLOP_BINARY" fit absent.csv --law power
 expect_bad_input "needs at least 6 points" "$ISOFLOP_BINARY" fit <(head -4 points.csv) --law chinchilla
 printf 'params,tokens,loss\n1e6,1e8,nan\n' > nan.csv

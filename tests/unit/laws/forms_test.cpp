@@ -244,6 +244,7 @@ TEST(Laws, UnknownNameSuggestsTheNearest) {
     FAIL();
   } catch (const InputError& error) {
     EXPECT_NE(std::string(error.what()).find("did you mean 'chinchilla'"), std::string::npos);
+    EXPECT_EQ(std::string(error.what()).find(kEnsemble), std::string::npos) << "it is no law";
   }
 }
 
