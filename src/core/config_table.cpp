@@ -17,6 +17,7 @@ namespace {
 
 std::string describe(const toml::node& node) {
   if (node.is_table()) return "a table";
+  if (const auto number = node.value_exact<double>()) return fmt::format("{}", *number);
   std::ostringstream text;
   node.visit([&](const auto& value) { text << value; });
   std::string shown = text.str();
@@ -32,14 +33,21 @@ std::string place(const std::string& document, const toml::node* node) {
   return fmt::format("{}:{}", path, source.begin.line);
 }
 
+bool is_of(const std::string& document, const toml::node& node) {
+  return !node.source().path || *node.source().path == document;
+}
+
 const toml::node* look_up(ConfigTable::State& state, std::string_view key) {
   state.asked.emplace(key);
   return state.node == nullptr ? nullptr : state.node->get(key);
 }
 
+// Where the key would stand if it is missing: not in an assignment of another key, which may have
+// made the table.
 std::string place_of(const ConfigTable::State& state, std::string_view key) {
   const toml::node* node = state.node == nullptr ? nullptr : state.node->get(key);
-  if (node == nullptr) node = state.node;
+  if (node == nullptr && state.node != nullptr && is_of(*state.document, *state.node))
+    node = state.node;
   return fmt::format("{}: {}{}", place(*state.document, node), state.path, key);
 }
 

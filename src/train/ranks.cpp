@@ -114,8 +114,27 @@ std::vector<std::int64_t> nearest(std::int64_t wanted, std::int64_t most, Works&
   return found;
 }
 
+// The largest smaller micro-batch with which there are enough of them for a virtual rank each, or
+// nothing.
+std::string smaller_micro_batch(const RunConfig& config, std::int64_t ranks) {
+  RunConfig other = config;
+  std::int64_t& size = other.train.micro_batch;
+  std::int64_t& virtual_ranks = other.parallel.virtual_ranks;
+  for (size = config.train.micro_batch - 1; size >= 1; --size) {
+    if (config.train.global_batch % size != 0) continue;
+    const std::int64_t batches = config.train.global_batch / size;
+    for (virtual_ranks = 1; virtual_ranks <= batches; virtual_ranks *= 2)
+      if (trouble(other, ranks).empty())
+        return fmt::format(
+            "use train.micro_batch = {} with parallel.virtual_ranks = {} (another run)", size,
+            virtual_ranks);
+  }
+  return "";
+}
+
 // One thing to change, and to what, so that it works.
-std::vector<std::string> single_changes(const RunConfig& config, std::int64_t ranks) {
+std::vector<std::string> single_changes(const RunConfig& config, std::int64_t ranks,
+                                        const std::string& micro_batch) {
   constexpr std::int64_t kMostZero = 3;
   const std::int64_t batches = config.train.global_batch / config.train.micro_batch;
   const std::pair<Key, std::int64_t> most[] = {
@@ -135,6 +154,7 @@ std::vector<std::string> single_changes(const RunConfig& config, std::int64_t ra
       ways.push_back(fmt::format("use parallel.{} = {}{}", key.name, fmt::join(values, " or "),
                                  key.value == kVirtualRanks.value ? " (another run)" : ""));
   }
+  if (!micro_batch.empty()) ways.push_back(micro_batch);
   const auto numbers = nearest(
       ranks, 2 * ranks, [&](std::int64_t number) { return trouble(config, number).empty(); });
   if (!numbers.empty())
@@ -198,7 +218,9 @@ void check_ranks(const RunConfig& config, std::int64_t ranks) {
   const std::string problem = trouble(config, ranks);
   if (problem.empty()) return;
   const std::size_t key = problem.find(':');  // where it stands is told too
-  std::vector<std::string> ways = single_changes(config, ranks);
+  const bool lacks_batches = problem.starts_with("parallel.virtual_ranks");
+  std::vector<std::string> ways =
+      single_changes(config, ranks, lacks_batches ? smaller_micro_batch(config, ranks) : "");
   if (ways.empty()) ways.push_back(changes(config, ranks));
   throw InputError(fmt::format("{}{}; {}", config.place(problem.substr(0, key)),
                                problem.substr(key), fmt::join(ways, ", or ")));

@@ -43,6 +43,21 @@ TEST(ConfigTable, NamesFileLineKeySeenAndNeeded) {
             "run.toml:1: model.heads: is missing, needed an integer from 1 to 10");
 }
 
+TEST(ConfigTable, ShowsNumbersAsTheyAreTyped) {
+  ConfigDocument file = ConfigDocument::from_text("beta = -0.1\nrates = [1e-7, 0.3]\n", "run.toml");
+  EXPECT_EQ(message_of([&] { file.root().number("beta", 0, 1); }),
+            "run.toml:1: beta: seen -0.1, needed a number from 0 to 1");
+  EXPECT_EQ(message_of([&] { file.root().numbers("rates", 0, 0.25); }),
+            "run.toml:2: rates: seen 0.3 in the list, needed a number from 0 to 0.25");
+}
+
+TEST(ConfigTable, AMissingKeyStandsInTheFileNotInTheAssignmentThatMadeItsTable) {
+  ConfigDocument file = document();
+  file.set("parallel.zero=1");
+  EXPECT_EQ(file.root().table("parallel").place("zero"), "--set parallel.zero=1: parallel.zero");
+  EXPECT_EQ(file.root().table("parallel").place("tensor"), "run.toml: parallel.tensor");
+}
+
 TEST(ConfigTable, RefusesUnknownKeysWithTheNearest) {
   ConfigDocument file = document();
   ConfigTable model = file.root().table("model");

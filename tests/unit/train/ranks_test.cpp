@@ -59,7 +59,8 @@ TEST(Ranks, ARefusalNamesTheNearestLayouts) {
   EXPECT_EQ(
       message(12, {}),
       "parallel.virtual_ranks: 12 ranks were started, which makes 12 replicas, but the global "
-      "batch has 8 virtual ranks; use parallel.pipeline = 2, or start mpirun -n 8");
+      "batch has 8 virtual ranks; use parallel.pipeline = 2, or use train.micro_batch = 1 with "
+      "parallel.virtual_ranks = 16 (another run), or start mpirun -n 8");
 }
 
 TEST(Ranks, TensorParallelRanksCount) {
@@ -122,7 +123,7 @@ struct Asked {
 // The layouts that a refusal suggests: of a way with several values, each.
 std::vector<Asked> suggestions(const Asked& asked, const std::string& refused) {
   static const std::regex kWays("(; |, or )(use|start) (.*?)(?=, or (use|start) |$)");
-  static const std::regex kSetting("(parallel\\.\\w+ =|mpirun -n) (\\d+)(?: or (\\d+))?");
+  static const std::regex kSetting("((?:parallel|train)\\.\\w+ =|mpirun -n) (\\d+)(?: or (\\d+))?");
   std::vector<Asked> all;
   for (std::sregex_iterator way(refused.begin(), refused.end(), kWays), end; way != end; ++way) {
     const std::string text = (*way)[3];
