@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -12,6 +13,7 @@
 #include <iostream>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "cli/commands.hpp"
 #include "cli/report.hpp"
@@ -32,12 +34,25 @@ int report(const std::string& message, int code) {
   return code;
 }
 
+// Whether lines of a long run were lost on the way. A reader that has gone away wants no more.
+bool lost_output() {
+  pollfd output{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+  const bool has_reader = ::poll(&output, 1, 0) < 0 || (output.revents & POLLERR) == 0;
+  return std::ferror(stdout) != 0 && has_reader;
+}
+
 // What was printed may still be in buffers when a disk is full.
 int flush_output() {
   errno = 0;
-  const bool written = std::fflush(stdout) == 0 && std::cout.flush().good();
+  const bool written = std::fflush(stdout) == 0 && std::cout.flush().good() && !lost_output();
   const char* reason = errno == 0 ? "cannot be written" : std::strerror(errno);
   return written ? 0 : report(fmt::format("standard output: {}", reason), kFailure);
+}
+
+// fmt names no file that it cannot write.
+int report_system_error(const std::system_error& error) {
+  if (std::ferror(stdout) == 0) return report(error.what(), kFailure);
+  return report("standard output: " + error.code().message(), kFailure);
 }
 
 // A file that is opened takes the lowest number that is free: that of a closed stream would get all
@@ -80,6 +95,8 @@ int run(CLI::App& app, int argc, char** argv) {
     return report(error.what(), isoflop::kStoppedExitCode);
   } catch (const std::bad_alloc&) {
     return report("out of memory", kFailure);
+  } catch (const std::system_error& error) {
+    return report_system_error(error);
   } catch (const std::exception& error) {
     return report(error.what(), kFailure);
   }

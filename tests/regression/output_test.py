@@ -76,10 +76,12 @@ class Output(CommandLineTest):
 
     def test_a_full_disk_behind_standard_output_is_an_error(self):
         with open("/dev/full", "w") as full:
-            for arguments in (["fit", "--list-laws"], ["--help"], ["--help-all"]):
-                done = subprocess.run([BINARY, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+            for arguments in (["fit", "--list-laws"], ["--help"], ["--help-all"], ["train", "run.toml", "--out", "out"],
+                              ["fit", "points.csv", "--law", "chinchilla", "--bootstrap", "0", "--json", "-"]):
+                done = subprocess.run([BINARY, *arguments], cwd=self.folder, stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
                 self.assertEqual(done.returncode, 1, arguments)
-                self.assertRegex(done.stderr, r"\Aisoflop: .*(No space left on device|cannot be written)\n\Z")
+                self.assertRegex(done.stderr, r"\Aisoflop: standard output: (No space left on device|cannot be written)\n\Z")
+        self.assertTrue((self.folder / "out/finished").exists())
 
 
 if __name__ == "__main__":
