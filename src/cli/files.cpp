@@ -93,6 +93,8 @@ void write_stream(const fs::path& path, const std::function<void(std::ostream&)>
 std::string read_named_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   require(file.good(), "{}: cannot be read: {}", path, std::strerror(errno));
+  std::error_code none;
+  require(!fs::is_directory(path, none), "{}: is a directory, needed a file", path);
   std::ostringstream text;
   text << file.rdbuf();
   require(file.good() && text.good(), "{}: cannot be read: needed a file with content", path);

@@ -89,7 +89,7 @@ DataConfig read_data(ConfigTable table) {
   }
   ConfigTable weights = table.table("weights");
   for (const std::string& source : weights.keys())
-    data.weights[source] = weights.number(source, 0.0, 1e12);
+    data.weights[source] = weights.number(source, std::numeric_limits<double>::min(), 1e12);
   return data;
 }
 

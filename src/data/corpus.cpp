@@ -17,7 +17,7 @@ static_assert(std::endian::native == std::endian::little, "shards are read as th
 void require_checksum(const std::string& path, const std::string& seen, const std::string& wanted) {
   require(seen == wanted,
           "{}: checksum is {}, corpus.json says {}: the corpus is damaged; run `isoflop data "
-          "prepare` again",
+          "prepare` again with --force",
           path, seen, wanted);
 }
 
@@ -89,7 +89,7 @@ void Corpus::load_tokenizer(const std::filesystem::path& directory) {
             directory.string(), description_.tokenizer_kind);
     const std::string path = directory / description_.tokenizer_file;
     require(std::filesystem::is_regular_file(path),
-            "{}: the tokenizer is missing; run `isoflop data prepare` again", path);
+            "{}: the tokenizer is missing; run `isoflop data prepare` again with --force", path);
     const std::string content = read_file(path);
     require_checksum(path, hex(hash64(content)), description_.tokenizer_checksum);
     tokenizer_ = make_bpe_tokenizer(content);

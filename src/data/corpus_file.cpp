@@ -106,7 +106,7 @@ CorpusFile corpus_from(const Json& json) {
 void check(const CorpusFile& corpus, const std::string& name) {
   require(corpus.fingerprint == corpus_fingerprint(corpus),
           "{}: fingerprint is {}, but its content gives {}: the file was edited or damaged; run "
-          "`isoflop data prepare` again",
+          "`isoflop data prepare` again with --force",
           name, corpus.fingerprint, corpus_fingerprint(corpus));
   require(corpus.vocabulary > 0 && corpus.boundary >= 0 && corpus.boundary < corpus.vocabulary &&
               corpus.token_bytes == token_bytes_for(corpus.vocabulary),
@@ -159,7 +159,8 @@ CorpusFile parse_corpus_file(const std::string& text, const std::string& path) {
     corpus = corpus_from(json);
   } catch (const nlohmann::json::exception& error) {
     throw InputError(fmt::format(
-        "{}: not a corpus description ({}); run `isoflop data prepare` again", path, error.what()));
+        "{}: not a corpus description ({}); run `isoflop data prepare` again with --force", path,
+        error.what()));
   }
   check(corpus, path);
   return corpus;

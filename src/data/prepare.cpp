@@ -113,7 +113,9 @@ std::optional<CorpusFile> find_corpus(const PrepareRequest& request) {
     return Corpus::open(out)->description();
   } catch (const InputError& error) {
     if (request.force) return std::nullopt;
-    throw InputError(fmt::format("{}, with --force to replace it", error.what()));
+    const std::string reason = error.what();
+    const bool names_it = reason.find("--force") != std::string::npos;
+    throw InputError(reason + (names_it ? "" : "; add --force to replace it"));
   }
 }
 

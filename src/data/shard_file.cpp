@@ -17,12 +17,12 @@ constexpr std::int64_t kPiece = std::int64_t{1} << 20;
 }  // namespace
 
 ShardFile::ShardFile(std::string path, std::int64_t bytes) : path_(std::move(path)), bytes_(bytes) {
-  require(std::filesystem::exists(path_), "{}: is missing; run `isoflop data prepare` again",
-          path_);
+  require(std::filesystem::exists(path_),
+          "{}: is missing; run `isoflop data prepare` again with --force", path_);
   file_ = std::make_unique<const FileDescriptor>(path_, O_RDONLY);
   require(file_->size() == static_cast<std::size_t>(bytes),
           "{}: has {} bytes, corpus.json says {}: the corpus is truncated or damaged; run "
-          "`isoflop data prepare` again",
+          "`isoflop data prepare` again with --force",
           path_, file_->size(), bytes);
 }
 
@@ -31,7 +31,7 @@ void ShardFile::read(std::int64_t at, std::span<std::byte> to) const {
     file_->read(to, static_cast<std::size_t>(at));
   } catch (const Error& error) {
     require(file_->size() == static_cast<std::size_t>(bytes_),
-            "{}; it had {} bytes when it was opened; run `isoflop data prepare` again",
+            "{}; it had {} bytes when it was opened; run `isoflop data prepare` again with --force",
             error.what(), bytes_);
     throw;
   }

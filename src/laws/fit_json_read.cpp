@@ -198,6 +198,9 @@ void read_points(const JsonReader& reader, Fit& fit) {
 Json parse(std::string_view text, const std::string& name) {
   try {
     return Json::parse(text);
+  } catch (const Json::parse_error& error) {  // its text may hold bytes of the file
+    throw InputError(fmt::format(
+        "{}: not JSON from byte {} on; needs a file written by isoflop fit", name, error.byte));
   } catch (const Json::exception& error) {
     throw InputError(
         fmt::format("{}: not JSON ({}); needs a file written by isoflop fit", name, error.what()));

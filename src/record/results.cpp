@@ -36,6 +36,9 @@ Results read_whole(const std::filesystem::path& path) {
   require(schema != nullptr && *schema == hdf5::Value(kSchema),
           "{}: schema {} is needed: the file is no results file, or of another version of isoflop",
           where, kSchema);
+  require(hdf5::find(attributes, "run") == nullptr,
+          "{}: is the record of one run; needed the results.h5 of isoflop sweep collect, or a CSV",
+          where);
   return {hdf5::get<std::string>(attributes, "sweep", where),
           hdf5::get<std::string>(attributes, "data_fingerprint", where),
           hdf5::read_table<ResultRow>(file, "/runs")};

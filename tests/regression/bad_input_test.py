@@ -87,6 +87,11 @@ class BadRunConfiguration(CommandLineTest):
     def test_a_key_like_no_other_gets_the_list(self):
         self.refused("train", "run.toml", "--set", "model.foo=1", says=["known ones are", "layers", "width"])
 
+    def test_weights_that_are_none(self):
+        for weight in ("0.0", "-1"):
+            self.refused("train", "run.toml", "--set", f"data.weights.text={weight}",
+                         says=["--set data.weights.text=", "needed a number above 0, up to 1000000000000"])
+
     def test_weights_of_a_synthetic_process(self):
         self.change('corpus = "corpus"', 'kind = "markov"\nweights = { a = 1.0 }')
         self.refused("train", "run.toml", says=["data.weights", "data.kind"])
@@ -148,6 +153,13 @@ class BadRanks(CommandLineTest):
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertEqual(done.stderr.count("parallel.virtual_ranks: 2 ranks were started"), 1, done.stderr)
 
+    def test_more_ranks_than_micro_batches_are_told_a_smaller_one(self):
+        done = subprocess.run(["mpirun", "--oversubscribe", "-n", "4", BINARY, "train", "run.toml", "--set", "parallel.zero=1"],
+                              cwd=self.folder, capture_output=True, text=True, timeout=LIMIT)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("isoflop: run.toml: parallel.virtual_ranks: 4 ranks were started", done.stderr)
+        self.assertIn("use train.micro_batch = 2 with parallel.virtual_ranks = 4 (another run)", done.stderr)
+
     def test_ranks_that_read_different_files(self):
         other = self.folder / "other"
         shutil.copytree(self.folder / "corpus", other / "corpus")
@@ -168,6 +180,8 @@ class BadRanks(CommandLineTest):
 
 
 class BadCorpus(CommandLineTest):
+    ADVICE = ["run `isoflop data prepare` again with --force"]
+
     def shard(self):
         description = json.loads((self.folder / "corpus/corpus.json").read_text())
         return self.folder / "corpus" / description["sources"][0]["shards"]["train"][0]["file"]
@@ -178,21 +192,33 @@ class BadCorpus(CommandLineTest):
     def test_truncated(self):
         shard = self.shard()
         shard.write_bytes(shard.read_bytes()[:-2])
-        self.refused("train", "run.toml", says=[shard.name])
+        size = shard.stat().st_size
+        self.refused("train", "run.toml", says=[f"corpus/{shard.name}: has {size} bytes, corpus.json says {size + 2}", *self.ADVICE])
 
     def test_changed_content(self):
         shard = self.shard()
         content = bytearray(shard.read_bytes())
         content[10] ^= 1
         shard.write_bytes(content)
-        self.refused("train", "run.toml", says=[shard.name])
+        self.refused("train", "run.toml", says=[f"corpus/{shard.name}: ", "checksum", "damaged"])
 
     def test_wrong_fingerprint(self):
         path = self.folder / "corpus/corpus.json"
         description = json.loads(path.read_text())
         description["fingerprint"] = "0" * 16
         path.write_text(json.dumps(description))
-        self.refused("train", "run.toml", says=["fingerprint"])
+        says = ["corpus/corpus.json: fingerprint is 0000000000000000, but its content gives", *self.ADVICE]
+        self.refused("train", "run.toml", says=says)
+        self.refused("data", "inspect", "corpus", says=says)
+
+    def test_the_advice_for_a_damaged_corpus_works(self):
+        (self.folder / "corpus/corpus.json").write_text("{}")
+        prepare = ["data", "prepare", "--source", "text=text/*.txt", "--tokenizer", "bytes", "--validation", "0.1", "--out", "corpus"]
+        self.refused("train", "run.toml", says=["corpus/corpus.json: not a corpus description", *self.ADVICE])
+        done = self.refused(*prepare, says=self.ADVICE)
+        self.assertEqual(done.stderr.count("--force"), 1, done.stderr)
+        self.assertEqual(self.run_here(*prepare, "--force").returncode, 0)
+        self.assertEqual(self.run_here("train", "run.toml").returncode, 0)
 
     def test_unknown_source_weight(self):
         self.refused("train", "run.toml", "--set", "data.weights.txet=1.0", says=["txet", '"text"'])
@@ -225,7 +251,8 @@ class BadText(CommandLineTest):
         self.prepare("--source", "a=nothing/*.txt", "--tokenizer", "bytes", says=["nothing/*.txt"])
 
     def test_two_sources_of_one_name(self):
-        self.prepare("--source", "a=text/1*.txt", "--source", "a=text/2*.txt", "--tokenizer", "bytes", says=["a"])
+        self.prepare("--source", "a=text/1*.txt", "--source", "a=text/2*.txt", "--tokenizer", "bytes",
+                     says=["source 'a' is named twice", "after one --source a="])
 
     def test_non_utf8_for_bpe_names_file_and_offset(self):
         (self.folder / "text/bad.txt").write_bytes(b"good\n" * 10 + b"\xff\xfe")
@@ -264,6 +291,12 @@ class BadPoints(CommandLineTest):
 
     def test_too_few_points(self):
         self.fit("params,tokens,loss\n1e6,1e8,3\n1e7,1e9,2.5\n", "--law", "chinchilla", says=["2 points", "needs at least 6 points"])
+
+    def test_files_of_another_kind(self):
+        self.refused("fit", ".", "--law", "chinchilla", says=[".: is a directory, needed a file"])
+        self.assertEqual(self.run_here("train", "run.toml", "--out", "run").returncode, 0)
+        self.refused("fit", "run/run.h5", "--law", "chinchilla", says=["run/run.h5: is the record of one run", "results.h5 of isoflop sweep collect"])
+        self.refused("predict", "run/run.h5", "--flops", "1e20", says=["run/run.h5: not JSON from byte 1 on", "written by isoflop fit"])
 
     def test_unknown_law(self):
         self.fit(self.GOOD, "--law", "chinchila", says=["chinchila", "chinchilla"])
