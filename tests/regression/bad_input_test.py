@@ -200,7 +200,7 @@ class BadCorpus(CommandLineTest):
         content = bytearray(shard.read_bytes())
         content[10] ^= 1
         shard.write_bytes(content)
-        self.refused("train", "run.toml", says=[f"corpus/{shard.name}: ", "checksum", "damaged"])
+        self.refused("train", "run.toml", says=[f"corpus/{shard.name}: checksum is ", "corpus.json says", *self.ADVICE])
 
     def test_wrong_fingerprint(self):
         path = self.folder / "corpus/corpus.json"
