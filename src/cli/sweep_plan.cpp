@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -62,14 +63,17 @@ std::string table(const Plan& plan, const Totals& totals) {
   for (const PlannedRun& run : plan.runs) text += row(run);
   text += "\nsteps and time are the run's own: a branch takes the rest over from its trunk.\n";
   for (const std::string& note : plan.notes) text += note + "\n";
+  const auto trunks =
+      static_cast<std::size_t>(std::ranges::count(plan.runs, Role::trunk, &PlannedRun::role));
   text += fmt::format(
-      "\n{} runs, {} tokens to train ({} if no trunk were shared)\n"
+      "\n{} runs{}, {} tokens to train ({} if no trunk were shared)\n"
       "compute {:.3e} FLOP (6ND), {:.3e} FLOP (exact, causal attention halved)\n"
       "time {} on one core, {} with {} processes; memory at once {:.1f} MiB\n",
-      plan.runs.size(), laws::short_count(totals.tokens), laws::short_count(totals.tokens_unshared),
-      totals.flops_6nd, totals.flops_exact, clock_time(totals.core_seconds),
-      clock_time(totals.wall_seconds), totals.jobs,
-      static_cast<double>(totals.memory_bytes) / 0x1p20);
+      plan.runs.size() - trunks,
+      trunks == 0 ? "" : fmt::format(" and {} trunk{}", trunks, trunks == 1 ? "" : "s"),
+      laws::short_count(totals.tokens), laws::short_count(totals.tokens_unshared), totals.flops_6nd,
+      totals.flops_exact, clock_time(totals.core_seconds), clock_time(totals.wall_seconds),
+      totals.jobs, static_cast<double>(totals.memory_bytes) / 0x1p20);
   return text;
 }
 

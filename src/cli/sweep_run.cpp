@@ -24,8 +24,8 @@ struct Options : SweepOptions {
 };
 
 std::string json_text(const experiment::SweepEnd& end) {
-  nlohmann::ordered_json json{{"finished", end.finished},
-                              {"total", end.total},
+  nlohmann::ordered_json json{{"finished", end.runs.finished},
+                              {"total", end.runs.total},
                               {"interrupted", end.interrupted},
                               {"failed", nlohmann::ordered_json::array()}};
   for (const auto& run : end.failed) {
@@ -36,7 +36,7 @@ std::string json_text(const experiment::SweepEnd& end) {
 }
 
 std::string table(const experiment::SweepEnd& end) {
-  std::string text = fmt::format("{} of {} runs finished\n", end.finished, end.total);
+  std::string text = fmt::format("{} of {} runs finished\n", end.runs.finished, end.runs.total);
   for (const auto& run : end.failed)
     text += fmt::format("failed: {}: {}; log: {}\n", run.label, run.reason, run.log.string());
   return text;
@@ -84,7 +84,7 @@ void run(const Options& options) {
   if (!end.failed.empty()) {
     throw CheckFailed(
         fmt::format("{} of {} runs failed; --retry-failed trains again those that did not finish",
-                    end.failed.size(), end.total));
+                    end.failed.size(), end.runs.total));
   }
   if (!end.complete()) throw Stopped("the sweep is not finished; the same command goes on");
 }

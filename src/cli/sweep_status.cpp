@@ -8,6 +8,7 @@
 #include "cli/files.hpp"
 #include "cli/sweep.hpp"
 #include "experiment/progress.hpp"
+#include "experiment/tally.hpp"
 
 namespace isoflop::cli {
 namespace {
@@ -17,13 +18,13 @@ void status(const SweepOptions& options) {
   std::string text = fmt::format("{:<32} {:<6} {:<16} {:<9} {:>15} {:>9}\n", "run", "role", "id",
                                  "state", "step", "loss");
   nlohmann::ordered_json runs = nlohmann::ordered_json::array();
-  std::size_t finished = 0;
+  experiment::Tally tally;
   for (const experiment::PlannedRun& run : sweep.plan.runs) {
     const auto folder = sweep.directory.run(run.id);
     const experiment::RunState state = experiment::state_of(folder, run.id);
     auto progress = experiment::read_progress(folder);
     if (state.is_lost) progress.reset();
-    finished += state.state == experiment::State::finished;
+    tally.add(run.role, state.state);
     text += fmt::format("{:<32} {:<6} {:<16} {:<9} {:>15} {:>9} {}\n", run.label, name_of(run.role),
                         run.id, name_of(state.state),
                         progress ? fmt::format("{}/{}", progress->step, run.config.steps) : "",
@@ -36,7 +37,7 @@ void status(const SweepOptions& options) {
                     {"step", progress ? progress->step : 0},
                     {"steps", run.config.steps}});
   }
-  text += fmt::format("{} of {} runs finished in {}\n", finished, sweep.plan.runs.size(),
+  text += fmt::format("{} of {} runs finished in {}\n", tally.finished, tally.total,
                       sweep.directory.path().string());
   print_result(text, nlohmann::ordered_json{{"runs", runs}}.dump(2) + "\n", options.json);
 }

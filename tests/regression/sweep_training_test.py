@@ -148,13 +148,23 @@ class Training(SweepTest):
         self.assertEqual(plan["memory_bytes"], sum(memory[-2:]))
         self.assertGreaterEqual(plan["wall_seconds"], plan["core_seconds"] / 2)
         self.assertLessEqual(plan["wall_seconds"], plan["core_seconds"])
-        for text in (f"{len(plan['runs'])} runs, ", f"compute {plan['flops_6nd']:.3e} FLOP (6ND)"):
+        trunks = sum(run["role"] == "trunk" for run in plan["runs"])
+        for text in (f"{len(plan['runs']) - trunks} runs" + (f" and {trunks} trunk" if trunks else ", "), f"compute {plan['flops_6nd']:.3e} FLOP (6ND)"):
             self.assertIn(text, printed)
         same_memory(re.search(r"with 2 processes; memory at once ([\d.]+) MiB", printed)[1], plan["memory_bytes"])
         self.train()
         for run in plan["runs"]:
             with h5py.File(self.directory(run) / "run.h5") as record:
                 self.assertEqual(len(record["train/step"]), run["steps"] - run["first_step"])
+
+    def test_runs_are_counted_alike_wherever_they_are_told(self):
+        self.study(BRANCHES)
+        self.assertIn("\n2 runs and 1 trunk, ", self.isoflop("sweep", "plan", "study.toml").stdout)
+        for finished in (0, 2):
+            said = self.train().stdout.splitlines()
+            self.assertIn(f"2 runs, {finished} finished before; 2 at once", said)
+            self.assertEqual(said[-1], "2 of 2 runs finished")
+            self.assertIn("\n2 of 2 runs finished in sweep\n", self.isoflop("sweep", "status", "sweep").stdout)
 
     def test_a_trunk_whose_branches_are_finished_is_not_trained(self):
         self.study(BRANCHES.replace("branch = true", ""))

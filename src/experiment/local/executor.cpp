@@ -169,12 +169,9 @@ class Manager {
   SweepEnd end() const {
     SweepEnd end;
     end.interrupted = stop_.count() > 0;
+    end.runs = board_.tally();
     for (std::size_t i = 0; i < board_.size(); ++i) {
       const RunState& state = board_[i];
-      const bool counts = plan_.runs[i].role != Role::trunk || state.state == State::failed;
-      if (!counts) continue;
-      ++end.total;
-      if (state.state == State::finished) ++end.finished;
       if (state.state == State::failed)
         end.failed.push_back({label(i), state.reason, board_.path(i) / "log"});
       if (board_.is_blocked(i)) {
@@ -187,13 +184,13 @@ class Manager {
   }
 
   void report_start() {
-    const std::size_t failed = board_.count(State::failed);
-    display_.say(fmt::format("{} runs, {} finished before{}; {} at once", board_.size(),
-                             board_.count(State::finished),
-                             failed == 0 ? ""
-                                         : fmt::format(", {} failed before (--retry-failed trains "
-                                                       "again those that did not finish)",
-                                                       failed),
+    const Tally runs = board_.tally();
+    display_.say(fmt::format("{} runs, {} finished before{}; {} at once", runs.total, runs.finished,
+                             runs.failed == 0
+                                 ? ""
+                                 : fmt::format(", {} failed before (--retry-failed trains "
+                                               "again those that did not finish)",
+                                               runs.failed),
                              options_.jobs));
   }
 
@@ -208,9 +205,9 @@ class Manager {
     }
     std::vector<std::string> lines(1);
     for (const auto& [i, child] : children_) lines.push_back(progress_line(i, remaining[i]));
-    lines[0] = fmt::format("{}/{} runs finished, {} running, {} failed, {} left",
-                           board_.count(State::finished), board_.size(), children_.size(),
-                           board_.count(State::failed),
+    const Tally runs = board_.tally();
+    lines[0] = fmt::format("{}/{} runs finished, {} running, {} failed, {} left", runs.finished,
+                           runs.total, children_.size(), runs.failed,
                            clock_time(wall_seconds(plan_, remaining, options_.jobs)));
     display_.draw(lines);
   }

@@ -19,6 +19,7 @@
 
 #include "experiment/plan.hpp"
 #include "experiment/sweep_directory.hpp"
+#include "experiment/tally.hpp"
 
 namespace isoflop::experiment {
 
@@ -35,11 +36,11 @@ struct FailedRun {
 };
 
 struct SweepEnd {
-  std::size_t finished = 0, total = 0;  // trunks count only while a branch needs them
-  std::vector<FailedRun> failed;        // and those that their trunk's failure keeps from starting
-  bool interrupted = false;             // by a signal; the children have saved
+  Tally runs;
+  std::vector<FailedRun> failed;  // and those that their trunk's failure keeps from starting
+  bool interrupted = false;       // by a signal; the children have saved
 
-  bool complete() const { return finished == total; }
+  bool complete() const { return runs.finished == runs.total; }
 };
 
 /// Returns when nothing is left that can be trained. `prepare` is called once the directory is this

@@ -1,7 +1,5 @@
 #include "experiment/local/run_board.hpp"
 
-#include <algorithm>
-
 #include "experiment/costs.hpp"
 
 namespace isoflop::experiment {
@@ -22,9 +20,11 @@ RunBoard::RunBoard(const Plan& plan, const SweepDirectory& directory, bool retry
   }
 }
 
-std::size_t RunBoard::count(State state) const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(runs_, [&](const Run& run) { return run.state.state == state; }));
+Tally RunBoard::tally() const {
+  Tally tally;
+  for (std::size_t i = 0; i < runs_.size(); ++i)
+    tally.add(plan_.runs[i].role, runs_[i].state.state);
+  return tally;
 }
 
 void RunBoard::start(std::size_t i) {

@@ -11,6 +11,7 @@
 
 #include "experiment/plan.hpp"
 #include "experiment/sweep_directory.hpp"
+#include "experiment/tally.hpp"
 
 namespace isoflop::experiment {
 
@@ -21,7 +22,7 @@ class RunBoard {
   RunBoard(const Plan& plan, const SweepDirectory& directory, bool retry_failed);
 
   std::size_t size() const { return runs_.size(); }
-  std::size_t count(State state) const;
+  Tally tally() const;
   const RunState& operator[](std::size_t i) const { return runs_[i].state; }
   std::filesystem::path path(std::size_t i) const { return directory_.run(plan_.runs[i].id); }
 
