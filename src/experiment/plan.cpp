@@ -255,6 +255,12 @@ class PlanMaker {
                           ? ", from which grids branch; needed one of its own: change its tokens"
                           : " of a grid, needed one that no fit sees"));
     }
+    for (const PlannedRun& other : plan_.runs) {
+      require(other.label != run.label,
+              "{}: the target, run {}, would be called '{}' as run {} of a grid is; needed a "
+              "target.label of its own",
+              target.size.place, run.id, run.label, other.id);
+    }
     plan_.runs.push_back(std::move(run));
   }
 

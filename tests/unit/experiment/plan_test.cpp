@@ -180,6 +180,21 @@ TEST(Plan, TheTargetIsApart) {
   EXPECT_EQ(plan.runs[2].label, "target");
 }
 
+TEST(Plan, ATargetThatIsCalledAsAnotherRunIsRefused) {
+  const std::string study = kBase +
+                            "[[grid]]\nsizes = ['a']\ntokens = [20_480, 51_200]\nbranch = true\n"
+                            "[target]\nmodel.layers = 3\nmodel.width = 96\ntokens = 500_000\n";
+  for (const char* label : {"a-D20480-s1", "a-trunk-s1"}) {
+    const std::string said = trouble(fmt::format("{}label = '{}'\n", study, label));
+    EXPECT_TRUE(said.starts_with("study.toml:33: target.tokens: the target, run ")) << said;
+    EXPECT_NE(said.find(fmt::format(", would be called '{}' as run {} of a grid is; needed a "
+                                    "target.label of its own",
+                                    label, find(plan_of(study), label).id)),
+              std::string::npos)
+        << said;
+  }
+}
+
 // What a result is called must not move when the program does: results are found by these names.
 TEST(Plan, NamesAreStable) {
   const Plan plan =
