@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/config_table.hpp"
@@ -122,9 +123,9 @@ struct RunConfig {
 RunConfig read_run_config(const std::string& path, const std::vector<std::string>& sets);
 
 /// The tables of a configuration.
-inline const std::array<std::string, 9> kTables = {"model",     "data",       "train",
-                                                   "optimizer", "schedule",   "parallel",
-                                                   "evaluate",  "checkpoint", "guard"};
+inline constexpr std::array<std::string_view, 9> kTables = {"model",     "data",       "train",
+                                                            "optimizer", "schedule",   "parallel",
+                                                            "evaluate",  "checkpoint", "guard"};
 
 /// The same from an open document (a manifest's runs).
 RunConfig read_run_config(ConfigTable root);

@@ -270,9 +270,10 @@ void ConfigTable::refuse_unknown_keys() const {
   for (const auto& [name, state] : state_->children) ConfigTable(state.get()).refuse_unknown_keys();
 }
 
-void ConfigTable::refuse_all_but(std::span<const std::string> known) const {
+void ConfigTable::refuse_all_but(std::span<const std::string_view> known) const {
+  const std::vector<std::string> names(known.begin(), known.end());
   for (const std::string& key : keys())
-    if (std::ranges::find(known, key) == known.end()) refuse_unknown(*state_, key, known);
+    if (std::ranges::find(names, key) == names.end()) refuse_unknown(*state_, key, names);
 }
 
 void ConfigTable::fail_missing(std::span<const std::string> keys, const std::string& needed) const {

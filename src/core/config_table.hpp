@@ -55,7 +55,7 @@ class ConfigTable {
 
   /// The same for this table alone, by a list: for tables of tables, before those are read. A
   /// misspelt one would otherwise make keys missing that it holds.
-  void refuse_all_but(std::span<const std::string> known) const;
+  void refuse_all_but(std::span<const std::string_view> known) const;
 
   /// Throws for a key that is required but not there; any of `keys` would do. Names a key that
   /// looks like one of them misspelt.

@@ -24,8 +24,8 @@ namespace {
 constexpr std::int64_t kAnySeed = std::numeric_limits<std::int64_t>::max();
 constexpr double kAnyAmount = 1e30;  // tokens or FLOP
 
-const std::array<std::string, 7> kTables = {"study", "base",   "size", "sizes",
-                                            "grid",  "target", "fit"};
+constexpr std::array<std::string_view, 7> kTables = {"study", "base",   "size", "sizes",
+                                                     "grid",  "target", "fit"};
 
 double three_digits(double value) {
   const double digits = 2.0 - std::floor(std::log10(value));  // behind the point

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
+#include <span>
 
 #include "core/error.hpp"
 
@@ -16,13 +18,14 @@ constexpr std::size_t kLongestLabel = 32;
 constexpr std::string_view kNameCharacters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
-const std::vector<std::string> kOfSize = {"label"};
-const std::vector<std::string> kOfTarget = {"label", "tokens", "flops", "seed"};
+constexpr std::array<std::string_view, 1> kOfSize{"label"};
+constexpr std::array<std::string_view, 4> kOfTarget{"label", "tokens", "flops", "seed"};
 
 // `own` stand beside the tables of a run. D and seed are not part of a size.
-void check_keys(ConfigDocument document, std::vector<std::string> own) {
-  own.insert(own.end(), config::kTables.begin(), config::kTables.end());
-  document.root().refuse_all_but(own);
+void check_keys(ConfigDocument document, std::span<const std::string_view> own) {
+  std::vector<std::string_view> known(own.begin(), own.end());
+  known.insert(known.end(), config::kTables.begin(), config::kTables.end());
+  document.root().refuse_all_but(known);
   ConfigTable train = document.root().table("train");
   if (train.has("tokens"))
     train.fail("tokens", "is for a [[grid]] or the [target] to say; remove it here");
@@ -98,7 +101,7 @@ RunReader::RunReader(const std::string& text, const std::string& path) : text_(t
 
 config::RunConfig RunReader::listed_size(std::size_t index) const {
   ConfigDocument over = std::move(document().take_list("size")[index]);
-  for (const std::string& key : kOfSize) over.erase(key);
+  for (const std::string_view key : kOfSize) over.erase(key);
   return read(std::move(over), {}, "");
 }
 
@@ -109,7 +112,7 @@ config::RunConfig RunReader::made_size(const std::vector<std::string>& sets,
 
 config::RunConfig RunReader::target() const {
   ConfigDocument over = document().take("target");
-  for (const std::string& key : kOfTarget) over.erase(key);
+  for (const std::string_view key : kOfTarget) over.erase(key);
   return read_for("the target", [&] { return read(std::move(over), {}, ""); });
 }
 

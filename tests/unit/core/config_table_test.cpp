@@ -140,12 +140,12 @@ TEST(ConfigTable, AMisspeltKeyExplainsThatOneOfSeveralIsMissing) {
 
 TEST(ConfigTable, RefusesAllButWhatIsListed) {
   ConfigDocument file = ConfigDocument::from_text("[model]\nwidth = 2\n[trian]\n", "run.toml");
-  const std::vector<std::string> known{"model", "train"};
+  const std::vector<std::string_view> known{"model", "train"};
   const std::string refusal = "run.toml:3: trian: is not a known key; the nearest is \"train\"";
   EXPECT_EQ(message_of([&] { file.root().refuse_all_but(known); }), refusal);
-  EXPECT_EQ(message_of([&] { file.root().refuse_all_but(std::vector<std::string>{"model"}); }),
+  EXPECT_EQ(message_of([&] { file.root().refuse_all_but(std::vector<std::string_view>{"model"}); }),
             "run.toml:3: trian: is not a known key; the known ones are model");
-  file.root().table("model").refuse_all_but(std::vector<std::string>{"width"});
+  file.root().table("model").refuse_all_but(std::vector<std::string_view>{"width"});
 }
 
 TEST(ConfigDocument, RefusesAValueThatIsNeitherTomlNorABareWord) {
