@@ -1,5 +1,6 @@
 #include "comm/options.hpp"
 
+#include <cmath>
 #include <cstdlib>
 
 #include "core/error.hpp"
@@ -12,8 +13,9 @@ Options Options::from_environment() {
   if (text == nullptr) return options;
   char* end = nullptr;
   options.deadline_seconds = std::strtod(text, &end);
-  require(end != text && *end == '\0' && options.deadline_seconds > 0.0,
-          "ISOFLOP_DEADLINE: seen \"{}\", needed a number of seconds above 0", text);
+  require(end != text && *end == '\0' && options.deadline_seconds > 0.0 &&
+              std::isfinite(options.deadline_seconds),
+          "ISOFLOP_DEADLINE: seen \"{}\", needed a finite number of seconds above 0", text);
   return options;
 }
 

@@ -15,7 +15,7 @@ struct Options {
   std::size_t piece_bytes = std::size_t{1} << 30;  // longer messages are described in pieces
 
   /// The defaults, with ISOFLOP_DEADLINE (seconds) from the environment. InputError unless that is
-  /// a number above 0.
+  /// a finite number above 0.
   static Options from_environment();
 };
 

@@ -3,12 +3,15 @@
 #pragma once
 
 #include "comm/communicator.hpp"
+#include "comm/options.hpp"
 
 namespace isoflop::comm {
 
 /// Starts and ends the transport; one object a process, alive as long as any communicator.
 class World {
  public:
+  /// InputError for options in the environment that cannot be, on one rank too, which reads them
+  /// again only where it would be late.
   World();
   ~World();
   World(const World&) = delete;
@@ -18,6 +21,7 @@ class World {
   Communicator communicator();
 
  private:
+  Options options_ = Options::from_environment();
   bool launched_;
 };
 

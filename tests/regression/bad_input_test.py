@@ -145,6 +145,13 @@ class BadCharacters(CommandLineTest):
 
 
 class BadRanks(CommandLineTest):
+    def test_a_deadline_that_is_none_is_refused_before_training(self):
+        for text in ("abc", "", "0", "-1", "nan", "inf", "1e400", "5s"):
+            for command in (["train", "run.toml", "--out", "out"], ["bench", "train", "run.toml"]):
+                with self.subTest(text=text, command=command):
+                    self.refused(*command, env={**os.environ, "ISOFLOP_DEADLINE": text},
+                                 says=[f'ISOFLOP_DEADLINE: seen "{text}", needed a finite number of seconds above 0'])
+
     def test_more_ranks_than_the_batch_can_be_dealt_to(self):
         for command in (["train"], ["bench", "train"]):
             with self.subTest(command):
