@@ -36,6 +36,8 @@ struct RunFacts {
   std::int64_t seed = 0;
   std::int64_t predicted_memory_bytes = 0;  // of the rank that needs most
   double predicted_seconds = 0;
+  /// Of this attempt, for /events, where that of the attempts before stays; no attribute.
+  std::string layout;
 
   template <class Facts, class Field>
   static void fields(Facts& facts, Field&& field) {

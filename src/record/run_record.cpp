@@ -168,7 +168,7 @@ RunRecord RunRecord::resume(const std::filesystem::path& path, const RunFacts& f
   data.profile.clear();
   drop_rows_after(data, step);
   data.events.push_back({step, seconds, kResumed,
-                         fmt::format("after step {}, on {} rank(s){}", step, facts.ranks,
+                         fmt::format("after step {}, {}{}", step, facts.layout,
                                      is_lost ? "; the record of the steps before is lost" : "")});
   RunRecord record = start(path, data);
   record.state_->previous_seconds = seconds;

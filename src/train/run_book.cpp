@@ -40,6 +40,7 @@ bool RunBook::open(const record::RunFacts& facts, const Resumption& own, std::in
   const bool is_there = std::filesystem::exists(directory_->record());
   if (!is_there && !own.goes_on) {
     record_ = record::RunRecord::create(directory_->record(), facts);
+    record_->event({step, 0.0, "started", facts.layout});
     return true;
   }
   if (!is_there) progress.say("warning: run.h5 is missing; a new one begins here");

@@ -40,6 +40,20 @@ std::string memory_line(const config::RunConfig& config, int ranks, const Larges
       memory.checkpoint > 0 ? " + copy for checkpoints " + mebibytes(memory.checkpoint) : "");
 }
 
+// Ranks and what else may differ from attempt to attempt of one run; in braces an inline table of
+// TOML.
+std::string layout_text(const config::RunConfig& config, int ranks) {
+  const config::ParallelConfig& parallel = config.parallel;
+  const Layout layout = layout_of(config, static_cast<std::size_t>(ranks), 0);
+  return fmt::format(
+      "on {} rank(s), {{ data = {}, tensor = {}, pipeline = {}, schedule = \"{}\", chunks = {}, "
+      "zero "
+      "= {}, virtual_ranks = {}, reproducible = {} }}",
+      ranks, layout.mesh.data, parallel.tensor, parallel.pipeline,
+      parallel::name_of(parallel.schedule), parallel.chunks, parallel.zero, parallel.virtual_ranks,
+      config.train.reproducible);
+}
+
 }  // namespace
 
 std::string LargestRank::text(int ranks) const {
@@ -135,6 +149,7 @@ record::RunFacts facts_of(const config::RunConfig& config, const data::TokenSour
   facts.flops_exact = facts.flops_per_token_exact * tokens;
   facts.virtual_ranks = config.parallel.virtual_ranks;
   facts.ranks = ranks;
+  facts.layout = layout_text(config, ranks);
   facts.zero = config.parallel.zero;
   facts.threads = config.train.threads;
   facts.device = config.train.device;
