@@ -33,41 +33,35 @@ bool all_finite(const T* values, std::size_t count) {
 }  // namespace
 
 template <class T>
+std::size_t Transformer<T>::first_non_finite_of_block(std::size_t i, std::size_t slot,
+                                                      std::size_t sequences) const {
+  const std::size_t tokens = tokens_of(sequences), stream = stream_of(sequences);
+  const Block& block = act_.in_flight[slot].blocks[i];
+  const std::pair<const T*, std::size_t> outputs[] = {
+      {block.x, stream},
+      {block.normed, stream},
+      {block.qkv, tokens * held_.qkv_width()},
+      {block.attended, tokens * held_.attended_width()},
+      {block.x_middle, stream},
+      {block.normed_middle, stream},
+      {block.up, tokens * held_.up_width},
+      {block.active, tokens * held_.feed_forward}};
+  for (std::size_t k = 0; k < kOutputs.size(); ++k) {
+    const auto& [values, count] = outputs[k];
+    if (!all_finite(values, count)) return (stage_.blocks.begin + i) * kOutputs.size() + k;
+  }
+  return kAllFinite;
+}
+
+template <class T>
 std::size_t Transformer<T>::first_non_finite(std::size_t slot, std::size_t sequences,
                                              double loss) const {
-  const std::size_t tokens = tokens_of(sequences), stream = stream_of(sequences);
+  const std::size_t stream = stream_of(sequences), behind = config_.layers * kOutputs.size();
   const auto& kept = act_.in_flight[slot];
-  for (std::size_t i = 0; i < kept.blocks.size(); ++i) {
-    const Block& block = kept.blocks[i];
-    const std::pair<const T*, std::size_t> outputs[] = {
-        {block.x, stream},
-        {block.normed, stream},
-        {block.qkv, tokens * held_.qkv_width()},
-        {block.attended, tokens * held_.attended_width()},
-        {block.x_middle, stream},
-        {block.normed_middle, stream},
-        {block.up, tokens * held_.up_width},
-        {block.active, tokens * held_.feed_forward}};
-    for (std::size_t k = 0; k < kOutputs.size(); ++k) {
-      const auto& [values, count] = outputs[k];
-      const bool overwritten = i + 1 < kept.blocks.size() && is_shared(k);
-      if (!overwritten && !all_finite(values, count))
-        return (stage_.blocks.begin + i) * kOutputs.size() + k;
-    }
-  }
-  const std::size_t behind = config_.layers * kOutputs.size();
-  if (!stage_.head) return kAllFinite;
+  if (first_of_blocks_ != kAllFinite || !stage_.head) return first_of_blocks_;
   if (!all_finite(kept.x_final, stream)) return behind;
   if (!all_finite(kept.normed_final, stream)) return behind + kFinalNorm;
   return std::isfinite(loss) ? kAllFinite : behind + kLogits;
-}
-
-// Blocks share what is computed again.
-template <class T>
-bool Transformer<T>::is_shared(std::size_t output) const {
-  const bool of_attention = output >= 1 && output <= 3, is_input = output == 0;
-  if (room_.recompute == Recompute::none || is_input) return false;
-  return room_.recompute == Recompute::full || of_attention;
 }
 
 template <class T>
@@ -80,8 +74,10 @@ std::string Transformer<T>::name_of_output(std::size_t place) const {
 
 template std::size_t Transformer<float>::first_non_finite(std::size_t, std::size_t, double) const;
 template std::size_t Transformer<bf16>::first_non_finite(std::size_t, std::size_t, double) const;
-template bool Transformer<float>::is_shared(std::size_t) const;
-template bool Transformer<bf16>::is_shared(std::size_t) const;
+template std::size_t Transformer<float>::first_non_finite_of_block(std::size_t, std::size_t,
+                                                                   std::size_t) const;
+template std::size_t Transformer<bf16>::first_non_finite_of_block(std::size_t, std::size_t,
+                                                                  std::size_t) const;
 template std::string Transformer<float>::name_of_output(std::size_t) const;
 template std::string Transformer<bf16>::name_of_output(std::size_t) const;
 

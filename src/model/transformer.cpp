@@ -151,6 +151,7 @@ void Transformer<T>::forward(const Weights<T>& weights, std::size_t slot, const 
   const auto& kept = act_.in_flight[slot];
   const std::size_t m = rows_of(batch.sequences);
   const bool only_embedding = kept.blocks.empty() && !stage_.head;
+  first_of_blocks_ = kAllFinite;
   if (stage_.embedding) embed(weights, batch, only_embedding ? output : input(slot));
   for (std::size_t i = 0; i < kept.blocks.size(); ++i) {
     const Block& block = kept.blocks[i];
@@ -159,6 +160,8 @@ void Transformer<T>::forward(const Weights<T>& weights, std::size_t slot, const 
     add_and_norm(part, table_.block().attention_norm, m, before, i == 0 ? nullptr : act_.branch,
                  block.x, block.normed, block.statistics);
     forward_block(part, batch.sequences, block);
+    if (watches_ && first_of_blocks_ == kAllFinite)
+      first_of_blocks_ = first_non_finite_of_block(i, slot, batch.sequences);
   }
   if (stage_.head) {
     const bool alone = kept.blocks.empty();

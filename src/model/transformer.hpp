@@ -147,9 +147,12 @@ class Transformer {
 
   // For messages.
 
-  /// After forward() (and evaluate(), which gave `loss`): the place, in the order in which a
-  /// forward pass of the whole model computes them, of the first kept activation with a value that
-  /// is no number; kAllFinite if there is none. The place knows no ranks.
+  /// Whether forward passes look for values that are no numbers, which takes a while: at the
+  /// outputs of each block right behind it, since blocks share what is computed again.
+  void watch(bool watches) { watches_ = watches; }
+  /// After forward() under watch (and evaluate(), which gave `loss`): the place, in the order in
+  /// which a forward pass of the whole model computes them, of the first activation with a value
+  /// that is no number; kAllFinite if there is none. The place knows no ranks.
   static constexpr std::size_t kAllFinite = SIZE_MAX >> 1;
   std::size_t first_non_finite(std::size_t slot, std::size_t sequences, double loss) const;
   /// What has that place: "blocks.3.feed_forward.up".
@@ -215,7 +218,8 @@ class Transformer {
   void embedding_gradient(const MicroBatch& batch, const T* d_stream, float* gradient);
   void lose(std::size_t rows, const std::int32_t* targets, float* losses, bool with_gradient);
   double sum_losses(std::size_t count);
-  bool is_shared(std::size_t output) const;
+  std::size_t first_non_finite_of_block(std::size_t i, std::size_t slot,
+                                        std::size_t sequences) const;
 
   // The kernels that several places need, counted in the profile.
   void add_and_norm(const T* weights, const NormOffsets& offsets, std::size_t m, const T* x,
@@ -248,6 +252,8 @@ class Transformer {
   float* rope_table_;
   std::vector<double> block_sums_;
   PartStore<T>* store_ = nullptr;  // of the pass under way; null if it has none
+  bool watches_ = false;
+  std::size_t first_of_blocks_ = kAllFinite;  // of the last forward pass under watch
 };
 
 }  // namespace isoflop::model

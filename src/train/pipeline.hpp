@@ -58,6 +58,7 @@ class Pipeline final : public Passes {
   bool validate(const std::function<bool()>& stop, Look&& look);
   template <class Look>
   void only_forward(std::size_t micro_batches, Look&& look);
+  void watch(bool watches);
   void begin(const Work& work);
   void forward(const parallel::Operation& operation);
   void backward(const parallel::Operation& operation, std::span<double> losses);

@@ -48,13 +48,20 @@ bool Pipeline<T>::evaluate(std::span<double> losses, const std::function<bool()>
 }
 
 template <class T>
+void Pipeline<T>::watch(bool watches) {
+  for (const auto& chunk : chunks_) chunk->model.watch(watches);
+}
+
+template <class T>
 std::size_t Pipeline<T>::first_non_finite_of_validation() {
   std::size_t first = model::Transformer<T>::kAllFinite;
+  watch(true);
   validate([] { return false; },
            [&](const Chunk& chunk, std::size_t m, double loss) {
              first =
                  std::min(first, chunk.model.first_non_finite(chunk.slot(m), sequences(m), loss));
            });
+  watch(false);
   return first;
 }
 
@@ -62,9 +69,11 @@ template <class T>
 std::size_t Pipeline<T>::first_non_finite(std::int64_t batch) {
   begin({Data::training, static_cast<std::uint64_t>(batch * config_.train.global_batch)});
   std::size_t first = model::Transformer<T>::kAllFinite;
+  watch(true);
   only_forward(layout_.shape.micro_batches, [&](const Chunk& chunk, std::size_t m, double loss) {
     first = std::min(first, chunk.model.first_non_finite(chunk.slot(m), sequences(m), loss));
   });
+  watch(false);
   return first;
 }
 

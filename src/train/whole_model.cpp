@@ -100,11 +100,13 @@ bool WholeModel<T>::evaluate(std::span<double> losses, const std::function<bool(
 template <class T>
 std::size_t WholeModel<T>::first_non_finite_of_validation() {
   std::size_t first = model_.kAllFinite;
+  model_.watch(true);
   validate([] { return false; },
            [&](std::size_t index, double loss) {
              const std::size_t sequences = batches_.validation_sequences(index);
              first = std::min(first, model_.first_non_finite(0, sequences, loss));
            });
+  model_.watch(false);
   return first;
 }
 
@@ -113,6 +115,7 @@ std::size_t WholeModel<T>::first_non_finite(std::int64_t batch) {
   const parallel::Dealing& dealing = part_.dealing();
   const std::size_t each = layout_.micro_batches_a_virtual_rank;
   std::size_t first = model_.kAllFinite;
+  model_.watch(true);
   for (std::size_t i = 0; i < dealing.turns() * each; ++i) {
     if (!dealing.virtual_rank(layout_.at.data, i / each)) {
       if (dealing.in_rounds) model_.follow_batch(part_, model::Mode::evaluation);
@@ -124,6 +127,7 @@ std::size_t WholeModel<T>::first_non_finite(std::int64_t batch) {
     const auto sequences = static_cast<std::size_t>(config_.train.micro_batch);
     first = std::min(first, model_.first_non_finite(0, sequences, loss));
   }
+  model_.watch(false);
   return first;
 }
 

@@ -261,14 +261,15 @@ TEST(CutEvaluation, EndsOnAllRanksAndIsMadeAgain) {
   }
 }
 
-// Every layout names the same tensor.
-class Divergence : public ::testing::TestWithParam<const char*> {
+// Every layout names the same tensor, whatever it computes again.
+class Divergence : public ::testing::TestWithParam<std::tuple<const char*, const char*>> {
  protected:
   Divergence() {
     const std::string depth = std::to_string(world_.size());
-    std::string layout = GetParam();
+    std::string layout = std::get<0>(GetParam());
     if (layout == "parallel.pipeline") layout = key("parallel.pipeline", depth);
-    config_ = twin_run({layout, "train.precision=bf16"});
+    config_ = twin_run(
+        {layout, key("parallel.recompute", std::get<1>(GetParam())), "train.precision=bf16"});
     config::resolve(config_, 29, source_.fingerprint());
     trainer_ = make_trainer(config_, source_, world_);
   }
@@ -280,9 +281,11 @@ class Divergence : public ::testing::TestWithParam<const char*> {
 };
 
 TEST_P(Divergence, NamesTheFirstOutputThatIsNoNumber) {
-  test::fill_weight(*trainer_, config_.model, "blocks.3.feed_forward.up", 3e38f);
-  trainer_->restore(0);
-  EXPECT_EQ(test::tensor_named_by_step(*trainer_), "output of blocks.3.feed_forward.up");
+  for (const std::string tensor : {"blocks.3.feed_forward.up", "blocks.1.attention.qkv"}) {
+    test::fill_weight(*trainer_, config_.model, tensor, 3e38f);
+    trainer_->restore(0);
+    EXPECT_EQ(test::tensor_named_by_step(*trainer_), "output of " + tensor);
+  }
 }
 
 // Of two, that which the backward pass comes to first.
@@ -291,8 +294,9 @@ TEST_P(Divergence, NamesTheFirstGradientThatIsNoNumber) {
   EXPECT_EQ(test::tensor_named_by_step(*trainer_), "gradient of blocks.4.feed_forward.down");
 }
 INSTANTIATE_TEST_SUITE_P(All, Divergence,
-                         ::testing::Values("parallel.zero=0", "parallel.zero=3",
-                                           "parallel.pipeline"));
+                         ::testing::Combine(::testing::Values("parallel.zero=0", "parallel.zero=3",
+                                                              "parallel.pipeline"),
+                                            ::testing::Values("none", "attention", "full")));
 
 // Layouts of all ranks that differ in who owns what: shards, replicas, stages.
 std::vector<config::RunConfig> exchanging_layouts(int ranks) {
