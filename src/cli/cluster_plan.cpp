@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/bench_file.hpp"
 #include "cli/commands.hpp"
@@ -27,6 +28,7 @@ constexpr std::size_t kMostMessageBytes = std::size_t{1} << 40;
 struct Options {
   parallel::PipelineShape shape{.ranks = 4, .micro_batches = 8};
   std::string schedule = name_of(parallel::PipelineShape{}.kind);
+  std::optional<std::size_t> chunks;
   parallel::PassTimes times;
   double message = 0.0;
   std::string comm;               // what `bench comm` measured; empty: `message` counts
@@ -80,6 +82,7 @@ std::string table(const parallel::PipelineShape& shape, const Options& options,
 void plan(Options options) {
   parallel::PipelineShape shape = options.shape;
   shape.kind = kind_named(options.schedule);
+  shape.chunks = options.chunks.value_or(parallel::default_chunks(shape.kind));
   const std::string trouble = problem(shape);
   require(trouble.empty(), "cluster plan: {}", trouble);
   require(shape.ranks * shape.passes() <= kMostPasses,
@@ -108,9 +111,12 @@ void add_shape(CLI::App& command, Options& options) {
       ->check(CLI::IsMember(std::vector<std::string>(parallel::kScheduleNames.begin(),
                                                      parallel::kScheduleNames.end())))
       ->capture_default_str();
-  command.add_option("--chunks", shape.chunks, "Stages a rank, for the interleaved schedule")
-      ->check(CLI::Range(std::size_t{1}, kMostChunks))
-      ->capture_default_str();
+  command
+      .add_option(
+          "--chunks", options.chunks,
+          fmt::format("Stages a rank, for the interleaved schedule; default {} there, else 1",
+                      parallel::default_chunks(parallel::ScheduleKind::interleaved)))
+      ->check(CLI::Range(std::size_t{1}, kMostChunks));
 }
 
 void add_time(CLI::App& command, const char* name, double& value, const char* help, bool positive) {

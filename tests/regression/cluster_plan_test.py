@@ -25,8 +25,10 @@ class ClusterPlan(unittest.TestCase):
             self.assertAlmostEqual(got["bubble"], bubble)
             self.assertAlmostEqual(got["bubble_formula"], bubble)
             self.assertEqual(got["activations_in_flight"], in_flight)
-        got = self.figures("--pipeline", 4, "--micro-batches", 8, "--schedule", "interleaved", "--chunks", 2)
-        self.assertAlmostEqual(got["bubble"], 3 / 19)
+        for chunks in ([], ["--chunks", 2]):  # as many stages a rank as `train` takes
+            got = self.figures("--pipeline", 4, "--micro-batches", 8, "--schedule", "interleaved", *chunks)
+            self.assertEqual(got["chunks"], 2)
+            self.assertAlmostEqual(got["bubble"], 3 / 19)
 
     def test_messages_make_it_longer(self):
         self.assertGreater(self.figures("--message", 0.5)["bubble"], self.figures()["bubble"])

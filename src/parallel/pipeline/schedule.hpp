@@ -32,6 +32,11 @@ inline const char* name_of(ScheduleKind kind) {
   return kScheduleNames[static_cast<std::size_t>(kind)];
 }
 
+/// Stages a rank where nobody says how many: one is no interleaving.
+inline std::size_t default_chunks(ScheduleKind kind) {
+  return kind == ScheduleKind::interleaved ? 2 : 1;
+}
+
 /// backward is backward_input and backward_weight in one; zero-bubble runs them apart.
 enum class Pass { forward, backward, backward_input, backward_weight };
 
