@@ -71,6 +71,7 @@ MemoryPlan plan(const config::RunConfig& config, std::size_t ranks, std::size_t 
     plan.weights += part.weights;
     plan.optimizer += part.optimizer;
     plan.gradients += part.gradients;
+    plan.copies += part.copies;
   }
   plan.gradients +=
       OrderedSum::memory_bytes(held_square_sums(config, layout, table), layout.mesh.pipeline);

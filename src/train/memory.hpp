@@ -17,6 +17,8 @@ struct MemoryPlan {
                                 // own gradient and copy
   std::size_t checkpoint = 0;   // copy of the fp32 state, where checkpoints are written beside;
                                 // rows of matrices whose columns are cut
+  std::size_t copies = 0;       // what MPI's reductions (train.reproducible = false) may take
+                                // beside while they are under way, at most; not in total()
 
   std::size_t total() const { return weights + optimizer + gradients + activations + checkpoint; }
 };

@@ -52,6 +52,7 @@ PartMemory ModelPart<T>::memory(const config::RunConfig& config, const model::Pa
       .optimizer = state_bytes<T>(owned_parts(config, table, plan.sharding, replica)),
       .gradients = parallel::gradient_sum_bytes(plan) +
                    plan.sharding.padded_size() / kernels::kSumBlock * sizeof(double),
+      .copies = parallel::library_copies_bytes(plan),
   };
 }
 

@@ -29,6 +29,7 @@ struct PartMemory {
   std::size_t weights;
   std::size_t optimizer;
   std::size_t gradients;
+  std::size_t copies;  // at most
 };
 
 template <class T>

@@ -203,8 +203,9 @@ RunEnd Run::finish() {
   checkpointing_->prune();
   const LargestRank peak = largest_of(peak_resident_bytes(), communicator_);
   const int ranks = communicator_.size();
-  progress_.say(fmt::format("finished: {:.1f} s; peak memory {} (predicted {})", book_.seconds(),
-                            peak.text(ranks), memory_.text(ranks)));
+  progress_.say(fmt::format("finished: {:.1f} s; peak memory {} (predicted {}{})", book_.seconds(),
+                            peak.text(ranks), memory_.text(ranks),
+                            copies_text(config_, ranks, memory_)));
   tell_stall();
   book_.close({.status = "finished",
                .final_loss = *loss,

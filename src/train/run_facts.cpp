@@ -33,11 +33,12 @@ std::string memory_line(const config::RunConfig& config, int ranks, const Larges
       plan_memory(config, static_cast<std::size_t>(ranks), static_cast<std::size_t>(needs.rank));
   return fmt::format(
       "memory a rank, predicted: {}{} = program {} + weights {} + optimizer {} + gradients {} + "
-      "activations {}{}",
+      "activations {}{}{}",
       ranks > 1 ? "at most " : "", needs.text(ranks), mebibytes(needs.bytes - memory.total()),
       mebibytes(memory.weights), mebibytes(memory.optimizer), mebibytes(memory.gradients),
       mebibytes(memory.activations),
-      memory.checkpoint > 0 ? " + copy for checkpoints " + mebibytes(memory.checkpoint) : "");
+      memory.checkpoint > 0 ? " + copy for checkpoints " + mebibytes(memory.checkpoint) : "",
+      copies_text(config, ranks, needs));
 }
 
 // Ranks and what else may differ from attempt to attempt of one run; in braces an inline table of
@@ -58,6 +59,14 @@ std::string layout_text(const config::RunConfig& config, int ranks) {
 
 std::string LargestRank::text(int ranks) const {
   return mebibytes(bytes) + (ranks > 1 ? fmt::format(" on rank {}", rank) : "");
+}
+
+std::string copies_text(const config::RunConfig& config, int ranks, const LargestRank& needs) {
+  const std::size_t copies =
+      plan_memory(config, static_cast<std::size_t>(ranks), static_cast<std::size_t>(needs.rank))
+          .copies;
+  return copies == 0 ? ""
+                     : fmt::format(", and up to {} that MPI's reductions copy", mebibytes(copies));
 }
 
 LargestRank largest_of(std::size_t bytes, comm::Communicator& world) {

@@ -24,6 +24,10 @@ struct LargestRank {
 /// Collective: what the rank with the largest `bytes` has.
 LargestRank largest_of(std::size_t bytes, comm::Communicator& world);
 
+/// What comes on top of the predicted bytes of that rank: ", and up to 18.1 MiB that MPI's
+/// reductions copy". Empty: nothing does.
+std::string copies_text(const config::RunConfig& config, int ranks, const LargestRank& needs);
+
 /// N, D, C, layout and predicted memory, a line each. `needs`: the process_bytes() of all ranks.
 std::vector<std::string> describe_run(const config::RunConfig& config,
                                       const data::TokenSource& source, int ranks,

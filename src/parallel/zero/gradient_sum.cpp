@@ -16,4 +16,10 @@ std::size_t gradient_sum_bytes(const GradientPlan& plan) {
   return plan.adder == Adder::tree ? TreeSum::memory_bytes(plan) : LibrarySum::memory_bytes(plan);
 }
 
+std::size_t library_copies_bytes(const GradientPlan& plan) {
+  if (plan.adder == Adder::tree || plan.dealing.ranks == 1) return 0;
+  const bool twice = plan.adder == Adder::scatter_library && plan.dealing.ranks > 2;
+  return (twice ? 2 : 1) * plan.sharding.padded_size() * sizeof(float);
+}
+
 }  // namespace isoflop::parallel

@@ -78,4 +78,8 @@ std::unique_ptr<GradientSum> make_gradient_sum(const GradientPlan& plan,
 /// What its buffers take; the transport's library has buffers of its own.
 std::size_t gradient_sum_bytes(const GradientPlan& plan);
 
+/// What those may take at most while reductions are under way, and take little of where few are at
+/// a time: Open MPI 4.1 copies all it reduces, twice on a rank that scatters to three or more.
+std::size_t library_copies_bytes(const GradientPlan& plan);
+
 }  // namespace isoflop::parallel
