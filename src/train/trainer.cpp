@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "core/error.hpp"
@@ -23,6 +24,11 @@ namespace {
 
 using parallel::Axis;
 using profile::Region;
+
+// The sign of what is no number depends on the order of operations, and so on the layout.
+double without_sign_of_nan(double value) {
+  return std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value;
+}
 
 template <class T>
 class TypedTrainer final : public Trainer {
@@ -205,9 +211,9 @@ StepResult TypedTrainer<T>::step() {
   passes_->train(batch(), losses_);
   for (const auto& part : parts_) part->reduce_gradients();
   const auto tokens = static_cast<double>(config_.tokens_per_step());
-  const double norm = gradient_norm() / tokens;
+  const double norm = without_sign_of_nan(gradient_norm() / tokens);
   loss_.take(losses_);
-  const double loss = loss_.sum() / tokens;
+  const double loss = without_sign_of_nan(loss_.sum() / tokens);
   const std::optional<Spike> spike = judge(loss, norm);
   const double learning_rate =
       config_.optimizer.learning_rate *
@@ -226,7 +232,8 @@ std::optional<double> TypedTrainer<T>::evaluate(const std::function<bool()>& sto
   StopVote vote(world_, stop);
   if (!passes_->evaluate(validation_losses_, [&vote] { return vote.stops(); })) return std::nullopt;
   validation_loss_.take(validation_losses_);
-  const double loss = validation_loss_.sum() / static_cast<double>(batches_.validation_tokens());
+  const double loss = without_sign_of_nan(validation_loss_.sum() /
+                                          static_cast<double>(batches_.validation_tokens()));
   if (std::isfinite(loss)) return loss;
   const std::size_t weight = first_bad_weight();
   const std::string tensor = weight < table_.parameters().size()

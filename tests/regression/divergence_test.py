@@ -23,6 +23,7 @@ class Divergence(CommandLineTest):
         mark = json.loads((self.folder / "out/failed").read_text())
         self.assertEqual(mark["step"], step, mark)
         self.assertIn(mark["reason"], done.stderr)
+        self.assertNotIn("-nan", mark["reason"], "the sign of what is no number is that of a layout")
         self.assertFalse((self.folder / "out/finished").exists())
         with h5py.File(self.folder / "out/run.h5") as file:
             self.assertEqual(file["summary/status"][0].decode(), "failed")
