@@ -92,7 +92,8 @@ int run(CLI::App& app, int argc, char** argv) {
   } catch (const isoflop::CheckFailed& error) {
     return report(error.what(), kCheckFailed);
   } catch (const isoflop::Stopped& error) {
-    return report(error.what(), isoflop::kStoppedExitCode);
+    return *error.what() == '\0' ? isoflop::kStoppedExitCode
+                                 : report(error.what(), isoflop::kStoppedExitCode);
   } catch (const std::bad_alloc&) {
     return report("out of memory", kFailure);
   } catch (const std::system_error& error) {

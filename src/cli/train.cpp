@@ -21,8 +21,9 @@ void train(train::RunOptions options, const std::vector<std::string>& sets) {
     const device::Runtime runtime(static_cast<int>(options.config.train.threads));
     end = train::run(options, communicator);
   });
-  if (end == train::RunEnd::stopped)
-    throw Stopped("stopped on a signal; start the same command again to go on");
+  if (end == train::RunEnd::stopped)  // the root says it for all
+    throw Stopped(
+        communicator.is_root() ? "stopped on a signal; start the same command again to go on" : "");
 }
 
 }  // namespace

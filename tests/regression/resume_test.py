@@ -98,6 +98,7 @@ class Resume(CommandLineTest):
         output, errors = job.communicate(timeout=LIMIT)
         self.assertEqual(job.returncode, 75, (output, errors))
         self.assertIn(f"stopped by signal {signal.SIGTERM.value} after step", output)
+        self.assertEqual(errors.count("isoflop: "), 1, errors)
         self.goes_on("stopped", *LONG, after=self.stopped_after(output))
         self.assert_same("stopped", "whole")
 
