@@ -162,7 +162,12 @@ void add_cluster_plan(CLI::App& cluster_app) {
       "plan", "Show a pipeline schedule: its bubble, its activations in flight, its picture");
   add_shape(*command, *options);
   add_times(*command, *options);
-  add_output(*command, "--draw", options->draw, "Draw the schedule in this SVG file", '<');
+  add_output(*command, "--draw", options->draw, "Draw the schedule in this SVG file", '<')
+      ->check([](const std::string& seen) {
+        return seen.ends_with(".svg")
+                   ? std::string()
+                   : fmt::format("saw '{}', needed a name that ends in .svg: it is an SVG", seen);
+      });
   add_output(*command, "--json", options->json,
              "Write the figures as JSON to this file, or to standard output with -");
   command->callback([options] { plan(*options); });

@@ -63,6 +63,15 @@ class ClusterPlan(unittest.TestCase):
             root = xml.etree.ElementTree.parse(path).getroot()
             self.assertEqual(sum(1 for element in root.iter() if element.tag.endswith("title")), 2 * 2 * 3)
 
+    def test_draws_svg_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("schedule.png", "schedule", "-"):
+                done = subprocess.run([BINARY, "cluster", "plan", "--draw", name], cwd=folder, capture_output=True, text=True, timeout=LIMIT)
+                self.assertEqual(done.returncode, 2, (name, done.stderr))
+                self.assertIn(f"saw '{name}', needed a name that ends in .svg", done.stderr)
+                self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+                self.assertEqual(list(pathlib.Path(folder).iterdir()), [])
+
     def test_refuses_nonsense(self):
         for arguments in (["--pipeline", 0], ["--schedule", "1f2b"], ["--chunks", 2, "--schedule", "gpipe"], ["--forward", 0],
                           ["--message-bytes", 4], ["--comm", "comm.json"],
