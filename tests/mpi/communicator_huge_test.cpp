@@ -1,5 +1,5 @@
-// Messages of more bytes than an int counts. They take 9 GiB of memory and a minute of two quiet
-// cores, so that they run only where ISOFLOP_TEST_HUGE is set:
+// Messages and reductions of more bytes than an int counts. They take 14 GiB of memory and minutes
+// of two quiet cores, so that they run only where ISOFLOP_TEST_HUGE is set (docs/parallelism.md):
 //
 //   ISOFLOP_TEST_HUGE=1 ISOFLOP_TEST_RANKS=2 mpirun -n 2 mpi_communicator --gtest_filter='Huge*'
 #include <gtest/gtest.h>
@@ -38,11 +38,25 @@ std::size_t first_wrong(std::span<const std::uint8_t> bytes, int rank) {
   return bytes.size();
 }
 
+// As many bytes again, for types whose elements count.
+constexpr std::size_t kHalfOfFloats = kHuge / sizeof(float) / 2 + 1;
+
+void fill(std::span<float> numbers, int rank) {
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(value(rank, i));
+}
+
+// The first of `sums` that is not that of both ranks' numbers at its place, which begin at `first`.
+std::size_t first_wrong_sum(std::span<const float> sums, std::size_t first) {
+  for (std::size_t i = 0; i < sums.size(); ++i)
+    if (sums[i] != static_cast<float>(value(0, first + i) + value(1, first + i))) return i;
+  return sums.size();
+}
+
 class Huge : public ::testing::Test {
  protected:
   void SetUp() override {
     if (std::getenv("ISOFLOP_TEST_HUGE") == nullptr)
-      GTEST_SKIP() << "takes 9 GiB; set ISOFLOP_TEST_HUGE";
+      GTEST_SKIP() << "takes 14 GiB; set ISOFLOP_TEST_HUGE";
     if (world_.size() != 2) GTEST_SKIP() << "needs two ranks";
   }
 
@@ -86,6 +100,30 @@ TEST_F(Huge, AllToAllSendsBlockRToRankR) {
     const auto block = std::span(in).subspan(static_cast<std::size_t>(from) * kHalf, kHalf);
     EXPECT_EQ(first_wrong(block, 2 * from + rank_), kHalf) << from;
   }
+}
+
+TEST_F(Huge, ReductionsAddWhatHasTheSamePlace) {
+  std::vector<float> numbers(2 * kHalfOfFloats);
+  const std::size_t begin = static_cast<std::size_t>(rank_) * kHalfOfFloats;
+  const std::span<float> mine = std::span(numbers).subspan(begin, kHalfOfFloats);
+  fill(numbers, rank_);
+  world_.reduce_scatter<float>(numbers, mine, Combine::sum);
+  EXPECT_EQ(first_wrong_sum(mine, begin), mine.size());
+  fill(numbers, rank_);
+  world_.all_reduce<float>(numbers, Combine::sum);
+  EXPECT_EQ(first_wrong_sum(numbers, 0), numbers.size());
+}
+
+TEST_F(Huge, SoDoThoseOfTheLibrary) {
+  std::vector<float> numbers(2 * kHalfOfFloats);
+  fill(numbers, rank_);
+  world_.start_unordered_reduce_scatter(numbers).wait();
+  EXPECT_EQ(first_wrong_sum(std::span(numbers).first(kHalfOfFloats),
+                            static_cast<std::size_t>(rank_) * kHalfOfFloats),
+            kHalfOfFloats);
+  fill(numbers, rank_);
+  world_.start_unordered_all_reduce(numbers).wait();
+  EXPECT_EQ(first_wrong_sum(numbers, 0), numbers.size());
 }
 
 }  // namespace
