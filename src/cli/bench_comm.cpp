@@ -41,13 +41,13 @@ nlohmann::json to_json(const std::vector<comm::CollectiveBench>& benches, int ra
 
 std::string table(const std::vector<comm::CollectiveBench>& benches, int ranks) {
   std::string text = fmt::format("{} ranks; median of the slowest rank's times\n", ranks);
-  text += fmt::format("{:<15} {:>11} {:>12} {:>10}\n", "call", "bytes", "time us", "bus GB/s");
+  text += fmt::format("{:<25} {:>11} {:>12} {:>10}\n", "call", "bytes", "time us", "bus GB/s");
   for (const auto& bench : benches) {
     for (const auto& point : bench.points)
-      text += fmt::format("{:<15} {:>11} {:>12.1f} {:>10.2f}\n", bench.name, point.bytes,
+      text += fmt::format("{:<25} {:>11} {:>12.1f} {:>10.2f}\n", bench.name, point.bytes,
                           1e6 * point.seconds, 1e-9 * point.bus_bytes_per_second);
     if (!has_line(bench)) continue;
-    text += fmt::format("{:<15} alpha {:.1f} us, beta {:.4f} ns/byte\n", bench.name,
+    text += fmt::format("{:<25} alpha {:.1f} us, beta {:.4f} ns/byte\n", bench.name,
                         1e6 * bench.alpha_seconds, 1e9 * bench.beta_seconds_per_byte);
   }
   return text;

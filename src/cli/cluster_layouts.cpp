@@ -40,9 +40,10 @@ struct Row {
   std::size_t memory_bytes;  // of the rank that needs most; MPI's own comes on top
 };
 
-// bench comm times an all-to-all and an all-gather of n ranks by the bytes of all blocks; each rank
-// sends n - 1 of the n.
-train::Speeds read_speeds(const Options& options) {
+// bench comm times collectives of n ranks by the bytes of all blocks; each rank sends n - 1 of the
+// n, in an all-reduce twice. Older files have no reductions of the library; who asks for fixed
+// orders of additions does not need them.
+train::Speeds read_speeds(const Options& options, bool reproducible) {
   const BenchFile bench = open_bench_train(options.bench), comm = open_bench_comm(options.comm);
   const double benched = bench.number("/ranks"), ranks = comm.number("/ranks");
   bench.require_that(benched == 1.0,
@@ -54,10 +55,15 @@ train::Speeds read_speeds(const Options& options) {
   const auto of_message = [&](const train::Line& whole) {
     return train::Line{whole.alpha / (ranks - 1.0), whole.beta * ranks / (ranks - 1.0)};
   };
-  return {.flops = 1e9 * gflops,
-          .send = line_of(comm, "send"),
-          .exchange = of_message(line_of(comm, "all_to_all")),
-          .gather = of_message(line_of(comm, "all_gather"))};
+  train::Speeds speeds{.flops = 1e9 * gflops,
+                       .send = line_of(comm, "send"),
+                       .exchange = of_message(line_of(comm, "all_to_all")),
+                       .gather = of_message(line_of(comm, "all_gather"))};
+  if (reproducible) return speeds;
+  const train::Line twice = of_message(line_of(comm, "unordered_all_reduce"));
+  speeds.library_reduce = {twice.alpha / 2.0, twice.beta / 2.0};
+  speeds.library_scatter = of_message(line_of(comm, "unordered_reduce_scatter"));
+  return speeds;
 }
 
 // The table tries all values of these itself.
@@ -154,7 +160,9 @@ std::string table(const std::vector<Row>& rows, std::int64_t ranks) {
 }
 
 void compare_layouts(const Options& options) {
-  const train::Speeds speeds = read_speeds(options);
+  const bool reproducible =
+      config::read_run_config(options.config, options.sets).train.reproducible;
+  const train::Speeds speeds = read_speeds(options, reproducible);
   const std::vector<Row> rows = layouts(options, speeds);
   require(!rows.empty(),
           "{}: no layout of {} ranks can train it; ask for fewer, or for more "

@@ -32,6 +32,11 @@ std::vector<Collective> collectives(Communicator& ranks) {
        all_but_own},
       {"all_reduce", [&](auto in, auto, auto) { ranks.all_reduce<float>(in, Combine::maximum); },
        [](double n) { return 2.0 * (n - 1.0) / n; }},
+      {"unordered_reduce_scatter",
+       [&](auto in, auto, auto) { ranks.start_unordered_reduce_scatter(in).wait(); }, all_but_own},
+      {"unordered_all_reduce",
+       [&](auto in, auto, auto) { ranks.start_unordered_all_reduce(in).wait(); },
+       [](double n) { return 2.0 * (n - 1.0) / n; }},
       {"all_to_all", [&](auto in, auto out, auto) { ranks.all_to_all<float>(in, out); },
        all_but_own}};
   if (ranks.size() > 1) {
@@ -54,24 +59,30 @@ double time_once(Communicator& ranks, const std::function<void()>& call) {
   return 1e-9 * static_cast<double>(ranks.maximum(nanoseconds));
 }
 
+double median_time(Communicator& ranks, const std::function<void()>& call, int repetitions) {
+  call();  // the first one of a size sets buffers up
+  std::vector<double> seconds;
+  for (int i = 0; i < repetitions; ++i) seconds.push_back(time_once(ranks, call));
+  std::nth_element(seconds.begin(), seconds.begin() + repetitions / 2, seconds.end());
+  return seconds[static_cast<std::size_t>(repetitions / 2)];
+}
+
 }  // namespace
 
 std::vector<CollectiveBench> bench(Communicator& ranks, std::size_t largest, int repetitions) {
   const auto size = static_cast<std::size_t>(ranks.size());
   const std::size_t most = std::max<std::size_t>(1, largest / sizeof(float) / size);
-  std::vector<float> in(most * size, 1.0f), out(in.size());
+  std::vector<float> in(most * size), out(in.size());  // zeros, whose sums stay numbers
   std::vector<CollectiveBench> results;
+  const double barrier = median_time(ranks, [&] { ranks.barrier(); }, repetitions);
+  results.push_back({.name = "barrier", .points = {{0, barrier, 0.0}}});
   for (const Collective& collective : collectives(ranks)) {
     CollectiveBench& result = results.emplace_back();
     result.name = collective.name;
     for (std::size_t count = 1; count <= most; count *= 4) {
       const std::span<float> from(in.data(), count * size), to(out.data(), count * size);
-      const auto call = [&] { collective.call(from, to, count); };
-      call();  // the first one of a size sets buffers up
-      std::vector<double> seconds;
-      for (int i = 0; i < repetitions; ++i) seconds.push_back(time_once(ranks, call));
-      std::nth_element(seconds.begin(), seconds.begin() + repetitions / 2, seconds.end());
-      const double median = seconds[static_cast<std::size_t>(repetitions / 2)];
+      const double median =
+          median_time(ranks, [&] { collective.call(from, to, count); }, repetitions);
       const double carried =
           static_cast<double>(from.size_bytes()) * collective.link_share(ranks.size());
       result.points.push_back({from.size_bytes(), median, carried / median});

@@ -11,7 +11,7 @@
 namespace isoflop::comm {
 
 struct BenchPoint {
-  std::size_t bytes;  // all_gather, reduce_scatter, all_to_all: of all blocks; else of the message
+  std::size_t bytes;  // all_gather, all_to_all, scatters: of all blocks; else of the message
   double seconds;     // median over calls of the slowest rank's time
   double bus_bytes_per_second;  // what the slowest link must have carried
 };
@@ -23,8 +23,9 @@ struct CollectiveBench {
   double beta_seconds_per_byte = 0.0;
 };
 
-/// Times broadcast, all_gather, reduce_scatter, all_reduce, all_to_all and (two ranks and more)
-/// send from 4 bytes to `largest` in steps of 4. Collective.
+/// Times barrier (a single point, of 0 bytes) and, from 4 bytes to `largest` in steps of 4,
+/// broadcast, all_gather, reduce_scatter, all_reduce, the last two by the transport's library
+/// (unordered), all_to_all and (two ranks and more) send. Collective.
 std::vector<CollectiveBench> bench(Communicator& communicator, std::size_t largest,
                                    int repetitions);
 

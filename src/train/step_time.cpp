@@ -68,8 +68,7 @@ parallel::PassTimes add(const parallel::PassTimes& a, const parallel::PassTimes&
 }
 
 // Subtrees that a rank sends of each part in a step.
-double nodes_sent(const config::RunConfig& config, const parallel::Dealing& dealing) {
-  if (!config.train.reproducible) return 1.0;
+double nodes_sent(const parallel::Dealing& dealing) {
   std::size_t nodes = 0;
   for (std::size_t turn = 0; turn < (dealing.in_rounds ? dealing.turns() : 1); ++turn) {
     std::size_t most = 0;
@@ -80,19 +79,30 @@ double nodes_sent(const config::RunConfig& config, const parallel::Dealing& deal
   return number(nodes);
 }
 
+// The message that the transport's library sends for its part of a sum, to each other replica.
+double library_message(const config::RunConfig& config, const Speeds& speeds, std::size_t shard) {
+  const double bytes = number(shard * sizeof(float));
+  if (config.parallel.zero == 0) return 2.0 * speeds.library_reduce(bytes);
+  return speeds.library_scatter(bytes) + speeds.gather(number(shard * element_bytes(config)));
+}
+
 // ZeRO 0 gathers the sums, the other stages the weights, stage 3 blocks for every pass.
 double replica_seconds(const config::RunConfig& config, const Layout& layout,
                        const Speeds& speeds) {
   const std::size_t replicas = layout.mesh.data;
   if (replicas == 1) return 0.0;
   const model::ParameterTable table(config.model, layout.split);
-  const double nodes = nodes_sent(config, layout.dealing);
+  const double nodes = nodes_sent(layout.dealing);
   const std::size_t gathered = config.parallel.zero == 0 ? sizeof(float) : element_bytes(config);
   double seconds = 0.0;
   for (const parallel::Extent& layers : layout.layers) {
     const auto plan = plan_gradients(config, table, layers, replicas, layout.at.data);
     for (std::size_t part = 0; part < plan.sharding.parts(); ++part) {
       const std::size_t shard = plan.sharding.shard(part);
+      if (plan.adder != parallel::Adder::tree) {
+        seconds += library_message(config, speeds, shard);
+        continue;
+      }
       const bool every_pass = config.parallel.zero == 3 && plan.sharding.is_block(part);
       const double gathers = every_pass ? 2.0 * number(layout.shape.micro_batches) : 1.0;
       const double buckets = number(ceil_div(shard, plan.bucket));

@@ -29,6 +29,9 @@ struct Speeds {
   Line send{};      // from one rank to another, one way
   Line exchange{};  // to a rank and from it, in an all-to-all
   Line gather{};    // likewise in an all-gather
+  // Likewise in the reductions of the transport's library (train.reproducible = false):
+  Line library_scatter{};
+  Line library_reduce{};  // twice, for it is a scatter and a gather
 };
 
 /// Seconds a step on the rank of the pipeline that works longest.

@@ -11,7 +11,8 @@ LARGEST = 65536
 def shares(ranks):
     """Of a message's bytes, what one link has to carry at least."""
     others = (ranks - 1) / ranks
-    return {"broadcast": 1, "all_gather": others, "reduce_scatter": others, "all_reduce": 2 * others, "all_to_all": others, "send": 1}
+    return {"broadcast": 1, "all_gather": others, "reduce_scatter": others, "all_reduce": 2 * others,
+            "unordered_reduce_scatter": others, "unordered_all_reduce": 2 * others, "all_to_all": others, "send": 1}
 
 
 class BenchComm(CommandLineTest):
@@ -27,6 +28,9 @@ class BenchComm(CommandLineTest):
             measured = self.measure(ranks)
             self.assertEqual(measured["ranks"], ranks)
             expected = shares(ranks)
+            barrier = measured["collectives"].pop("barrier")
+            self.assertEqual([point["bytes"] for point in barrier["points"]], [0])
+            self.assertGreater(barrier["points"][0]["seconds"], 0)
             self.assertEqual(measured["collectives"].keys(), expected.keys())
             for name, seen in measured["collectives"].items():
                 sizes = [point["bytes"] for point in seen["points"]]
@@ -46,6 +50,14 @@ class BenchComm(CommandLineTest):
             rows = {(row["data"], row["tensor"], row["pipeline"], row["zero"]): row for row in json.loads(done.stdout)["layouts"]}
             self.assertGreater(rows[2, 1, 1, 0]["replicas_seconds"], 0)
             self.assertGreater(rows[1, 2, 1, 0]["tensor_seconds"], 0)
+
+            for change, rc in ({}, 0), ({"unordered_all_reduce": {}}, 2):  # as in files of versions that did not measure it
+                measured["collectives"] |= change
+                (self.folder / "comm.json").write_text(json.dumps(measured))
+                done = self.run_here("cluster", "layouts", "run.toml", "--ranks", 2, "--bench", "bench.json", "--comm", "comm.json",
+                                     "--set", "train.reproducible=false", "--json", "-")
+                self.assertEqual(done.returncode, rc, done.stderr)
+            self.assertIn("seen nothing at /collectives/unordered_all_reduce/alpha_seconds", done.stderr)
 
             send = measured["collectives"]["send"]
             done = self.run_here("cluster", "plan", "--comm", "comm.json", "--message-bytes", 4096, "--json", "-")

@@ -36,7 +36,6 @@ class Divergence(CommandLineTest):
         reason = self.diverges(step=2)
         self.assertRegex(reason, r"step 2\b.*first non-finite tensor: \S+")
 
-    def test_an_evaluation_that_is_not_finite_names_the_step_and_the_tensor(self):
     def test_what_is_computed_again_is_named_too(self):
         named = {}
         for again in ("none", "attention", "full"):
@@ -46,6 +45,7 @@ class Divergence(CommandLineTest):
         self.assertRegex(named["none"], r"^output of blocks\.0\.attention")
         self.assertEqual(len(set(named.values())), 1, named)
 
+    def test_an_evaluation_that_is_not_finite_names_the_step_and_the_tensor(self):
         reason = self.diverges(*ONE_STEP, step=1)
         self.assertRegex(reason, r"step 1: validation loss .*first non-finite tensor: (weight|output of) \S+")
         self.assertTrue((self.folder / "out/checkpoint/step-1/complete").exists(), "the state is saved before the last evaluation")

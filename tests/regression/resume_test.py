@@ -352,13 +352,13 @@ class Resume(CommandLineTest):
         after = self.stopped_after(output)
         self.goes_on("moved", *LONG, "--set", "parallel.zero=1", after=after, launcher=launcher)
         self.assert_same("moved", "whole")
-
         layout = ('on {} rank(s), {{ data = {}, tensor = 1, pipeline = 1, schedule = "1f1b", chunks = 1, zero = {}, virtual_ranks = 2, '
                   'reproducible = true }}')
         with h5py.File(self.folder / "moved/run.h5") as file:
             events = list(zip(file["events/step"][()], file["events/kind"].asstr()[()], file["events/text"].asstr()[()]))
         self.assertEqual(events, [(0, "started", layout.format(1, 1, 0)),
                                   (int(after), "resumed", f"after step {after}, " + layout.format(2, 2, 1))])
+
     def test_branch_has_the_bits_of_a_run_from_the_beginning(self):
         wsd = ["--set", "schedule.name=wsd", "--set", "schedule.decay_fraction=0.25", "--set", "schedule.warmup_tokens=1024"]
         trunk = ["--set", "schedule.name=wsd", "--set", "schedule.decay_fraction=0.0", "--set", "schedule.warmup_tokens=1024",

@@ -53,6 +53,13 @@ TEST(StepTime, ReplicasSendHalfOfTheModel) {
   const Speeds sums{.flops = kAtOnce, .exchange = kSecondAByte};
   const Speeds gathers{.flops = kAtOnce, .gather = kSecondAByte};
   constexpr double kPadding = 0.15;
+  const Speeds scatters{.flops = kAtOnce, .library_scatter = kSecondAByte};
+  const Speeds reductions{.flops = kAtOnce, .library_reduce = kSecondAByte};
+  const std::string free = "train.reproducible=false";
+  EXPECT_NEAR(sent(reductions, {free}), 2 * 4.0, 2 * kPadding);
+  EXPECT_NEAR(sent(scatters, {free, "parallel.zero=1"}), 4.0, kPadding);
+  EXPECT_NEAR(sent(gathers, {free, "parallel.zero=1"}), 4.0, kPadding);
+  EXPECT_EQ(sent(sums, {free}) + sent(gathers, {free}), 0.0);
   EXPECT_NEAR(sent(sums, {}), 4.0, kPadding);
   EXPECT_NEAR(sent(gathers, {}), 4.0, kPadding);
   EXPECT_NEAR(sent(gathers, {"parallel.zero=1", "train.precision=bf16"}), 2.0, kPadding);
