@@ -157,17 +157,34 @@ std::optional<laws::Interval> steps_over_draws(const laws::Optimum& optimum,
   return combine(steps, own, laws::interval_over_draws(std::move(drawn), level, kOverOptimum));
 }
 
-/// The shapes at the ends of the interval of params; empty where there is none.
-std::optional<ShapeRange> shapes_between(const laws::Optimum& optimum,
-                                         const model::Family& family) {
+void add(const model::ModelConfig& shape, ShapeRange& range) {
+  const auto widen = [&](auto end, std::size_t value) {
+    range.low.*end = std::min(range.low.*end, value);
+    range.high.*end = std::max(range.high.*end, value);
+  };
+  widen(&ShapeRange::End::layers, shape.layers);
+  widen(&ShapeRange::End::width, shape.width);
+  widen(&ShapeRange::End::heads, shape.heads);
+}
+
+/// Over N a percent apart, or more where that makes too many; empty where there is no interval.
+std::optional<ShapeRange> shapes_between(const laws::Optimum& optimum, const model::Family& family,
+                                         const model::ModelConfig& centre) {
+  constexpr double kStep = 0.01;  // of ln N
+  constexpr double kMost = 200;
   const auto& interval = optimum.params_interval;
   if (!interval || !std::isfinite(interval->high)) return std::nullopt;
+  const double span = std::log(interval->high / interval->low);
+  const double steps = std::clamp(std::ceil(span / kStep), 1.0, kMost);
+  const ShapeRange::End end = {centre.layers, centre.width, centre.heads};
+  ShapeRange range = {end, end};
   try {
-    return ShapeRange{model::shape_for(family, interval->low),
-                      model::shape_for(family, interval->high)};
+    for (double k = 0; k <= steps; ++k)
+      add(model::shape_for(family, interval->low * std::exp(span * k / steps)), range);
   } catch (const InputError&) {  // the lower end is below the smallest shape
     return std::nullopt;
   }
+  return range;
 }
 
 std::int64_t whole(double value) { return std::max<std::int64_t>(1, std::llround(value)); }
@@ -187,8 +204,8 @@ std::string setting_line(const char* name, const std::string& value, const Setti
 
 nlohmann::ordered_json json_of(const std::optional<ShapeRange>& shapes) {
   if (!shapes) return nullptr;
-  const auto end = [](const model::ModelConfig& shape) -> nlohmann::ordered_json {
-    return {{"layers", shape.layers}, {"width", shape.width}};
+  const auto end = [](const ShapeRange::End& shape) -> nlohmann::ordered_json {
+    return {{"layers", shape.layers}, {"width", shape.width}, {"heads", shape.heads}};
   };
   return {{"low", end(shapes->low)}, {"high", end(shapes->high)}};
 }
@@ -217,7 +234,7 @@ Recipe make_recipe(const laws::Optimum& optimum, const RecipeOptions& options, d
   recipe.learning_rate = choose_learning_rate(optimum, options, shape, level);
   const DrawnSetting batch = choose_batch(optimum, options, shape, level);
   recipe.batch = batch.setting;
-  recipe.shapes = shapes_between(optimum, options.family);
+  recipe.shapes = shapes_between(optimum, options.family, recipe.shape);
 
   const auto context = static_cast<double>(recipe.shape.context);
   recipe.sequences = whole(recipe.batch.value / context);
@@ -239,9 +256,10 @@ std::string describe(const Recipe& recipe) {
       shape.heads, shape.head_width(),
       laws::short_count(static_cast<double>(recipe.n_non_embedding)));
   if (const auto& shapes = recipe.shapes)
-    text +=
-        fmt::format("  {:<14} {:>10}   {} to {} layers, width {} to {}, by the params\n", "", "",
-                    shapes->low.layers, shapes->high.layers, shapes->low.width, shapes->high.width);
+    text += fmt::format(
+        "  {:<14} {:>10}   {} to {} layers, width {} to {}, {} to {} heads, by the params\n", "",
+        "", shapes->low.layers, shapes->high.layers, shapes->low.width, shapes->high.width,
+        shapes->low.heads, shapes->high.heads);
   text +=
       setting_line("learning rate", rate(recipe.learning_rate.value), recipe.learning_rate, +rate);
   text += setting_line("batch, tokens", laws::short_count(recipe.batch.value), recipe.batch,

@@ -30,9 +30,13 @@ struct Setting {
   std::string source;
 };
 
-/// Shapes at the ends of the interval of params.
+/// Least and most over the shapes of the interval of params. Along N the family trades depth for
+/// width, so its shapes at the ends need not have them.
 struct ShapeRange {
-  model::ModelConfig low, high;
+  struct End {
+    std::size_t layers, width, heads;
+  };
+  End low, high;
 };
 
 struct Recipe {

@@ -129,6 +129,25 @@ TEST(Recipe, TheShapeHasARangeByTheParams) {
   EXPECT_LT(shapes->low.width, shapes->high.width);
 }
 
+// The family trades depth for width along N: the ends have fewer or more layers than what lies
+// between.
+TEST(Recipe, TheRangeOfTheShapeHoldsEveryShapeOfTheParams) {
+  const RecipeOptions options = options_for(50304);
+  for (const double params : {1.37e7, 3.28e8, 2.51e9})
+    for (const double factor : {1.01, 1.06, 1.3}) {
+      laws::Optimum optimum = optimum_of(params, 20 * params);
+      optimum.params_interval = laws::Interval{0.8, params / factor, params * factor, "", "", {}};
+      const auto shapes = make_recipe(optimum, options, 0.8).shapes;
+      ASSERT_TRUE(shapes) << params;
+      for (const double part : {1 / factor, 1.0, factor}) {
+        const model::ModelConfig shape = model::shape_for(options.family, params * part);
+        EXPECT_TRUE(shapes->low.layers <= shape.layers && shape.layers <= shapes->high.layers);
+        EXPECT_TRUE(shapes->low.width <= shape.width && shape.width <= shapes->high.width);
+        EXPECT_TRUE(shapes->low.heads <= shape.heads && shape.heads <= shapes->high.heads);
+      }
+    }
+}
+
 TEST(Recipe, DrawsWithoutARunAreNotForgotten) {
   laws::Optimum optimum = optimum_of(1e8, 2e9);
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
