@@ -45,16 +45,7 @@ std::vector<laws::Prediction> predict_points(const Options& options, const laws:
   return predictions;
 }
 
-/// Sizes are of the run itself; all else must be what a law of the fit reads.
-bool reads(const laws::Fit& fit, laws::Variable variable) {
-  if (variable <= laws::Variable::flops) return true;
-  return std::ranges::any_of(fit.members, [&](const laws::Member& member) {
-    const auto variables = laws::variables_of(laws::find_law(member.law), member.variable);
-    return std::ranges::find(variables, variable) != variables.end();
-  });
-}
-
-/// Every size is used, or refused.
+/// Sizes are of the run itself; all else is read by a law of the fit, or refused.
 void require_used(const Options& options, const laws::Fit& fit) {
   require(options.schedule.empty() || options.points.empty(),
           "predict: --schedule excludes --points: give one file");
@@ -65,8 +56,8 @@ void require_used(const Options& options, const laws::Fit& fit) {
     const char* file = options.schedule.empty() ? "--points" : "--schedule";
     require(options.points.empty() && options.schedule.empty(),
             "predict: {} excludes --{}: the file says what to predict for", file, option);
-    require(reads(fit, variable.variable), "predict: --{}: the fit of law {} does not read it",
-            option, fit.law);
+    require(variable.variable <= laws::Variable::flops || laws::reads(fit, variable.variable),
+            "predict: --{}: the fit of law {} does not read it", option, fit.law);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "laws/allocation.hpp"
 #include "laws/design_report.hpp"
 #include "laws/optimal.hpp"
+#include "laws/theta.hpp"
 
 namespace isoflop::cli {
 namespace {
@@ -35,7 +36,12 @@ laws::Candidate target_of(const Options& options, const laws::Points& points) {
           "--target-flops excludes --target-params and --target-tokens");
   laws::FitOptions plain = options.design.fit;
   plain.bootstrap = 0;
-  const laws::Optimum best = laws::optimal(laws::fit(points, plain), *options.flops);
+  const laws::Fit fit = laws::fit(points, plain);
+  require(!laws::reads(fit, laws::Variable::unique_tokens),
+          "suggest: law {} reads unique_tokens, but runs are planned by params and tokens: choose "
+          "another law",
+          fit.law);
+  const laws::Optimum best = laws::optimal(fit, *options.flops);
   return {best.params, best.tokens};
 }
 

@@ -25,9 +25,14 @@ void require_goal(const Fit& fit, const Goal& goal, const SplitPlanner& planner,
   require(goal.flops.has_value() != goal.loss.has_value(),
           "optimal: needs either flops or a loss to reach");
   require_positive(goal.flops.value_or(1), "flops");
+  require(goal.flops.value_or(1) <= SplitPlanner::kMostFlops,
+          "flops: saw {:g}, needed at most {:g}", goal.flops.value_or(1), SplitPlanner::kMostFlops);
   require_positive(goal.loss.value_or(1), "loss");
   require(planner.has_trade_off(),
           "optimal: law {} has no trade-off of params and tokens; fit chinchilla or kaplan-nd",
+          fit.law);
+  require(!goal.demand.unique_tokens || reads(fit, Variable::unique_tokens),
+          "optimal: --unique-tokens: the fit of law {} does not read it; fit repeated-data",
           fit.law);
 }
 

@@ -18,6 +18,13 @@ std::vector<Variable> variables_of(const Law& law, const std::string& variable) 
   return law.any_variable ? std::vector{variable_from(variable)} : law.variables;
 }
 
+bool reads(const Fit& fit, Variable variable) {
+  return std::ranges::any_of(fit.members, [&](const Member& member) {
+    const auto variables = variables_of(find_law(member.law), member.variable);
+    return std::ranges::find(variables, variable) != variables.end();
+  });
+}
+
 Vector theta_of(const Member& member) {
   if (!member.coordinates.empty()) return to_vector(member.coordinates);
   return find_law(member.law).coordinates(to_vector(member.values));

@@ -19,6 +19,9 @@ std::vector<double> to_row(const Vector& vector, std::size_t size);
 /// What the law reads; `variable`: of a one-variable law.
 std::vector<Variable> variables_of(const Law& law, const std::string& variable);
 
+/// Whether a law of the fit does.
+bool reads(const Fit& fit, Variable variable);
+
 Vector theta_of(const Member& member);
 /// What the member was fitted as (rollout.hpp).
 Stage stage_of(const Member& member);

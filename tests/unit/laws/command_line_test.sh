@@ -118,6 +118,10 @@ expect_bad_input "flops: saw -1" "$ISOFLOP_BINARY" optimal fit.json --flops -1
 expect_bad_input "needs one of --flops, --loss and --hours" "$ISOFLOP_BINARY" optimal fit.json
 expect_bad_input "loss: saw 1.5" "$ISOFLOP_BINARY" optimal fit.json --loss 1.5
 expect_bad_input "needed a lower loss" "$ISOFLOP_BINARY" optimal fit.json --loss 1e9
+expect_bad_input "flops: saw 1e+300, needed at most 1e+36" "$ISOFLOP_BINARY" optimal fit.json --flops 1e300
+expect_bad_input "--unique-tokens: the fit of law chinchilla does not read it" "$ISOFLOP_BINARY" optimal fit.json \
+  --flops 1e21 --unique-tokens 1e9
+expect_bad_input "--gpus: says nothing without" "$ISOFLOP_BINARY" optimal fit.json --flops 1e21 --gpus 8
 expect_bad_input "vocabulary" "$ISOFLOP_BINARY" optimal fit.json --flops 1e21 --vocabulary 0
 expect_bad_input "memory: saw 0.001 GB" "$ISOFLOP_BINARY" optimal fit.json --flops 1e21 --memory 1MB
 expect_bad_input "gpus: saw 1.5" "$ISOFLOP_BINARY" optimal fit.json --flops 1e21 --memory 1GB --gpus 1.5
@@ -146,6 +150,9 @@ grep -q '^    1 ' table && grep -q '^  now ' table || fail "suggest names no run
 plan --target-flops 1e22 --runs 2 --json - | grep '"bend"' > /dev/null || fail "suggest --target-flops"
 expect_bad_input "--seed: saw '-1'" plan --target-flops 1e22 --seed -1
 expect_bad_input "suggest: needs a target" plan
+awk -F, 'NR == 1 { print $0 ",unique_tokens" } NR > 1 { print $0 "," $2 / (1 + NR % 3) }' points.csv > unique.csv
+expect_bad_input "suggest: law repeated-data reads unique_tokens" "$ISOFLOP_BINARY" suggest unique.csv \
+  --law repeated-data --budget 1e20 --target-flops 1e22
 expect_bad_input "target-tokens: saw 0" plan --target-params 1e10 --target-tokens 0
 expect_bad_input "sizes: saw -5" plan --target-flops 1e22 --sizes -5
 expect_bad_input "budget: 1 FLOP pay for no run" "$ISOFLOP_BINARY" suggest points.csv --law chinchilla \
