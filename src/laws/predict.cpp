@@ -192,6 +192,26 @@ void predict_members(const Fit& fit, double level, Prediction& prediction) {
                     to_string(law.response), prediction.value));
 }
 
+/// What the fit knows against its law, wherever that is asked.
+void warn_about_fit(const Fit& fit, Prediction& prediction) {
+  constexpr double kNarrow = 8;  // where the fit itself warns
+  if (!fit.search.best.empty() && !fit.search.best.front().at_bound.empty())
+    prediction.warnings.push_back(
+        fmt::format("of the fit: {} at a bound: the points do not determine the law",
+                    fmt::join(fit.search.best.front().at_bound, ", ")));
+  if (!fit.search.converged)
+    prediction.warnings.emplace_back(
+        "of the fit: its optimum is not sharp: parameters trade off without a limit");
+  const std::pair<Variable, const Range*> sizes[] = {{Variable::params, &fit.params},
+                                                     {Variable::tokens, &fit.tokens},
+                                                     {Variable::flops, &fit.flops}};
+  for (const auto& [variable, range] : sizes)
+    if (reads(fit, variable) && range->high < kNarrow * range->low)
+      prediction.warnings.push_back(
+          fmt::format("of the fit: {} span only a factor {:.3g}: the exponent is a guess",
+                      to_string(variable), range->high / range->low));
+}
+
 /// Every parameter moves by half a unit of its last digit in the worst direction.
 void warn_about_rounding(const Fit& fit, Prediction& prediction) {
   // an ensemble is not copied from print, and of a frontier the members hold the loss alone
@@ -232,6 +252,7 @@ Prediction predict(const Fit& fit, const RunSize& asked, double level) {
     predict_frontier(fit, level, prediction);
   else
     predict_members(fit, level, prediction);
+  warn_about_fit(fit, prediction);
   warn_about_rounding(fit, prediction);
   prediction.extrapolation = {exceeds(prediction.run.params, fit.params),
                               exceeds(prediction.run.tokens, fit.tokens),

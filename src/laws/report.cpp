@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -313,8 +314,10 @@ std::string describe(const Fit& fit, const std::vector<Prediction>& predictions)
     text += describe_interval(*predictions.front().interval, fit);
   else if (!predictions.empty())
     text += "\nno interval: the points leave the parameters open\n";
+  std::set<std::string_view> said;  // of the fit, at every row
   for (const Prediction& p : predictions)
-    for (const std::string& warning : p.warnings) text += "warning  " + warning + "\n";
+    for (const std::string& warning : p.warnings)
+      if (said.insert(warning).second) text += "warning  " + warning + "\n";
   return text + fmt::format("counted like the fit: {}\n", describe(fit.conventions));
 }
 

@@ -276,5 +276,35 @@ TEST(Predict, InfiniteDrawsEndTheIntervalAndUnknownOnesLeaveNone) {
   EXPECT_FALSE(interval_over_draws({1, 2, kInfinity - kInfinity}, 0.8));
 }
 
+bool holds(const std::vector<std::string>& texts, std::string_view part) {
+  return std::ranges::any_of(
+      texts, [&](const std::string& text) { return text.find(part) != std::string::npos; });
+}
+
+// The fit and what asks it count as narrow the same.
+TEST(Predict, RepeatsWhatTheFitSaysAgainstItsLaw) {
+  for (const double span : {7.9, 8.1}) {
+    Points points;
+    for (int i = 0; i < 6; ++i)
+      for (int k = 0; k < 6; ++k) {
+        points.params.push_back(1e8 * std::pow(span, i / 5.0));
+        points.tokens.push_back(1e9 * std::pow(100.0, k / 5.0));
+        points.loss.push_back(synthetic::loss(find_law("chinchilla"), synthetic::kEpoch,
+                                              {points.params.back(), points.tokens.back()}));
+      }
+    const Fit narrow = fit(points, {.law = "chinchilla", .bootstrap = 0});
+    EXPECT_EQ(holds(narrow.warnings, "params span only a factor"), span < 8);
+    EXPECT_EQ(holds(predict(narrow, 1e9, 1e10).warnings, "params span only a factor"), span < 8);
+  }
+  Fit doubtful = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  EXPECT_TRUE(predict(doubtful, 1e9, 1e10).warnings.empty());
+  doubtful.search.best = {{.values = {}, .at_bound = {"E", "A"}}};
+  doubtful.search.converged = false;
+  const Prediction one = predict(doubtful, 1e9, 1e10);
+  EXPECT_TRUE(holds(one.warnings, "E, A at a bound") && holds(one.warnings, "not sharp"));
+  const std::string text = describe(doubtful, {one, one});  // once, whatever the rows
+  EXPECT_EQ(text.find("not sharp"), text.rfind("not sharp"));
+}
+
 }  // namespace
 }  // namespace isoflop::laws
