@@ -72,10 +72,10 @@ class Refits {
   Vector best_of(const Law& law, const Samples& samples, double delta) const {
     const Objective objective(law, samples, delta);
     Vector best = starts_.front();
-    double lowest = objective.value(best);
+    double lowest = value_or_infinity(objective, best);
     for (const Vector& start : starts_) {
       const Vector theta = refit(law, samples, delta, start);
-      const double value = objective.value(theta);
+      const double value = value_or_infinity(objective, theta);
       if (value >= lowest) continue;
       lowest = value;
       best = theta;

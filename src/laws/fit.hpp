@@ -69,6 +69,7 @@ struct SearchSummary {
   int starts = 0;
   int reached_best = 0;   // starts that ended in the best optimum
   int basins = 0;         // different optima seen
+  int lost = 0;           // starts that found no finite objective
   bool converged = true;  // gradient and step of the best are negligible
   double gradient_norm = 0;
   std::vector<Basin> best = {};  // the lowest basins, the optimum first; five at most

@@ -37,9 +37,10 @@ Conventions read_conventions(const JsonReader& reader) {
 }
 
 SearchSummary read_search(const JsonReader& reader) {
-  SearchSummary search = {reader.small_count("starts"), reader.small_count("starts_converged"),
-                          reader.small_count("basins"), reader.flag("converged"),
-                          reader.number("gradient_norm")};
+  SearchSummary search = {
+      reader.small_count("starts"), reader.small_count("starts_converged"),
+      reader.small_count("basins"), reader.has("lost") ? reader.small_count("lost") : 0,
+      reader.flag("converged"),     reader.number("gradient_norm")};
   if (!reader.has("optima")) return search;
   for (const Json& entry : reader.array("optima")) {
     const JsonReader one(entry, reader.place_of("optima"));

@@ -98,6 +98,7 @@ Json search(const SearchSummary& search) {
   return {{"starts", search.starts},
           {"starts_converged", search.reached_best},
           {"basins", search.basins},
+          {"lost", search.lost},
           {"converged", search.converged},
           {"gradient_norm", search.gradient_norm},
           {"optima", optima}};

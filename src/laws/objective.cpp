@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/error.hpp"
 
@@ -121,6 +122,11 @@ std::vector<double> Objective::residuals(const Vector& theta) const {
     residuals[i] =
         law_->evaluate(samples_->row(i), theta.data(), nullptr, nullptr) - samples_->y[i];
   return residuals;
+}
+
+double value_or_infinity(const Objective& objective, const Vector& theta) {
+  const double value = objective.value(theta);
+  return std::isnan(value) ? std::numeric_limits<double>::infinity() : value;
 }
 
 }  // namespace isoflop::laws

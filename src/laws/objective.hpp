@@ -70,4 +70,7 @@ class Objective {
   double delta_;
 };
 
+/// The objective, with infinity for NaN, which every comparison lets pass.
+double value_or_infinity(const Objective& objective, const Vector& theta);
+
 }  // namespace isoflop::laws

@@ -155,6 +155,7 @@ std::string other_optima(const SearchSummary& search) {
     if (!basin.at_bound.empty())
       parts.back() += fmt::format(" with {} at a bound", fmt::join(basin.at_bound, ", "));
   }
+  if (search.lost > 0) parts.push_back(fmt::format("no finite value from {} starts", search.lost));
   return parts.empty() ? "" : fmt::format("elsewhere  {}\n", fmt::join(parts, "; "));
 }
 

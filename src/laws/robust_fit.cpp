@@ -110,9 +110,13 @@ void describe_law(const Points& prepared, const Points& with_outliers, const Law
                   const Search& found, const FitOptions& options, Fit& result) {
   const Law& law = *rollout.contender.law;
   result.objective = found.best.objective;
-  result.search = {
-      found.starts,         found.reached.front(),    static_cast<int>(found.basins.size()),
-      found.best.converged, found.best.gradient_norm, describe_basins(law, found)};
+  result.search = {found.starts,
+                   found.reached.front(),
+                   static_cast<int>(found.basins.size()),
+                   found.lost,
+                   found.best.converged,
+                   found.best.gradient_norm,
+                   describe_basins(law, found)};
   warn_about_search(law, found, result);
   result.residual_rms = rollout.stages.back()->residual_rms;
   result.precision = precision_of(law, *rollout.stages.back());

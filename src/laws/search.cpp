@@ -33,8 +33,12 @@ bool same_minimum(const Minimum& a, const Minimum& b, std::size_t size) {
          same_place(a.theta, b.theta, size, kSameMinimum);
 }
 
-/// Files `minimum` under its basin.
+/// Files `minimum` under its basin; a place without a value of the objective is none.
 void record(Search& search, const Minimum& minimum, int starts, std::size_t size) {
+  if (!std::isfinite(minimum.objective)) {
+    search.lost += starts;
+    return;
+  }
   for (std::size_t k = 0; k < search.basins.size(); ++k) {
     Minimum& basin = search.basins[k];
     const bool same_height =
@@ -48,7 +52,12 @@ void record(Search& search, const Minimum& minimum, int starts, std::size_t size
   search.reached.push_back(starts);
 }
 
-void sort_basins(Search& search) {
+/// Names the best. Where no start has found a value `any` stands for it.
+void rank_basins(Search& search, const Minimum& any) {
+  if (search.basins.empty()) {
+    search.basins.push_back(any);
+    search.reached.push_back(0);
+  }
   std::vector<std::size_t> order(search.basins.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
@@ -61,16 +70,15 @@ void sort_basins(Search& search) {
   }
   search.basins = std::move(sorted.basins);
   search.reached = std::move(sorted.reached);
+  search.best = search.basins.front();
 }
 
 /// The objective at every start and the start's position, lowest first; NaN last.
 std::vector<std::pair<double, std::size_t>> by_value(const Objective& objective,
                                                      std::span<const Vector> starts) {
   std::vector<std::pair<double, std::size_t>> order;
-  for (std::size_t s = 0; s < starts.size(); ++s) {
-    const double value = objective.value(starts[s]);
-    order.emplace_back(std::isnan(value) ? std::numeric_limits<double>::infinity() : value, s);
-  }
+  for (std::size_t s = 0; s < starts.size(); ++s)
+    order.emplace_back(value_or_infinity(objective, starts[s]), s);
   std::sort(order.begin(), order.end());
   return order;
 }
@@ -96,11 +104,11 @@ Search search_selection(const Objective& objective, std::span<const Vector> star
     if (ends.size() < kMostEnds) ends.push_back(basin.theta);
   Search result;
   result.starts = found.starts;
+  result.lost = found.lost;
   for (const auto& [value, k] : by_value(objective, ends))
     if (result.basins.size() < kMostPolished)
       record(result, polish(objective, ends[k]), found.reached[k], objective.law().size());
-  sort_basins(result);
-  result.best = result.basins.front();
+  rank_basins(result, found.best);
   return result;
 }
 
@@ -202,8 +210,7 @@ Search search(const Objective& objective, std::span<const Vector> starts) {
     if (direct.objective < ends[s].objective) ends[s] = direct;
   }
   for (const Minimum& end : ends) record(result, end, 1, size);
-  sort_basins(result);
-  result.best = result.basins.front();
+  rank_basins(result, ends.front());
   return result;
 }
 
@@ -213,8 +220,7 @@ Vector search_quickly(const Objective& objective) {
   std::vector<Vector> ends = objective.law().projected_starts(objective.samples());
   if (ends.empty()) ends = quick_ends(objective);
   ends.resize(std::min(kQuickEnds, ends.size()));
-  Minimum best;
-  best.objective = std::numeric_limits<double>::infinity();
+  Minimum best{ends.front(), std::numeric_limits<double>::infinity()};
   for (const Vector& theta : ends)
     for (const Minimum& end : {minimise(objective, theta), minimise_gradually(objective, theta)})
       if (end.objective < best.objective) best = end;

@@ -20,6 +20,7 @@ struct Search {
   std::vector<Minimum> basins;  // distinct ends, best first
   std::vector<int> reached;     // starts that ended in each
   int starts = 0;
+  int lost = 0;  // of them found no finite objective: they reached none of the basins
 };
 
 Search search(const Objective& objective, std::span<const Vector> starts);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "laws/alternatives.hpp"
 #include "laws/fit_json.hpp"
 #include "laws/linear_algebra.hpp"
 #include "laws/report.hpp"
@@ -39,6 +40,25 @@ TEST(Alternatives, ShowWhatOneOutlierDoesToEachLoss) {
   ASSERT_EQ(result.alternatives.front().derived.size(), 3u);
   EXPECT_EQ(result.alternatives.front().derived[0], result.derived[0].value);
   EXPECT_NE(describe(result).find("least absolute deviations"), std::string::npos);
+}
+
+// A place where the objective is NaN is no better one.
+TEST(Alternatives, BeginAtNoPlaceWithoutAValue) {
+  const synthetic::Cliff law;
+  const Points points = prepare(synthetic::level_points());
+  const std::vector<Vector> starts = {Vector{1}, Vector{20}};
+  for (const Alternative& one :
+       find_alternatives({&law, law.variables}, points, points, 1e-3, starts))
+    EXPECT_NEAR(one.parameters.at(0), std::log(3.0), 0.01) << one.loss;
+}
+
+TEST(Alternatives, OfCurvesBeginWithTheFitItself) {
+  const Fit result =
+      detailed(find_law("multi-power").example(), {.law = "multi-power", .bootstrap = 0});
+  ASSERT_EQ(result.alternatives.front().parameters.size(), 7u);
+  for (std::size_t i = 0; i < 7; ++i)
+    EXPECT_NEAR(result.alternatives.front().parameters[i] / result.parameters[i].value, 1, 1e-3)
+        << result.parameters[i].name;
 }
 
 TEST(Report, StatesTheUnitOfThePoints) {

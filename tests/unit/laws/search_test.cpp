@@ -81,5 +81,27 @@ TEST(Search, WarnsWhenFewStartsReachedTheBestAndOthersAreAsGood) {
   EXPECT_EQ(count_warnings(grid, "reached the best optimum"), 0u);
 }
 
+TEST(Search, AStartWithoutAValueReachesNoOptimum) {
+  const synthetic::Cliff law;
+  const Samples samples = make_samples(law, prepare(synthetic::level_points()), law.variables);
+  const Objective objective(law, samples, 1e-3);
+  const std::vector<Vector> starts = {Vector{1}, Vector{20}, Vector{30}, Vector{2}};
+  const Search found = search(objective, starts);
+  EXPECT_EQ(found.lost, 2);
+  ASSERT_EQ(found.basins.size(), 1u);
+  EXPECT_EQ(found.reached[0], 2);
+  EXPECT_NEAR(found.best.theta[0], std::log(3.0), 1e-3);
+  const Search nothing = search(objective, std::span(starts).subspan(1, 2));
+  EXPECT_EQ(nothing.lost, 2);
+  EXPECT_FALSE(std::isfinite(nothing.best.objective));
+}
+
+TEST(Search, SaysHowManyStartsFoundNoValue) {
+  Fit result = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  result.search = {.starts = 9, .reached_best = 6, .basins = 1, .lost = 3};
+  EXPECT_NE(describe(result).find("elsewhere  no finite value from 3 starts"), std::string::npos)
+      << describe(result);
+}
+
 }  // namespace
 }  // namespace isoflop::laws

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "core/random.hpp"
@@ -69,6 +70,35 @@ inline Points halves(const Points& points) {
   Points copies = select(points, rows);
   copies.weight.assign(copies.size(), 0.5);
   return copies;
+}
+
+/// ln y = A, which has no value above 10.
+class Cliff final : public Law {
+ public:
+  Cliff() {
+    name = "cliff";
+    variables = {Variable::params};
+    parameters = {{"A", "height", "A", 1, -50, 50}};
+  }
+  double evaluate(const double*, const double* theta, double* gradient,
+                  double* hessian) const override {
+    if (gradient != nullptr) gradient[0] = 1;
+    if (hessian != nullptr) hessian[0] = 0;
+    return theta[0] > 10 ? std::numeric_limits<double>::quiet_NaN() : theta[0];
+  }
+  std::vector<Vector> starts(const Samples&) const override { return {Vector{1}}; }
+  Vector values(const Vector& theta) const override { return theta; }
+  Vector coordinates(const Vector& values) const override { return values; }
+};
+
+/// Losses of 3 and nearly 3 at ten sizes.
+inline Points level_points() {
+  Points points;
+  for (int i = 0; i < 10; ++i) {
+    points.params.push_back(1e6 * (i + 1));
+    points.loss.push_back(3 * std::exp(1e-4 * (i % 2 == 0 ? i : -i - 1)));
+  }
+  return points;
 }
 
 /// A fit as if read from a file, without draws.
