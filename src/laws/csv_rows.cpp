@@ -7,6 +7,27 @@
 #include "core/nearest.hpp"
 
 namespace isoflop::laws {
+namespace {
+
+std::string lower_case(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
+/// ": write 1.4e9" for "1.4B"; empty for what is no number with such a letter.
+std::string in_full(const std::string& text) {
+  constexpr std::pair<char, std::string_view> kLetters[] = {
+      {'k', "e3"}, {'m', "e6"}, {'b', "e9"}, {'g', "e9"}, {'t', "e12"}};
+  if (text.empty()) return "";
+  const std::string digits = text.substr(0, text.size() - 1);
+  if (digits.find_first_of("eE") != std::string::npos || !to_number(digits)) return "";
+  for (const auto& [letter, power] : kLetters)
+    if (lower_case(text).back() == letter) return fmt::format(": write {}{}", digits, power);
+  return "";
+}
+
+}  // namespace
 
 CsvRows::CsvRows(std::string_view text, const std::string& name) : text_(text), name_(name) {
   if (text_.starts_with("\xEF\xBB\xBF")) text_.remove_prefix(3);
@@ -97,10 +118,28 @@ void CsvHeader::refuse(std::string_view column) const {
     require(fields_.size() > 1 || fields_.front().find(separator) == std::string::npos,
             "{}:{}: {}: the header is one field with '{}' in it: needed fields separated by commas",
             file_, line_, column, separator == '\t' ? "tab" : ";");
-  throw InputError(fmt::format(
-      "{}:{}: {}: the column is missing, the file has {}; name it with --column "
-      "{}=\"{}\"",
-      file_, line_, column, fmt::join(fields_, ", "), column, nearest(column, fields_)));
+  const std::string like = unused_like(column);
+  throw InputError(
+      fmt::format("{}:{}: {}: the column is missing, the file has {}; {} --column {}={}", file_,
+                  line_, column, fmt::join(fields_, ", "),
+                  like.empty() ? "if one of them holds it, say so with" : "name it with", column,
+                  like.empty() ? "NAME" : "\"" + like + "\""));
+}
+
+/// A field that no column has taken and whose name is nearly this one; empty: there is none.
+std::string CsvHeader::unused_like(std::string_view column) const {
+  std::string best;
+  std::size_t smallest = column.size() / 3 + 1;
+  for (std::size_t k = 0; k < fields_.size(); ++k) {
+    if (std::ranges::any_of(position_, [&](const auto& one) { return one.second == k; })) continue;
+    const std::string name = lower_case(fields_[k]);
+    const bool holds_it = name.find(column) != std::string::npos;
+    const std::size_t distance = holds_it ? 0 : edit_distance(column, name);
+    if (distance >= smallest) continue;
+    smallest = distance;
+    best = fields_[k];
+  }
+  return best;
 }
 
 std::optional<double> to_number(const std::string& text) {
@@ -114,7 +153,7 @@ std::optional<double> to_number(const std::string& text) {
 
 double parse_csv_number(const std::string& text, const std::string& place) {
   const auto value = to_number(text);
-  require(value.has_value(), "{}: saw '{}', needed a number", place, text);
+  require(value.has_value(), "{}: saw '{}', needed a number{}", place, text, in_full(text));
   return *value;
 }
 

@@ -60,6 +60,8 @@ class CsvHeader {
   [[noreturn]] void refuse(std::string_view column) const;
 
  private:
+  std::string unused_like(std::string_view column) const;
+
   const std::string& file_;
   std::size_t line_;
   std::vector<std::string> fields_;

@@ -109,6 +109,66 @@ TEST(Csv, MissingColumnsSuggestARename) {
             std::string::npos);
 }
 
+TEST(Csv, ASuggestionIsANearMissThatNothingElseUses) {
+  const auto missing = [](Variable variable, std::string_view header) -> std::string {
+    const Variable needed[] = {variable};
+    try {
+      parse_csv(header, "p.csv", {}, needed);
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  const auto suggests = [](const std::string& error) {
+    return error.find("; name it with --column") != std::string::npos;
+  };
+  EXPECT_NE(missing(Variable::params, "tokens,N_params,loss\n").find("params=\"N_params\""),
+            std::string::npos);
+  EXPECT_NE(missing(Variable::tokens, "Tokns,params,loss\n").find("tokens=\"Tokns\""),
+            std::string::npos);
+  for (const auto& error :
+       {missing(Variable::unique_tokens, "params,tokens,loss\n"),
+        missing(Variable::learning_rate, "params,tokens,loss\n"),
+        missing(Variable::accuracy, "task_loss,score\n"), missing(Variable::params, "# hi\n")}) {
+    EXPECT_FALSE(suggests(error)) << error;
+    EXPECT_NE(error.find("say so with --column"), std::string::npos) << error;
+  }
+}
+
+TEST(Csv, LettersForPowersAreRefusedWithTheNumberInFull) {
+  const std::string header = "params,tokens,loss\n";
+  EXPECT_EQ(error_of(header + "70M,2,3\n"),
+            "p.csv:2: params: saw '70M', needed a number: write 70e6");
+  EXPECT_EQ(error_of(header + "1,1.4B,3\n"),
+            "p.csv:2: tokens: saw '1.4B', needed a number: write 1.4e9");
+  EXPECT_EQ(error_of(header + "1,1e3M,3\n"), "p.csv:2: tokens: saw '1e3M', needed a number");
+}
+
+TEST(Csv, AComputeThatUnderflowsIsRefused) {
+  const Points points = parse_csv("params,tokens,loss\n1e-308,1e-308,3\n", "p.csv");
+  try {
+    prepare(points);
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(),
+                 "p.csv:2: flops: 6 params tokens is 0, a fit needs a finite number above 0: give "
+                 "params and tokens in units");
+  }
+}
+
+TEST(Csv, MixturesOfExpertsAndSmoothingAreLabelled) {
+  const Points points = parse_csv(
+      "params,tokens,loss,params_kind,smoothing\n1e6,2e6,3,active,ema\n2e6,2e6,3,active,ema\n",
+      "p.csv");
+  EXPECT_EQ(points.conventions.params, "active");
+  EXPECT_EQ(points.conventions.smoothing, "ema");
+  EXPECT_NE(describe(points.conventions).find("smoothing ema"), std::string::npos);
+  EXPECT_EQ(error_of("params,tokens,loss,smoothing\n1e6,2e6,3,ema\n2e6,2e6,3,none\n"),
+            "p.csv:3: smoothing: saw 'none', line 2 has 'ema': one fit needs one kind; split the "
+            "file");
+  EXPECT_THROW(require_same_kind({.smoothing = "none"}, points.conventions, "q.csv"), InputError);
+}
+
 TEST(Csv, RefusesColumnsOfOneName) {
   EXPECT_EQ(error_of("params,tokens,loss,tokens\n1,2,3,4\n"),
             "p.csv:1: two columns are named 'tokens': needed one, rename or remove the other");
