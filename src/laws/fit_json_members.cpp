@@ -99,15 +99,15 @@ void require_frontier(const Fit& fit, const std::string& name) {
   }
 }
 
-void require_parameters(const Fit& fit, const std::string& name) {
-  const Law& law = find_law(fit.law);
-  std::vector<std::string> needed;
-  for (const ParameterInfo& parameter : law.parameters) needed.emplace_back(parameter.name);
-  if (fit.is_frontier()) needed = {"G", "a", "H", "b", "E", "K", "gamma"};
+void require_names(const Fit& fit, const std::string& name) {
+  const std::vector<std::string> needed = parameter_names(fit);
   std::vector<std::string> seen;
   for (const Estimate& parameter : fit.parameters) seen.push_back(parameter.name);
   require(seen == needed, "{}: parameters: saw {}; law {} needs {}", name, fmt::join(seen, ", "),
           fit.law, fmt::join(needed, ", "));
+}
+
+void require_parameters(const Fit& fit, const std::string& name) {
   const bool may_overflow = !fit.is_frontier() && !fit.members.front().coordinates.empty();
   for (const Estimate& parameter : fit.parameters)
     require(may_overflow || std::isfinite(parameter.value),
@@ -117,7 +117,16 @@ void require_parameters(const Fit& fit, const std::string& name) {
 
 }  // namespace
 
+std::vector<std::string> parameter_names(const Fit& fit) {
+  if (fit.is_frontier()) return {"G", "a", "H", "b", "E", "K", "gamma"};
+  std::vector<std::string> names;
+  for (const ParameterInfo& parameter : find_law(fit.law).parameters)
+    names.emplace_back(parameter.name);
+  return names;
+}
+
 void read_members(const JsonReader& fit_json, Fit& fit) {
+  require_names(fit, fit_json.place());
   read_list(fit_json, fit);
   require_parameters(fit, fit_json.place());
 }

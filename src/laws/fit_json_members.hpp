@@ -10,4 +10,7 @@ namespace isoflop::laws {
 /// these are the parameters of that law, with the values that the members predict with.
 void read_members(const JsonReader& fit_json, Fit& fit);
 
+/// Of the law, or of a frontier, in the order of Fit::parameters.
+std::vector<std::string> parameter_names(const Fit& fit);
+
 }  // namespace isoflop::laws

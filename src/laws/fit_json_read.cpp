@@ -20,6 +20,19 @@ std::vector<Estimate> read_estimates(const JsonReader& reader) {
   return estimates;
 }
 
+/// In the order of `names`, whatever that of the file; what has none of them comes last.
+void sort_estimates(std::vector<Estimate>& estimates, const std::vector<std::string>& names) {
+  std::ranges::stable_sort(estimates, {}, [&](const Estimate& one) {
+    return std::ranges::find(names, one.name) - names.begin();
+  });
+}
+
+std::vector<std::string> derived_names(const Law& law) {
+  std::vector<std::string> names;
+  for (const NamedValue& one : law.derived(example_values(law))) names.push_back(one.name);
+  return names;
+}
+
 std::vector<std::string> read_texts(const JsonReader& reader, const char* key) {
   std::vector<std::string> texts;
   for (const Json& entry : reader.array(key)) {
@@ -241,6 +254,8 @@ Fit fit_from_json(std::string_view text, const std::string& name) {
   Fit fit = read_head(reader);
   fit.parameters = read_estimates(reader.object("parameters"));
   fit.derived = read_estimates(reader.object("derived"));
+  sort_estimates(fit.parameters, parameter_names(fit));
+  sort_estimates(fit.derived, derived_names(find_law(fit.law)));
   fit.objective = reader.number("objective");
   fit.search = read_search(reader.object("search"));
   fit.conventions = read_conventions(reader.object("conventions"));

@@ -169,6 +169,17 @@ TEST(Details, SayWhatMissesAreDifferencesOf) {
   }
 }
 
+TEST(Details, DoNotDependOnTheOrderOfKeys) {
+  for (const char* method : {"approach3", "approach2"}) {
+    const std::string text =
+        to_json(detailed(synthetic::noisy_grid(synthetic::kEpoch, 0.003, 4),
+                         {.law = "chinchilla", .method = method, .bootstrap = 10}));
+    const std::string sorted = nlohmann::json::parse(text).dump();
+    EXPECT_LT(sorted.find("\"bias\""), sorted.find("\"law\""));
+    EXPECT_EQ(to_json(fit_from_json(sorted, "sorted.json")), text) << method;
+  }
+}
+
 TEST(Details, OfProfilesSurviveTheFile) {
   Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.002, 3);
   for (std::size_t i = 0; i < 9; ++i) points.loss[i] = 8 - points.loss[i];  // a maximum
