@@ -256,6 +256,9 @@ Fit fit(const Points& points, const FitOptions& options) {
   if (ensemble) result.method = methods_of(*leader.law).front();
   result.response = range_of(column(task.points, leader.law->response));
   if (leader.law->any_variable) result.variable = to_string(leader.variables.front());
+  for (const Variable variable : leader.variables)
+    if (variable > Variable::flops)  // which have their own
+      result.others[variable] = range_of(column(task.points, variable));
   add_data_warnings(task.points, leader.variables, result);
   return result;
 }

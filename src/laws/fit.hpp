@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -215,9 +216,10 @@ struct Fit {
   std::vector<LeftOut> left_out;
   std::vector<std::string> names;  // of the points used, when they have names
   std::string source;
-  Conventions conventions;      // of the points
-  Range params, tokens, flops;  // of the points used; NaN where they have no such column
-  Range response;               // of what the law predicts
+  Conventions conventions;           // of the points
+  Range params, tokens, flops;       // of the points used; NaN where they have no such column
+  Range response;                    // of what the law predicts
+  std::map<Variable, Range> others;  // of what the law reads besides those three
   /// On the law's scale, corrected for the degrees of freedom; of approach 2 that of the runs about
   /// the parabola of their budget, of approach 1 none.
   double residual_rms = 0;

@@ -207,6 +207,10 @@ void read_points(const JsonReader& reader, Fit& fit) {
   fit.tokens = reader.range("tokens");
   fit.flops = reader.range("flops");
   fit.response = reader.range("response");
+  if (!reader.has("others")) return;
+  const JsonReader others = reader.object("others");
+  for (const auto& [name, range] : others.json().items())
+    fit.others[variable_from(name)] = others.range(name.c_str());
 }
 
 Json parse(std::string_view text, const std::string& name) {

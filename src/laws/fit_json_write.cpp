@@ -20,14 +20,26 @@ Json range(const Range& range) {
   return {{"low", number(range.low)}, {"high", number(range.high)}};
 }
 
+Json others(const Fit& fit) {
+  Json object = Json::object();
+  for (const auto& [variable, fitted] : fit.others)
+    object[std::string(to_string(variable))] = range(fitted);
+  return object;
+}
+
 Json points(const Fit& fit) {
   Json left_out = Json::array();
   for (const LeftOut& point : fit.left_out)
     left_out.push_back({{"name", point.name}, {"reason", point.reason}});
-  return {
-      {"used", fit.used},          {"left_out", left_out},           {"names", fit.names},
-      {"source", fit.source},      {"params", range(fit.params)},    {"tokens", range(fit.tokens)},
-      {"flops", range(fit.flops)}, {"response", range(fit.response)}};
+  return {{"used", fit.used},
+          {"left_out", left_out},
+          {"names", fit.names},
+          {"source", fit.source},
+          {"params", range(fit.params)},
+          {"tokens", range(fit.tokens)},
+          {"flops", range(fit.flops)},
+          {"response", range(fit.response)},
+          {"others", others(fit)}};
 }
 
 Json conventions(const Conventions& c) {

@@ -13,8 +13,7 @@ namespace {
 constexpr double kLossPower = 10;
 
 double size_by(Variable variable, double value) {
-  const bool falls = variable == Variable::loss || variable == Variable::task_loss;
-  return falls ? std::pow(value, -kLossPower) : value;
+  return falls_with_size(variable) ? std::pow(value, -kLossPower) : value;
 }
 
 template <class Value>
@@ -26,6 +25,10 @@ std::vector<double> extent_by(const Growth& growth, const Value& value) {
 }
 
 }  // namespace
+
+bool falls_with_size(Variable variable) {
+  return variable == Variable::loss || variable == Variable::task_loss;
+}
 
 Growth growth_of(const Points& prepared, std::span<const Variable> variables) {
   const std::vector<Variable> read(variables.begin(), variables.end());

@@ -26,6 +26,9 @@ struct Growth {
   std::vector<Variable> axes;     // which a run may exceed by more than by its size
 };
 
+/// Whether it falls as runs grow: a loss.
+bool falls_with_size(Variable variable);
+
 /// Of runs of which a law reads `variables`.
 Growth growth_of(const Points& prepared, std::span<const Variable> variables);
 /// By compute and, where the points have them, params and tokens.

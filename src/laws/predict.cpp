@@ -103,6 +103,17 @@ std::optional<double> exceeds(const std::optional<double>& size, const Range& fi
   return *size / fitted.high;
 }
 
+Extrapolation extrapolation_of(const Fit& fit, const RunSize& run) {
+  Extrapolation beyond = {exceeds(run.params, fit.params), exceeds(run.tokens, fit.tokens),
+                          exceeds(run.flops, fit.flops)};
+  for (const auto& [variable, fitted] : fit.others) {
+    const std::optional<double>& size = quantity(run, variable);
+    beyond.others[variable] = size && falls_with_size(variable) ? std::optional(fitted.low / *size)
+                                                                : exceeds(size, fitted);
+  }
+  return beyond;
+}
+
 std::string describe_cover(const Fit& fit) {
   std::string covers = fit.method == "approach2"
                            ? "scatter of the runs and of the minima, parameters"
@@ -254,9 +265,7 @@ Prediction predict(const Fit& fit, const RunSize& asked, double level) {
     predict_members(fit, level, prediction);
   warn_about_fit(fit, prediction);
   warn_about_rounding(fit, prediction);
-  prediction.extrapolation = {exceeds(prediction.run.params, fit.params),
-                              exceeds(prediction.run.tokens, fit.tokens),
-                              exceeds(prediction.run.flops, fit.flops)};
+  prediction.extrapolation = extrapolation_of(fit, prediction.run);
   return prediction;
 }
 

@@ -7,6 +7,7 @@
 // went in, and how much of what it claims such an interval held on the points themselves.
 #pragma once
 
+#include <map>
 #include <optional>
 
 #include "laws/fit.hpp"
@@ -29,11 +30,13 @@ struct Interval {
 std::optional<Interval> interval_over_draws(std::vector<double> drawn, double level,
                                             std::string covers = "parameters (bootstrap)");
 
-/// How many times the largest fitted value is exceeded (below 1: inside); empty where unknown.
+/// How many times the largest fitted value is exceeded (below 1: inside), of a loss how many times
+/// the run lies below the lowest; empty where unknown.
 struct Extrapolation {
   std::optional<double> params;
   std::optional<double> tokens;
   std::optional<double> flops;
+  std::map<Variable, std::optional<double>> others = {};  // of what else the law reads
 };
 
 struct Prediction {

@@ -6,16 +6,22 @@
 namespace isoflop::laws {
 namespace {
 
+Json json_of(const Extrapolation& beyond) {
+  Json json = {{"params", number(beyond.params)},
+               {"tokens", number(beyond.tokens)},
+               {"flops", number(beyond.flops)}};
+  for (const auto& [variable, factor] : beyond.others)
+    json[std::string(to_string(variable))] = number(factor);
+  return json;
+}
+
 Json json_of(const Prediction& prediction) {
   return {{"params", number(prediction.run.params)},
           {"tokens", number(prediction.run.tokens)},
           {"flops", number(prediction.run.flops)},
           {std::string(to_string(prediction.response)), number(prediction.value)},
           {"interval", json_of(prediction.interval)},
-          {"extrapolation",
-           {{"params", number(prediction.extrapolation.params)},
-            {"tokens", number(prediction.extrapolation.tokens)},
-            {"flops", number(prediction.extrapolation.flops)}}},
+          {"extrapolation", json_of(prediction.extrapolation)},
           {"warnings", prediction.warnings}};
 }
 

@@ -266,6 +266,30 @@ std::string factor(const std::optional<double>& value) {
   return value ? fmt::format("{:.3g}x", *value) : "?";
 }
 
+/// How far beyond the points a run lies: in N, D and C, or where the law reads something else in
+/// what it reads.
+struct Beyond {
+  std::string in;
+  std::vector<std::string> factors;
+};
+
+Beyond beyond_of(const Fit& fit, const Extrapolation& extrapolation) {
+  const auto& [params, tokens, flops, others] = extrapolation;
+  if (others.empty()) return {"N, D, C", {factor(params), factor(tokens), factor(flops)}};
+  Beyond beyond;
+  const auto add = [&](std::string_view name, const std::optional<double>& value) {
+    beyond.in += (beyond.in.empty() ? "" : ", ") + std::string(name);
+    beyond.factors.push_back(factor(value));
+  };
+  for (const Variable variable : variables_of(fit.law)) {
+    if (variable == Variable::params) add("N", params);
+    if (variable == Variable::tokens) add("D", tokens);
+  }
+  if (params && tokens) add("C", flops);
+  for (const auto& [variable, value] : others) add(to_string(variable), value);
+  return beyond;
+}
+
 }  // namespace
 
 std::string short_count(double count) {
@@ -301,16 +325,17 @@ std::string describe(const Fit& fit, const std::vector<Prediction>& predictions)
       intervals ? percent(predictions.front().interval->level) + " low" : "low";
   const std::string by = fit.is_ensemble ? fmt::format("ensemble of {} laws", fit.members.size())
                                          : fmt::format("{} [{}]", fit.law, fit.method);
-  std::string text = fmt::format("{}\n\n  {:>9} {:>9} {:>10} {:>10} {:>10} {:>10}   {}\n", by,
-                                 "params", "tokens", "FLOP", to_string(find_law(fit.law).response),
-                                 level, "high", "beyond the fit in N, D, C");
+  const std::string beyond_in =
+      predictions.empty() ? "N, D, C" : beyond_of(fit, predictions.front().extrapolation).in;
+  std::string text = fmt::format(
+      "{}\n\n  {:>9} {:>9} {:>10} {:>10} {:>10} {:>10}   beyond the fit in {}\n", by, "params",
+      "tokens", "FLOP", to_string(find_law(fit.law).response), level, "high", beyond_in);
   for (const Prediction& p : predictions)
     text += fmt::format(
-        "  {:>9} {:>9} {:>10} {:>10.6g} {:>10} {:>10}   {}, {}, {}\n", or_question(p.run.params),
+        "  {:>9} {:>9} {:>10} {:>10.6g} {:>10} {:>10}   {}\n", or_question(p.run.params),
         or_question(p.run.tokens), p.run.flops ? fmt::format("{:.3e}", *p.run.flops) : "?", p.value,
         p.interval ? or_dash(p.interval->low) : "-", p.interval ? or_dash(p.interval->high) : "-",
-        factor(p.extrapolation.params), factor(p.extrapolation.tokens),
-        factor(p.extrapolation.flops));
+        fmt::join(beyond_of(fit, p.extrapolation).factors, ", "));
   if (intervals)
     text += describe_interval(*predictions.front().interval, fit);
   else if (!predictions.empty())

@@ -20,6 +20,27 @@ namespace {
 
 RunSize of_params(double params) { return {.params = params}; }
 
+TEST(Predict, SaysHowFarBeyondTheFitInWhatTheLawReads) {
+  Points points;
+  for (int i = 0; i < 12; ++i) {
+    points.task_loss.push_back(1.2 - 0.05 * i);
+    points.accuracy.push_back(0.25 + 0.6 / (1 + std::exp(12 * (points.task_loss.back() - 0.9))));
+  }
+  const Fit sigmoid =
+      fit_from_json(to_json(fit(points, {.law = "accuracy-sigmoid", .bootstrap = 0})), "fit.json");
+  const Prediction below = predict(sigmoid, RunSize{.task_loss = 0.325});
+  EXPECT_NEAR(below.extrapolation.others.at(Variable::task_loss).value(), 2, 1e-12);
+  EXPECT_NE(describe(sigmoid, {below}).find("beyond the fit in task_loss\n"), std::string::npos);
+  EXPECT_NE(describe(sigmoid, {below}).find("   2x\n"), std::string::npos)
+      << describe(sigmoid, {below});
+  EXPECT_NE(to_json(below).find("\"task_loss\":"), std::string::npos);
+
+  const Fit steps = fit(find_law("kaplan-ns").example(), {.law = "kaplan-ns", .bootstrap = 0});
+  const std::string text = describe(steps, {predict(steps, RunSize{.params = 2e9, .steps = 6e6})});
+  EXPECT_NE(text.find("beyond the fit in N, steps\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("   2x, 3x\n"), std::string::npos) << text;
+}
+
 TEST(Predict, KaplanValues) {
   const Fit by_params = synthetic::fit_of("kaplan-n", {8.8e13, 0.076});
   EXPECT_NEAR(predict(by_params, of_params(1e8)).value, 2.8300, 5e-5);
