@@ -103,7 +103,8 @@ void add_reading(CLI::App& command, Options& options) {
       "RESULTS.h5 of a sweep, or POINTS.csv with the columns that the law needs (most: params, "
       "tokens, loss [nats/token]); optional flops, weight, group, name, status, warmup_tokens, and "
       "what the numbers mean: params_kind, flops_kind, loss_unit, bytes_per_token, stage, "
-      "tokenizer, data, context, evaluation (docs/tutorials/02-fit-your-own-csv.md)");
+      "tokenizer, data, context, evaluation, smoothing "
+      "(docs/tutorials/02-fit-your-own-csv.md)");
   command
       .add_option("--params-kind", options.kinds.params,
                   "What params of a RESULTS.h5 counts (default: as the law's source did)")

@@ -34,6 +34,7 @@ std::string describe(const Conventions& conventions) {
   add("data", conventions.data);
   add("context", conventions.context);
   add("evaluation", conventions.evaluation);
+  add("smoothing", conventions.smoothing);
   return text;
 }
 
@@ -51,6 +52,7 @@ void require_same_kind(const Conventions& asked, const Conventions& fitted,
   check("data", asked.data, fitted.data);
   check("context", asked.context, fitted.context);
   check("evaluation", asked.evaluation, fitted.evaluation);
+  check("smoothing", asked.smoothing, fitted.smoothing);
 }
 
 Conventions conventions_of(const Points& points, bool along_runs) {

@@ -16,7 +16,8 @@ namespace isoflop::laws {
 struct Points;
 
 struct Conventions {
-  std::string params = {};  // "total", or "non-embedding" (Kaplan's N)
+  std::string params = {};  // "total", "non-embedding" (Kaplan's N), or "active": those that one
+                            // token passes through, of a mixture of experts
   std::string flops = {};  // "6nd", "exact" (every operation), "cmin" (critical_batch.hpp), "other"
   std::string loss = {};   // "nats" (a token), "bits_per_byte"
   std::string stage = {};  // "final", "cooled-down", "constant-lr", "mid-decay", or "along the run"
@@ -24,16 +25,17 @@ struct Conventions {
   std::string data = {};        // trained on: a corpus, its fingerprint
   std::string context = {};     // tokens that a prediction may see, at most
   std::string evaluation = {};  // the set that the loss was measured on
+  std::string smoothing = {};   // of the loss: "none", "ema", any name
 
   friend bool operator==(const Conventions&, const Conventions&) = default;
 };
 
-/// "params total; flops 6nd; loss nats; stage not stated", then those of tokenizer, data, context
-/// and evaluation that are stated.
+/// "params total; flops 6nd; loss nats; stage not stated", then those of tokenizer, data, context,
+/// evaluation and smoothing that are stated.
 std::string describe(const Conventions& conventions);
 
 /// Throws InputError when `asked` states another kind of params or flops, or another tokenizer,
-/// data, context or evaluation than `fitted` does.
+/// data, context, evaluation or smoothing than `fitted` does.
 void require_same_kind(const Conventions& asked, const Conventions& fitted,
                        std::string_view source);
 

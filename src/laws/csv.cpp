@@ -25,7 +25,7 @@ const std::vector<std::string>& known_columns() {
     for (const VariableInfo& variable : all_variables()) names.emplace_back(variable.name);
     names.insert(names.end(), {"weight", "group", "name", "params_kind", "flops_kind", "loss_unit",
                                "bytes_per_token", "stage", "tokenizer", "data", "context",
-                               "evaluation", "status", "warmup_tokens"});
+                               "evaluation", "smoothing", "status", "warmup_tokens"});
     return names;
   }();
   return columns;
@@ -71,8 +71,7 @@ class OneKind {
       : column_(column), known_(std::move(known)) {}
 
   void add(const std::string& value, const std::string& file, std::size_t line) {
-    require(value.empty() || known_.empty() ||
-                std::find(known_.begin(), known_.end(), value) != known_.end(),
+    require(value.empty() || known_.empty() || std::ranges::find(known_, value) != known_.end(),
             "{}:{}: {}: saw '{}', needed one of {}", file, line, column_, value,
             fmt::join(known_, ", "));
     if (line_ == 0) {
@@ -107,11 +106,10 @@ class RowReader {
         points_(points) {}
 
   void read(const CsvRow& row) {
-    if (kind_ != Rows::asked) {
-      if (const std::string reason = excluded(row); !reason.empty()) {
-        points_.left_out.push_back({name_of(row), reason});
-        return;
-      }
+    const std::string reason = kind_ == Rows::asked ? "" : excluded(row);
+    if (!reason.empty()) {
+      points_.left_out.push_back({name_of(row), reason});
+      return;
     }
     for (const VariableInfo& variable : all_variables()) {
       if (!is_read(variable.variable)) continue;
@@ -145,7 +143,8 @@ class RowReader {
     }
     points_.conventions = {
         params_kind_.value(), flops_kind_.value(), loss_unit_.value(), "",
-        tokenizer_.value(),   data_.value(),       context_.value(),   evaluation_.value()};
+        tokenizer_.value(),   data_.value(),       context_.value(),   evaluation_.value(),
+        smoothing_.value()};
     std::string& flops_kind = points_.conventions.flops;
     const bool is_6nd = flops_kind.empty() || flops_kind == "6nd";
     require(is_6nd || !(follows(Variable::params, header_) || follows(Variable::tokens, header_)),
@@ -209,10 +208,11 @@ class RowReader {
     data_.add(text(row, "data"), name_, row.line);
     context_.add(text(row, "context"), name_, row.line);
     evaluation_.add(text(row, "evaluation"), name_, row.line);
+    smoothing_.add(text(row, "smoothing"), name_, row.line);
     if (!header_.has("stage")) return;
     const std::string& stage = text(row, "stage");
     const auto& known = known_stages();
-    require(stage.empty() || std::find(known.begin(), known.end(), stage) != known.end(),
+    require(stage.empty() || std::ranges::find(known, stage) != known.end(),
             "{}: saw '{}', needed one of {}", place(row, "stage"), stage, fmt::join(known, ", "));
     points_.stage.push_back(stage);
   }
@@ -297,10 +297,11 @@ class RowReader {
   std::span<const Variable> wanted_;
   Rows kind_;
   Points& points_;
-  OneKind params_kind_{"params_kind", {"total", "non-embedding"}};
+  OneKind params_kind_{"params_kind", {"total", "non-embedding", "active"}};
   OneKind flops_kind_{"flops_kind", {"6nd", "exact", "cmin", "other"}};
   OneKind loss_unit_{"loss_unit", {"nats", "bits_per_byte", "perplexity"}};
-  OneKind tokenizer_{"tokenizer"}, data_{"data"}, context_{"context"}, evaluation_{"evaluation"};
+  OneKind tokenizer_{"tokenizer"}, data_{"data"}, context_{"context"}, evaluation_{"evaluation"},
+      smoothing_{"smoothing"};
   std::size_t converted_ = 0;
   std::map<Variable, std::string> dropped_;               // columns that are only wanted, and why
   std::unordered_map<std::string, std::size_t> line_of_;  // of the first row with this text
@@ -325,10 +326,10 @@ Points parse_csv(std::string_view text, const std::string& name, const ColumnNam
             name, row.line, row.fields.size(), first.fields.size());
     reader.read(row);
   }
+  const LeftOut first_out = points.left_out.empty() ? LeftOut{} : points.left_out.front();
   require(points.size() > 0 || points.left_out.empty(),
-          "{}: every point is left out, the first ({}) because {}", name,
-          points.left_out.empty() ? "" : points.left_out.front().name,
-          points.left_out.empty() ? "" : points.left_out.front().reason);
+          "{}: every point is left out, the first ({}) because {}", name, first_out.name,
+          first_out.reason);
   require(points.size() > 0, "{}: a header without points", name);
   reader.finish();
   return points;

@@ -1,18 +1,19 @@
 // POINTS.csv: comma-separated, first row the names of the columns (csv_rows.hpp has the grammar).
 //
 // Columns: the variables of points.hpp, weight, group, name, and
-//   params_kind      total, non-embedding
+//   params_kind      total, non-embedding, active (of a mixture of experts)
 //   flops_kind       6nd, exact, cmin (Kaplan's, at a batch far below critical), other
 //   loss_unit        nats (a token), bits_per_byte, perplexity (of a token; becomes nats)
 //   bytes_per_token  with it, bits per byte become nats
 //   stage            final, cooled-down, constant-lr, mid-decay
-//   tokenizer, data, context, evaluation
+//   tokenizer, data, context, evaluation, smoothing
 //                    any name: what the losses are losses of (conventions.hpp)
 //   status           finished; a row with another status is left out, whatever its loss
 //   warmup_tokens    a run whose warmup is as long as itself is left out; of training curves what
 //                    they recorded in their warmup, unless their schedules are read
-// Kinds, units and the last four must be the same in all rows that are used. Without a column
-// weight, rows that repeat an earlier one in every column are left out. Other columns are ignored.
+// Kinds, units and the names of what the losses are must be the same in all rows that are used.
+// Without a column weight, rows that repeat an earlier one in every column are left out. Other
+// columns are ignored.
 #pragma once
 
 #include <string>

@@ -219,7 +219,7 @@ bool counts_embeddings(std::string_view name) {
 }
 
 bool counts_embeddings(const Fit& fit) {
-  if (!fit.conventions.params.empty()) return fit.conventions.params == "total";
+  if (!fit.conventions.params.empty()) return fit.conventions.params != "non-embedding";
   return counts_embeddings(fit.is_ensemble ? kEnsemble : std::string_view(fit.law));
 }
 

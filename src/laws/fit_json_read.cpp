@@ -42,11 +42,12 @@ std::vector<std::string> read_texts(const JsonReader& reader, const char* key) {
   return texts;
 }
 
-/// The last four may be absent: not stated.
+/// The last five may be absent: not stated.
 Conventions read_conventions(const JsonReader& reader) {
   const auto stated = [&](const char* key) { return reader.has(key) ? reader.text(key) : ""; };
-  return {reader.text("params"), reader.text("flops"), reader.text("loss"), reader.text("stage"),
-          stated("tokenizer"),   stated("data"),       stated("context"),   stated("evaluation")};
+  return {reader.text("params"), reader.text("flops"), reader.text("loss"),
+          reader.text("stage"),  stated("tokenizer"),  stated("data"),
+          stated("context"),     stated("evaluation"), stated("smoothing")};
 }
 
 SearchSummary read_search(const JsonReader& reader) {

@@ -43,9 +43,9 @@ Json points(const Fit& fit) {
 }
 
 Json conventions(const Conventions& c) {
-  return {{"params", c.params},   {"flops", c.flops},          {"loss", c.loss},
-          {"stage", c.stage},     {"tokenizer", c.tokenizer},  {"data", c.data},
-          {"context", c.context}, {"evaluation", c.evaluation}};
+  return {{"params", c.params},   {"flops", c.flops},           {"loss", c.loss},
+          {"stage", c.stage},     {"tokenizer", c.tokenizer},   {"data", c.data},
+          {"context", c.context}, {"evaluation", c.evaluation}, {"smoothing", c.smoothing}};
 }
 
 Json budgets(const Fit& fit) {

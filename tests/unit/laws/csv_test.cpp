@@ -262,7 +262,7 @@ TEST(Csv, RefusesMixedConventionsNamingTheFirstTwoRows) {
             "p.csv:3: loss_unit: saw 'bits_per_byte', line 2 has 'nats': one fit needs one kind; "
             "split the file");
   EXPECT_EQ(error_of("params,tokens,loss,params_kind\n1,2,3,all\n"),
-            "p.csv:2: params_kind: saw 'all', needed one of total, non-embedding");
+            "p.csv:2: params_kind: saw 'all', needed one of total, non-embedding, active");
   EXPECT_EQ(error_of("params,tokens,loss,flops_kind\n1,2,3,exact\n"),
             "p.csv: flops_kind: saw 'exact' without a column flops: give the FLOP too");
   const Points stages = parse_csv(
