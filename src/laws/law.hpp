@@ -82,6 +82,7 @@ class Law {
   Scale scale = Scale::log;
   std::size_t distinct_values = 3;  // of each variable, at least
   bool counts_embeddings = true;    // params means all parameters; false: those without embeddings
+  bool has_exponents = true;        // of what it reads: powers; false: exponentials
   bool any_variable = false;        // one-variable form that the user may apply to another variable
   bool reads_curves = false;        // points of one group are one curve (curves.hpp); see along()
   /// Numbers in a row behind the variables; what they mean is the law's own, 0 in a prediction.

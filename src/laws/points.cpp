@@ -91,6 +91,12 @@ bool comes_before(const Points& points, std::size_t a, std::size_t b) {
 
 Points fill_optional_columns(Points points) {
   fill_flops(points);
+  for (std::size_t row = 0; row < points.flops.size(); ++row)
+    require(
+        holds(Values::positive, points.flops[row]),
+        "{}: flops: 6 params tokens is {}, a fit needs a finite number above 0: give params and "
+        "tokens in units",
+        name_of(points, row), points.flops[row]);
   if (points.weight.empty()) points.weight.assign(points.size(), 1.0);
   return points;
 }

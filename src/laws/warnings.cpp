@@ -34,19 +34,46 @@ void warn_about_mid_run_losses(const Points& prepared, Fit& result) {
                     mixed, tokens_of.size()));
 }
 
+/// Losses of mid-decay alone agree among themselves and lie above those of finished runs.
+void warn_about_stage(Fit& result) {
+  if (result.conventions.stage == "mid-decay")
+    result.warnings.push_back(
+        "every loss is of stage mid-decay: runs that finish their schedule with so many tokens end "
+        "lower than this law says; keep final or cooled-down losses");
+}
+
+/// Millions of params or billions of tokens fit as well, but every scale means something else.
+void warn_about_units(const Points& prepared, Fit& result) {
+  constexpr double kFewest = 1000;  // no language model has fewer parameters or saw fewer tokens
+  for (const Variable variable :
+       {Variable::params, Variable::tokens, Variable::unique_tokens, Variable::flops}) {
+    const std::vector<double>& values = column(prepared, variable);
+    if (values.empty()) continue;
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    if (*low >= kFewest) continue;
+    const bool follows = variable == Variable::flops && !prepared.params.empty();
+    if (follows) continue;  // from params and tokens, or warned of beside them
+    result.warnings.push_back(fmt::format(
+        "column {} reads {:.3g} to {:.3g}: give {} in units, not thousands, millions or "
+        "billions",
+        to_string(variable), *low, *high, info(variable).unit));
+  }
+}
+
 void warn_about_grid(const Points& prepared, std::span<const Variable> variables, Fit& result) {
   constexpr std::size_t kFewSizes = 5;
   constexpr double kNarrow = 8;
+  const bool has_exponents = find_law(result.law).has_exponents;
   for (const Variable variable : variables) {
     const std::vector<double>& values = column(prepared, variable);
     if (values.empty()) continue;
     const std::size_t distinct = count_distinct(values);
     if (distinct < kFewSizes)
-      result.warnings.push_back(
-          fmt::format("only {} different {}: {} or more make an exponent credible", distinct,
-                      to_string(variable), kFewSizes));
+      result.warnings.push_back(fmt::format("only {} different {}: {} or more make {} credible",
+                                            distinct, to_string(variable), kFewSizes,
+                                            has_exponents ? "an exponent" : "a curve"));
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
-    if (*high < kNarrow * *low)
+    if (has_exponents && *high < kNarrow * *low)
       result.warnings.push_back(fmt::format("{} span only a factor {:.3g}: the exponent is a guess",
                                             to_string(variable), *high / *low));
   }
@@ -136,6 +163,7 @@ void warn_about_sweeps(const Points& prepared, Fit& result) {
 
 void warn_about_compute(const Points& prepared, Fit& result) {
   if (prepared.params.empty() || prepared.tokens.empty()) return;
+  if (result.conventions.flops == "cmin") return;  // less than was spent, and meant to be
   double largest = 1;
   for (std::size_t row = 0; row < prepared.size(); ++row) {
     const double ratio = prepared.flops[row] / (6 * prepared.params[row] * prepared.tokens[row]);
@@ -180,6 +208,8 @@ void warn_about_draws(Fit& result) {
 
 void add_data_warnings(const Points& prepared, std::span<const Variable> variables, Fit& result) {
   warn_about_mid_run_losses(prepared, result);
+  warn_about_stage(result);
+  warn_about_units(prepared, result);
   warn_about_grid(prepared, variables, result);
   warn_about_edges(prepared, variables, result);
   warn_about_ratio(prepared, variables, result);

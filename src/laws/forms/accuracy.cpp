@@ -63,6 +63,7 @@ class AccuracySigmoid final : public FormulaLaw<AccuracySigmoid, kSigmoidCount> 
     any_variable = true;
     response = Variable::accuracy;
     scale = Scale::linear;
+    has_exponents = false;
     parameters = sigmoid_parameters();
   }
 

@@ -20,9 +20,11 @@ class ErrorExponential final : public FormulaLaw<ErrorExponential, kCount> {
     any_variable = true;
     response = Variable::error;
     scale = Scale::linear;
-    parameters = {{"epsilon", "error of a model that knows nothing", "epsilon", 0.85, -1, 2},
-                  {"k", "scale of the fall", "ln k", 2.08, -20, 20},
-                  {"gamma", "rate of the fall, token/nat", "gamma", 0.756, 1e-4, 50}};
+    has_exponents = false;
+    parameters = {
+        {"epsilon", "error of a model that knows nothing", "epsilon", 0.85, -1, 2, "fraction"},
+        {"k", "scale of the fall", "ln k", 2.08, -20, 20, "fraction"},
+        {"gamma", "rate of the fall, token/nat", "gamma", 0.756, 1e-4, 50, "token/nat"}};
   }
 
   template <class T>
