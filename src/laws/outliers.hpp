@@ -12,4 +12,9 @@ namespace isoflop::laws {
 Points drop_outliers(const Contender& contender, const Points& prepared, std::size_t count,
                      double huber_delta);
 
+/// Of points that a fit ending at `theta` misses grossly: how many, the worst, what to do. Empty:
+/// there are none. `can_drop`: whether --drop-outliers is open to this fit.
+std::string describe_outliers(const Contender& contender, const Points& prepared,
+                              const Vector& theta, bool can_drop);
+
 }  // namespace isoflop::laws

@@ -7,6 +7,7 @@
 #include "laws/alternatives.hpp"
 #include "laws/bootstrap.hpp"
 #include "laws/calibration.hpp"
+#include "laws/outliers.hpp"
 #include "laws/precision.hpp"
 #include "laws/profile.hpp"
 #include "laws/resample.hpp"
@@ -120,6 +121,10 @@ void describe_law(const Points& prepared, const Points& with_outliers, const Law
   warn_about_search(law, found, result);
   result.residual_rms = rollout.stages.back()->residual_rms;
   result.precision = precision_of(law, *rollout.stages.back());
+  const bool can_drop = !result.is_ensemble;
+  if (std::string text = describe_outliers(rollout.contender, prepared, found.best.theta, can_drop);
+      !text.empty())
+    result.warnings.push_back(std::move(text));
   const Samples samples = law.rows(prepared, rollout.contender.variables);
   warn_about_open_parameters(law, samples, found.best, result);
   result.draws = draw_again(prepared, law, samples, options, found.best.theta);

@@ -56,6 +56,17 @@ TEST_F(EpochPoints, AllPoints) {
   EXPECT_NEAR(result.parameters[4].value, .4530, 1e-3);
 }
 
+TEST_F(EpochPoints, OnlyThoseThatWereLeftOutAreGrossOutliers) {
+  const auto outliers = [](const Fit& fit) -> std::string {
+    for (const std::string& warning : fit.warnings)
+      if (warning.find("standard deviations") != std::string::npos) return warning;
+    return "none";
+  };
+  EXPECT_EQ(outliers(fit_240(1e-3)), "none");
+  const std::string all = outliers(fit(points_, {.law = "chinchilla", .bootstrap = 0}));
+  EXPECT_TRUE(all.starts_with("4 of 245 points lie further")) << all;
+}
+
 const Alternative& find(const Fit& fit, std::string_view loss, double delta, std::size_t left_out) {
   for (const Alternative& one : fit.alternatives)
     if (one.loss == loss && (delta == 0 || one.huber_delta == delta) && one.left_out == left_out)

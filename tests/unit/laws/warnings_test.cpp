@@ -1,0 +1,134 @@
+// What a fit says of its points: gross outliers, units, columns without an exponent, stages.
+#include "laws/warnings.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "laws/critical_batch.hpp"
+#include "synthetic.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+/// The only warning that has `part` in it; empty: none has.
+std::string warning_with(const Fit& fit, std::string_view part) {
+  std::string found;
+  for (const std::string& warning : fit.warnings) {
+    if (warning.find(part) == std::string::npos) continue;
+    EXPECT_TRUE(found.empty()) << warning;
+    found = warning;
+  }
+  return found;
+}
+
+Fit fit_of(const Points& points, const std::string& law = "chinchilla") {
+  return fit(points, {.law = law, .bootstrap = 0});
+}
+
+Points named_grid(std::uint64_t seed) {
+  Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, seed);
+  for (std::size_t i = 0; i < points.size(); ++i) points.name.push_back(fmt::format("run {}", i));
+  return points;
+}
+
+TEST(Outliers, AreCountedAndTheWorstIsNamed) {
+  Points points = named_grid(1);
+  points.loss[20] *= 1.1;
+  points.loss[50] *= 0.91;
+  const std::string text = warning_with(fit_of(points), "standard deviations");
+  EXPECT_TRUE(
+      text.starts_with("2 of 81 points lie further than 12 standard deviations (by the "
+                       "median: 0."))
+      << text;
+  EXPECT_NE(text.find("the worst run 20 by +"), std::string::npos) << text;
+  EXPECT_NE(text.find("--drop-outliers 2"), std::string::npos) << text;
+  const Fit dropped = fit(points, {.law = "chinchilla", .bootstrap = 0, .drop_outliers = 2});
+  EXPECT_EQ(warning_with(dropped, "standard deviations"), "");
+  EXPECT_EQ(dropped.left_out.size(), 2u);
+}
+
+TEST(Outliers, OneLossOfAnotherOrderIsOne) {
+  Points points = named_grid(2);
+  points.loss[7] = 1000;
+  EXPECT_NE(warning_with(fit_of(points), "standard deviations").find("the worst run 7 by +"),
+            std::string::npos);
+}
+
+TEST(Outliers, AnEnsembleDropsNone) {
+  Points points = named_grid(1);
+  points.loss[20] *= 1.1;
+  const std::string text = warning_with(fit_of(points, "ensemble"), "standard deviations");
+  EXPECT_TRUE(text.ends_with("look at these runs")) << text;
+}
+
+// Neither noise, nor its absence, nor a law that the points do not follow is a few runs' fault.
+TEST(Outliers, AreNotSeenWhereThereAreNone) {
+  for (const std::uint64_t seed : {1u, 2u, 3u, 4u, 5u, 6u})
+    EXPECT_EQ(warning_with(fit_of(named_grid(seed)), "standard deviations"), "") << seed;
+  EXPECT_EQ(warning_with(fit_of(synthetic::isoflop_grid(synthetic::kEpoch)), "standard deviations"),
+            "");
+  for (const char* wrong : {"power", "power-offset", "kaplan-n", "kaplan-d", "kaplan-nd"})
+    EXPECT_EQ(warning_with(fit_of(named_grid(1), wrong), "standard deviations"), "") << wrong;
+}
+
+TEST(Units, MillionsOfParamsAndBillionsOfTokensAreTold) {
+  Points points = named_grid(1);
+  EXPECT_EQ(warning_with(fit_of(points), "in units"), "");
+  for (double& value : points.params) value /= 1e6;
+  for (double& value : points.tokens) value /= 1e9;
+  points.flops.clear();
+  const Fit result = fit_of(points);
+  EXPECT_TRUE(warning_with(result, "give parameters in units").starts_with("column params reads "));
+  EXPECT_TRUE(warning_with(result, "give tokens in units").starts_with("column tokens reads "));
+}
+
+TEST(Units, OfComputeAloneAreTold) {
+  Points points;
+  for (int i = 0; i < 12; ++i) {
+    points.flops.push_back(0.1 * std::pow(3.0, i));  // PF-days
+    points.loss.push_back(std::pow(3.1e8 / points.flops.back(), 0.05));
+  }
+  EXPECT_NE(warning_with(fit_of(points, "kaplan-c"), "give FLOP in units"), "");
+}
+
+TEST(Exponents, OnlyLawsThatHaveOneWarnOfANarrowRange) {
+  Points points;
+  for (int i = 0; i < 12; ++i) {
+    points.task_loss.push_back(1.2 - 0.05 * i);
+    points.loss.push_back(3 - 0.1 * i);
+    points.accuracy.push_back(0.25 + 0.6 / (1 + std::exp(12 * (points.task_loss.back() - 0.9))));
+    points.error.push_back(0.9 - 2 * std::exp(-0.7 * points.loss.back()));
+    points.params.push_back(1e8 * (1 + 0.1 * i));
+  }
+  EXPECT_EQ(warning_with(fit_of(points, "accuracy-sigmoid"), "is a guess"), "");
+  EXPECT_EQ(warning_with(fit_of(points, "error-exponential"), "is a guess"), "");
+  EXPECT_NE(warning_with(fit_of(points, "kaplan-n"), "params span only a factor 2.1"), "");
+}
+
+TEST(Stages, OfMidDecayAloneAreTold) {
+  Points points = named_grid(1);
+  for (const auto& [stage, is_told] :
+       {std::pair{"mid-decay", true}, {"constant-lr", false}, {"final", false}}) {
+    points.stage.assign(points.size(), stage);
+    EXPECT_EQ(!warning_with(fit_of(points), "every loss is of stage mid-decay").empty(), is_told)
+        << stage;
+  }
+}
+
+TEST(Compute, AtTheLimitOfSmallBatchesIsMeantToBeLess) {
+  Points points = named_grid(1);
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    points.batch.push_back(5e6);
+    points.steps.push_back(points.tokens[i] / 5e6);
+  }
+  const Points limit = at_limiting_batch(points, {2.1e8, 0.21});
+  EXPECT_EQ(warning_with(fit_of(limit, "kaplan-ns"), "flops differ"), "");
+  points.flops.front() *= 2;
+  EXPECT_NE(warning_with(fit_of(points), "flops differ"), "");
+}
+
+}  // namespace
+}  // namespace isoflop::laws
