@@ -32,6 +32,7 @@ struct ParameterInfo {
   double example;               // as published where the source gives one
   double lower = -std::numeric_limits<double>::infinity();
   double upper = std::numeric_limits<double>::infinity();
+  std::string_view unit = {};  // of the value; "-": a pure number
 
   bool is_fixed() const { return lower == upper; }  // fixed.hpp
 };

@@ -6,6 +6,13 @@
 namespace isoflop::laws {
 namespace {
 
+std::string meaning_and_unit(const ParameterInfo& parameter) {
+  std::string_view meaning = parameter.meaning;
+  const std::string tail = fmt::format(", {}", parameter.unit);
+  if (meaning.ends_with(tail)) meaning.remove_suffix(tail.size());
+  return fmt::format("{} [{}]", meaning, parameter.unit);
+}
+
 std::string describe_law(const Law& law) {
   constexpr std::string_view kIndent = "    ";
   std::string text =
@@ -21,8 +28,9 @@ std::string describe_law(const Law& law) {
                   to_string(law.response), info(law.response).unit,
                   law.scale == Scale::log ? "its logarithm" : "its own scale");
   for (const ParameterInfo& parameter : law.parameters)
-    text += fmt::format("{}  {:<6} {:<48} {} in [{:g}, {:g}]\n", kIndent, parameter.name,
-                        parameter.meaning, parameter.coordinate, parameter.lower, parameter.upper);
+    text += fmt::format("{}  {:<6} {:<58} {} in [{:g}, {:g}]\n", kIndent, parameter.name,
+                        meaning_and_unit(parameter), parameter.coordinate, parameter.lower,
+                        parameter.upper);
   const std::size_t starts = law.starts(law.rows(prepare(law.example()), law.variables)).size();
   text += fmt::format("{}{} starts; needs {} points with {} different values of what it reads\n",
                       kIndent, starts, law.minimum_points(), law.distinct_values);

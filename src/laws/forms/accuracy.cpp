@@ -19,10 +19,11 @@ T sigmoid(const Loss& loss, const T* theta) {
 }
 
 std::vector<ParameterInfo> sigmoid_parameters() {
-  return {{"a", "accuracy lost from low to high loss, below 0", "a + b: at high loss", -0.7, 0, 1},
-          {"k", "steepness, per unit of the loss", "ln k", 6, -7, 7},
-          {"L0", "loss at the middle", "L0", 0.9, -50, 50},
-          {"b", "accuracy at low loss", "b", 0.95, 0, 1}};
+  return {{"a", "accuracy lost from low to high loss, below 0", "a + b: at high loss", -0.7, 0, 1,
+           "fraction"},
+          {"k", "steepness, per unit of the loss", "ln k", 6, -7, 7, "byte/bit"},
+          {"L0", "loss at the middle", "L0", 0.9, -50, 50, "bits/byte"},
+          {"b", "accuracy at low loss", "b", 0.95, 0, 1, "fraction"}};
 }
 
 Vector sigmoid_values(const Vector& t, std::size_t first) {
@@ -96,11 +97,11 @@ class TaskLadder final : public FormulaLaw<TaskLadder, kLadderCount> {
     response = Variable::accuracy;
     scale = Scale::linear;
     extra_columns = 1;
-    parameters = {{"E", "irreducible task loss, bits/byte", "ln E", 0.4, -14, 5},
-                  {"A", "bits/byte at N = 1", "ln A", 500, -20, 100},
-                  {"B", "bits/byte at D = 1", "ln B", 2000, -20, 100},
-                  {"alpha", "exponent of N", "alpha", 0.38, 0, 5},
-                  {"beta", "exponent of D", "beta", 0.4, 0, 5}};
+    parameters = {{"E", "irreducible task loss, bits/byte", "ln E", 0.4, -14, 5, "bits/byte"},
+                  {"A", "bits/byte at N = 1", "ln A", 500, -20, 100, "bits/byte"},
+                  {"B", "bits/byte at D = 1", "ln B", 2000, -20, 100, "bits/byte"},
+                  {"alpha", "exponent of N", "alpha", 0.38, 0, 5, "-"},
+                  {"beta", "exponent of D", "beta", 0.4, 0, 5, "-"}};
     for (const ParameterInfo& parameter : sigmoid_parameters()) parameters.push_back(parameter);
   }
 

@@ -61,18 +61,19 @@ class BrokenPower final : public Law {
     domain = {{1e14, 1e14 * std::pow(1e5, K + 1)}};
     any_variable = true;
     distinct_values = kBreaks + K * kPerBreak;
-    parameters = {{"a", "limit of the loss, nats/token", "ln a", 1.2, -14, 5},
-                  {"b", "nats/token at X = 1, before the breaks", "ln b", 20, -50, 100},
-                  {"c0", "exponent before the first break", "c0", 0.06, -2, 5}};
+    parameters = {
+        {"a", "limit of the loss, nats/token", "ln a", 1.2, -14, 5, "nats/token"},
+        {"b", "nats/token at X = 1, before the breaks", "ln b", 20, -50, 100, "nats/token"},
+        {"c0", "exponent before the first break", "c0", 0.06, -2, 5, "-"}};
     constexpr double kChange[] = {0.08, -0.06, 0.09};
     constexpr double kBreak[] = {1e19, 1e24, 1e29};
     constexpr double kWidth[] = {0.6, 0.9, 0.7};
     for (std::size_t i = 0; i < K; ++i) {
       const auto& [c, d, f] = kNames[i];
-      parameters.push_back({c, "change of the exponent at this break", c, kChange[i], -5, 5});
+      parameters.push_back({c, "change of the exponent at this break", c, kChange[i], -5, 5, "-"});
       parameters.push_back({d, "X at this break", i == 0 ? "ln d" : "ln of d / d before", kBreak[i],
-                            i == 0 ? -50.0 : 0.0, 150});
-      parameters.push_back({f, "width of this break in ln X", "ln f", kWidth[i], -4, 4});
+                            i == 0 ? -50.0 : 0.0, 150, "X"});
+      parameters.push_back({f, "width of this break in ln X", "ln f", kWidth[i], -4, 4, "-"});
     }
   }
 

@@ -16,11 +16,11 @@ class Chinchilla final : public PowerSumLaw {
     source = "Hoffmann et al. 2022, equation 2";
     variables = {Variable::params, Variable::tokens};
     domain = {{1e7, 1e10}, {1e9, 1e12}};
-    parameters = {{"E", "irreducible loss, nats/token", "ln E", 1.8172, -14, 5},
-                  {"A", "nats/token at N = 1", "ln A", 482.01, -20, 200},
-                  {"B", "nats/token at D = 1", "ln B", 2085.43, -20, 200},
-                  {"alpha", "exponent of N", "alpha", 0.3478, 0, 10},
-                  {"beta", "exponent of D", "beta", 0.3658, 0, 10}};
+    parameters = {{"E", "irreducible loss, nats/token", "ln E", 1.8172, -14, 5, "nats/token"},
+                  {"A", "nats/token at N = 1", "ln A", 482.01, -20, 200, "nats/token"},
+                  {"B", "nats/token at D = 1", "ln B", 2085.43, -20, 200, "nats/token"},
+                  {"alpha", "exponent of N", "alpha", 0.3478, 0, 10, "-"},
+                  {"beta", "exponent of D", "beta", 0.3658, 0, 10, "-"}};
     set_terms({{kE}, {kA, kAlpha, 0}, {kB, kBeta, 1}});
   }
 

@@ -93,15 +93,17 @@ class Farseer final : public Law {
     domain = {{1e7, 1e10}, {1e9, 1e12}};
     distinct_values = 4;
     counts_embeddings = false;
-    parameters = {{"a3", "of the floor", "floor at N = 1e8", -0.021, -20, 20},
-                  {"b3", "of the floor", "slope of the floor in ln N", 0.091, -20, 20},
-                  {"g", "of the floor", "g", 0.169, -3, 3},
-                  {"a2", "of the coefficient of D", "coefficient at N = 1e8", 88.01, -50, 100},
-                  {"b2", "of the coefficient of D", "its slope in ln N", -6.287, -20, 20},
-                  {"b", "of the coefficient of D", "b", -0.1, -3, 3},
-                  {"a1", "of the exponent of D", "exponent at N = 1e8", -0.124, -10, 3},
-                  {"b1", "of the exponent of D", "its slope in ln N", 0.424, -5, 5},
-                  {"a", "of the exponent of D", "a", 0.123, -3, 3}};
+    parameters = {
+        {"a3", "of the floor", "floor at N = 1e8", -0.021, -20, 20, "parameters^-g"},
+        {"b3", "of the floor", "slope of the floor in ln N", 0.091, -20, 20, "ln(nats/token)"},
+        {"g", "of the floor", "g", 0.169, -3, 3, "-"},
+        {"a2", "of the coefficient of D", "coefficient at N = 1e8", 88.01, -50, 100,
+         "parameters^-b"},
+        {"b2", "of the coefficient of D", "its slope in ln N", -6.287, -20, 20, "ln(nats/token)"},
+        {"b", "of the coefficient of D", "b", -0.1, -3, 3, "-"},
+        {"a1", "of the exponent of D", "exponent at N = 1e8", -0.124, -10, 3, "parameters^-a"},
+        {"b1", "of the exponent of D", "its slope in ln N", 0.424, -5, 5, "-"},
+        {"a", "of the exponent of D", "a", 0.123, -3, 3, "-"}};
   }
 
   /// ln(e^A + e^B), A = f_floor, B = f_coefficient - e^f_exponent ln D.

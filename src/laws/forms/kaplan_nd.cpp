@@ -18,10 +18,11 @@ class KaplanNd final : public PowerSumLaw {
     variables = {Variable::params, Variable::tokens};
     counts_embeddings = false;
     domain = {{1e6, 1e9}, {2e7, 5e10}};
-    parameters = {{"Nc", "parameters without embeddings", "(aN/aD) ln Nc", 6.4e13, -50, 200},
-                  {"Dc", "tokens", "ln Dc", 1.8e13, -50, 200},
-                  {"aN", "exponent of N", "aN/aD", 0.076, 1e-4, 50},
-                  {"aD", "exponent of D", "aD", 0.103, 1e-4, 10}};
+    parameters = {
+        {"Nc", "parameters without embeddings", "(aN/aD) ln Nc", 6.4e13, -50, 200, "parameters"},
+        {"Dc", "tokens", "ln Dc", 1.8e13, -50, 200, "tokens"},
+        {"aN", "exponent of N", "aN/aD", 0.076, 1e-4, 50, "-"},
+        {"aD", "exponent of D", "aD", 0.103, 1e-4, 10, "-"}};
     set_terms({{kNc, kRatio, 0}, {kDc, kUnitExponent, 1}}, kAD);
   }
 

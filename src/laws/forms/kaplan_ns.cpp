@@ -19,10 +19,11 @@ class KaplanNs final : public PowerSumLaw {
     variables = {Variable::params, Variable::steps};
     counts_embeddings = false;
     domain = {{1e6, 1e9}, {1e3, 2e6}};
-    parameters = {{"Nc", "parameters without embeddings", "aN ln Nc", 6.5e13, -50, 200},
-                  {"Sc", "steps", "aS ln Sc", 2.1e3, -50, 200},
-                  {"aN", "exponent of N", "aN", 0.077, 1e-4, 10},
-                  {"aS", "exponent of Smin", "aS", 0.76, 1e-4, 10}};
+    parameters = {
+        {"Nc", "parameters without embeddings", "aN ln Nc", 6.5e13, -50, 200, "parameters"},
+        {"Sc", "steps", "aS ln Sc", 2.1e3, -50, 200, "steps"},
+        {"aN", "exponent of N", "aN", 0.077, 1e-4, 10, "-"},
+        {"aS", "exponent of Smin", "aS", 0.76, 1e-4, 10, "-"}};
     set_terms({{kNc, kAN, 0}, {kSc, kAS, 1}});
   }
 

@@ -50,21 +50,21 @@ Laws kaplan_one() {
       {"kaplan-n",
        "L(N) = (Nc/N)^aN",
        "Kaplan et al. 2020, equation 1.1",
-       {"Nc", "parameters without embeddings", "aN ln Nc", 8.8e13, -50, 200},
-       {"aN", "exponent of N", "aN", 0.076, 1e-6, 10}},
+       {"Nc", "parameters without embeddings", "aN ln Nc", 8.8e13, -50, 200, "parameters"},
+       {"aN", "exponent of N", "aN", 0.076, 1e-6, 10, "-"}},
       Variable::params, {1e6, 1e10}, false);
   static const KaplanOne by_tokens({"kaplan-d",
                                     "L(D) = (Dc/D)^aD",
                                     "Kaplan et al. 2020, equation 1.2",
-                                    {"Dc", "tokens", "aD ln Dc", 5.4e13, -50, 200},
-                                    {"aD", "exponent of D", "aD", 0.095, 1e-6, 10}},
+                                    {"Dc", "tokens", "aD ln Dc", 5.4e13, -50, 200, "tokens"},
+                                    {"aD", "exponent of D", "aD", 0.095, 1e-6, 10, "-"}},
                                    Variable::tokens, {2e7, 2e10}, true);
   static const KaplanOne by_flops(
       {"kaplan-c",
        "L(C) = (Cc/C)^aC",
        "Kaplan et al. 2020, equation 1.3",
-       {"Cc", "FLOP", "aC ln Cc", 3.1e8 * kPfDay, -50, 200},
-       {"aC", "exponent of C, which is Cmin with --critical-batch", "aC", 0.050, 1e-6, 10}},
+       {"Cc", "FLOP", "aC ln Cc", 3.1e8 * kPfDay, -50, 200, "FLOP"},
+       {"aC", "exponent of C, which is Cmin with --critical-batch", "aC", 0.050, 1e-6, 10, "-"}},
       Variable::flops, {1e15, 1e21}, true);
   return {&by_params, &by_tokens, &by_flops};
 }

@@ -59,13 +59,14 @@ class MultiPower final : public Law {
     domain = {{1, 24000}};
     reads_curves = true;
     extra_columns = 1;  // kDrops: none in a row that is not of a curve
-    parameters = {{"L0", "limit of the loss, nats/token", "ln L0", 2.375, -14, 5},
-                  {"A", "nats/token at a sum of rates of 1", "ln A", 0.654, -30, 30},
-                  {"alpha", "exponent of the sum of rates", "alpha", 0.429, 0, 5},
-                  {"B", "fall of the loss for each unit of rate", "ln B", 523.425, -20, 60},
-                  {"C", "how soon a drop of the rate acts", "ln C", 2.025, -30, 40},
-                  {"beta", "exponent of that", "beta", 0.594, 1e-3, 10},
-                  {"gamma", "its dependence on the rate", "gamma", 0.635, -3, 5}};
+    parameters = {
+        {"L0", "limit of the loss, nats/token", "ln L0", 2.375, -14, 5, "nats/token"},
+        {"A", "nats/token at a sum of rates of 1", "ln A", 0.654, -30, 30, "nats/token"},
+        {"alpha", "exponent of the sum of rates", "alpha", 0.429, 0, 5, "-"},
+        {"B", "fall of the loss for each unit of rate", "ln B", 523.425, -20, 60, "nats/token"},
+        {"C", "how soon a drop of the rate acts", "ln C", 2.025, -30, 40, "-"},
+        {"beta", "exponent of that", "beta", 0.594, 1e-3, 10, "-"},
+        {"gamma", "its dependence on the rate", "gamma", 0.635, -3, 5, "-"}};
   }
 
   double evaluate(const double* x, const double* theta, double* gradient,

@@ -19,10 +19,12 @@ class OverTraining final : public PowerSumLaw {
     source = "Gadre et al. 2024, equation 4";
     variables = {Variable::params, Variable::tokens};
     domain = {{1e7, 1e10}, {1e9, 1e12}};
-    parameters = {{"E", "irreducible loss, nats/token", "ln E", 1.84, -14, 5},
-                  {"a", "of the term that grows with M", "ln(a 6^-eta)", 212, -20, 200},
-                  {"b", "of the term that falls with M", "ln(b 6^-eta)", 367, -20, 200},
-                  {"eta", "exponent of C", "2 eta", 0.136, 1e-6, 10}};
+    parameters = {{"E", "irreducible loss, nats/token", "ln E", 1.84, -14, 5, "nats/token"},
+                  {"a", "of the term that grows with M", "ln(a 6^-eta)", 212, -20, 200,
+                   "nats/token FLOP^eta"},
+                  {"b", "of the term that falls with M", "ln(b 6^-eta)", 367, -20, 200,
+                   "nats/token FLOP^eta"},
+                  {"eta", "exponent of C", "2 eta", 0.136, 1e-6, 10, "-"}};
     set_terms({{kE}, {kA, kEta, 0}, {kB, kEta, 1}});
   }
 

@@ -17,8 +17,8 @@ class Power final : public PowerSumLaw {
     variables = {Variable::flops};
     any_variable = true;
     domain = {{1e15, 1e21}};
-    parameters = {{"A", "nats/token at X = 1", "ln A", 30, -50, 200},
-                  {"alpha", "exponent of X", "alpha", 0.05, -10, 10}};
+    parameters = {{"A", "nats/token at X = 1", "ln A", 30, -50, 200, "nats/token"},
+                  {"alpha", "exponent of X", "alpha", 0.05, -10, 10, "-"}};
     set_terms({{kA, kAlpha, 0}});
   }
 

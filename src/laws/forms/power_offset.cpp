@@ -18,9 +18,9 @@ class PowerOffset final : public PowerSumLaw {
     variables = {Variable::flops};
     any_variable = true;
     domain = {{1e15, 1e24}};
-    parameters = {{"E", "irreducible loss, nats/token", "ln E", 1.7, -14, 5},
-                  {"A", "nats/token at X = 1", "ln A", 1500, -20, 400},
-                  {"alpha", "exponent of X", "alpha", 0.16, 0, 10}};
+    parameters = {{"E", "irreducible loss, nats/token", "ln E", 1.7, -14, 5, "nats/token"},
+                  {"A", "nats/token at X = 1", "ln A", 1500, -20, 400, "nats/token"},
+                  {"alpha", "exponent of X", "alpha", 0.16, 0, 10, "-"}};
     set_terms({{kE}, {kA, kAlpha, 0}});
   }
 

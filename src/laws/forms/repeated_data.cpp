@@ -98,13 +98,13 @@ class RepeatedData final : public Law {
     variables = {Variable::params, Variable::tokens, Variable::unique_tokens};
     domain = {{1e7, 1e10}, {1e9, 1e12}, {2e8, 2e11}};
     parameters = {
-        {"E", "irreducible loss, nats/token", "ln E", 1.87, -14, 5},
-        {"A", "nats/token at N' = 1", "ln A", 521, -20, 100},
-        {"B", "nats/token at D' = 1", "ln B", 1488, -20, 100},
-        {"alpha", "exponent of N'", "alpha", 0.353, 1e-3, 5},
-        {"beta", "exponent of D'", "beta", 0.353, 1e-3, 5},
-        {"RD", "repeats after which data is worth little more", "ln RD", 15.387756, -7, 9},
-        {"RN", "the same for parameters beyond N*(U)", "ln RN", 5.309743, -7, 9}};
+        {"E", "irreducible loss, nats/token", "ln E", 1.87, -14, 5, "nats/token"},
+        {"A", "nats/token at N' = 1", "ln A", 521, -20, 100, "nats/token"},
+        {"B", "nats/token at D' = 1", "ln B", 1488, -20, 100, "nats/token"},
+        {"alpha", "exponent of N'", "alpha", 0.353, 1e-3, 5, "-"},
+        {"beta", "exponent of D'", "beta", 0.353, 1e-3, 5, "-"},
+        {"RD", "repeats after which data is worth little more", "ln RD", 15.387756, -7, 9, "-"},
+        {"RN", "the same for parameters beyond N*(U)", "ln RN", 5.309743, -7, 9, "-"}};
   }
 
   double evaluate(const double* x, const double* theta, double* gradient,

@@ -69,24 +69,24 @@ Laws tuned_settings() {
   static const TunedSetting step_rate(
       {"step-lr", "lr(N,D) = c D^b / N^a", "Step Law: Li et al. 2025, equation 1"},
       Variable::learning_rate, {Variable::params, Variable::tokens}, {-1, 1},
-      {{"c", "learning rate at N = D = 1", "ln c", 1.79, -50, 50},
-       {"a", "exponent of N without embeddings", "a", 0.713, -5, 5},
-       {"b", "exponent of D", "b", 0.307, -5, 5}});
+      {{"c", "learning rate at N = D = 1", "ln c", 1.79, -50, 50, "-"},
+       {"a", "exponent of N without embeddings", "a", 0.713, -5, 5, "-"},
+       {"b", "exponent of D", "b", 0.307, -5, 5, "-"}});
   static const TunedSetting step_batch(
       {"step-batch", "B(D) = c D^b", "Step Law: Li et al. 2025, equation 1"}, Variable::batch,
       {Variable::tokens}, {1},
-      {{"c", "tokens a step at D = 1", "ln c", 0.58, -50, 50},
-       {"b", "exponent of D", "b", 0.571, -5, 5}});
+      {{"c", "tokens a step at D = 1", "ln c", 0.58, -50, 50, "tokens a step"},
+       {"b", "exponent of D", "b", 0.571, -5, 5, "-"}});
   static const TunedSetting deepseek_rate(
       {"deepseek-lr", "lr(C) = c / C^a", "DeepSeek LLM 2024, equation 1"}, Variable::learning_rate,
       {Variable::flops}, {-1},
-      {{"c", "learning rate at C = 1", "ln c", 0.3118, -50, 50},
-       {"a", "exponent of C = M D (M: FLOP a token without embeddings)", "a", 0.1250, -5, 5}});
+      {{"c", "learning rate at C = 1", "ln c", 0.3118, -50, 50, "-"},
+       {"a", "exponent of C = M D (M: FLOP a token without embeddings)", "a", 0.1250, -5, 5, "-"}});
   static const TunedSetting deepseek_batch(
       {"deepseek-batch", "B(C) = c C^b", "DeepSeek LLM 2024, equation 1"}, Variable::batch,
       {Variable::flops}, {1},
-      {{"c", "tokens a step at C = 1", "ln c", 0.2920, -50, 50},
-       {"b", "exponent of C = M D (M: FLOP a token without embeddings)", "b", 0.3271, -5, 5}});
+      {{"c", "tokens a step at C = 1", "ln c", 0.2920, -50, 50, "tokens a step"},
+       {"b", "exponent of C = M D (M: FLOP a token without embeddings)", "b", 0.3271, -5, 5, "-"}});
   return {&step_rate, &step_batch, &deepseek_rate, &deepseek_batch};
 }
 

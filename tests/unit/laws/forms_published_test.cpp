@@ -19,6 +19,7 @@ double published(std::string_view name, const RunSize& run) {
   return predict(synthetic::fit_of(std::string(name), {values.begin(), end}), run).value;
 }
 
+constexpr double kPetaflopDay = 8.64e19;
 constexpr CriticalBatch kKaplanBatch = {2.1e8, 0.21};
 
 TEST(Published, KaplanLosses) {
@@ -27,14 +28,30 @@ TEST(Published, KaplanLosses) {
   EXPECT_NEAR(published("kaplan-n", {.params = 1e10}), 1.9943, 5e-5);
   EXPECT_NEAR(published("kaplan-nd", {.params = 1e9, .tokens = 2.2e10}), 2.3693, 5e-5);
   EXPECT_NEAR(published("kaplan-ns", {.params = 1e8, .steps = 1e4}), 3.1082, 5e-5);
+  // away from the constants, where any exponent gives 1
   EXPECT_NEAR(published("kaplan-d", {.tokens = 5.4e13}), 1, 1e-12);
-  EXPECT_NEAR(published("kaplan-c", {.flops = 3.1e8 * 8.64e19}), 1, 1e-12);
+  EXPECT_NEAR(published("kaplan-d", {.tokens = 1e9}), 2.8156, 5e-5);
+  EXPECT_NEAR(published("kaplan-d", {.tokens = 2.2e10}), 2.0992, 5e-5);
+  EXPECT_NEAR(published("kaplan-c", {.flops = 3.1e8 * kPetaflopDay}), 1, 1e-12);
+  EXPECT_NEAR(published("kaplan-c", {.flops = kPetaflopDay}), 2.6581, 5e-5);
+  EXPECT_NEAR(published("kaplan-c", {.flops = 1e-3 * kPetaflopDay}), 3.7546, 5e-5);
+  const Fit at_one_batch = synthetic::fit_of("kaplan-c", {1.6e7 * kPetaflopDay, 0.057});
+  EXPECT_NEAR(predict(at_one_batch, RunSize{.flops = kPetaflopDay}).value, 2.5742, 5e-5);
+}
+
+// Bcrit = 2.0e6 Cmin^.24 tokens, Cmin in PF-days, is Bcrit(L) along L(Cmin).
+TEST(Published, KaplanCriticalBatchOnTheFrontier) {
+  const auto batch = [](double days) {
+    return kKaplanBatch.at(published("kaplan-c", {.flops = days * kPetaflopDay}));
+  };
+  EXPECT_NEAR(batch(1), 2.0e6, 0.05e6);
+  EXPECT_NEAR(std::log10(batch(10) / batch(1)), 0.24, 5e-3);
 }
 
 TEST(Published, KaplanCriticalBatch) {
-  const double at[][2] = {{4, 2.85e5}, {3, 1.12e6}, {2.5, 2.68e6}, {2, 7.74e6}};
-  for (const auto& [loss, batch] : at)
-    EXPECT_NEAR(kKaplanBatch.at(loss) / batch, 1, 2.5e-3) << loss;
+  const double at[][3] = {{4, 2.85e5, 1e3}, {3, 1.12e6, 1e4}, {2.5, 2.67e6, 1e4}, {2, 7.74e6, 1e4}};
+  for (const auto& [loss, batch, last_digit] : at)
+    EXPECT_NEAR(kKaplanBatch.at(loss), batch, last_digit / 2) << loss;
 }
 
 TEST(Published, KaplanBatchCorrection) {

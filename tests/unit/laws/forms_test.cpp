@@ -39,8 +39,20 @@ TEST_P(EveryLaw, SaysAllThatAFitNeeds) {
   EXPECT_EQ(law().domain.size(), law().variables.size());
   EXPECT_LE(law().size(), kMaxParameters);
   for (const ParameterInfo& parameter : law().parameters) {
+    EXPECT_FALSE(parameter.unit.empty()) << parameter.name;
     EXPECT_FALSE(parameter.meaning.empty()) << parameter.name;
     EXPECT_FALSE(parameter.coordinate.empty()) << parameter.name;
+  }
+}
+
+TEST_P(EveryLaw, ExponentsArePureNumbersAndScalesHaveUnits) {
+  for (const ParameterInfo& parameter : law().parameters) {
+    const bool is_exponent = parameter.meaning.starts_with("exponent of");
+    EXPECT_TRUE(!is_exponent || parameter.unit == "-") << parameter.name;
+    for (const std::string_view unit : {"nats/token", "bits/byte", "token/nat"}) {
+      const bool is_named = parameter.meaning.find(unit) != std::string_view::npos;
+      EXPECT_TRUE(!is_named || parameter.unit == unit) << parameter.name;
+    }
   }
 }
 
