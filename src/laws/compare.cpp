@@ -161,7 +161,9 @@ std::vector<Entry> roll_all(const Points& prepared, const Cuts& cuts, const Abov
         entries.push_back(std::move(entry));
       }
     } catch (const InputError& error) {  // the points lack a column or do not suffice
-      comparison.left_out.push_back({name, error.what()});
+      std::string_view reason = error.what();
+      if (reason.starts_with(name + ": ")) reason.remove_prefix(name.size() + 2);
+      comparison.left_out.push_back({name, std::string(reason)});
     }
     require(options.laws.empty() || comparison.left_out.empty(), "compare: {}: {}", name,
             comparison.left_out.empty() ? "" : comparison.left_out.back().reason);
