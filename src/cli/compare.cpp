@@ -49,6 +49,8 @@ void add_compare(CLI::App& app) {
                    "Draws of the held-out points, to tell differences from noise")
       ->check(CLI::Range(std::size_t{0}, laws::kMostDraws))
       ->capture_default_str();
+  command->add_option("--drop-worst", options->how.drop_worst,
+                      "Leave out this many of the highest losses");
   add_seed(*command, options->how.seed, "Seed of the draws");
   command->add_option(
       "--column", options->columns,

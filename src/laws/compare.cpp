@@ -187,7 +187,8 @@ ComparedColumns columns_to_compare(const CompareOptions& options) {
 }
 
 Comparison compare(const Points& points, const CompareOptions& options) {
-  const Points prepared = merge_repeats(prepare(points));
+  Points prepared = merge_repeats(prepare(points));
+  if (options.drop_worst > 0) prepared = drop_worst(prepared, options.drop_worst);
   require(!prepared.flops.empty(),
           "compare: the points have no compute to cut by: needed flops, or params and tokens");
   conventions_of(prepared, false);  // throws for losses that do not go into one fit

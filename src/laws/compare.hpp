@@ -20,6 +20,7 @@ struct CompareOptions {
   double huber_delta = 1e-3;
   std::size_t bootstrap = 1000;
   std::uint64_t seed = 1;
+  std::size_t drop_worst = 0;  // leave out this many of the highest losses
 };
 
 struct ComparedLaw {

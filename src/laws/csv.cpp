@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -211,9 +210,9 @@ class RowReader {
     smoothing_.add(text(row, "smoothing"), name_, row.line);
     if (!header_.has("stage")) return;
     const std::string& stage = text(row, "stage");
-    const auto& known = known_stages();
-    require(stage.empty() || std::ranges::find(known, stage) != known.end(),
-            "{}: saw '{}', needed one of {}", place(row, "stage"), stage, fmt::join(known, ", "));
+    require(stage.empty() || std::ranges::count(known_stages(), stage) > 0,
+            "{}: saw '{}', needed one of {}", place(row, "stage"), stage,
+            fmt::join(known_stages(), ", "));
     points_.stage.push_back(stage);
   }
 
@@ -285,7 +284,7 @@ class RowReader {
   bool is_needed(Variable variable) const {
     constexpr Variable kAlways[] = {Variable::params, Variable::tokens, Variable::flops,
                                     Variable::steps, Variable::loss};
-    return std::ranges::find(kAlways, variable) != std::end(kAlways) ||
+    return std::ranges::count(kAlways, variable) > 0 ||
            std::ranges::find(needed_, variable) != needed_.end() ||
            columns_.contains(std::string(to_string(variable)));
   }

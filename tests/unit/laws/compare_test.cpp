@@ -101,5 +101,16 @@ TEST(Compare, ReadsTheColumnsOfTheComparedLaws) {
   EXPECT_THROW(read({.laws = {"kaplan-ns"}}), InputError);
 }
 
+TEST(Compare, LeavesOutTheHighestLosses) {
+  Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.003, 1);
+  points.loss[80] = 1000;  // at the most compute: every forecast misses it
+  const auto best = [&](std::size_t dropped) {
+    return compare(points, {.laws = {"chinchilla"}, .bootstrap = 0, .drop_worst = dropped});
+  };
+  EXPECT_EQ(best(0).points, 81u);
+  EXPECT_EQ(best(1).points, 80u);
+  EXPECT_GT(best(0).laws.front().rollout, 1.2 * best(1).laws.front().rollout);
+}
+
 }  // namespace
 }  // namespace isoflop::laws
