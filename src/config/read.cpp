@@ -134,13 +134,7 @@ optim::ScheduleConfig read_schedule(ConfigTable table) {
       table, "name", {{{"cosine", ScheduleKind::cosine}, {"wsd", ScheduleKind::wsd}}},
       ScheduleKind::cosine);
   schedule.warmup_tokens = table.integer("warmup_tokens", 0, kAny, 0);
-  const double usual = schedule.decay_fraction;
-  schedule.decay_fraction = table.number("decay_fraction", 0.0, 1.0, usual);
-  if (schedule.kind == ScheduleKind::cosine && schedule.decay_fraction != usual)
-    table.fail("decay_fraction",
-               fmt::format("seen {}, but schedule \"cosine\" decays all the way; leave the key out "
-                           "(or at {}), or take schedule.name = \"wsd\"",
-                           schedule.decay_fraction, usual));
+  schedule.decay_fraction = table.number("decay_fraction", 0.0, 1.0, schedule.decay_fraction);
   schedule.final_fraction = table.number("final_fraction", 0.0, 1.0, schedule.final_fraction);
   return schedule;
 }

@@ -114,14 +114,6 @@ std::string optimizer_toml(const optim::OptimizerConfig& o) {
       number(o.weight_decay), number(o.clip_norm));
 }
 
-std::string schedule_toml(const optim::ScheduleConfig& s) {
-  std::string text = fmt::format("[schedule]\nname = \"{}\"\nwarmup_tokens = {}\n", name_of(s.kind),
-                                 s.warmup_tokens);
-  if (s.kind == optim::ScheduleKind::wsd)
-    text += fmt::format("decay_fraction = {}\n", number(s.decay_fraction));
-  return text + fmt::format("final_fraction = {}\n", number(s.final_fraction));
-}
-
 std::string at_tokens_toml(const std::vector<std::int64_t>& at) {
   return at.empty() ? "" : fmt::format("at_tokens = [{}]\n", fmt::join(at, ", "));
 }
@@ -192,7 +184,11 @@ std::string to_toml(const RunConfig& c) {
   text += weights_toml(c.data) + fmt::format("\n[train]\ntokens = {}\n", c.tokens()) +
           train_toml(c.train);
   text += fmt::format("threads = {}\ndevice = \"{}\"\n\n", c.train.threads, c.train.device) +
-          optimizer_toml(c.optimizer) + "\n" + schedule_toml(c.schedule);
+          optimizer_toml(c.optimizer);
+  text += fmt::format(
+      "\n[schedule]\nname = \"{}\"\nwarmup_tokens = {}\ndecay_fraction = {}\nfinal_fraction = {}\n",
+      name_of(c.schedule.kind), c.schedule.warmup_tokens, number(c.schedule.decay_fraction),
+      number(c.schedule.final_fraction));
   text += fmt::format(
       "\n[parallel]\ndata = {}\ntensor = {}\npipeline = {}\nschedule = \"{}\"\nchunks = {}\nzero = "
       "{}\nvirtual_ranks = {}\nrecompute = \"{}\"\n",

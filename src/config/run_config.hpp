@@ -137,7 +137,7 @@ void resolve(RunConfig& config, std::size_t vocabulary, const std::string& data_
 /// The run.toml of a directory: to_toml() below the program's version.
 std::string run_file(const RunConfig& config);
 
-/// Every key that has a meaning in this run, resolved.
+/// Every key, resolved.
 std::string to_toml(const RunConfig& config);
 
 /// 16 hex digits of a hash over everything that changes the numbers; layout, threads and paths do
