@@ -13,6 +13,7 @@
 #include "core/error.hpp"
 #include "experiment/recipe.hpp"
 #include "laws/fit_json.hpp"
+#include "laws/json_parts.hpp"
 #include "laws/optimal_report.hpp"
 #include "laws/report.hpp"
 
@@ -40,9 +41,9 @@ laws::Goal goal_of(const Options& options) {
   require(given == 1,
           "optimal: needs one of --flops, --loss and --hours (with --gpus, "
           "--peak-flops and --mfu), saw {}",
-          given);
   require(options.machine.gpus == 1 || options.memory || options.machine.peak_flops > 0,
           "--gpus: says nothing without --peak-flops (for the hours) or --memory: give one");
+          given);
   if (!options.hours) return goal;
   require(goal.demand.inference_tokens == 0,
           "--hours bounds training alone: give --inference-tokens with --flops (for both) or "
@@ -113,9 +114,10 @@ void add_hours(const Options& options, const laws::Optimum& optimum, std::string
     laws::Interval interval = *flops;
     interval.low = laws::hours_for(options.machine, flops->low);
     interval.high = laws::hours_for(options.machine, flops->high);
-    const auto show = [](double value) { return fmt::format("{:.4g}", value); };
-    text += ", " + laws::range_of(interval, +show);
-    json["hours_interval"] = laws::json_of_size(interval);
+    text += fmt::format(", {:.4g} to {}", interval.low,
+                        std::isfinite(interval.high) ? fmt::format("{:.4g}", interval.high)
+                                                     : std::string("no limit"));
+    json["hours_interval"] = laws::json_of(interval);
   }
   text += '\n';
 }

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "laws/json_parts.hpp"
 #include "laws/law.hpp"
-#include "laws/optimal_report.hpp"
 #include "laws/report.hpp"
 #include "model/cost.hpp"
 #include "model/parameters.hpp"
@@ -89,8 +89,9 @@ DrawnSetting by_fit(const laws::Fit& fit, laws::Variable wanted, const laws::Opt
     const laws::RunSize run =
         run_for(fit, is_run ? draw : centre, draw.params / optimum.params, shape);
     // a batch grows with the run; of a rate nobody knows
-    const double beyond =
-        wanted == laws::Variable::batch ? draw.tokens : std::numeric_limits<double>::quiet_NaN();
+    const double beyond = wanted == laws::Variable::batch
+                              ? std::numeric_limits<double>::infinity()
+                              : std::numeric_limits<double>::quiet_NaN();
     result.drawn.push_back(is_run ? laws::predict(fit, run, level).value : beyond);
   }
   const auto spread = laws::interval_over_draws(result.drawn, level, kOverOptimum);
@@ -145,8 +146,7 @@ std::optional<laws::Interval> steps_over_draws(const laws::Optimum& optimum,
   std::vector<double> drawn;
   for (std::size_t i = 0; i < optimum.draws.size(); ++i) {
     const double tokens = optimum.draws[i].tokens;
-    const bool is_run = tokens > 0 && std::isfinite(tokens);
-    drawn.push_back(is_run ? tokens / batch.drawn[i] : tokens);
+    drawn.push_back(std::isinf(tokens) ? tokens : tokens / batch.drawn[i]);
   }
   std::optional<laws::Interval> own = batch.own;
   if (own) {  // a larger batch takes fewer steps
@@ -189,10 +189,16 @@ std::optional<ShapeRange> shapes_between(const laws::Optimum& optimum, const mod
 
 std::int64_t whole(double value) { return std::max<std::int64_t>(1, std::llround(value)); }
 
+std::string or_no_limit(double high, std::string (*show)(double)) {
+  return std::isfinite(high) ? show(high) : "no limit";
+}
+
 std::string setting_line(const char* name, const std::string& value, const Setting& setting,
                          std::string (*show)(double)) {
   std::string text = fmt::format("  {:<14} {:>10}", name, value);
-  if (setting.interval) text += "   " + laws::range_of(*setting.interval, show);
+  if (setting.interval)
+    text += fmt::format("   {} to {}", show(setting.interval->low),
+                        or_no_limit(setting.interval->high, show));
   return text + fmt::format("   [{}]\n", setting.source);
 }
 
@@ -206,7 +212,7 @@ nlohmann::ordered_json json_of(const std::optional<ShapeRange>& shapes) {
 
 nlohmann::ordered_json json_of(const Setting& setting) {
   return {{"value", setting.value},
-          {"interval", laws::json_of_size(setting.interval)},
+          {"interval", laws::json_of(setting.interval)},
           {"source", setting.source}};
 }
 
@@ -261,7 +267,8 @@ std::string describe(const Recipe& recipe) {
   text += fmt::format("  {:<14} {:>10}   of {} sequences", "steps",
                       laws::short_count(static_cast<double>(recipe.steps)), recipe.sequences);
   if (recipe.steps_interval)
-    text += ", " + laws::range_of(*recipe.steps_interval, laws::short_count);
+    text += fmt::format(", {} to {}", laws::short_count(recipe.steps_interval->low),
+                        or_no_limit(recipe.steps_interval->high, laws::short_count));
   return text + "\n";
 }
 
@@ -279,7 +286,7 @@ nlohmann::ordered_json json_of(const Recipe& recipe) {
           {"batch_tokens", json_of(recipe.batch)},
           {"global_batch", recipe.sequences},
           {"steps", recipe.steps},
-          {"steps_interval", laws::json_of_size(recipe.steps_interval)},
+          {"steps_interval", laws::json_of(recipe.steps_interval)},
           {"tokens", recipe.tokens()}};
 }
 

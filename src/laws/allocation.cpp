@@ -78,23 +78,14 @@ struct Line {
   double least() const {
     return std::log(std::max(1.0, std::exp(log_product - most_log_params) - third));
   }
-  bool has_runs() const { return limit() > least(); }
-  Split split(double log_tokens) const {
-    return {std::exp(log_params(log_tokens)), std::exp(log_tokens), (*this)(log_tokens)};
-  }
 };
-
-Line line_of(const Surface& surface, const Demand& demand, double total_flops) {
-  const double most = demand.most_params.value_or(std::numeric_limits<double>::infinity());
-  return {surface, std::log(total_flops / 6), demand.inference_tokens / 3, std::log(most)};
-}
 
 /// ln D of the lowest loss on the line; empty when it lies at an end that no bound of N makes.
 std::optional<double> best_log_tokens(const Line& line) {
   constexpr int kScan = 96;
   const double low = line.least();
   const double high = line.limit();
-  if (!line.has_runs()) return std::nullopt;
+  if (!(high > low)) return std::nullopt;
   const auto place = [&](int k) { return low + (high - low) * k / kScan; };
   int best = 0;
   double lowest = line(low);
@@ -111,21 +102,6 @@ std::optional<double> best_log_tokens(const Line& line) {
   return find_root(slope, place(std::max(0, best - 1)), place(best + 1), 1e-12);
 }
 
-/// The law that `state` is of, and the others of an ensemble as fitted.
-std::vector<Term> terms_of(const Fit& fit, const Law& law, const std::vector<double>& state) {
-  std::vector<Term> terms = {{&law, to_vector(state), 1}};
-  if (!fit.is_ensemble) return terms;
-  terms.front().weight = fit.members.front().weight;
-  for (std::size_t m = 1; m < fit.members.size(); ++m) {
-    const Member& member = fit.members[m];
-    terms.push_back({&find_law(member.law), theta_of(member), member.weight});
-  }
-  return terms;
-}
-
-/// What the search takes for one as well.
-bool is_run(double params, double tokens) { return params >= 1 && tokens >= 1; }
-
 bool is_known(Variable variable) {
   return variable == Variable::params || variable == Variable::tokens ||
          variable == Variable::flops || variable == Variable::unique_tokens;
@@ -136,13 +112,6 @@ bool reads(const Law& law, Variable variable) {
 }
 
 }  // namespace
-
-InputError no_best_split(double flops) {
-  return InputError(fmt::format(
-      "flops: at {:g} FLOP the lowest loss of this fit lies at an end, one token or one "
-      "parameter: needed a larger budget, or a fit whose exponents are both above 0",
-      flops));
-}
 
 SplitPlanner::SplitPlanner(const Fit& fit, const Demand& demand)
     : fit_(&fit), law_(&find_law(fit.law)), demand_(demand) {
@@ -174,33 +143,27 @@ bool SplitPlanner::has_trade_off() const {
 std::optional<Split> SplitPlanner::best(const std::vector<double>& state,
                                         double total_flops) const {
   if (!has_trade_off()) return std::nullopt;
-  if (fit_->is_frontier()) {
-    const Split split{frontier_params(state, total_flops), frontier_tokens(state, total_flops),
-                      std::log(frontier_loss(state, total_flops))};
-    return is_run(split.params, split.tokens) ? std::optional(split) : std::nullopt;
+  if (fit_->is_frontier())
+    return Split{frontier_params(state, total_flops), frontier_tokens(state, total_flops),
+                 std::log(frontier_loss(state, total_flops))};
+  std::vector<Term> terms = {{law_, to_vector(state), 1}};
+  if (fit_->is_ensemble) {
+    terms.front().weight = fit_->members.front().weight;
+    for (std::size_t m = 1; m < fit_->members.size(); ++m) {
+      const Member& member = fit_->members[m];
+      terms.push_back({&find_law(member.law), theta_of(member), member.weight});
+    }
   }
-  const std::vector<Term> terms = terms_of(*fit_, *law_, state);
   const Surface surface(terms, demand_);
   const double most = demand_.most_params.value_or(std::numeric_limits<double>::infinity());
   if (demand_.inference_tokens == 0 && terms.size() == 1) {
-    const auto own = own_optimum(terms.front(), total_flops);
-    if (own && is_run(own->params, own->tokens) && own->params <= most)
+    if (const auto own = own_optimum(terms.front(), total_flops); own && own->params <= most)
       return Split{own->params, own->tokens, surface(std::log(own->params), std::log(own->tokens))};
   }
-  const Line line = line_of(surface, demand_, total_flops);
+  const Line line{surface, std::log(total_flops / 6), demand_.inference_tokens / 3, std::log(most)};
   const auto log_tokens = best_log_tokens(line);
   if (!log_tokens) return std::nullopt;
-  return line.split(*log_tokens);
-}
-
-std::optional<Split> SplitPlanner::lower_end(const std::vector<double>& state,
-                                             double total_flops) const {
-  if (!has_trade_off() || fit_->is_frontier()) return std::nullopt;
-  const Surface surface(terms_of(*fit_, *law_, state), demand_);
-  const Line line = line_of(surface, demand_, total_flops);
-  if (!line.has_runs()) return std::nullopt;
-  const bool is_low = line(line.least()) <= line(line.limit());
-  return line.split(is_low ? line.least() : line.limit());
+  return Split{std::exp(line.log_params(*log_tokens)), std::exp(*log_tokens), line(*log_tokens)};
 }
 
 std::optional<double> SplitPlanner::cheapest(const std::vector<double>& state, double loss) const {

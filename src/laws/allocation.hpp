@@ -12,7 +12,6 @@
 #include <optional>
 #include <vector>
 
-#include "core/error.hpp"
 #include "laws/fit.hpp"
 #include "laws/law.hpp"
 
@@ -31,9 +30,6 @@ struct Split {
   double log_loss = 0;
 };
 
-/// What is wrong where `SplitPlanner::best` is empty for a fit that has a trade-off.
-InputError no_best_split(double flops);
-
 /// N and D of lowest loss for a budget, T = 6 N D + 2 N D_inf, up to the largest N there may be.
 class SplitPlanner {
  public:
@@ -48,10 +44,6 @@ class SplitPlanner {
   /// mixture, of which a state holds the first law; the others stay as fitted. Empty: no trade-off,
   /// or the loss has no minimum between 1 token and 1 parameter.
   std::optional<Split> best(const std::vector<double>& state, double total_flops) const;
-
-  /// Where `best` is empty because the loss falls on to one token or one parameter: that end. Empty
-  /// for a frontier, and when T pays for no run.
-  std::optional<Split> lower_end(const std::vector<double>& state, double total_flops) const;
 
   /// The smallest T, from 1e6 on, whose best split reaches `loss`; empty: even kMostFlops do not.
   std::optional<double> cheapest(const std::vector<double>& state, double loss) const;

@@ -130,8 +130,8 @@ std::optional<Allocation> Law::optimum(const Vector& values, double flops) const
   int lowest = 0;
   for (int k = 1; k <= kNodes; ++k)
     if (loss_at(k * step) < loss_at(lowest * step)) lowest = k;
-  if (lowest == 0 || lowest == kNodes) return std::nullopt;
-  const double log_params = golden_section(loss_at, (lowest - 1) * step, (lowest + 1) * step);
+  const double log_params =
+      golden_section(loss_at, std::max(lowest - 1, 0) * step, std::min(lowest + 1, kNodes) * step);
   return Allocation{std::exp(log_params), std::exp(log_product - log_params)};
 }
 

@@ -124,8 +124,7 @@ class Law {
   /// Further quantities computed from the values (Chinchilla's a, b and G).
   virtual std::vector<NamedValue> derived(const Vector& values) const;
   /// The compute-optimal allocation for C = 6 N D; empty for a law without a trade-off. The
-  /// default searches ln N numerically, relative accuracy about 1e-8, and is empty where the loss
-  /// falls to an end, one parameter or one token. A closed form may lie beyond them.
+  /// default searches ln N numerically, relative accuracy about 1e-8.
   virtual std::optional<Allocation> optimum(const Vector& values, double flops) const;
 
  protected:

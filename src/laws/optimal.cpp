@@ -47,15 +47,17 @@ Solution require_solution(const Fit& fit, const Goal& goal, const SplitPlanner& 
   if (solution) return *solution;
   if (goal.loss) {
     const auto most = planner.best(state_of(fit), SplitPlanner::kMostFlops);
-    if (!most) throw no_best_split(SplitPlanner::kMostFlops);
     const auto& bound = goal.demand.most_params;
     throw InputError(fmt::format(
         "loss: saw {}, but by this fit even {:.0e} FLOP{} reach only {:.6g}: needed a higher loss",
         *goal.loss, SplitPlanner::kMostFlops,
         bound ? fmt::format(" in {} params at most", short_count(*bound)) : "",
-        std::exp(most->log_loss)));
+        most ? std::exp(most->log_loss) : kInfinity));
   }
-  throw no_best_split(*goal.flops);
+  throw InputError(fmt::format(
+      "flops: at {:g} FLOP the lowest loss of this fit lies at an end, one token or one "
+      "parameter: needed a larger budget, or a fit whose exponents are both above 0",
+      *goal.flops));
 }
 
 /// Empty where there is none.
@@ -109,21 +111,6 @@ void warn_about_parabolas(const Fit& fit, const Demand& demand, double deviation
       is_held ? "; the interval reaches for both" : ""));
 }
 
-bool is_open(const std::optional<Interval>& interval) {
-  return interval && (interval->low == 0 || std::isinf(interval->high));
-}
-
-/// Draws without a run at any cost are no such draws: these have a run of any size.
-void warn_about_ends(Optimum& optimum) {
-  const auto ends = std::ranges::count_if(
-      optimum.draws, [](const Split& draw) { return draw.params == 0 || draw.tokens == 0; });
-  if (ends == 0 || !(is_open(optimum.params_interval) || is_open(optimum.tokens_interval))) return;
-  optimum.warnings.push_back(
-      fmt::format("this fit does not determine the best params and tokens here: the loss of {} of "
-                  "{} draws falls on to an end, one token or one parameter",
-                  ends, optimum.draws.size()));
-}
-
 void fill_intervals(const Goal& goal, const Fit& fit, double level, Optimum& optimum) {
   std::vector<double> params, tokens, flops;
   std::size_t without = 0;
@@ -144,8 +131,7 @@ void fill_intervals(const Goal& goal, const Fit& fit, double level, Optimum& opt
     optimum.draws.push_back(drawn.split);
     params.push_back(drawn.split.params);
     tokens.push_back(drawn.split.tokens);
-    const bool trains = drawn.split.tokens > 0 || goal.demand.inference_tokens == 0;
-    flops.push_back(trains ? drawn.flops : 0);
+    flops.push_back(drawn.flops);
   }
   const auto interval = [&](std::vector<double> drawn) {
     auto result = interval_over_draws(std::move(drawn), level, covers);
@@ -156,7 +142,6 @@ void fill_intervals(const Goal& goal, const Fit& fit, double level, Optimum& opt
   optimum.tokens_interval = interval(std::move(tokens));
   optimum.flops_interval = interval(std::move(flops));
   warn_about_parabolas(fit, goal.demand, deviation, level, optimum);
-  warn_about_ends(optimum);
   if (without > 0)
     optimum.warnings.push_back(
         fmt::format("{} of {} draws have no such run at any cost", without, optimum.draws.size()));

@@ -48,13 +48,12 @@ struct Optimum {
   double flops = 0;            // of training: 6 N D, of a frontier the budget
   double inference_flops = 0;  // 2 N D_inf
   Prediction prediction;       // at params and tokens
-  /// Over `draws`; empty without draws. The intervals of a given loss reach to infinity when that
-  /// share of the draws has no run that reaches it; those of params and tokens to infinity and to 0
-  /// when the loss of that share falls on to one token or one parameter: there is no limit.
+  /// Over `draws`; empty without draws. The intervals of a given loss reach to infinity
+  /// when that share of the draws has no run that reaches it.
   std::optional<Interval> params_interval;
   std::optional<Interval> tokens_interval;
   std::optional<Interval> flops_interval;  // of training
-  std::vector<Split> draws;                // see optimal_draws.hpp; 0 and infinite: no limit
+  std::vector<Split> draws;                // see optimal_draws.hpp; infinite where there is none
   bool is_spread_unknown = false;          // too many draws are lost: nothing has an interval
   bool is_at_bound = false;                // demand.most_params holds N down
   std::optional<Unbounded> unbounded;      // only there, and where there is such an optimum

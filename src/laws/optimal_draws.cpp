@@ -17,13 +17,11 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr Solution kNone = {{kInfinity, kInfinity, kInfinity}, kInfinity};
 constexpr double kFurthest = 50;  // of a logarithm, so that every size stays a finite number
-constexpr double kNoRun = 1000;   // params or tokens: no run has fewer
 
 /// The best split without the bound of N, and T within it: what a draw that ends there costs.
 struct Draw {
   Solution free;
   double total_within;
-  bool is_at_end = false;  // one token or one parameter, and stays there
 };
 constexpr Draw kNoDraw = {kNone, kInfinity};
 
@@ -64,13 +62,6 @@ std::optional<Draw> solve_both(const Plan& plan, const std::vector<double>& stat
   const double most = total / (6 + 2 * demand.inference_tokens);
   const auto free = solve(plan.fit, plan.free, plan.free_goal, state);
   return Draw{free.value_or(Solution{{most, 1, within->split.log_loss}, 6 * most}), total};
-}
-
-/// What a draw is whose loss falls on to an end; infinite where no run will do.
-Draw end_of(const Plan& plan, const std::vector<double>& state) {
-  const auto end = plan.goal.flops ? plan.planner.lower_end(state, *plan.goal.flops) : std::nullopt;
-  if (!end) return kNoDraw;
-  return {{*end, 6 * end->params * end->tokens}, *plan.goal.flops, true};
 }
 
 /// Enough of a fit to plan with one of its laws.
@@ -218,8 +209,7 @@ DrawsOfLaws draw_laws(const Fit& fit, const Goal& goal) {
     const double share = (static_cast<double>(i) + 0.5) / static_cast<double>(states.size());
     double place = share * weight - first;
     if (place < 0 || others.empty()) {
-      const auto draw = solve_both(own, states[i]);
-      draws.push_back(draw ? *draw : end_of(own, states[i]));
+      draws.push_back(solve_both(own, states[i]).value_or(kNoDraw));
       continue;
     }
     std::size_t m = 0;
@@ -266,14 +256,6 @@ Solution clip(const Draw& draw, const Demand& demand) {
   return {{most, tokens, draw.free.split.log_loss}, 6 * most * tokens};
 }
 
-/// `solution`, of which one size may be none and the other without a limit.
-Solution open_ended(Solution solution) {
-  Split& split = solution.split;
-  if (split.tokens < kNoRun) split.params = kInfinity, split.tokens = 0;
-  if (split.params < kNoRun) split.params = 0, split.tokens = kInfinity;
-  return solution;
-}
-
 /// What the draws lack, in ln N and ln T.
 struct Missing {
   double params = 0;   // deviation
@@ -289,7 +271,7 @@ void widen(const Missing& missing, const Demand& demand, std::vector<Draw>& draw
   constexpr double kRootOfTwo = 0.4142135623730950;
   constexpr double kRootOfThree = 0.7320508075688772;
   for (std::size_t i = 0; i < draws.size(); ++i) {
-    if (!std::isfinite(draws[i].total_within) || draws[i].is_at_end) continue;
+    if (!std::isfinite(draws[i].total_within)) continue;
     const double costs = missing.cost.deviation * evenly_normal(i, kRootOfTwo);
     const double params = missing.params * evenly_normal(i, kGolden) +
                           missing.towards * std::max(0.0, evenly_normal(i, kRootOfThree));
@@ -335,7 +317,7 @@ DrawnSolutions draw_solutions(const Fit& fit, const Goal& goal, const Optimum& o
   missing.cost.deviation = missing_deviation(missing.cost.deviation, deviation_of(draws, 3));
   if (missing.any()) widen(missing, goal.demand, draws);
   DrawnSolutions drawn{{}, laws, std::max(strayed, own)};
-  for (const Draw& draw : draws) drawn.solutions.push_back(open_ended(clip(draw, goal.demand)));
+  for (const Draw& draw : draws) drawn.solutions.push_back(clip(draw, goal.demand));
   return drawn;
 }
 

@@ -21,8 +21,7 @@
 
 namespace isoflop::laws {
 
-/// The best split, and the training FLOP that it costs; infinite where no run will do. Of a draw
-/// that ends where no run is, below 1000 params or tokens, that size is 0 and the other infinite.
+/// The best split, and the training FLOP that it costs; infinite where no run will do.
 struct Solution {
   Split split;
   double flops;

@@ -12,25 +12,15 @@ std::string loss_value(double loss) { return fmt::format("{:.6g}", loss); }
 std::string line(const char* name, double value, const std::optional<Interval>& interval,
                  std::string (*show)(double)) {
   std::string text = fmt::format("  {:<14} {:>10}", name, show(value));
-  if (interval)
-    text += fmt::format("   {} ({:.4g}%)", range_of(*interval, show), 100 * interval->level);
+  if (interval) {
+    const std::string high =
+        std::isfinite(interval->high) ? show(interval->high) : std::string("no limit");
+    text += fmt::format("   {} to {} ({:.4g}%)", show(interval->low), high, 100 * interval->level);
+  }
   return text + "\n";
 }
 
 }  // namespace
-
-std::string range_of(const Interval& interval, std::string (*show)(double)) {
-  const auto end = [&](double value) {
-    return value > 0 && std::isfinite(value) ? show(value) : std::string("no limit");
-  };
-  return fmt::format("{} to {}", end(interval.low), end(interval.high));
-}
-
-Json json_of_size(const std::optional<Interval>& interval) {
-  Json json = json_of(interval);
-  if (interval && interval->low == 0) json["low"] = nullptr;
-  return json;
-}
 
 std::string describe(const Fit& fit, const Optimum& optimum) {
   const bool inference = optimum.inference_flops > 0;
@@ -68,9 +58,9 @@ Json json_of(const Optimum& optimum) {
           {"tokens", optimum.tokens},
           {"loss", number(prediction.value)},
           {"intervals",
-           {{"params", json_of_size(optimum.params_interval)},
-            {"tokens", json_of_size(optimum.tokens_interval)},
-            {"flops", json_of_size(optimum.flops_interval)},
+           {{"params", json_of(optimum.params_interval)},
+            {"tokens", json_of(optimum.tokens_interval)},
+            {"flops", json_of(optimum.flops_interval)},
             {"loss", json_of(prediction.interval)}}},
           {"extrapolation",
            {{"params", number(prediction.extrapolation.params)},

@@ -178,23 +178,5 @@ TEST(Recipe, DrawsWithoutARunAreNotForgotten) {
   EXPECT_FALSE(make_recipe(optimum, options, 0.8).steps_interval);
 }
 
-// A draw whose loss falls on to one token: no rate and no batch is too small for it.
-TEST(Recipe, DrawsAtAnEndLeaveNoLimit) {
-  laws::Optimum optimum = optimum_of(1e8, 2e9);
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  optimum.draws.insert(optimum.draws.end(), 2, {kInfinity, 0, 0});
-  const laws::Fit batch = laws::synthetic::fit_of("step-batch", {0.58, 0.571});
-  RecipeOptions options = options_for(50304);
-  for (const laws::Fit* fit : {static_cast<const laws::Fit*>(nullptr), &batch}) {
-    options.batch = fit;
-    const Recipe recipe = make_recipe(optimum, options, 0.8);
-    ASSERT_TRUE(recipe.learning_rate.interval && recipe.batch.interval && recipe.steps_interval);
-    EXPECT_EQ(recipe.learning_rate.interval->low, 0);
-    EXPECT_EQ(recipe.batch.interval->low, 0);
-    EXPECT_EQ(recipe.steps_interval->low, 0);
-    EXPECT_NE(describe(recipe).find("no limit to "), std::string::npos);
-  }
-}
-
 }  // namespace
 }  // namespace isoflop::experiment

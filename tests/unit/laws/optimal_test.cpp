@@ -4,7 +4,6 @@
 
 #include "core/error.hpp"
 #include "laws/optimal_report.hpp"
-#include "laws/theta.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {
@@ -151,7 +150,6 @@ TEST(Optimal, HoursAndComputeAreInverse) {
 TEST(Optimal, NamesWhatItNeeds) {
   EXPECT_THROW(optimal(synthetic::fit_of("kaplan-n", {8.8e13, 0.076}), 1e20), InputError);
   EXPECT_THROW(optimal(epoch(), -1), InputError);
-  EXPECT_THROW(optimal(epoch(), 1e37), InputError);
   EXPECT_THROW(optimal(epoch(), Goal{}), InputError);
   EXPECT_THROW(optimal(epoch(), with_inference(1e20, -1)), InputError);
   Goal unreachable;
@@ -218,65 +216,13 @@ TEST(Optimal, DrawsOffTheOptimumAreWidenedNotMovedAway) {
   EXPECT_GT(best.params_interval->high, best.params);
   EXPECT_LT(std::log(best.params_interval->high / best.params_interval->low), 6 * 0.2);
   for (const double inference : {0.0, 1e13})
-    for (const Split& draw : optimal(mixed, with_inference(1e23, inference)).draws) {
-      const double spent = draw.params * (6 * draw.tokens + 2 * inference);
-      EXPECT_NEAR(draw.tokens > 0 ? spent / 1e23 : 1, 1, 1e-9);
-    }
+    for (const Split& draw : optimal(mixed, with_inference(1e23, inference)).draws)
+      EXPECT_NEAR(draw.params * (6 * draw.tokens + 2 * inference) / 1e23, 1, 1e-9);
   mixed.rollout.stray = 1e9;
   const Optimum lost = optimal(mixed, 1e23);
-  ASSERT_EQ(lost.warnings.size(), 1u);
-  EXPECT_NE(lost.warnings[0].find("does not determine"), std::string::npos) << lost.warnings[0];
+  EXPECT_TRUE(lost.warnings.empty());
   for (const Split& draw : lost.draws)
-    EXPECT_TRUE(std::isfinite(draw.params) ? draw.params == 0 || draw.params >= 1000
-                                           : draw.tokens == 0)
-        << draw.params;
-}
-
-// The closed form lies where no run is: refused as the search refuses it.
-TEST(Optimal, AnOptimumBelowOneParameterIsNone) {
-  const Fit inverse = synthetic::fit_of("chinchilla", {1e-6, 2e-9, 4.2, 10, 0.0084});
-  for (const double inference : {0.0, 1e9})
-    EXPECT_THROW(optimal(inverse, with_inference(1e20, inference)), InputError) << inference;
-  EXPECT_THROW(predict(inverse, RunSize{.flops = 1e20}), InputError);
-  Goal goal;
-  goal.loss = 3;
-  EXPECT_THROW(optimal(inverse, goal), InputError);
-  const Fit searched = synthetic::fit_of(  // its own search ends at 1.003 tokens
-      "farseer", {16.2, 0.268, -0.174, -4.6e-26, 7.07, 2.92, -1.3e-27, -1.098, 3});
-  EXPECT_THROW(optimal(searched, 1e21), InputError);
-}
-
-TEST(Optimal, DrawsAtAnEndLeaveNoLimitThere) {
-  Fit drawn = fit(synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5),
-                  {.law = "chinchilla", .bootstrap = 60});
-  EXPECT_TRUE(optimal(drawn, 1e23).warnings.empty());
-  const Law& law = find_law("chinchilla");
-  for (std::size_t i = 0; i < 20; ++i)  // whose loss falls with N down to one token
-    drawn.draws.coordinates[i] =
-        to_row(law.coordinates(synthetic::to_vector({1.8, 500, 1e-9, 0.35, 0.36})), law.size());
-  const Optimum best = optimal(drawn, 1e23);
-  EXPECT_EQ(best.tokens_interval->low, 0);
-  EXPECT_TRUE(std::isinf(best.params_interval->high));
-  EXPECT_GT(best.params_interval->low, 0.1 * best.params);
-  EXPECT_LT(best.tokens_interval->high, 10 * best.tokens);
-  ASSERT_EQ(best.warnings.size(), 1u);
-  EXPECT_NE(best.warnings[0].find("20 of 60 draws"), std::string::npos) << best.warnings[0];
-  EXPECT_NE(describe(drawn, best).find("no limit to "), std::string::npos);
-  EXPECT_NE(to_json(best).find("\"low\":null"), std::string::npos) << to_json(best);
-}
-
-TEST(Optimal, RefusesWhatItsLawDoesNotRead) {
-  Goal goal = with_inference(1e21, 0);
-  goal.demand.unique_tokens = 1e9;
-  EXPECT_THROW(optimal(epoch(), goal), InputError);
-}
-
-TEST(Optimal, SaysWhatTheFitSays) {
-  Fit bound = epoch();
-  bound.search.best = {{.values = {}, .at_bound = {"E"}}};
-  const Optimum best = optimal(bound, 1e21);
-  ASSERT_EQ(best.warnings.size(), 1u);
-  EXPECT_NE(best.warnings[0].find("of the fit: E at a bound"), std::string::npos);
+    EXPECT_TRUE(draw.params > 0 && std::isfinite(draw.params * draw.tokens)) << draw.params;
 }
 
 TEST(Optimal, ABoundOfParamsHoldsThemAndSaysWhatItCosts) {
