@@ -41,9 +41,9 @@ laws::Goal goal_of(const Options& options) {
   require(given == 1,
           "optimal: needs one of --flops, --loss and --hours (with --gpus, "
           "--peak-flops and --mfu), saw {}",
+          given);
   require(options.machine.gpus == 1 || options.memory || options.machine.peak_flops > 0,
           "--gpus: says nothing without --peak-flops (for the hours) or --memory: give one");
-          given);
   if (!options.hours) return goal;
   require(goal.demand.inference_tokens == 0,
           "--hours bounds training alone: give --inference-tokens with --flops (for both) or "

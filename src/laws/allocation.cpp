@@ -113,6 +113,15 @@ bool reads(const Law& law, Variable variable) {
 
 }  // namespace
 
+const Split& require_inside(const std::optional<Split>& best, double flops) {
+  constexpr double kEnd = 2;  // searches stop a little before one
+  require(best && best->params >= kEnd && best->tokens >= kEnd,
+          "flops: at {:g} FLOP the lowest loss of this fit lies at an end, one token or one "
+          "parameter: needed a larger budget, or a fit whose exponents are both above 0",
+          flops);
+  return *best;
+}
+
 SplitPlanner::SplitPlanner(const Fit& fit, const Demand& demand)
     : fit_(&fit), law_(&find_law(fit.law)), demand_(demand) {
   require(std::isfinite(demand.inference_tokens) && demand.inference_tokens >= 0,

@@ -30,6 +30,10 @@ struct Split {
   double log_loss = 0;
 };
 
+/// `best` of a budget. Throws InputError where the loss falls on to an end, one token or one
+/// parameter: there is none, or it lies there or, of a closed form, beyond.
+const Split& require_inside(const std::optional<Split>& best, double flops);
+
 /// N and D of lowest loss for a budget, T = 6 N D + 2 N D_inf, up to the largest N there may be.
 class SplitPlanner {
  public:

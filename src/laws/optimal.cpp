@@ -44,20 +44,18 @@ Solution require_solution(const Fit& fit, const Goal& goal, const SplitPlanner& 
           "{:.6g}: needed a lower loss",
           goal.loss.value_or(0), solution ? solution->flops : 0,
           solution ? std::exp(solution->split.log_loss) : 0);
-  if (solution) return *solution;
-  if (goal.loss) {
-    const auto most = planner.best(state_of(fit), SplitPlanner::kMostFlops);
+  if (goal.loss && !solution) {
+    const Split most = require_inside(planner.best(state_of(fit), SplitPlanner::kMostFlops),
+                                      SplitPlanner::kMostFlops);
     const auto& bound = goal.demand.most_params;
     throw InputError(fmt::format(
         "loss: saw {}, but by this fit even {:.0e} FLOP{} reach only {:.6g}: needed a higher loss",
         *goal.loss, SplitPlanner::kMostFlops,
         bound ? fmt::format(" in {} params at most", short_count(*bound)) : "",
-        most ? std::exp(most->log_loss) : kInfinity));
+        std::exp(most.log_loss)));
   }
-  throw InputError(fmt::format(
-      "flops: at {:g} FLOP the lowest loss of this fit lies at an end, one token or one "
-      "parameter: needed a larger budget, or a fit whose exponents are both above 0",
-      *goal.flops));
+  const double flops = solution ? solution->flops : *goal.flops;
+  return {require_inside(solution ? std::optional(solution->split) : std::nullopt, flops), flops};
 }
 
 /// Empty where there is none.

@@ -77,10 +77,9 @@ void split_flops(const Fit& fit, RunSize& run) {
           "predict: the fit counts flops as '{}', from which the best params and tokens do not "
           "follow: give params and tokens",
           fit.conventions.flops);
-  const auto best = planner.best(state_of(fit), *run.flops);
-  if (!best) return;
-  run.params = best->params;
-  run.tokens = best->tokens;
+  const Split best = require_inside(planner.best(state_of(fit), *run.flops), *run.flops);
+  run.params = best.params;
+  run.tokens = best.tokens;
 }
 
 RunSize complete(const Fit& fit, RunSize run) {

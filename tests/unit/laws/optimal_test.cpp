@@ -150,6 +150,7 @@ TEST(Optimal, HoursAndComputeAreInverse) {
 TEST(Optimal, NamesWhatItNeeds) {
   EXPECT_THROW(optimal(synthetic::fit_of("kaplan-n", {8.8e13, 0.076}), 1e20), InputError);
   EXPECT_THROW(optimal(epoch(), -1), InputError);
+  EXPECT_THROW(optimal(epoch(), 1e37), InputError);
   EXPECT_THROW(optimal(epoch(), Goal{}), InputError);
   EXPECT_THROW(optimal(epoch(), with_inference(1e20, -1)), InputError);
   Goal unreachable;
@@ -223,6 +224,34 @@ TEST(Optimal, DrawsOffTheOptimumAreWidenedNotMovedAway) {
   EXPECT_TRUE(lost.warnings.empty());
   for (const Split& draw : lost.draws)
     EXPECT_TRUE(draw.params > 0 && std::isfinite(draw.params * draw.tokens)) << draw.params;
+}
+
+// The closed form lies where no run is: refused as the search refuses it.
+TEST(Optimal, AnOptimumBelowOneParameterIsNone) {
+  const Fit inverse = synthetic::fit_of("chinchilla", {1e-6, 2e-9, 4.2, 10, 0.0084});
+  for (const double inference : {0.0, 1e9})
+    EXPECT_THROW(optimal(inverse, with_inference(1e20, inference)), InputError) << inference;
+  EXPECT_THROW(predict(inverse, RunSize{.flops = 1e20}), InputError);
+  Goal goal;
+  goal.loss = 3;
+  EXPECT_THROW(optimal(inverse, goal), InputError);
+  const Fit searched = synthetic::fit_of(  // its own search ends at 1.003 tokens
+      "farseer", {16.2, 0.268, -0.174, -4.6e-26, 7.07, 2.92, -1.3e-27, -1.098, 3});
+  EXPECT_THROW(optimal(searched, 1e21), InputError);
+}
+
+TEST(Optimal, RefusesWhatItsLawDoesNotRead) {
+  Goal goal = with_inference(1e21, 0);
+  goal.demand.unique_tokens = 1e9;
+  EXPECT_THROW(optimal(epoch(), goal), InputError);
+}
+
+TEST(Optimal, SaysWhatTheFitSays) {
+  Fit bound = epoch();
+  bound.search.best = {{.values = {}, .at_bound = {"E"}}};
+  const Optimum best = optimal(bound, 1e21);
+  ASSERT_EQ(best.warnings.size(), 1u);
+  EXPECT_NE(best.warnings[0].find("of the fit: E at a bound"), std::string::npos);
 }
 
 TEST(Optimal, ABoundOfParamsHoldsThemAndSaysWhatItCosts) {
