@@ -9,7 +9,8 @@
 namespace isoflop::cli {
 
 void report_error(const std::string& message) {
-  fmt::print(stderr, "isoflop: {}\n", one_line(message));
+  const std::string line = fmt::format("isoflop: {}\n", one_line(message));
+  std::fputs(line.c_str(), stderr);  // fmt::print throws where standard error is full
 }
 
 }  // namespace isoflop::cli

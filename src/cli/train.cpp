@@ -3,6 +3,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/on_all_ranks.hpp"
+#include "cli/report.hpp"
 #include "comm/world.hpp"
 #include "config/run_config.hpp"
 #include "core/error.hpp"
@@ -21,9 +22,11 @@ void train(train::RunOptions options, const std::vector<std::string>& sets) {
     const device::Runtime runtime(static_cast<int>(options.config.train.threads));
     end = train::run(options, communicator);
   });
-  if (end == train::RunEnd::stopped)  // the root says it for all
-    throw Stopped(
-        communicator.is_root() ? "stopped on a signal; start the same command again to go on" : "");
+  if (end != train::RunEnd::stopped) return;
+  // The root says it for all, and here: a launcher may end it once another rank has left.
+  if (communicator.is_root())
+    report_error("stopped on a signal; start the same command again to go on");
+  throw Stopped("");
 }
 
 }  // namespace
