@@ -141,6 +141,14 @@ class Failures(SweepTest):
         self.assertIn("failed: a-D20480-s1: its trunk a-trunk-s1 failed", self.train(code=3).stdout)
         self.assertFalse(self.directory(runs["a-D20480-s1"]).exists())
 
+    def test_a_branch_takes_the_checkpoint_of_a_trunk_that_lost_its_record(self):
+        self.study(BRANCHES)
+        runs = self.runs()
+        self.train()
+        (self.directory(runs["a-trunk-s1"]) / "run.h5").unlink()
+        shutil.rmtree(self.directory(runs["a-D20480-s1"]))
+        self.assertIn("finished a-D20480-s1", self.train(code=3).stdout)
+
     def test_a_record_of_another_run_is_not_collected(self):
         self.study(SHORT)
         self.train()

@@ -1,6 +1,7 @@
 #include "experiment/local/run_board.hpp"
 
 #include "experiment/costs.hpp"
+#include "record/whole_run.hpp"
 
 namespace isoflop::experiment {
 
@@ -55,7 +56,9 @@ void RunBoard::fail(std::size_t i, const std::string& reason) {
 
 Checkpoint RunBoard::trunk_checkpoint(std::size_t i) const {
   const PlannedRun& run = plan_.runs[i];
-  if (!run.trunk || runs_[*run.trunk].state.is_lost) return {};
+  if (!run.trunk) return {};
+  const std::string holder = record::claimant(path(*run.trunk));
+  if (!holder.empty() && holder != plan_.runs[*run.trunk].id) return {};
   return latest_checkpoint(path(*run.trunk), run.first_step);
 }
 
