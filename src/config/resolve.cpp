@@ -204,6 +204,17 @@ std::string to_toml(const RunConfig& c) {
   return text + at_tokens_toml(c.checkpoint.at_tokens) + "\n" + guard_toml(c.guard);
 }
 
+std::string unread_setting(const RunConfig& config) {
+  const optim::ScheduleConfig& schedule = config.schedule;
+  if (schedule.kind != optim::ScheduleKind::cosine ||
+      schedule.decay_fraction == optim::ScheduleConfig{}.decay_fraction)
+    return "";
+  return fmt::format(
+      "schedule.decay_fraction = {} does nothing: schedule.name = \"cosine\" decays all the way; "
+      "\"wsd\" reads it",
+      schedule.decay_fraction);
+}
+
 std::string run_file(const RunConfig& c) {
   return fmt::format("# of isoflop {} ({})\n{}", version(), commit(), to_toml(c));
 }

@@ -134,6 +134,9 @@ RunConfig read_run_config(ConfigTable root);
 /// ranks. `vocabulary` is the corpus's. Throws InputError if the pieces do not fit each other.
 void resolve(RunConfig& config, std::size_t vocabulary, const std::string& data_fingerprint);
 
+/// A sentence on a setting that nothing of this configuration reads; empty where there is none.
+std::string unread_setting(const RunConfig& config);
+
 /// The run.toml of a directory: to_toml() below the program's version.
 std::string run_file(const RunConfig& config);
 

@@ -3,8 +3,8 @@
 
 namespace isoflop {
 
-/// True when environment variables show that a launcher (mpirun, srun) started this process as one
-/// of several ranks (Open MPI, MPICH and Slurm's PMI are known).
+/// True when environment variables show that a launcher (mpirun, srun) started this process as a
+/// rank, perhaps the only one (Open MPI, MPICH and Slurm's PMI are known).
 bool started_by_launcher();
 
 }  // namespace isoflop

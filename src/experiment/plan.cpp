@@ -61,6 +61,7 @@ class PlanMaker {
     add_trunks();
     if (manifest_.target) add_target(*manifest_.target);
     note_repetition();
+    note_unread_settings();
     return std::move(plan_);
   }
 
@@ -262,6 +263,13 @@ class PlanMaker {
               target.size.place, run.id, run.label, other.id);
     }
     plan_.runs.push_back(std::move(run));
+  }
+
+  void note_unread_settings() {
+    for (const PlannedRun& run : plan_.runs) {
+      const std::string unread = config::unread_setting(run.config);
+      if (!unread.empty()) note_once(unread);
+    }
   }
 
   void note_repetition() {

@@ -41,18 +41,18 @@ std::string memory_line(const config::RunConfig& config, int ranks, const Larges
       copies_text(config, ranks, needs));
 }
 
-// Ranks and what else may differ from attempt to attempt of one run; in braces an inline table of
-// TOML.
+// Ranks, and what of the configuration may differ from attempt to attempt of one run or decides the
+// order of additions; in braces an inline table of TOML.
 std::string layout_text(const config::RunConfig& config, int ranks) {
   const config::ParallelConfig& parallel = config.parallel;
   const Layout layout = layout_of(config, static_cast<std::size_t>(ranks), 0);
   return fmt::format(
       "on {} rank(s), {{ data = {}, tensor = {}, pipeline = {}, schedule = \"{}\", chunks = {}, "
-      "zero "
-      "= {}, virtual_ranks = {}, reproducible = {} }}",
+      "zero = {}, recompute = \"{}\", virtual_ranks = {}, reproducible = {}, threads = {} }}",
       ranks, layout.mesh.data, parallel.tensor, parallel.pipeline,
-      parallel::name_of(parallel.schedule), parallel.chunks, parallel.zero, parallel.virtual_ranks,
-      config.train.reproducible);
+      parallel::name_of(parallel.schedule), parallel.chunks, parallel.zero,
+      config::name_of(parallel.recompute), parallel.virtual_ranks, config.train.reproducible,
+      config.train.threads);
 }
 
 }  // namespace
@@ -127,6 +127,8 @@ std::vector<std::string> describe_run(const config::RunConfig& config,
   if (const auto entropy = source.entropy())
     lines.push_back(fmt::format(
         "entropy of the data: {:.6f} nats/token, below which no model comes", *entropy));
+  if (const std::string unread = config::unread_setting(config); !unread.empty())
+    lines.push_back("note: " + unread);
   const double epochs = source.epochs(config.tokens());
   if (epochs > 1.0 + 1e-9)
     lines.push_back(fmt::format(

@@ -101,6 +101,14 @@ TEST(RunConfig, TrunkIdIgnoresTheEnd) {
   EXPECT_NE(trunk_id(run({"schedule.warmup_tokens=2048"})), trunk);
 }
 
+TEST(RunConfig, TellsOfADecayThatACosineDoesNotRead) {
+  EXPECT_EQ(unread_setting(run({"schedule.decay_fraction=0.3"})), "");
+  EXPECT_EQ(unread_setting(run({"schedule.name=cosine"})), "");
+  EXPECT_EQ(unread_setting(run({"schedule.decay_fraction=0.3", "schedule.name=cosine"})),
+            "schedule.decay_fraction = 0.3 does nothing: schedule.name = \"cosine\" decays all the "
+            "way; \"wsd\" reads it");
+}
+
 TEST(RunConfig, RefusesWhatCannotWork) {
   EXPECT_EQ(message({"model.heads=3"}),
             "--set model.heads=3: model.heads: seen 3, needed a divisor of width 64");

@@ -150,6 +150,15 @@ TEST(Plan, EqualRunsAreTrainedOnceAndThePlanSaysSo) {
             "a-D10001-s1 is the same run as a-D10000-s1 (10 steps); it is trained once");
 }
 
+TEST(Plan, ASettingThatNoRunReadsIsTold) {
+  const Plan plan = plan_of(
+      kBase +
+      "[[size]]\nlabel = 'c'\nmodel.layers = 1\nmodel.width = 32\nschedule.name = 'cosine'\n"
+      "schedule.decay_fraction = 0.3\n[[grid]]\nsizes = ['c']\ntokens = [10_000, 20_000]\n");
+  ASSERT_EQ(plan.notes.size(), 1u);
+  EXPECT_EQ(plan.notes[0].find("schedule.decay_fraction = 0.3 does nothing"), 0u);
+}
+
 TEST(Plan, ARunThatIsAskedForTwiceIsTrainedOnceAndThePlanSaysSo) {
   const std::string grid = "[[grid]]\nsizes = ['a']\ntokens = [10_000]\n";
   for (const std::string& grids :
