@@ -29,9 +29,8 @@ const char* name_of(State state);
 
 struct RunState {
   State state = State::waiting;
-  std::string reason;  // why it failed, or why the record of a finished one is not read
-  bool is_lost =
-      false;  // no whole record of the run stands in its directory: only a new one will do
+  std::string reason;    // why it failed, or why the record of a finished one is not read
+  bool is_lost = false;  // has no whole record of the run: only a new one will do
 };
 
 class SweepDirectory {
