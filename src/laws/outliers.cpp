@@ -40,6 +40,31 @@ std::string describe_width(const Law& law, double width) {
                                  : fmt::format("{:.3g}", width);
 }
 
+/// The positions of what is larger than `limit`, the largest first.
+std::vector<std::size_t> beyond(const std::vector<double>& sizes, double limit) {
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < sizes.size(); ++i)
+    if (sizes[i] > limit) rows.push_back(i);
+  std::ranges::stable_sort(rows, std::ranges::greater{}, [&](std::size_t i) { return sizes[i]; });
+  return rows;
+}
+
+/// Whether --drop-outliers, which ranks points by weight too, takes the largest misses.
+bool weighs_evenly(const Samples& samples) {
+  return std::ranges::all_of(samples.weight,
+                             [&](double one) { return one == samples.weight.front(); });
+}
+
+/// "run 7, run 9 and 3 more".
+std::string describe_names(const Points& prepared, std::span<const std::size_t> rows) {
+  constexpr std::size_t kShown = 5;
+  std::vector<std::string> names;
+  for (const std::size_t row : rows.first(std::min(kShown, rows.size())))
+    names.push_back(name_of(prepared, row));
+  const std::string text = fmt::format("{}", fmt::join(names, ", "));
+  return rows.size() > kShown ? fmt::format("{} and {} more", text, rows.size() - kShown) : text;
+}
+
 }  // namespace
 
 Points drop_outliers(const Contender& contender, const Points& prepared, std::size_t count,
@@ -72,7 +97,7 @@ Points drop_outliers(const Contender& contender, const Points& prepared, std::si
 }
 
 std::string describe_outliers(const Contender& contender, const Points& prepared,
-                              const Vector& theta, bool can_drop) {
+                              const Vector& theta, std::optional<std::size_t> dropped) {
   const Law& law = *contender.law;
   const Samples samples = law.rows(prepared, contender.variables);
   if (samples.size() != prepared.size() || samples.size() <= law.free_parameters()) return "";
@@ -80,19 +105,20 @@ std::string describe_outliers(const Contender& contender, const Points& prepared
   if (!std::isfinite(objective.value(theta))) return "";
   const std::vector<double> misses = objective.residuals(theta);
   std::vector<double> sizes;
-  for (std::size_t i = 0; i < misses.size(); ++i)
-    sizes.push_back(std::sqrt(samples.weight[i]) * std::fabs(misses[i]));
+  for (const double miss : misses) sizes.push_back(std::fabs(miss));
   const double deviation = robust_deviation(sizes, law.free_parameters());
-  const auto count = static_cast<std::size_t>(std::ranges::count_if(
-      sizes, [&](double size) { return size > std::max(kLeastMiss, kGross * deviation); }));
-  if (count == 0 || count > std::max(kAlways, sizes.size() / kShareOfAll)) return "";
-  const auto worst = static_cast<std::size_t>(std::ranges::max_element(sizes) - sizes.begin());
+  const std::vector<std::size_t> gross = beyond(sizes, std::max(kLeastMiss, kGross * deviation));
+  if (gross.empty() || gross.size() > std::max(kAlways, sizes.size() / kShareOfAll)) return "";
+  const std::size_t worst = gross.front();
   return fmt::format(
       "{} of {} points {} further than {:g} standard deviations (by the median: {}) from the fit, "
-      "the worst {} by {}: look at these runs{}",
-      count, sizes.size(), count == 1 ? "lies" : "lie", kGross, describe_width(law, deviation),
-      name_of(prepared, worst), describe_miss(law, -misses[worst]),
-      can_drop ? fmt::format(", or leave them out with --drop-outliers {}", count) : "");
+      "the worst {} by {}: look at {}",
+      gross.size(), sizes.size(), gross.size() == 1 ? "lies" : "lie", kGross,
+      describe_width(law, deviation), name_of(prepared, worst), describe_miss(law, -misses[worst]),
+      dropped && weighs_evenly(samples)
+          ? fmt::format("these runs, or leave them out with --drop-outliers {}",
+                        *dropped + gross.size())
+          : describe_names(prepared, gross));
 }
 
 }  // namespace isoflop::laws

@@ -2,6 +2,9 @@
 // whatever the height of their loss.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "laws/rollout.hpp"
 
 namespace isoflop::laws {
@@ -13,8 +16,10 @@ Points drop_outliers(const Contender& contender, const Points& prepared, std::si
                      double huber_delta);
 
 /// Of points that a fit ending at `theta` misses grossly: how many, the worst, what to do. Empty:
-/// there are none. `can_drop`: whether --drop-outliers is open to this fit.
+/// there are none. Weights say how much a miss counts, not how far off a point may lie: they have
+/// no part in it. `dropped`: how many --drop-outliers has left out already; empty: it is not open
+/// to this fit.
 std::string describe_outliers(const Contender& contender, const Points& prepared,
-                              const Vector& theta, bool can_drop);
+                              const Vector& theta, std::optional<std::size_t> dropped);
 
 }  // namespace isoflop::laws

@@ -121,8 +121,8 @@ void describe_law(const Points& prepared, const Points& with_outliers, const Law
   warn_about_search(law, found, result);
   result.residual_rms = rollout.stages.back()->residual_rms;
   result.precision = precision_of(law, *rollout.stages.back());
-  const bool can_drop = !result.is_ensemble;
-  if (std::string text = describe_outliers(rollout.contender, prepared, found.best.theta, can_drop);
+  const auto dropped = result.is_ensemble ? std::nullopt : std::optional(options.drop_outliers);
+  if (std::string text = describe_outliers(rollout.contender, prepared, found.best.theta, dropped);
       !text.empty())
     result.warnings.push_back(std::move(text));
   const Samples samples = law.rows(prepared, rollout.contender.variables);

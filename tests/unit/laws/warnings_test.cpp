@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "laws/critical_batch.hpp"
+#include "laws/weights.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {
@@ -61,7 +62,46 @@ TEST(Outliers, AnEnsembleDropsNone) {
   Points points = named_grid(1);
   points.loss[20] *= 1.1;
   const std::string text = warning_with(fit_of(points, "ensemble"), "standard deviations");
-  EXPECT_TRUE(text.ends_with("look at these runs")) << text;
+  EXPECT_TRUE(text.ends_with("look at run 20")) << text;
+}
+
+// The option counts from the whole file: 1 would put the two back that are left out already.
+TEST(Outliers, ThoseLeftOutAlreadyAreCountedWithTheOthers) {
+  Points points = named_grid(1);
+  points.loss[20] *= 1.5;
+  points.loss[50] *= 1.4;
+  points.loss[61] *= 1.1;
+  const FitOptions options{.law = "chinchilla", .bootstrap = 0, .drop_outliers = 2};
+  const std::string text = warning_with(fit(points, options), "standard deviations");
+  EXPECT_TRUE(text.starts_with("1 of 79 points lies")) << text;
+  EXPECT_TRUE(text.ends_with("--drop-outliers 3")) << text;
+}
+
+// A weight says how much a miss counts, not how far off the point lies.
+TEST(Outliers, AreNotMadeByWeights) {
+  for (const std::uint64_t seed : {1u, 2u, 3u})
+    EXPECT_EQ(warning_with(fit_of(weigh(named_grid(seed), "compute")), "standard deviations"), "")
+        << seed;
+  for (const double weight : {1e-4, 1.0, 1e6})
+    for (const double off : {1.005, 1.5}) {  // below the least miss, and far above it
+      Points points = synthetic::noisy_grid(synthetic::kEpoch, 1e-4, 1);
+      points.loss[20] *= off;
+      points.weight.assign(points.size(), weight);
+      const std::string text = warning_with(fit_of(points), "standard deviations");
+      EXPECT_EQ(text.ends_with("--drop-outliers 1"), off > 1.4) << weight << " " << text;
+      EXPECT_EQ(text.empty(), off < 1.4) << weight << " " << text;
+    }
+}
+
+// --drop-outliers ranks by weight too: it may take other points than the warning means.
+TEST(Outliers, OfPointsWithWeightsAreNamed) {
+  Points points = named_grid(1);
+  points.loss[20] *= 1.5;
+  points.loss[50] *= 1.4;
+  points.weight.assign(points.size(), 1.0);
+  points.weight[20] = 1e-6;
+  const std::string text = warning_with(fit_of(points), "standard deviations");
+  EXPECT_TRUE(text.ends_with("look at run 20, run 50")) << text;
 }
 
 // Neither noise, nor its absence, nor a law that the points do not follow is a few runs' fault.
