@@ -11,7 +11,6 @@
 #include <unordered_map>
 
 #include "core/error.hpp"
-#include "core/nearest.hpp"
 #include "laws/csv_rows.hpp"
 
 namespace isoflop::laws {
@@ -55,7 +54,9 @@ void require_columns(const CsvHeader& header, std::span<const Variable> needed) 
 
 void note_computed(const CsvHeader& header, Points& points) {
   const auto note = [&](Variable variable, const char* text) {
-    if (follows(variable, header)) points.notes.push_back(text);
+    if (!follows(variable, header)) return;
+    points.notes.push_back(text);
+    points.computed = variable;
   };
   note(Variable::params, "params computed as flops / (6 tokens)");
   note(Variable::tokens, "tokens computed as flops / (6 params)");

@@ -159,6 +159,7 @@ void fill_flops(Points& points) {
   if (!points.flops.empty() || points.params.empty() || points.tokens.empty()) return;
   for (std::size_t row = 0; row < points.params.size(); ++row)
     points.flops.push_back(6 * points.params[row] * points.tokens[row]);
+  points.computed = Variable::flops;
 }
 
 std::size_t Points::size() const {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -118,7 +119,9 @@ struct Points : Quantities<std::vector<double>> {
   std::vector<LeftOut> left_out;   // what the reader already left out (failed runs)
   std::vector<std::string> notes;  // what the reader filled in (flops = 6 params tokens)
   Conventions conventions;         // of all points; its stage is left to the fit
-  std::string source;              // file the points came from; may be empty
+  /// Which of params, tokens and flops was computed from the two others by C = 6 N D.
+  std::optional<Variable> computed = {};
+  std::string source;  // file the points came from; may be empty
 
   /// Length of the longest column.
   std::size_t size() const;

@@ -42,21 +42,43 @@ void warn_about_stage(Fit& result) {
         "lower than this law says; keep final or cooled-down losses");
 }
 
+/// The sizes that the law reads and the columns that one of them was computed from: compute first,
+/// what was computed last.
+std::vector<Variable> sizes_read(const Points& prepared, std::span<const Variable> variables) {
+  const auto reads = [&](Variable one) {
+    return std::ranges::find(variables, one) != variables.end();
+  };
+  const bool reads_computed = prepared.computed && reads(*prepared.computed);
+  const bool reads_compute =
+      std::ranges::any_of(variables, [](Variable one) { return one <= Variable::flops; });
+  std::vector<Variable> sizes;
+  if (reads_compute && prepared.computed != Variable::flops) sizes.push_back(Variable::flops);
+  for (const Variable one : {Variable::params, Variable::tokens})
+    if ((reads(one) || reads_computed) && prepared.computed != one) sizes.push_back(one);
+  if (reads(Variable::unique_tokens)) sizes.push_back(Variable::unique_tokens);
+  if (reads_computed) sizes.push_back(*prepared.computed);
+  return sizes;
+}
+
 /// Millions of params or billions of tokens fit as well, but every scale means something else.
-void warn_about_units(const Points& prepared, Fit& result) {
+void warn_about_units(const Points& prepared, std::span<const Variable> variables, Fit& result) {
   constexpr double kFewest = 1000;  // no language model has fewer parameters or saw fewer tokens
-  for (const Variable variable :
-       {Variable::params, Variable::tokens, Variable::unique_tokens, Variable::flops}) {
+  bool is_told = false;
+  for (const Variable variable : sizes_read(prepared, variables)) {
     const std::vector<double>& values = column(prepared, variable);
     if (values.empty()) continue;
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
-    if (*low >= kFewest) continue;
-    const bool follows = variable == Variable::flops && !prepared.params.empty();
-    if (follows) continue;  // from params and tokens, or warned of beside them
-    result.warnings.push_back(fmt::format(
-        "column {} reads {:.3g} to {:.3g}: give {} in units, not thousands, millions or "
-        "billions",
-        to_string(variable), *low, *high, info(variable).unit));
+    const bool is_computed = prepared.computed == variable;
+    if (*low >= kFewest || (is_computed && is_told)) continue;
+    is_told = true;
+    result.warnings.push_back(
+        is_computed
+            ? fmt::format("{}, computed by C = 6 N D, are {:.3g} to {:.3g}: give the two columns "
+                          "that they come from in units",
+                          to_string(variable), *low, *high)
+            : fmt::format("column {} reads {:.3g} to {:.3g}: give {} in units, not thousands, "
+                          "millions or billions",
+                          to_string(variable), *low, *high, info(variable).unit));
   }
 }
 
@@ -209,7 +231,7 @@ void warn_about_draws(Fit& result) {
 void add_data_warnings(const Points& prepared, std::span<const Variable> variables, Fit& result) {
   warn_about_mid_run_losses(prepared, result);
   warn_about_stage(result);
-  warn_about_units(prepared, result);
+  warn_about_units(prepared, variables, result);
   warn_about_grid(prepared, variables, result);
   warn_about_edges(prepared, variables, result);
   warn_about_ratio(prepared, variables, result);

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "laws/critical_batch.hpp"
+#include "laws/csv.hpp"
 #include "laws/weights.hpp"
 #include "synthetic.hpp"
 
@@ -123,6 +124,34 @@ TEST(Units, MillionsOfParamsAndBillionsOfTokensAreTold) {
   const Fit result = fit_of(points);
   EXPECT_TRUE(warning_with(result, "give parameters in units").starts_with("column params reads "));
   EXPECT_TRUE(warning_with(result, "give tokens in units").starts_with("column tokens reads "));
+}
+
+// Tokens that follow from flops in PF-days are no column of the file.
+TEST(Units, OfComputeAreToldWhereTokensFollowFromIt) {
+  const Points grid = named_grid(1);
+  const auto written = [&](double params, double flops) {
+    std::string text = "params,flops,loss\n";
+    for (std::size_t i = 0; i < grid.size(); ++i)
+      text += fmt::format("{},{},{}\n", grid.params[i] / params,
+                          6 * grid.params[i] * grid.tokens[i] / flops, grid.loss[i]);
+    return fit_of(parse_csv(text, "p.csv"));
+  };
+  const Fit days = written(1, 8.64e22);
+  EXPECT_TRUE(warning_with(days, "in units").starts_with("column flops reads "));
+  EXPECT_TRUE(warning_with(written(1e6, 1), "in units").starts_with("column params reads "));
+  EXPECT_TRUE(warning_with(written(1, 1e12), "in units").starts_with("tokens, computed by "));
+  EXPECT_EQ(warning_with(written(1, 1), "in units"), "");
+}
+
+TEST(Units, OfColumnsThatTheLawDoesNotReadAreNoMatter) {
+  Points points = named_grid(1);
+  for (double& value : points.tokens) value /= 1e9;
+  EXPECT_EQ(warning_with(fit_of(points, "kaplan-n"), "in units"), "");
+  for (int i = 0; i < 81; ++i) {
+    points.task_loss.push_back(1.2 - 0.005 * i);
+    points.accuracy.push_back(0.25 + 0.6 / (1 + std::exp(12 * (points.task_loss.back() - 0.9))));
+  }
+  EXPECT_EQ(warning_with(fit_of(points, "accuracy-sigmoid"), "in units"), "");
 }
 
 TEST(Units, OfComputeAloneAreTold) {
