@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/error.hpp"
 #include "laws/allocation.hpp"
@@ -12,6 +13,7 @@
 #include "laws/mixture.hpp"
 #include "laws/optimal.hpp"
 #include "laws/theta.hpp"
+#include "laws/warnings.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -202,9 +204,18 @@ void predict_members(const Fit& fit, double level, Prediction& prediction) {
                     to_string(law.response), prediction.value));
 }
 
+/// Of the points of the fit; NaN where it does not say.
+Range range_of(const Fit& fit, Variable variable) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  if (variable == Variable::params) return fit.params;
+  if (variable == Variable::tokens) return fit.tokens;
+  if (variable == Variable::flops) return fit.flops;
+  const auto found = fit.others.find(variable);
+  return found == fit.others.end() ? Range{kNone, kNone} : found->second;
+}
+
 /// What the fit knows against its law, wherever that is asked.
 void warn_about_fit(const Fit& fit, Prediction& prediction) {
-  constexpr double kNarrow = 8;  // where the fit itself warns
   if (!fit.search.best.empty() && !fit.search.best.front().at_bound.empty())
     prediction.warnings.push_back(
         fmt::format("of the fit: {} at a bound: the points do not determine the law",
@@ -212,14 +223,11 @@ void warn_about_fit(const Fit& fit, Prediction& prediction) {
   if (!fit.search.converged)
     prediction.warnings.emplace_back(
         "of the fit: its optimum is not sharp: parameters trade off without a limit");
-  const std::pair<Variable, const Range*> sizes[] = {{Variable::params, &fit.params},
-                                                     {Variable::tokens, &fit.tokens},
-                                                     {Variable::flops, &fit.flops}};
-  for (const auto& [variable, range] : sizes)
-    if (reads(fit, variable) && range->high < kNarrow * range->low)
-      prediction.warnings.push_back(
-          fmt::format("of the fit: {} span only a factor {:.3g}: the exponent is a guess",
-                      to_string(variable), range->high / range->low));
+  const Law& law = find_law(fit.law);
+  for (const Variable variable : variables_of(law, fit.members.front().variable))
+    if (const std::string text = describe_narrow(law, variable, range_of(fit, variable));
+        !text.empty())
+      prediction.warnings.push_back("of the fit: " + text);
 }
 
 /// Every parameter moves by half a unit of its last digit in the worst direction.

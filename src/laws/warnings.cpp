@@ -84,8 +84,7 @@ void warn_about_units(const Points& prepared, std::span<const Variable> variable
 
 void warn_about_grid(const Points& prepared, std::span<const Variable> variables, Fit& result) {
   constexpr std::size_t kFewSizes = 5;
-  constexpr double kNarrow = 8;
-  const bool has_exponents = find_law(result.law).has_exponents;
+  const Law& law = find_law(result.law);
   for (const Variable variable : variables) {
     const std::vector<double>& values = column(prepared, variable);
     if (values.empty()) continue;
@@ -93,11 +92,10 @@ void warn_about_grid(const Points& prepared, std::span<const Variable> variables
     if (distinct < kFewSizes)
       result.warnings.push_back(fmt::format("only {} different {}: {} or more make {} credible",
                                             distinct, to_string(variable), kFewSizes,
-                                            has_exponents ? "an exponent" : "a curve"));
+                                            law.has_exponents ? "an exponent" : "a curve"));
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
-    if (has_exponents && *high < kNarrow * *low)
-      result.warnings.push_back(fmt::format("{} span only a factor {:.3g}: the exponent is a guess",
-                                            to_string(variable), *high / *low));
+    if (std::string text = describe_narrow(law, variable, {*low, *high}); !text.empty())
+      result.warnings.push_back(std::move(text));
   }
 }
 
@@ -227,6 +225,13 @@ void warn_about_draws(Fit& result) {
 }
 
 }  // namespace
+
+std::string describe_narrow(const Law& law, Variable variable, const Range& fitted) {
+  constexpr double kNarrow = 8;
+  if (!law.has_exponents || !(fitted.high < kNarrow * fitted.low)) return "";
+  return fmt::format("{} span only a factor {:.3g}: the exponent is a guess", to_string(variable),
+                     fitted.high / fitted.low);
+}
 
 void add_data_warnings(const Points& prepared, std::span<const Variable> variables, Fit& result) {
   warn_about_mid_run_losses(prepared, result);

@@ -2,11 +2,16 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 #include "laws/fit.hpp"
 #include "laws/law.hpp"
 
 namespace isoflop::laws {
+
+/// Of a quantity whose values span too little for an exponent; empty: they do not, or the law has
+/// none.
+std::string describe_narrow(const Law& law, Variable variable, const Range& fitted);
 
 void add_data_warnings(const Points& prepared, std::span<const Variable> variables, Fit& result);
 

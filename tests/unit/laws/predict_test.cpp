@@ -327,5 +327,22 @@ TEST(Predict, RepeatsWhatTheFitSaysAgainstItsLaw) {
   EXPECT_EQ(text.find("not sharp"), text.rfind("not sharp"));
 }
 
+// An exponential has no exponent, and a frontier is fitted at budgets of which its fit says more.
+TEST(Predict, SaysOfTheFitOnlyWhatTheFitSaid) {
+  Points points;
+  for (int i = 0; i < 12; ++i) {
+    points.flops.push_back(1e20 * std::pow(1.2, i));
+    points.accuracy.push_back(0.25 + 0.6 / (1 + std::exp(4 * (1 - i * std::log(1.2)))));
+  }
+  const Fit shares = fit(points, {.law = "accuracy-sigmoid", .variable = "flops", .bootstrap = 0});
+  EXPECT_FALSE(holds(shares.warnings, "is a guess"));
+  EXPECT_FALSE(holds(predict(shares, RunSize{.flops = 3e20}).warnings, "is a guess"));
+  const Points profiles = synthetic::isoflop_grid(synthetic::kEpoch);
+  Fit frontier = fit(profiles, {.law = "chinchilla", .method = "approach2", .bootstrap = 0});
+  frontier.flops = {1e20, 5e20};
+  EXPECT_FALSE(holds(frontier.warnings, "is a guess"));
+  EXPECT_FALSE(holds(predict(frontier, RunSize{.flops = 1e22}).warnings, "is a guess"));
+}
+
 }  // namespace
 }  // namespace isoflop::laws
