@@ -195,6 +195,7 @@ Comparison compare(const Points& points, const CompareOptions& options) {
   const Cuts cuts = cut_points(prepared, growth_in_compute(prepared));
   Comparison comparison;
   comparison.points = prepared.size();
+  comparison.worst_left_out = options.drop_worst;
   const Above above_all = find_above(cuts);
   std::vector<Entry> entries = roll_all(prepared, cuts, above_all, options, comparison);
   const std::vector<std::size_t> used = common_cuts(entries, above_all.size());

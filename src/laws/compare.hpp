@@ -39,8 +39,9 @@ struct Comparison {
   std::vector<double> cuts;           // largest fitted FLOP of each
   std::vector<std::size_t> held_out;  // points above each
   std::size_t points = 0;
-  std::vector<ComparedLaw> laws;  // best rollout first
-  std::vector<LeftOut> left_out;  // laws, and why
+  std::size_t worst_left_out = 0;  // of the highest losses, besides `points`
+  std::vector<ComparedLaw> laws;   // best rollout first
+  std::vector<LeftOut> left_out;   // laws, and why
 };
 
 /// The columns that one of the laws to compare reads: `needed` of all laws that were asked for,

@@ -17,7 +17,12 @@ std::string verdict(const ComparedLaw& law, bool is_best) {
 }  // namespace
 
 std::string describe(const Comparison& comparison) {
-  std::string text = fmt::format("{} points, {} cuts:", comparison.points, comparison.cuts.size());
+  const std::string without =
+      comparison.worst_left_out > 0
+          ? fmt::format(" without the {} highest losses", comparison.worst_left_out)
+          : "";
+  std::string text =
+      fmt::format("{} points{}, {} cuts:", comparison.points, without, comparison.cuts.size());
   for (std::size_t k = 0; k < comparison.cuts.size(); ++k)
     text += fmt::format(" {:.2g} ({} above)", comparison.cuts[k], comparison.held_out[k]);
   text += fmt::format("\n\n  {:<22} {:>10} {:>10} {:>10} {:>10}\n", "law", "parameters",
@@ -54,6 +59,7 @@ std::string to_json(const Comparison& comparison) {
   for (const LeftOut& law : comparison.left_out)
     left_out.push_back({{"law", law.name}, {"reason", law.reason}});
   return lines({{"points", comparison.points},
+                {"worst_left_out", comparison.worst_left_out},
                 {"cuts", comparison.cuts},
                 {"held_out", comparison.held_out},
                 {"laws", laws},

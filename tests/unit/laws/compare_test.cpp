@@ -53,6 +53,16 @@ TEST(Compare, CopiesThatShareTheWeightAreOnePoint) {
             to_json(compare(synthetic::halves(points), options)));
 }
 
+TEST(Compare, SaysHowManyOfTheHighestLossesItLeavesOut) {
+  const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5);
+  const Comparison all = compare(points, {.laws = {"power"}, .bootstrap = 0});
+  EXPECT_NE(describe(all).find(" points, "), std::string::npos);
+  EXPECT_NE(to_json(all).find("\"worst_left_out\": 0"), std::string::npos);
+  const Comparison some = compare(points, {.laws = {"power"}, .bootstrap = 0, .drop_worst = 3});
+  EXPECT_NE(describe(some).find(" points without the 3 highest losses, "), std::string::npos);
+  EXPECT_NE(to_json(some).find("\"worst_left_out\": 3"), std::string::npos);
+}
+
 TEST(Compare, SaysWhichLawsItLeavesOutAndWhy) {
   const Comparison result =
       compare(synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5), {.laws = {}, .bootstrap = 50});
