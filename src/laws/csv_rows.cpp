@@ -126,15 +126,15 @@ void CsvHeader::refuse(std::string_view column) const {
                   like.empty() ? "NAME" : "\"" + like + "\""));
 }
 
-/// A field that no column has taken and whose name is nearly this one; empty: there is none.
+/// A field that no column has taken and whose name is nearly this one; empty: there is none. A name
+/// that holds this one (tokens_per_second, loss_std) mostly means something else.
 std::string CsvHeader::unused_like(std::string_view column) const {
   std::string best;
   std::size_t smallest = column.size() / 3 + 1;
   for (std::size_t k = 0; k < fields_.size(); ++k) {
     if (std::ranges::any_of(position_, [&](const auto& one) { return one.second == k; })) continue;
     const std::string name = lower_case(fields_[k]);
-    const bool holds_it = name.find(column) != std::string::npos;
-    const std::size_t distance = holds_it ? 0 : edit_distance(column, name);
+    const std::size_t distance = edit_distance(column, name);
     if (distance >= smallest) continue;
     smallest = distance;
     best = fields_[k];

@@ -129,7 +129,9 @@ TEST(Csv, ASuggestionIsANearMissThatNothingElseUses) {
   for (const auto& error :
        {missing(Variable::unique_tokens, "params,tokens,loss\n"),
         missing(Variable::learning_rate, "params,tokens,loss\n"),
-        missing(Variable::accuracy, "task_loss,score\n"), missing(Variable::params, "# hi\n")}) {
+        missing(Variable::accuracy, "task_loss,score\n"), missing(Variable::params, "# hi\n"),
+        missing(Variable::tokens, "params,tokens_per_second,loss\n"),
+        missing(Variable::loss, "params,tokens,loss_std\n")}) {
     EXPECT_FALSE(suggests(error)) << error;
     EXPECT_NE(error.find("say so with --column"), std::string::npos) << error;
   }
