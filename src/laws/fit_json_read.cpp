@@ -130,9 +130,18 @@ std::vector<LikelihoodProfile> read_profiles(const JsonReader& reader) {
   return profiles;
 }
 
+Variable variable_at(const std::string& place, std::string_view name) {
+  try {
+    return variable_from(name);
+  } catch (const InputError& error) {
+    throw InputError(fmt::format("{}: {}", place, error.what()));
+  }
+}
+
 std::vector<Variable> read_variables(const JsonReader& reader, const char* key) {
   std::vector<Variable> variables;
-  for (const std::string& name : read_texts(reader, key)) variables.push_back(variable_from(name));
+  for (const std::string& name : read_texts(reader, key))
+    variables.push_back(variable_at(reader.place_of(key), name));
   return variables;
 }
 
@@ -211,7 +220,7 @@ void read_points(const JsonReader& reader, Fit& fit) {
   if (!reader.has("others")) return;
   const JsonReader others = reader.object("others");
   for (const auto& [name, range] : others.json().items())
-    fit.others[variable_from(name)] = others.range(name.c_str());
+    fit.others[variable_at(others.place(), name)] = others.range(name.c_str());
 }
 
 Json parse(std::string_view text, const std::string& name) {

@@ -160,6 +160,26 @@ TEST(FitJson, RefusesPartsThatContradictEachOther) {
   expect([](Fit& f) { f.members[0].law = "kaplan-nd"; }, "members: ");
 }
 
+TEST(FitJson, AnUnknownQuantityIsNamedWithItsPlace) {
+  const std::string good = to_json(
+      fit(synthetic::isoflop_grid(synthetic::kEpoch), {.law = "chinchilla", .bootstrap = 0}));
+  const auto error_of = [&](const char* place, const nlohmann::json& value) -> std::string {
+    nlohmann::json changed = nlohmann::json::parse(good);
+    changed[nlohmann::json::json_pointer(place)] = value;
+    try {
+      fit_from_json(changed.dump(), "fit.json");
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  const std::string others = error_of("/points/others", {{"widht", {{"low", 1}, {"high", 2}}}});
+  EXPECT_TRUE(others.starts_with("fit.json: points: others: variable: 'widht' is unknown"))
+      << others;
+  const std::string axes = error_of("/rollout/axes", {"widht"});
+  EXPECT_TRUE(axes.starts_with("fit.json: rollout: axes: variable: 'widht' is unknown")) << axes;
+}
+
 TEST(Report, ShowsParametersAndWarnings) {
   Fit fit = synthetic::fit_of("chinchilla", synthetic::kEpoch);
   fit.warnings = {"a warning"};
