@@ -151,7 +151,11 @@ void run(const Options& options) {
     memory = memory_bound(family, *options.memory, options.machine.gpus);
     goal.demand.most_params = memory->largest.params;
   }
-  const laws::Optimum optimum = laws::optimal(fit, goal, options.level);
+  laws::Optimum optimum = laws::optimal(fit, goal, options.level);
+  if (fit.conventions.params == "active")
+    optimum.warnings.emplace_back(
+        "params are the active ones of mixtures of experts: shape and memory are those of a dense "
+        "model of so many");
 
   std::optional<laws::Fit> learning_rate, batch;
   if (!options.learning_rate_fit.empty()) learning_rate = read_fit(options.learning_rate_fit);

@@ -57,6 +57,11 @@ expect_bad_input "best-runs: multi-power reads whole curves" "$ISOFLOP_BINARY" f
 [ "$("$ISOFLOP_BINARY" predict fit.json --points points.csv --json - | grep -c '"loss"')" = \
   "$(($(wc -l < points.csv) - 1))" ] || fail "predict --points does not give a prediction a row"
 "$ISOFLOP_BINARY" optimal fit.json --flops 1e23 | grep '^  params' > /dev/null || fail optimal
+"$ISOFLOP_BINARY" optimal fit.json --flops 1e23 | grep 'of a dense model' > /dev/null && fail "params of no kind are active ones"
+awk -F, 'NR == 1 { print $0 ",params_kind" } NR > 1 { print $0 ",active" }' points.csv > active.csv
+"$ISOFLOP_BINARY" fit active.csv --law chinchilla --bootstrap 0 --json active.json > table
+"$ISOFLOP_BINARY" optimal active.json --flops 1e23 | grep 'shape and memory are those of a dense model' > /dev/null \
+  || fail "a dense shape stands for a mixture of experts"
 "$ISOFLOP_BINARY" optimal fit.json --flops 1e23 --inference-tokens 1e12 > table
 grep -q 'compute-optimal for training alone' table || fail "optimal does not compare: $(cat table)"
 grep -q 'not fitted to your runs' table || fail "optimal does not label the Step Law: $(cat table)"
