@@ -128,6 +128,13 @@ TEST(FitJson, RefusesWhatIsNotAFit) {
             std::string::npos);
   EXPECT_NE(error_of(replaced("\"correlation\":[[", "\"correlation\":[[1],[")).find("saw 6 rows"),
             std::string::npos);
+  const std::string others = R"("others":{"foo":{"low":1,"high":2}})";
+  EXPECT_NE(
+      error_of(replaced("\"others\":{}", others)).find(": points: others: variable: 'foo' is"),
+      std::string::npos);
+  EXPECT_NE(
+      error_of(replaced("\"axes\":[", "\"axes\":[\"foo\",")).find(": rollout: axes: variable:"),
+      std::string::npos);
 }
 
 TEST(FitJson, RefusesPartsThatContradictEachOther) {
@@ -158,26 +165,6 @@ TEST(FitJson, RefusesPartsThatContradictEachOther) {
   expect([](Fit& f) { f.members[0].residual_rms = -1; }, "members: residual_rms: saw -1");
   expect([](Fit& f) { f.level = 7; }, "level: saw 7");
   expect([](Fit& f) { f.members[0].law = "kaplan-nd"; }, "members: ");
-}
-
-TEST(FitJson, AnUnknownQuantityIsNamedWithItsPlace) {
-  const std::string good = to_json(
-      fit(synthetic::isoflop_grid(synthetic::kEpoch), {.law = "chinchilla", .bootstrap = 0}));
-  const auto error_of = [&](const char* place, const nlohmann::json& value) -> std::string {
-    nlohmann::json changed = nlohmann::json::parse(good);
-    changed[nlohmann::json::json_pointer(place)] = value;
-    try {
-      fit_from_json(changed.dump(), "fit.json");
-    } catch (const InputError& error) {
-      return error.what();
-    }
-    return "no error";
-  };
-  const std::string others = error_of("/points/others", {{"widht", {{"low", 1}, {"high", 2}}}});
-  EXPECT_TRUE(others.starts_with("fit.json: points: others: variable: 'widht' is unknown"))
-      << others;
-  const std::string axes = error_of("/rollout/axes", {"widht"});
-  EXPECT_TRUE(axes.starts_with("fit.json: rollout: axes: variable: 'widht' is unknown")) << axes;
 }
 
 TEST(Report, ShowsParametersAndWarnings) {
@@ -345,23 +332,6 @@ TEST(Predict, RepeatsWhatTheFitSaysAgainstItsLaw) {
   EXPECT_TRUE(holds(one.warnings, "E, A at a bound") && holds(one.warnings, "not sharp"));
   const std::string text = describe(doubtful, {one, one});  // once, whatever the rows
   EXPECT_EQ(text.find("not sharp"), text.rfind("not sharp"));
-}
-
-// An exponential has no exponent, and a frontier is fitted at budgets of which its fit says more.
-TEST(Predict, SaysOfTheFitOnlyWhatTheFitSaid) {
-  Points points;
-  for (int i = 0; i < 12; ++i) {
-    points.flops.push_back(1e20 * std::pow(1.2, i));
-    points.accuracy.push_back(0.25 + 0.6 / (1 + std::exp(4 * (1 - i * std::log(1.2)))));
-  }
-  const Fit shares = fit(points, {.law = "accuracy-sigmoid", .variable = "flops", .bootstrap = 0});
-  EXPECT_FALSE(holds(shares.warnings, "is a guess"));
-  EXPECT_FALSE(holds(predict(shares, RunSize{.flops = 3e20}).warnings, "is a guess"));
-  const Points profiles = synthetic::isoflop_grid(synthetic::kEpoch);
-  Fit frontier = fit(profiles, {.law = "chinchilla", .method = "approach2", .bootstrap = 0});
-  frontier.flops = {1e20, 5e20};
-  EXPECT_FALSE(holds(frontier.warnings, "is a guess"));
-  EXPECT_FALSE(holds(predict(frontier, RunSize{.flops = 1e22}).warnings, "is a guess"));
 }
 
 }  // namespace

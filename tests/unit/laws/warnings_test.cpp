@@ -9,6 +9,7 @@
 
 #include "laws/critical_batch.hpp"
 #include "laws/csv.hpp"
+#include "laws/predict.hpp"
 #include "laws/weights.hpp"
 #include "synthetic.hpp"
 
@@ -175,6 +176,27 @@ TEST(Exponents, OnlyLawsThatHaveOneWarnOfANarrowRange) {
   EXPECT_EQ(warning_with(fit_of(points, "accuracy-sigmoid"), "is a guess"), "");
   EXPECT_EQ(warning_with(fit_of(points, "error-exponential"), "is a guess"), "");
   EXPECT_NE(warning_with(fit_of(points, "kaplan-n"), "params span only a factor 2.1"), "");
+}
+
+// An exponential has no exponent, and a frontier is fitted at budgets of which its fit says more.
+TEST(Exponents, ArePredictedWithWhatTheFitSaidOfThem) {
+  const auto holds = [](const std::vector<std::string>& texts, std::string_view part) {
+    return std::ranges::any_of(
+        texts, [&](const std::string& text) { return text.find(part) != std::string::npos; });
+  };
+  Points points;
+  for (int i = 0; i < 12; ++i) {
+    points.flops.push_back(1e20 * std::pow(1.2, i));
+    points.accuracy.push_back(0.25 + 0.6 / (1 + std::exp(4 * (1 - i * std::log(1.2)))));
+  }
+  const Fit shares = fit(points, {.law = "accuracy-sigmoid", .variable = "flops", .bootstrap = 0});
+  EXPECT_FALSE(holds(shares.warnings, "is a guess"));
+  EXPECT_FALSE(holds(predict(shares, RunSize{.flops = 3e20}).warnings, "is a guess"));
+  const Points profiles = synthetic::isoflop_grid(synthetic::kEpoch);
+  Fit frontier = fit(profiles, {.law = "chinchilla", .method = "approach2", .bootstrap = 0});
+  frontier.flops = {1e20, 5e20};
+  EXPECT_FALSE(holds(frontier.warnings, "is a guess"));
+  EXPECT_FALSE(holds(predict(frontier, RunSize{.flops = 1e22}).warnings, "is a guess"));
 }
 
 TEST(Stages, OfMidDecayAloneAreTold) {
