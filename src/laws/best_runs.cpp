@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <ranges>
 #include <span>
 #include <utility>
 
@@ -51,7 +50,8 @@ void note_edges(Variable setting, const std::vector<Settings>& sizes, Points& po
   std::size_t at_largest = 0;
   const auto value_of = [&](const Rows& rows) { return values[rows.front()]; };
   for (const Settings& settings : sizes) {
-    const auto [low, high] = std::ranges::minmax(settings | std::views::transform(value_of));
+    const auto [least, most] = std::ranges::minmax_element(settings, {}, value_of);
+    const double low = value_of(*least), high = value_of(*most);
     if (low == high) continue;
     ++sweeps;
     at_smallest += value_of(settings.front()) == low;
