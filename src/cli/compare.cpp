@@ -1,4 +1,4 @@
-#include "laws/compare.hpp"
+#include "laws/predict/compare.hpp"
 
 #include <CLI/CLI.hpp>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "laws/emergence.hpp"
+#include "laws/tasks/emergence.hpp"
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -7,7 +7,7 @@
 #include "cli/files.hpp"
 #include "cli/seed.hpp"
 #include "core/error.hpp"
-#include "laws/csv.hpp"
+#include "laws/points/csv.hpp"
 
 namespace isoflop::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "laws/fit.hpp"
+#include "laws/fit/fit.hpp"
 
 #include <fmt/format.h>
 
@@ -10,14 +10,14 @@
 #include "cli/points.hpp"
 #include "cli/seed.hpp"
 #include "core/error.hpp"
-#include "laws/best_runs.hpp"
-#include "laws/critical_batch.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/fixed.hpp"
-#include "laws/law.hpp"
-#include "laws/objective.hpp"
-#include "laws/report.hpp"
-#include "laws/weights.hpp"
+#include "laws/fit/fixed.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/law/law.hpp"
+#include "laws/points/best_runs.hpp"
+#include "laws/points/critical_batch.hpp"
+#include "laws/points/weights.hpp"
+#include "laws/predict/report.hpp"
+#include "laws/search/objective.hpp"
 
 namespace isoflop::cli {
 namespace {

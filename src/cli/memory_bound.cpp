@@ -6,8 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "device/runtime.hpp"
-#include "laws/report.hpp"
+#include "laws/predict/report.hpp"
 
 namespace isoflop::cli {
 
@@ -26,8 +27,8 @@ std::string describe(const MemoryBound& bound, const laws::Goal& goal,
   std::string text = fmt::format(
       "\n{:.4g} GB a device hold the training of up to {} params, {:.4g} GB on each of {} (bf16, "
       "Adam, ZeRO 3, one sequence at a time, activations recomputed)\n",
-      gigabytes(bound.bytes), laws::short_count(bound.largest.params),
-      gigabytes(bound.largest.bytes), bound.devices);
+      gigabytes(bound.bytes), short_count(bound.largest.params), gigabytes(bound.largest.bytes),
+      bound.devices);
   if (!optimum.is_at_bound) return text + "compute, not memory, bounds params\n";
   if (!optimum.unbounded)
     return text + "memory, not compute, bounds params: without that this fit has no optimum\n";
@@ -39,7 +40,7 @@ std::string describe(const MemoryBound& bound, const laws::Goal& goal,
          fmt::format(
              "memory, not compute, bounds params: without that {} params, {} tokens, {:.4g} FLOP, "
              "loss {:.6g}; within it {}\n",
-             laws::short_count(free.params), laws::short_count(free.tokens), free.flops, free.loss,
+             short_count(free.params), short_count(free.tokens), free.flops, free.loss,
              goal.flops ? fmt::format("the loss is {:.2g}% higher", 100 * loss)
                         : fmt::format("training{} takes {:.2g}% more FLOP",
                                       inference > 0 ? " with inference" : "", 100 * flops));

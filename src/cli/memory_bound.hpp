@@ -5,7 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include "laws/optimal.hpp"
+#include "laws/plan/optimal.hpp"
 #include "train/largest_model.hpp"
 
 namespace isoflop::cli {

@@ -1,4 +1,4 @@
-#include "laws/optimal.hpp"
+#include "laws/plan/optimal.hpp"
 
 #include <fmt/format.h>
 
@@ -11,11 +11,12 @@
 #include "cli/files.hpp"
 #include "cli/memory_bound.hpp"
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "experiment/recipe.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/json_parts.hpp"
-#include "laws/optimal_report.hpp"
-#include "laws/report.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/json/json_parts.hpp"
+#include "laws/plan/optimal_report.hpp"
+#include "laws/predict/report.hpp"
 
 namespace isoflop::cli {
 namespace {
@@ -73,7 +74,7 @@ std::string comparison(const laws::Fit& fit, const laws::Goal& goal, const laws:
   return fmt::format(
       "\nthe same loss, compute-optimal for training alone: {} params, {} tokens, {:.4g} FLOP with "
       "inference ({:+.3g}%)\n",
-      laws::short_count(trained.params), laws::short_count(trained.tokens), total,
+      short_count(trained.params), short_count(trained.tokens), total,
       100 * (total / optimum.total_flops() - 1));
 }
 

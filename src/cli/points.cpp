@@ -3,7 +3,7 @@
 #include "cli/files.hpp"
 #include "core/error.hpp"
 #include "experiment/result_points.hpp"
-#include "laws/csv.hpp"
+#include "laws/points/csv.hpp"
 #include "record/results.hpp"
 
 namespace isoflop::cli {

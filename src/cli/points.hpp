@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "laws/points.hpp"
+#include "laws/points/points.hpp"
 
 namespace isoflop::cli {
 

@@ -1,4 +1,4 @@
-#include "laws/predict.hpp"
+#include "laws/predict/predict.hpp"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -7,12 +7,13 @@
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
 #include "core/error.hpp"
-#include "laws/csv.hpp"
-#include "laws/curves.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/law.hpp"
-#include "laws/report.hpp"
-#include "laws/theta.hpp"
+#include "laws/fit/theta.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/law/law.hpp"
+#include "laws/points/csv.hpp"
+#include "laws/predict/predict_curve.hpp"
+#include "laws/predict/prediction_json.hpp"
+#include "laws/predict/report.hpp"
 
 namespace isoflop::cli {
 namespace {

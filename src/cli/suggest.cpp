@@ -6,10 +6,10 @@
 #include "cli/points.hpp"
 #include "cli/seed.hpp"
 #include "core/error.hpp"
-#include "laws/allocation.hpp"
-#include "laws/design_report.hpp"
-#include "laws/optimal.hpp"
-#include "laws/theta.hpp"
+#include "laws/fit/allocation.hpp"
+#include "laws/fit/theta.hpp"
+#include "laws/plan/design_report.hpp"
+#include "laws/plan/optimal.hpp"
 
 namespace isoflop::cli {
 namespace {

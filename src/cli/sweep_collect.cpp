@@ -10,8 +10,8 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "experiment/collect.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/report.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/predict/report.hpp"
 
 namespace isoflop::cli {
 namespace {
@@ -26,8 +26,8 @@ std::string run_table(const record::Results& results) {
   for (const record::ResultRow& row : results.rows) {
     text +=
         fmt::format("{:<32} {:<6} {:<9} {:>7} {:>7} {:>10.3e} {:>9.4f} {:>9.4f} {:>9}\n", row.label,
-                    row.role, row.status, laws::short_count(static_cast<double>(row.n_total)),
-                    laws::short_count(static_cast<double>(row.tokens)), row.flops_6nd, row.loss,
+                    row.role, row.status, short_count(static_cast<double>(row.n_total)),
+                    short_count(static_cast<double>(row.tokens)), row.flops_6nd, row.loss,
                     row.bits_per_byte, clock_time(row.seconds));
   }
   return text;
@@ -37,8 +37,8 @@ std::string target_text(const experiment::TargetCheck& target) {
   std::string text = fmt::format(
       "target: N {}, D {}, C {:.3e} FLOP (6ND)\n"
       "  predicted  {:.4f} nats/token by {}\n",
-      laws::short_count(target.params), laws::short_count(target.tokens), target.flops,
-      target.prediction.value, target.fit);
+      short_count(target.params), short_count(target.tokens), target.flops, target.prediction.value,
+      target.fit);
   const auto& interval = target.prediction.interval;
   if (interval) {
     text += fmt::format("  interval   {:.4f} to {:.4f} ({:.0f}%: {})\n", interval->low,

@@ -10,7 +10,6 @@
 #include "cli/sweep.hpp"
 #include "core/text.hpp"
 #include "experiment/costs.hpp"
-#include "laws/report.hpp"
 
 namespace isoflop::cli {
 namespace {
@@ -49,10 +48,10 @@ Totals totals_of(const Plan& plan, std::size_t jobs) {
 std::string row(const PlannedRun& run) {
   return fmt::format(
       "{:<32} {:<6} {:>7} {:>8} {:>7} {:>10.3e} {:>10.3e} {:>7} {:>6.2f} {:>9} {:>8.1f}\n",
-      run.label, name_of(run.role), laws::short_count(static_cast<double>(run.n_total)),
-      laws::short_count(static_cast<double>(run.n_non_embedding)),
-      laws::short_count(static_cast<double>(run.config.tokens())), run.flops_6nd(),
-      run.flops_exact(), run.config.steps - run.first_step, run.epochs(), clock_time(run.seconds),
+      run.label, name_of(run.role), short_count(static_cast<double>(run.n_total)),
+      short_count(static_cast<double>(run.n_non_embedding)),
+      short_count(static_cast<double>(run.config.tokens())), run.flops_6nd(), run.flops_exact(),
+      run.config.steps - run.first_step, run.epochs(), clock_time(run.seconds),
       static_cast<double>(run.memory_bytes) / 0x1p20);
 }
 
@@ -71,7 +70,7 @@ std::string table(const Plan& plan, const Totals& totals) {
       "time {} on one core, {} with {} processes; memory at once {:.1f} MiB\n",
       plan.runs.size() - trunks,
       trunks == 0 ? "" : fmt::format(" and {} trunk{}", trunks, trunks == 1 ? "" : "s"),
-      laws::short_count(totals.tokens), laws::short_count(totals.tokens_unshared), totals.flops_6nd,
+      short_count(totals.tokens), short_count(totals.tokens_unshared), totals.flops_6nd,
       totals.flops_exact, clock_time(totals.core_seconds), clock_time(totals.wall_seconds),
       totals.jobs, static_cast<double>(totals.memory_bytes) / 0x1p20);
   return text;

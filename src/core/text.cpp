@@ -15,6 +15,17 @@ std::string clock_time(double seconds) {
                   : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
+std::string short_count(double count) {
+  static constexpr const char* kSuffix[] = {"", "K", "M", "B", "T"};
+  std::size_t k = 0;
+  while (k < 4 && count >= 999.5) {
+    count /= 1000;
+    ++k;
+  }
+  return count < 9999.5 ? fmt::format("{:.3g}{}", count, kSuffix[k])
+                        : fmt::format("{:.3e}{}", count, kSuffix[k]);
+}
+
 std::string shell_word(const std::string& text) {
   constexpr std::string_view kPlain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";

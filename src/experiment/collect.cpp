@@ -9,8 +9,8 @@
 #include "core/error.hpp"
 #include "core/file_lock.hpp"
 #include "experiment/result_points.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/law.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/law/law.hpp"
 #include "record/run_reader.hpp"
 #include "record/run_writer.hpp"
 

@@ -15,7 +15,7 @@
 #include "experiment/plan.hpp"
 #include "experiment/sweep_directory.hpp"
 #include "experiment/target_check.hpp"
-#include "laws/fit.hpp"
+#include "laws/fit/fit.hpp"
 #include "record/results.hpp"
 
 namespace isoflop::experiment {

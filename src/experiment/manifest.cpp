@@ -15,8 +15,8 @@
 #include "core/nearest.hpp"
 #include "core/version.hpp"
 #include "experiment/manifest_sizes.hpp"
-#include "laws/fit.hpp"
-#include "laws/law.hpp"
+#include "laws/fit/fit.hpp"
+#include "laws/law/law.hpp"
 
 namespace isoflop::experiment {
 namespace {

@@ -9,9 +9,10 @@
 #include <vector>
 
 #include "core/error.hpp"
-#include "laws/json_parts.hpp"
-#include "laws/law.hpp"
-#include "laws/report.hpp"
+#include "core/text.hpp"
+#include "laws/json/json_parts.hpp"
+#include "laws/law/law.hpp"
+#include "laws/predict/report.hpp"
 #include "model/cost.hpp"
 #include "model/parameters.hpp"
 
@@ -251,10 +252,9 @@ std::string describe(const Recipe& recipe) {
   std::string text = fmt::format(
       "how to train it (a shape of the family, context {}, vocabulary {})\n\n"
       "  {:<14} {:>10}   {} layers, width {}, {} heads of {}; {} without embeddings\n",
-      shape.context, shape.vocabulary, "shape",
-      laws::short_count(static_cast<double>(recipe.n_total)), shape.layers, shape.width,
-      shape.heads, shape.head_width(),
-      laws::short_count(static_cast<double>(recipe.n_non_embedding)));
+      shape.context, shape.vocabulary, "shape", short_count(static_cast<double>(recipe.n_total)),
+      shape.layers, shape.width, shape.heads, shape.head_width(),
+      short_count(static_cast<double>(recipe.n_non_embedding)));
   if (const auto& shapes = recipe.shapes)
     text += fmt::format(
         "  {:<14} {:>10}   {} to {} layers, width {} to {}, {} to {} heads, by the params\n", "",
@@ -262,13 +262,12 @@ std::string describe(const Recipe& recipe) {
         shapes->low.heads, shapes->high.heads);
   text +=
       setting_line("learning rate", rate(recipe.learning_rate.value), recipe.learning_rate, +rate);
-  text += setting_line("batch, tokens", laws::short_count(recipe.batch.value), recipe.batch,
-                       laws::short_count);
+  text += setting_line("batch, tokens", short_count(recipe.batch.value), recipe.batch, short_count);
   text += fmt::format("  {:<14} {:>10}   of {} sequences", "steps",
-                      laws::short_count(static_cast<double>(recipe.steps)), recipe.sequences);
+                      short_count(static_cast<double>(recipe.steps)), recipe.sequences);
   if (recipe.steps_interval)
-    text += fmt::format(", {} to {}", laws::short_count(recipe.steps_interval->low),
-                        or_no_limit(recipe.steps_interval->high, laws::short_count));
+    text += fmt::format(", {} to {}", short_count(recipe.steps_interval->low),
+                        or_no_limit(recipe.steps_interval->high, short_count));
   return text + "\n";
 }
 

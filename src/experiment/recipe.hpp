@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-#include "laws/optimal.hpp"
+#include "laws/plan/optimal.hpp"
 #include "model/family.hpp"
 
 namespace isoflop::experiment {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "laws/points.hpp"
+#include "laws/points/points.hpp"
 #include "record/results.hpp"
 #include "record/run_data.hpp"
 

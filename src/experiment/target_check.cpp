@@ -8,8 +8,8 @@
 #include "core/version.hpp"
 #include "experiment/result_points.hpp"
 #include "experiment/sweep_directory.hpp"
-#include "laws/json_parts.hpp"
-#include "laws/law.hpp"
+#include "laws/json/json_parts.hpp"
+#include "laws/law/law.hpp"
 
 namespace isoflop::experiment {
 namespace {

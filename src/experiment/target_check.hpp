@@ -8,8 +8,8 @@
 
 #include "experiment/plan.hpp"
 #include "experiment/training_curve.hpp"
-#include "laws/fit.hpp"
-#include "laws/predict.hpp"
+#include "laws/fit/fit.hpp"
+#include "laws/predict/predict.hpp"
 #include "record/results.hpp"
 
 namespace isoflop::experiment {

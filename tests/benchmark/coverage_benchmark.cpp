@@ -23,12 +23,12 @@
 #include "../unit/laws/families.hpp"
 #include "core/error.hpp"
 #include "core/random.hpp"
-#include "laws/bootstrap.hpp"
-#include "laws/csv.hpp"
-#include "laws/optimal.hpp"
-#include "laws/predict.hpp"
-#include "laws/resample.hpp"
-#include "laws/robust_fit.hpp"
+#include "laws/fit/bootstrap.hpp"
+#include "laws/fit/resample.hpp"
+#include "laws/fit/robust_fit.hpp"
+#include "laws/plan/optimal.hpp"
+#include "laws/points/csv.hpp"
+#include "laws/predict/predict.hpp"
 
 namespace isoflop::laws {
 namespace {

@@ -19,9 +19,9 @@
 #include <map>
 
 #include "core/random.hpp"
-#include "laws/bootstrap.hpp"
-#include "laws/design.hpp"
-#include "laws/robust_fit.hpp"
+#include "laws/fit/bootstrap.hpp"
+#include "laws/fit/robust_fit.hpp"
+#include "laws/plan/design.hpp"
 
 namespace isoflop::laws {
 namespace {

@@ -9,11 +9,11 @@
 #include <cmath>
 
 #include "core/random.hpp"
-#include "laws/fit.hpp"
-#include "laws/law.hpp"
-#include "laws/objective.hpp"
-#include "laws/robust_fit.hpp"
-#include "laws/search.hpp"
+#include "laws/fit/fit.hpp"
+#include "laws/fit/robust_fit.hpp"
+#include "laws/law/law.hpp"
+#include "laws/search/objective.hpp"
+#include "laws/search/search.hpp"
 
 namespace isoflop::laws {
 namespace {

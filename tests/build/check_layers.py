@@ -38,6 +38,8 @@ ALLOWED = {
     "src/cli": {"src/checkpoint", "src/core", "src/device", "src/comm", "src/config", "src/data", "src/experiment", "src/laws", "src/profile",
                 "src/record", "src/train", "src/parallel/pipeline"},
 }
+# folder -> its subfolders as data flows: a file may include headers of its own one and of those before it
+ORDERED = {"src/laws": ["numerics", "points", "law", "forms", "search", "fit", "json", "predict", "plan", "tasks"]}
 # foreign header -> the only folders that may include it
 FOREIGN = {
     r"mpi\.h": {"src/comm"},
@@ -74,12 +76,26 @@ def is_allowed(folder, target):
     return any(own == allowed or str(target).startswith(allowed + "/") for allowed in ALLOWED[folder])
 
 
+def place_in(folder, path):
+    """The position of a file's subfolder in ORDERED; raises ValueError where it has none."""
+    return ORDERED[folder].index(path.relative_to(folder).parts[0])
+
+
+def is_upward(folder, path, target):
+    if folder not in ORDERED or folder_of(target) != folder:
+        return False
+    return place_in(folder, pathlib.PurePosixPath(target)) > place_in(folder, path)
+
+
 def violations(root):
     for path in sorted([*root.glob("kernels/**/*.[ch]pp"), *root.glob("src/**/*.[ch]pp")]):
         relative = path.relative_to(root)
         folder = folder_of(relative)
         if folder not in ALLOWED:
             yield f"{relative}: folder {folder} has no entry in ALLOWED: add it here and to docs/architecture.md"
+            continue
+        if folder in ORDERED and relative.parts[2] not in ORDERED[folder]:
+            yield f"{relative}: lies in no subfolder that ORDERED names: {', '.join(ORDERED[folder])}"
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
             match = INCLUDE.match(line)
@@ -89,6 +105,8 @@ def violations(root):
             target = included_folder(root, name) if quoted else None
             if target and not is_allowed(folder, target):
                 yield f"{relative}:{number}: {folder} may not include {name}"
+            elif target and is_upward(folder, relative, target):
+                yield f"{relative}:{number}: {relative.parent} may not include {name}, which comes after it"
             for foreign, homes in FOREIGN.items():
                 if not target and re.fullmatch(foreign, name) and folder not in homes:
                     yield f"{relative}:{number}: {name} may be included only in {', '.join(sorted(homes))}"

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "core/error.hpp"
-#include "laws/csv.hpp"
-#include "laws/curves.hpp"
-#include "laws/emergence.hpp"
+#include "laws/points/csv.hpp"
+#include "laws/points/curves.hpp"
+#include "laws/tasks/emergence.hpp"
 
 using isoflop::InputError;
 namespace laws = isoflop::laws;

@@ -5,10 +5,10 @@
 #include <string_view>
 
 #include "core/error.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/optimal.hpp"
-#include "laws/optimal_report.hpp"
-#include "laws/report.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/plan/optimal.hpp"
+#include "laws/plan/optimal_report.hpp"
+#include "laws/predict/report.hpp"
 
 using isoflop::InputError;
 namespace laws = isoflop::laws;

@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 
-#include "laws/law.hpp"
+#include "laws/law/law.hpp"
 
 namespace isoflop::laws::forms {
 namespace {

@@ -1,7 +1,7 @@
 // Hoffmann et al. 2022 (arXiv 2203.15556), equation 2, with the starting grid of approach 3.
 #include <cmath>
 
-#include "laws/power_sum.hpp"
+#include "laws/law/power_sum.hpp"
 
 namespace isoflop::laws::forms {
 namespace {

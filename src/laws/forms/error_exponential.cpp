@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "laws/formula_law.hpp"
+#include "laws/law/formula_law.hpp"
 
 namespace isoflop::laws::forms {
 namespace {

@@ -1,7 +1,7 @@
 // Kaplan et al. 2020 (arXiv 2001.08361), equation 1.5; N without embeddings.
 #include <cmath>
 
-#include "laws/power_sum.hpp"
+#include "laws/law/power_sum.hpp"
 
 namespace isoflop::laws::forms {
 namespace {

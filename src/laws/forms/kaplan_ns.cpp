@@ -2,7 +2,7 @@
 // Bcrit/B) steps.
 #include <cmath>
 
-#include "laws/power_sum.hpp"
+#include "laws/law/power_sum.hpp"
 
 namespace isoflop::laws::forms {
 namespace {

@@ -2,7 +2,7 @@
 // and by C.
 #include <cmath>
 
-#include "laws/power_sum.hpp"
+#include "laws/law/power_sum.hpp"
 
 namespace isoflop::laws::forms {
 namespace {

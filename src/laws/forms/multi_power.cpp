@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "core/error.hpp"
-#include "laws/law.hpp"
-#include "laws/schedule_rows.hpp"
+#include "laws/law/law.hpp"
+#include "laws/law/schedule_rows.hpp"
 
 namespace isoflop::laws::forms {
 namespace {

@@ -2,7 +2,7 @@
 // parameter, M = D/N, at C = 6 N D.
 #include <cmath>
 
-#include "laws/power_sum.hpp"
+#include "laws/law/power_sum.hpp"
 
 namespace isoflop::laws::forms {
 namespace {

@@ -1,7 +1,7 @@
 // A pure power law in one variable.
 #include <cmath>
 
-#include "laws/power_sum.hpp"
+#include "laws/law/power_sum.hpp"
 
 namespace isoflop::laws::forms {
 namespace {

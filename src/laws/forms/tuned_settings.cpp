@@ -2,7 +2,7 @@
 // arXiv 2503.04715, equation 1) and in C (DeepSeek LLM 2024, arXiv 2401.02954, equation 1).
 #include <cmath>
 
-#include "laws/law.hpp"
+#include "laws/law/law.hpp"
 
 namespace isoflop::laws::forms {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
-#include "laws/fit.hpp"
+#include "laws/fit/fit.hpp"
 
 namespace isoflop::experiment {
 namespace {

@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/optimal.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/plan/optimal.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

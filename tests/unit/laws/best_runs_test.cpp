@@ -1,11 +1,11 @@
-#include "laws/best_runs.hpp"
+#include "laws/points/best_runs.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "core/error.hpp"
-#include "laws/fit.hpp"
+#include "laws/fit/fit.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

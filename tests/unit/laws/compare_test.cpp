@@ -1,12 +1,12 @@
-#include "laws/compare.hpp"
+#include "laws/predict/compare.hpp"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 
 #include "core/error.hpp"
-#include "laws/csv.hpp"
-#include "laws/rollout.hpp"
+#include "laws/fit/rollout.hpp"
+#include "laws/points/csv.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

@@ -4,7 +4,7 @@
 
 #include "core/error.hpp"
 #include "families.hpp"
-#include "laws/predict.hpp"
+#include "laws/predict/predict.hpp"
 
 namespace isoflop::laws {
 namespace {

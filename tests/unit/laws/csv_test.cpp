@@ -1,11 +1,11 @@
-#include "laws/csv.hpp"
+#include "laws/points/csv.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "core/error.hpp"
-#include "laws/law.hpp"
+#include "laws/law/law.hpp"
 
 namespace isoflop::laws {
 namespace {

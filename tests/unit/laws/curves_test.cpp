@@ -1,12 +1,12 @@
 // The multi-power law along whole schedules, against the sum of the paper written out step by step.
-#include "laws/curves.hpp"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "core/error.hpp"
-#include "laws/csv.hpp"
+#include "laws/points/csv.hpp"
+#include "laws/predict/predict.hpp"
+#include "laws/predict/predict_curve.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

@@ -1,9 +1,9 @@
-#include "laws/design.hpp"
+#include "laws/plan/design.hpp"
 
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
-#include "laws/robust_fit.hpp"
+#include "laws/fit/robust_fit.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

@@ -5,11 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
-#include "laws/alternatives.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/linear_algebra.hpp"
-#include "laws/report.hpp"
-#include "laws/weights.hpp"
+#include "laws/fit/alternatives.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/numerics/linear_algebra.hpp"
+#include "laws/points/weights.hpp"
+#include "laws/predict/report.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

@@ -1,4 +1,4 @@
-#include "laws/emergence.hpp"
+#include "laws/tasks/emergence.hpp"
 
 #include <gtest/gtest.h>
 

@@ -5,9 +5,10 @@
 
 #include "core/error.hpp"
 #include "families.hpp"
-#include "laws/calibration.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/robust_fit.hpp"
+#include "laws/fit/calibration.hpp"
+#include "laws/fit/robust_fit.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/predict/prediction_json.hpp"
 
 namespace isoflop::laws {
 namespace {

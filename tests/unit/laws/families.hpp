@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "laws/fit.hpp"
+#include "laws/fit/fit.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws::synthetic {

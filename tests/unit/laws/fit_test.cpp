@@ -1,4 +1,4 @@
-#include "laws/fit.hpp"
+#include "laws/fit/fit.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,9 +7,9 @@
 #include <limits>
 
 #include "core/error.hpp"
-#include "laws/bootstrap.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/weights.hpp"
+#include "laws/fit/bootstrap.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/points/weights.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

@@ -1,5 +1,5 @@
 // Fits with parameters held at given values.
-#include "laws/fixed.hpp"
+#include "laws/fit/fixed.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,9 @@
 #include <cmath>
 
 #include "core/error.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/rollout.hpp"
+#include "laws/fit/rollout.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/predict/prediction_json.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "core/error.hpp"
-#include "laws/critical_batch.hpp"
-#include "laws/predict.hpp"
+#include "laws/points/critical_batch.hpp"
+#include "laws/predict/predict.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

@@ -11,7 +11,7 @@
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
-#include "laws/fit_json.hpp"
+#include "laws/json/fit_json.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

@@ -1,4 +1,4 @@
-#include "laws/frontier.hpp"
+#include "laws/fit/frontier.hpp"
 
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
@@ -7,9 +7,9 @@
 #include <set>
 
 #include "core/error.hpp"
-#include "laws/bootstrap.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/optimal.hpp"
+#include "laws/fit/bootstrap.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/plan/optimal.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

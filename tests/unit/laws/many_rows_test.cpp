@@ -5,11 +5,11 @@
 #include <cmath>
 
 #include "core/random.hpp"
-#include "laws/chord.hpp"
-#include "laws/compare.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/profile.hpp"
-#include "laws/search.hpp"
+#include "laws/fit/profile.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/predict/compare.hpp"
+#include "laws/search/chord.hpp"
+#include "laws/search/search.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

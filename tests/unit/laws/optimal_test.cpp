@@ -1,9 +1,9 @@
-#include "laws/optimal.hpp"
+#include "laws/plan/optimal.hpp"
 
 #include <gtest/gtest.h>
 
 #include "core/error.hpp"
-#include "laws/optimal_report.hpp"
+#include "laws/plan/optimal_report.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

@@ -1,10 +1,10 @@
-#include "laws/parabolas.hpp"
+#include "laws/fit/parabolas.hpp"
 
 #include <gtest/gtest.h>
 
 #include "families.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/optimal.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/plan/optimal.hpp"
 
 namespace isoflop::laws {
 namespace {

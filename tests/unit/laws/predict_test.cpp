@@ -1,4 +1,4 @@
-#include "laws/predict.hpp"
+#include "laws/predict/predict.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,10 +9,12 @@
 #include <sstream>
 
 #include "core/error.hpp"
-#include "laws/fit_json.hpp"
-#include "laws/optimal.hpp"
-#include "laws/optimal_report.hpp"
-#include "laws/report.hpp"
+#include "core/text.hpp"
+#include "laws/json/fit_json.hpp"
+#include "laws/plan/optimal.hpp"
+#include "laws/plan/optimal_report.hpp"
+#include "laws/predict/prediction_json.hpp"
+#include "laws/predict/report.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

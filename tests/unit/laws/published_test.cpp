@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
-#include "laws/csv.hpp"
-#include "laws/fit.hpp"
+#include "laws/fit/fit.hpp"
+#include "laws/points/csv.hpp"
 
 namespace isoflop::laws {
 namespace {

@@ -1,14 +1,14 @@
 // What fits below a cut know: the points below it, and nothing else.
-#include "laws/rollout.hpp"
+#include "laws/fit/rollout.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "laws/objective.hpp"
-#include "laws/predict.hpp"
-#include "laws/report.hpp"
-#include "laws/search.hpp"
+#include "laws/predict/predict.hpp"
+#include "laws/predict/report.hpp"
+#include "laws/search/objective.hpp"
+#include "laws/search/search.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

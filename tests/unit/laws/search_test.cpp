@@ -1,5 +1,5 @@
 // What a fit says of its search: where the starts ended, and when few of them agree.
-#include "laws/search.hpp"
+#include "laws/search/search.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "laws/report.hpp"
+#include "laws/predict/report.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

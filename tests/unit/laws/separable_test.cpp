@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "laws/search.hpp"
+#include "laws/search/search.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

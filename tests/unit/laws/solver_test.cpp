@@ -1,13 +1,13 @@
 // Descents that meet numbers which are none.
-#include "laws/solver.hpp"
+#include "laws/search/solver.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "laws/formula_law.hpp"
-#include "laws/search.hpp"
+#include "laws/law/formula_law.hpp"
+#include "laws/search/search.hpp"
 
 namespace isoflop::laws {
 namespace {

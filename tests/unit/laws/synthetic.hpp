@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/random.hpp"
-#include "laws/fit.hpp"
-#include "laws/law.hpp"
+#include "laws/fit/fit.hpp"
+#include "laws/law/law.hpp"
 
 namespace isoflop::laws::synthetic {
 

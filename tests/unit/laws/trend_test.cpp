@@ -1,4 +1,4 @@
-#include "laws/trend.hpp"
+#include "laws/numerics/trend.hpp"
 
 #include <gtest/gtest.h>
 

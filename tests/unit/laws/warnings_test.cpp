@@ -1,5 +1,5 @@
 // What a fit says of its points: gross outliers, units, columns without an exponent, stages.
-#include "laws/warnings.hpp"
+#include "laws/fit/warnings.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "laws/critical_batch.hpp"
-#include "laws/csv.hpp"
-#include "laws/predict.hpp"
-#include "laws/weights.hpp"
+#include "laws/points/critical_batch.hpp"
+#include "laws/points/csv.hpp"
+#include "laws/points/weights.hpp"
+#include "laws/predict/predict.hpp"
 #include "synthetic.hpp"
 
 namespace isoflop::laws {

@@ -1,0 +1,251 @@
+#include "laws/fit/warnings.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "laws/fit/budgets.hpp"
+#include "laws/law/law.hpp"
+#include "laws/numerics/trend.hpp"
+#include "laws/points/best_runs.hpp"
+
+namespace isoflop::laws {
+namespace {
+
+/// Losses at several token counts of one run are not final losses of a full schedule.
+void warn_about_mid_run_losses(const Points& prepared, Fit& result) {
+  if (find_law(result.law).reads_curves) return;
+  if (prepared.group.empty() || prepared.tokens.empty() || result.method == "approach1") return;
+  const std::string& stage = result.conventions.stage;
+  if (stage.starts_with("final") || stage == "cooled-down") return;  // branches of one trunk
+  std::map<std::string, std::set<double>> tokens_of;
+  for (std::size_t row = 0; row < prepared.size(); ++row)
+    if (!prepared.group[row].empty()) tokens_of[prepared.group[row]].insert(prepared.tokens[row]);
+  std::size_t mixed = 0;
+  for (const auto& [group, tokens] : tokens_of) mixed += tokens.size() > 1;
+  if (mixed > 0)
+    result.warnings.push_back(
+        fmt::format("{} of {} groups hold several token counts: losses before the end of a decayed "
+                    "schedule lie above the "
+                    "law; keep the last of each run, or branch and decay",
+                    mixed, tokens_of.size()));
+}
+
+/// Losses of mid-decay alone agree among themselves and lie above those of finished runs.
+void warn_about_stage(Fit& result) {
+  if (result.conventions.stage == "mid-decay")
+    result.warnings.push_back(
+        "every loss is of stage mid-decay: runs that finish their schedule with so many tokens end "
+        "lower than this law says; keep final or cooled-down losses");
+}
+
+/// The sizes that the law reads and the columns that one of them was computed from: compute first,
+/// what was computed last.
+std::vector<Variable> sizes_read(const Points& prepared, std::span<const Variable> variables) {
+  const auto reads = [&](Variable one) {
+    return std::ranges::find(variables, one) != variables.end();
+  };
+  const bool reads_computed = prepared.computed && reads(*prepared.computed);
+  const bool reads_compute =
+      std::ranges::any_of(variables, [](Variable one) { return one <= Variable::flops; });
+  std::vector<Variable> sizes;
+  if (reads_compute && prepared.computed != Variable::flops) sizes.push_back(Variable::flops);
+  for (const Variable one : {Variable::params, Variable::tokens})
+    if ((reads(one) || reads_computed) && prepared.computed != one) sizes.push_back(one);
+  if (reads(Variable::unique_tokens)) sizes.push_back(Variable::unique_tokens);
+  if (reads_computed) sizes.push_back(*prepared.computed);
+  return sizes;
+}
+
+/// Millions of params or billions of tokens fit as well, but every scale means something else.
+void warn_about_units(const Points& prepared, std::span<const Variable> variables, Fit& result) {
+  constexpr double kFewest = 1000;  // no language model has fewer parameters or saw fewer tokens
+  bool is_told = false;
+  for (const Variable variable : sizes_read(prepared, variables)) {
+    const std::vector<double>& values = column(prepared, variable);
+    if (values.empty()) continue;
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    const bool is_computed = prepared.computed == variable;
+    if (*low >= kFewest || (is_computed && is_told)) continue;
+    is_told = true;
+    result.warnings.push_back(
+        is_computed
+            ? fmt::format("{}, computed by C = 6 N D, are {:.3g} to {:.3g}: give the two columns "
+                          "that they come from in units",
+                          to_string(variable), *low, *high)
+            : fmt::format("column {} reads {:.3g} to {:.3g}: give {} in units, not thousands, "
+                          "millions or billions",
+                          to_string(variable), *low, *high, info(variable).unit));
+  }
+}
+
+void warn_about_grid(const Points& prepared, std::span<const Variable> variables, Fit& result) {
+  constexpr std::size_t kFewSizes = 5;
+  const Law& law = find_law(result.law);
+  for (const Variable variable : variables) {
+    const std::vector<double>& values = column(prepared, variable);
+    if (values.empty()) continue;
+    const std::size_t distinct = count_distinct(values);
+    if (distinct < kFewSizes)
+      result.warnings.push_back(fmt::format("only {} different {}: {} or more make {} credible",
+                                            distinct, to_string(variable), kFewSizes,
+                                            law.has_exponents ? "an exponent" : "a curve"));
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    if (std::string text = describe_narrow(law, variable, {*low, *high}); !text.empty())
+      result.warnings.push_back(std::move(text));
+  }
+}
+
+/// Approach 2 says this of its own budgets.
+void warn_about_edges(const Points& prepared, std::span<const Variable> variables, Fit& result) {
+  constexpr std::size_t kFewestBudgets = 3;
+  const auto reads = [&](Variable one) {
+    return std::ranges::find(variables, one) != variables.end();
+  };
+  if (result.is_frontier() || !reads(Variable::params) || !reads(Variable::tokens) ||
+      find_law(result.law).response != Variable::loss)
+    return;
+  const auto [all, without_gap] = split_by_budget(prepared);
+  if (without_gap) return;
+  std::vector<Profile> profiles;
+  std::vector<Edge> edges;
+  for (const Profile& profile : all) {
+    if (profile.rows.size() < kPointsOfBudget) continue;
+    profiles.push_back(profile);
+    edges.push_back(find_minimum(profile, profile.weight, kCurvatureErrors).edge);
+  }
+  if (profiles.size() < kFewestBudgets) return;
+  if (const std::string text = describe_edges(profiles, edges); !text.empty())
+    result.warnings.push_back(text);
+}
+
+/// Where tokens grow in step with params, no point tells the terms of a law in both apart.
+void warn_about_ratio(const Points& prepared, std::span<const Variable> variables, Fit& result) {
+  constexpr double kNarrow = 3;
+  const auto reads = [&](Variable one) {
+    return std::ranges::find(variables, one) != variables.end();
+  };
+  if (!reads(Variable::params) || !reads(Variable::tokens)) return;
+  double low = std::numeric_limits<double>::infinity();
+  double high = 0;
+  for (std::size_t row = 0; row < prepared.size(); ++row) {
+    const double ratio = prepared.tokens[row] / prepared.params[row];
+    low = std::min(low, ratio);
+    high = std::max(high, ratio);
+  }
+  if (high < kNarrow * low)
+    result.warnings.push_back(fmt::format(
+        "tokens a parameter span only a factor {:.3g}: what params and tokens do is not "
+        "told apart; add runs with more and with fewer tokens a parameter",
+        high / low));
+}
+
+/// Repeated tokens are worth less than new ones, which only laws of unique_tokens know.
+void warn_about_repetition(const Points& prepared, std::span<const Variable> variables,
+                           Fit& result) {
+  constexpr double kOnce = 1.01;  // epochs
+  const bool knows = std::ranges::find(variables, Variable::unique_tokens) != variables.end();
+  if (knows || prepared.unique_tokens.empty() || prepared.tokens.empty()) return;
+  std::size_t repeated = 0;
+  double most = 0;
+  for (std::size_t row = 0; row < prepared.size(); ++row) {
+    const double epochs = prepared.tokens[row] / prepared.unique_tokens[row];
+    repeated += epochs > kOnce;
+    most = std::max(most, epochs);
+  }
+  if (repeated > 0)
+    result.warnings.push_back(
+        fmt::format("{} of {} points saw their text more than once, up to {:.3g} times: the law "
+                    "counts repeated tokens as new ones; fit --law repeated-data",
+                    repeated, prepared.size(), most));
+}
+
+/// A law of the loss is one of tuned runs.
+void warn_about_sweeps(const Points& prepared, Fit& result) {
+  const bool reads_curves = find_law(result.law).reads_curves || result.method == "approach1";
+  if (prepared.learning_rate.empty() || find_law(result.law).response != Variable::loss ||
+      reads_curves || prepared.params.empty() || prepared.tokens.empty())
+    return;
+  std::map<SweptSize, std::set<double>> rates_of;
+  for (std::size_t row = 0; row < prepared.size(); ++row)
+    rates_of[size_of(prepared, row)].insert(prepared.learning_rate[row]);
+  const auto swept =
+      std::ranges::count_if(rates_of, [](const auto& size) { return size.second.size() > 1; });
+  if (swept > 0)
+    result.warnings.push_back(
+        fmt::format("{} of {} sizes were run with several learning rates: the worse ones bend the "
+                    "law; keep the best with --best-runs",
+                    swept, rates_of.size()));
+}
+
+void warn_about_compute(const Points& prepared, Fit& result) {
+  if (prepared.params.empty() || prepared.tokens.empty()) return;
+  if (result.conventions.flops == "cmin") return;  // less than was spent, and meant to be
+  double largest = 1;
+  for (std::size_t row = 0; row < prepared.size(); ++row) {
+    const double ratio = prepared.flops[row] / (6 * prepared.params[row] * prepared.tokens[row]);
+    largest = std::max(largest, std::max(ratio, 1 / ratio));
+  }
+  if (largest > 1.2)
+    result.warnings.push_back(
+        fmt::format("flops differ from 6 N D by up to a factor {:.3g}; compute-optimal N and D are "
+                    "for C = 6 N D",
+                    largest));
+}
+
+void warn_about_kind_of_params(Fit& result) {
+  const std::string& kind = result.conventions.params;
+  const std::string needed = find_law(result.law).counts_embeddings ? "total" : "non-embedding";
+  if (!kind.empty() && kind != needed)
+    result.warnings.push_back(
+        fmt::format("params are {}, the published values of law {} are for {} ones: exponents and "
+                    "coefficients do not compare",
+                    kind, result.law, needed));
+}
+
+void warn_about_draws(Fit& result) {
+  const Draws& draws = result.draws;
+  if (draws.unconverged > 0)
+    result.warnings.push_back(
+        fmt::format("{} of {} bootstrap draws found no sharp optimum: the intervals are rough",
+                    draws.unconverged, draws.asked));
+  if (draws.clusters == 1)
+    result.warnings.push_back(
+        find_law(result.law).reads_curves
+            ? "one curve alone tells nothing of another one: no intervals; name the run of each "
+              "row in a column group"
+            : "all points are of one group: it alone tells nothing of another one: no intervals "
+              "of the parameters; name the run of each row in the column group");
+  if (draws.asked > 0 && draws.clusters < 10)
+    result.warnings.push_back(fmt::format(
+        "the bootstrap draws from {} runs: its intervals are rough below 10", draws.clusters));
+}
+
+}  // namespace
+
+std::string describe_narrow(const Law& law, Variable variable, const Range& fitted) {
+  constexpr double kNarrow = 8;
+  if (!law.has_exponents || !(fitted.high < kNarrow * fitted.low)) return "";
+  return fmt::format("{} span only a factor {:.3g}: the exponent is a guess", to_string(variable),
+                     fitted.high / fitted.low);
+}
+
+void add_data_warnings(const Points& prepared, std::span<const Variable> variables, Fit& result) {
+  warn_about_mid_run_losses(prepared, result);
+  warn_about_stage(result);
+  warn_about_units(prepared, variables, result);
+  warn_about_grid(prepared, variables, result);
+  warn_about_edges(prepared, variables, result);
+  warn_about_ratio(prepared, variables, result);
+  warn_about_repetition(prepared, variables, result);
+  warn_about_sweeps(prepared, result);
+  warn_about_compute(prepared, result);
+  warn_about_kind_of_params(result);
+  warn_about_draws(result);
+}
+
+}  // namespace isoflop::laws
