@@ -107,17 +107,18 @@ bool is_known(Variable variable) {
          variable == Variable::flops || variable == Variable::unique_tokens;
 }
 
-bool reads(const Law& law, Variable variable) {
-  return std::ranges::find(law.variables, variable) != law.variables.end();
-}
-
 }  // namespace
 
-const Split& require_inside(const std::optional<Split>& best, double flops) {
+End end_of(const Split& split) {
   constexpr double kEnd = 2;  // searches stop a little before one
-  require(best && best->params >= kEnd && best->tokens >= kEnd,
+  if (!(split.tokens >= kEnd)) return End::one_token;
+  return split.params >= kEnd ? End::none : End::one_parameter;
+}
+
+const Split& require_inside(const std::optional<Split>& best, double flops) {
+  require(best && end_of(*best) == End::none,
           "flops: at {:g} FLOP the lowest loss of this fit lies at an end, one token or one "
-          "parameter: needed a larger budget, or a fit whose exponents are both above 0",
+          "parameter: needed another budget, or a fit whose loss rises towards both ends",
           flops);
   return *best;
 }
@@ -139,14 +140,14 @@ SplitPlanner::SplitPlanner(const Fit& fit, const Demand& demand)
           "a bound of params: {} knows the loss on the compute-optimal frontier only; fit with "
           "--method approach3",
           fit.method);
-  require(unique || !reads(*law_, Variable::unique_tokens),
+  require(unique || !reads(law_->variables, Variable::unique_tokens),
           "law {} reads how many of the tokens are different: give --unique-tokens", fit.law);
 }
 
 bool SplitPlanner::has_trade_off() const {
   if (fit_->is_frontier()) return true;
-  return law_->response == Variable::loss && reads(*law_, Variable::params) &&
-         reads(*law_, Variable::tokens) && std::ranges::all_of(law_->variables, is_known);
+  return law_->response == Variable::loss && reads(law_->variables, Variable::params) &&
+         reads(law_->variables, Variable::tokens) && std::ranges::all_of(law_->variables, is_known);
 }
 
 std::optional<Split> SplitPlanner::best(const std::vector<double>& state,

@@ -12,11 +12,8 @@ namespace {
 constexpr std::size_t kFewestBudgets = 5;  // for a variance of Student's
 
 bool reads_both(const Law& law) {
-  const auto reads = [&](Variable one) {
-    return std::ranges::find(law.variables, one) != law.variables.end();
-  };
-  return law.response == Variable::loss && !law.reads_curves && reads(Variable::params) &&
-         reads(Variable::tokens);
+  return law.response == Variable::loss && !law.reads_curves &&
+         reads(law.variables, Variable::params) && reads(law.variables, Variable::tokens);
 }
 
 /// What the mixture of all laws gives at the points of a profile.

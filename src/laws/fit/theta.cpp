@@ -20,8 +20,7 @@ std::vector<Variable> variables_of(const Law& law, const std::string& variable) 
 
 bool reads(const Fit& fit, Variable variable) {
   return std::ranges::any_of(fit.members, [&](const Member& member) {
-    const auto variables = variables_of(find_law(member.law), member.variable);
-    return std::ranges::find(variables, variable) != variables.end();
+    return reads(variables_of(find_law(member.law), member.variable), variable);
   });
 }
 

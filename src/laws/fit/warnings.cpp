@@ -46,17 +46,14 @@ void warn_about_stage(Fit& result) {
 /// The sizes that the law reads and the columns that one of them was computed from: compute first,
 /// what was computed last.
 std::vector<Variable> sizes_read(const Points& prepared, std::span<const Variable> variables) {
-  const auto reads = [&](Variable one) {
-    return std::ranges::find(variables, one) != variables.end();
-  };
-  const bool reads_computed = prepared.computed && reads(*prepared.computed);
+  const bool reads_computed = prepared.computed && reads(variables, *prepared.computed);
   const bool reads_compute =
       std::ranges::any_of(variables, [](Variable one) { return one <= Variable::flops; });
   std::vector<Variable> sizes;
   if (reads_compute && prepared.computed != Variable::flops) sizes.push_back(Variable::flops);
   for (const Variable one : {Variable::params, Variable::tokens})
-    if ((reads(one) || reads_computed) && prepared.computed != one) sizes.push_back(one);
-  if (reads(Variable::unique_tokens)) sizes.push_back(Variable::unique_tokens);
+    if ((reads(variables, one) || reads_computed) && prepared.computed != one) sizes.push_back(one);
+  if (reads(variables, Variable::unique_tokens)) sizes.push_back(Variable::unique_tokens);
   if (reads_computed) sizes.push_back(*prepared.computed);
   return sizes;
 }
@@ -103,11 +100,8 @@ void warn_about_grid(const Points& prepared, std::span<const Variable> variables
 /// Approach 2 says this of its own budgets.
 void warn_about_edges(const Points& prepared, std::span<const Variable> variables, Fit& result) {
   constexpr std::size_t kFewestBudgets = 3;
-  const auto reads = [&](Variable one) {
-    return std::ranges::find(variables, one) != variables.end();
-  };
-  if (result.is_frontier() || !reads(Variable::params) || !reads(Variable::tokens) ||
-      find_law(result.law).response != Variable::loss)
+  if (result.is_frontier() || !reads(variables, Variable::params) ||
+      !reads(variables, Variable::tokens) || find_law(result.law).response != Variable::loss)
     return;
   const auto [all, without_gap] = split_by_budget(prepared);
   if (without_gap) return;
@@ -148,8 +142,9 @@ void warn_about_ratio(const Points& prepared, std::span<const Variable> variable
 void warn_about_repetition(const Points& prepared, std::span<const Variable> variables,
                            Fit& result) {
   constexpr double kOnce = 1.01;  // epochs
-  const bool knows = std::ranges::find(variables, Variable::unique_tokens) != variables.end();
-  if (knows || prepared.unique_tokens.empty() || prepared.tokens.empty()) return;
+  if (reads(variables, Variable::unique_tokens) || prepared.unique_tokens.empty() ||
+      prepared.tokens.empty())
+    return;
   std::size_t repeated = 0;
   double most = 0;
   for (std::size_t row = 0; row < prepared.size(); ++row) {

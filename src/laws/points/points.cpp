@@ -151,6 +151,10 @@ Variable variable_from(std::string_view name) {
                                nearest(name, known), fmt::join(known, ", ")));
 }
 
+bool reads(std::span<const Variable> variables, Variable one) {
+  return std::ranges::find(variables, one) != variables.end();
+}
+
 std::string name_of(const Points& points, std::size_t row) {
   return points.name.empty() ? fmt::format("point {}", row + 1) : points.name[row];
 }

@@ -100,6 +100,9 @@ inline std::string_view to_string(Variable variable) { return info(variable).nam
 /// Throws InputError for a name that is not a variable.
 Variable variable_from(std::string_view name);
 
+/// Whether who reads `variables` reads this one.
+bool reads(std::span<const Variable> variables, Variable one);
+
 struct Range {
   double low = 0;
   double high = 0;

@@ -182,7 +182,7 @@ ComparedColumns columns_to_compare(const CompareOptions& options) {
   std::vector<Variable>& read = options.laws.empty() ? columns.wanted : columns.needed;
   for (const std::string& name : laws_to_compare(options))
     for (const Variable variable : find_law(name).columns())
-      if (std::ranges::find(read, variable) == read.end()) read.push_back(variable);
+      if (!reads(read, variable)) read.push_back(variable);
   return columns;
 }
 
