@@ -161,7 +161,8 @@ void run(const Options& options) {
   std::optional<laws::Fit> learning_rate, batch;
   if (!options.learning_rate_fit.empty()) learning_rate = read_fit(options.learning_rate_fit);
   if (!options.batch_fit.empty()) batch = read_fit(options.batch_fit);
-  const experiment::RecipeOptions how{family, learning_rate ? &*learning_rate : nullptr,
+  const experiment::RecipeOptions how{family, fit.conventions.params,
+                                      learning_rate ? &*learning_rate : nullptr,
                                       batch ? &*batch : nullptr};
   std::string text = laws::describe(fit, optimum) + comparison(fit, goal, optimum);
   nlohmann::ordered_json json = laws::json_of(optimum);

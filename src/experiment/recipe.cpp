@@ -10,6 +10,7 @@
 
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "laws/fit/theta.hpp"
 #include "laws/json/json_parts.hpp"
 #include "laws/law/law.hpp"
 #include "laws/predict/report.hpp"
@@ -28,6 +29,7 @@ constexpr const char* kOfBoth = "the law's own interval and the spread of params
 struct Shape {
   const model::ModelConfig& config;
   bool counts_embeddings;
+  std::string params_kind;          // as the fit states it; may be empty
   double share_without_embeddings;  // of all parameters
 
   double params_as(double params, bool with_embeddings) const {
@@ -36,6 +38,13 @@ struct Shape {
   }
 };
 
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+/// Not of a draw that no run will do, or that nothing bounds.
+bool is_run(const laws::Split& draw) {
+  return std::isfinite(draw.params) && std::isfinite(draw.tokens);
+}
+
 /// A run counted like the points of `fit`. Its FLOP a token are those of the shape times params,
 /// `of_optimum` = 1 for the shape itself.
 laws::RunSize run_for(const laws::Fit& fit, const laws::Split& split, double of_optimum,
@@ -43,8 +52,11 @@ laws::RunSize run_for(const laws::Fit& fit, const laws::Split& split, double of_
   const bool with_embeddings = laws::counts_embeddings(fit);
   const bool exact = fit.conventions.flops == "exact";
   laws::Conventions asked;
-  asked.params = with_embeddings ? "total" : "non-embedding";
-  asked.flops = exact ? "exact" : "6nd";
+  if (laws::reads(fit, laws::Variable::params) || laws::reads(fit, laws::Variable::flops))
+    asked.params = with_embeddings == shape.counts_embeddings ? shape.params_kind
+                   : with_embeddings                          ? "total"
+                                                              : "non-embedding";
+  if (laws::reads(fit, laws::Variable::flops)) asked.flops = exact ? "exact" : "6nd";
   laws::require_same_kind(asked, fit.conventions, fmt::format("recipe: fit of law {}", fit.law));
   laws::RunSize run;
   run.params = shape.params_as(split.params, with_embeddings);
@@ -86,14 +98,12 @@ DrawnSetting by_fit(const laws::Fit& fit, laws::Variable wanted, const laws::Opt
   DrawnSetting result{
       {at.value, {}, fmt::format("{} fitted to {} points", fit.law, fit.used)}, at.interval, {}};
   for (const laws::Split& draw : optimum.draws) {
-    const bool is_run = std::isfinite(draw.params) && std::isfinite(draw.tokens);
     const laws::RunSize run =
-        run_for(fit, is_run ? draw : centre, draw.params / optimum.params, shape);
+        run_for(fit, is_run(draw) ? draw : centre, draw.params / optimum.params, shape);
     // a batch grows with the run; of a rate nobody knows
-    const double beyond = wanted == laws::Variable::batch
-                              ? std::numeric_limits<double>::infinity()
-                              : std::numeric_limits<double>::quiet_NaN();
-    result.drawn.push_back(is_run ? laws::predict(fit, run, level).value : beyond);
+    const double beyond =
+        wanted == laws::Variable::batch ? std::numeric_limits<double>::infinity() : kUnknown;
+    result.drawn.push_back(is_run(draw) ? laws::predict(fit, run, level).value : beyond);
   }
   const auto spread = laws::interval_over_draws(result.drawn, level, kOverOptimum);
   // of draws that nobody knows the spread is not nothing
@@ -117,8 +127,10 @@ DrawnSetting by_step_law(const char* law, const laws::Optimum& optimum, const Sh
   const auto value = [&](double params, double tokens) {
     return published(law, shape.params_as(params, false), tokens);
   };
+  const bool is_rate = laws::find_law(law).response == laws::Variable::learning_rate;
   std::vector<double> drawn;
-  for (const laws::Split& draw : optimum.draws) drawn.push_back(value(draw.params, draw.tokens));
+  for (const laws::Split& draw : optimum.draws)
+    drawn.push_back(is_rate && !is_run(draw) ? kUnknown : value(draw.params, draw.tokens));
   return {{value(optimum.params, optimum.tokens),
            laws::interval_over_draws(drawn, level, kOverOptimum), kStepLaw},
           {},
@@ -230,7 +242,7 @@ Recipe make_recipe(const laws::Optimum& optimum, const RecipeOptions& options, d
   recipe.n_total = static_cast<std::int64_t>(table.n_total());
   recipe.n_non_embedding = static_cast<std::int64_t>(table.n_non_embedding());
   const Shape shape{
-      recipe.shape, options.family.count_embeddings,
+      recipe.shape, options.family.count_embeddings, options.params_kind,
       static_cast<double>(recipe.n_non_embedding) / static_cast<double>(recipe.n_total)};
   recipe.learning_rate = choose_learning_rate(optimum, options, shape, level);
   const DrawnSetting batch = choose_batch(optimum, options, shape, level);

@@ -97,6 +97,38 @@ TEST(Recipe, AFitReadsWhatItsPointsCounted) {
   EXPECT_THROW(make_recipe(optimum, options, 0.8), InputError);
 }
 
+TEST(Recipe, AFitOfActiveParametersServesAnOptimumOfActiveOnes) {
+  laws::Fit rate = laws::synthetic::fit_of("step-lr", {1.79, 0.713, 0.307});
+  rate.conventions.params = "active";
+  const laws::Optimum optimum = optimum_of(1e8, 2e9);
+  RecipeOptions options = options_for(50304);
+  options.learning_rate = &rate;
+  options.params_kind = "active";
+  EXPECT_NEAR(make_recipe(optimum, options, 0.8).learning_rate.value,
+              1.79 * std::pow(1e8, -0.713) * std::pow(2e9, 0.307), 1e-12);
+  options.params_kind = "total";
+  EXPECT_THROW(make_recipe(optimum, options, 0.8), InputError);
+}
+
+TEST(Recipe, KindsCountForWhatAFitReads) {
+  laws::Fit batch = laws::synthetic::fit_of("step-batch", {0.58, 0.571});
+  batch.conventions.params = "active";  // it reads tokens alone
+  batch.conventions.flops = "other";
+  RecipeOptions options = options_for(50304);
+  options.params_kind = "total";
+  options.batch = &batch;
+  EXPECT_NEAR(make_recipe(optimum_of(1e8, 2e9), options, 0.8).batch.value,
+              0.58 * std::pow(2e9, 0.571), 1e-6);
+}
+
+TEST(Recipe, OfDrawsThatNothingBoundsNoRateIsKnown) {
+  laws::Optimum optimum = optimum_of(1e8, 2e9);
+  optimum.draws.push_back({std::numeric_limits<double>::infinity(), 1, 0});
+  const Recipe recipe = make_recipe(optimum, options_for(50304), 0.8);
+  EXPECT_FALSE(recipe.learning_rate.interval);
+  EXPECT_TRUE(recipe.batch.interval);
+}
+
 // A fitted law adds its own error to the spread of N* and D*; hypot of both in the logarithm.
 TEST(Recipe, AFitHoldsItsOwnErrorAndTheSpreadOfTheOptimum) {
   laws::Fit sure = laws::synthetic::fit_of("step-batch", {0.58, 0.571});
