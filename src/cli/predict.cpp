@@ -31,6 +31,7 @@ struct Options {
 std::vector<laws::Prediction> predict_points(const Options& options, const laws::Fit& fit) {
   std::vector<laws::Variable> needed = laws::find_law(fit.law).variables;
   if (!fit.variable.empty()) needed = {laws::variable_from(fit.variable)};
+  if (fit.is_frontier()) needed = {laws::Variable::flops};
   const laws::Points points = laws::read_csv(
       options.points, laws::parse_column_names(options.columns), needed, laws::Rows::asked);
   laws::require_same_kind(points.conventions, fit.conventions, options.points);

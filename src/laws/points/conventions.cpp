@@ -43,11 +43,13 @@ void require_same_kind(const Conventions& asked, const Conventions& fitted,
   const auto check = [&](const char* column, const std::string& saw, const std::string& needed) {
     require(saw.empty() || needed.empty() || saw == needed,
             "{}: {}: saw '{}', the fit was made with '{}': give {}", source, column, saw, needed,
-            std::string_view(column).ends_with("_kind") ? "the sizes counted like the fit's"
-                                                        : "runs like those of the fit");
+            std::string_view(column).ends_with("_kind")   ? "the sizes counted like the fit's"
+            : std::string_view(column).ends_with("_unit") ? "losses in the fit's unit"
+                                                          : "runs like those of the fit");
   };
   check("params_kind", asked.params, fitted.params);
   check("flops_kind", asked.flops, fitted.flops);
+  check("loss_unit", asked.loss, fitted.loss);
   check("tokenizer", asked.tokenizer, fitted.tokenizer);
   check("data", asked.data, fitted.data);
   check("context", asked.context, fitted.context);

@@ -34,8 +34,8 @@ struct Conventions {
 /// evaluation and smoothing that are stated.
 std::string describe(const Conventions& conventions);
 
-/// Throws InputError when `asked` states another kind of params or flops, or another tokenizer,
-/// data, context, evaluation or smoothing than `fitted` does.
+/// Throws InputError when `asked` states another kind of params or flops, another unit of the loss,
+/// or another tokenizer, data, context, evaluation or smoothing than `fitted` does.
 void require_same_kind(const Conventions& asked, const Conventions& fitted,
                        std::string_view source);
 

@@ -173,16 +173,22 @@ class RowReader {
       if (!is_new) return fmt::format("it repeats line {} in every column", first->second);
     }
     const auto warmup = number(row, "warmup_tokens");
-    const auto tokens = number(row, "tokens");
+    const auto tokens = tokens_of(row);
     if (kind_ == Rows::schedules || !warmup || !tokens || *warmup < *tokens) return "";
     return kind_ == Rows::curves
                ? fmt::format("it lies in the warmup of its run, {:g} tokens", *warmup)
                : fmt::format("its warmup of {:g} tokens is as long as its run", *warmup);
   }
 
+  /// Read or computed.
+  std::optional<double> tokens_of(const CsvRow& row) const {
+    if (!follows(Variable::tokens, header_)) return number(row, "tokens");
+    return *number(row, "flops") / (6 * *number(row, "params"));
+  }
+
   /// Nats a token where the row has what that needs.
   void convert_loss(const CsvRow& row) {
-    if (!header_.has("loss")) return;
+    if (!header_.has("loss") || !is_read(Variable::loss)) return;
     std::string unit = text(row, "loss_unit");
     double& loss = points_.loss.back();
     const auto bytes = number(row, "bytes_per_token");
@@ -279,15 +285,12 @@ class RowReader {
 
   /// A column that nobody asked for may mean something else in this file: only those that every
   /// fit uses are read.
-  bool is_read(Variable variable) const {
-    return is_needed(variable) || std::ranges::find(wanted_, variable) != wanted_.end();
-  }
+  bool is_read(Variable variable) const { return is_needed(variable) || reads(wanted_, variable); }
   bool is_needed(Variable variable) const {
-    constexpr Variable kAlways[] = {Variable::params, Variable::tokens, Variable::flops,
-                                    Variable::steps, Variable::loss};
-    return std::ranges::count(kAlways, variable) > 0 ||
-           std::ranges::find(needed_, variable) != needed_.end() ||
-           columns_.contains(std::string(to_string(variable)));
+    constexpr Variable kSizes[] = {Variable::params, Variable::tokens, Variable::flops};
+    constexpr Variable kMeasured[] = {Variable::steps, Variable::loss};
+    return reads(kSizes, variable) || (kind_ != Rows::asked && reads(kMeasured, variable)) ||
+           reads(needed_, variable) || columns_.contains(std::string(to_string(variable)));
   }
 
   const CsvHeader& header_;

@@ -84,6 +84,13 @@ void split_flops(const Fit& fit, RunSize& run) {
   run.tokens = best.tokens;
 }
 
+/// Of params, tokens and flops = 6 params tokens.
+void fill_third(RunSize& run) {
+  if (!run.flops && run.params && run.tokens) run.flops = 6 * *run.params * *run.tokens;
+  if (!run.params && run.flops && run.tokens) run.params = *run.flops / (6 * *run.tokens);
+  if (!run.tokens && run.flops && run.params) run.tokens = *run.flops / (6 * *run.params);
+}
+
 RunSize complete(const Fit& fit, RunSize run) {
   bool is_empty = true;
   for (const VariableInfo& variable : all_variables()) {
@@ -94,8 +101,7 @@ RunSize complete(const Fit& fit, RunSize run) {
   require(!is_empty, "predict: needs flops, or params and tokens, or what else the law reads");
   require_agreement(fit, run);
   if (run.flops && !run.params && !run.tokens && !fit.is_frontier()) split_flops(fit, run);
-  if (!run.flops && run.params && run.tokens && counts_6nd(fit))
-    run.flops = 6 * *run.params * *run.tokens;
+  if (counts_6nd(fit)) fill_third(run);
   return run;
 }
 
@@ -166,7 +172,7 @@ std::string describe_size(const RunSize& run) {
 /// runs scatter besides (Fit::residual_rms).
 void predict_frontier(const Fit& fit, double level, Prediction& prediction) {
   RunSize& run = prediction.run;
-  require(run.flops.has_value() && !(run.params && run.tokens),
+  require(run.flops.has_value() && !run.params && !run.tokens,
           "{} fits the compute-optimal frontier only: needs flops, not params and tokens; fit with "
           "--method approach3 to predict any run",
           fit.method);

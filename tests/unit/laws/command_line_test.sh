@@ -91,6 +91,13 @@ awk 'BEGIN { print "params,tokens,loss"
 "$ISOFLOP_BINARY" fit budgets.csv --law chinchilla --method approach2 --bootstrap 0 --json frontier.json > table
 expect_bad_input "--memory: approach2 knows the loss on the compute-optimal frontier only" \
   "$ISOFLOP_BINARY" optimal frontier.json --flops 1e21 --memory 80GB
+printf 'flops\n1e20\n1e21\n' > only_flops.csv
+[ "$("$ISOFLOP_BINARY" predict frontier.json --points only_flops.csv --json - | grep -c '"loss"')" = 2 ] \
+  || fail "predict --points of a frontier wants more than flops"
+awk -F, 'NR == 1 { print "loss,error,loss_unit" } NR > 1 { print $3 "," 0.9 - 3 * exp(-0.9 * $3) ",nats" }' points.csv > error.csv
+"$ISOFLOP_BINARY" fit error.csv --law error-exponential --bootstrap 0 --json error.json > table
+expect_bad_input "loss_unit: saw 'bits_per_byte', the fit was made with 'nats'" "$ISOFLOP_BINARY" predict error.json \
+  --points <(sed 's/nats/bits_per_byte/' error.csv)
 for law in kaplan-nd ensemble; do
   "$ISOFLOP_BINARY" fit --list-laws | grep "^$law\$" > /dev/null || fail "list-laws lacks $law"
 done

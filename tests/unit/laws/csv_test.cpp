@@ -82,6 +82,21 @@ TEST(Csv, PredictionNeedsNoLoss) {
             std::string::npos);
 }
 
+// Runs that are only planned have no loss yet.
+TEST(Csv, SizesToPredictForMayLackLossesThatNoLawReads) {
+  constexpr Variable kSizes[] = {Variable::params, Variable::tokens};
+  constexpr Variable kLoss[] = {Variable::loss};
+  const char* text = "params,tokens,steps,loss,loss_unit\n1,2,,,bits_per_byte\n";
+  const Points sizes = parse_csv(text, "p.csv", {}, kSizes, Rows::asked);
+  EXPECT_EQ(sizes.size(), 1u);
+  EXPECT_EQ(sizes.conventions.loss, "");
+  EXPECT_THROW(parse_csv(text, "p.csv", {}, kLoss, Rows::asked), InputError);
+  text = "loss,loss_unit\n3,bits_per_byte\n";
+  const Conventions asked = parse_csv(text, "p.csv", {}, kLoss, Rows::asked).conventions;
+  EXPECT_NO_THROW(require_same_kind(asked, {.loss = "bits_per_byte"}, "p.csv"));
+  EXPECT_THROW(require_same_kind(asked, {.loss = "nats"}, "p.csv"), InputError);
+}
+
 TEST(Csv, ErrorsNameLineAndColumn) {
   const std::string header = "params,tokens,loss\n";
   EXPECT_EQ(error_of(header + "1,2,x\n"), "p.csv:2: loss: saw 'x', needed a number");
@@ -309,6 +324,12 @@ TEST(Csv, LeavesOutRunsThatAreNoPointsWithTheReason) {
   EXPECT_EQ(parse_csv("params,tokens,loss,weight\n1,2,3,.5\n1,2,3,.5\n", "p.csv").size(), 2u);
   EXPECT_EQ(error_of("params,tokens,loss,status\n1,2,3,done\n"),
             "p.csv: every point is left out, the first (p.csv:2) because its status is done");
+}
+
+TEST(Csv, WarmupIsHeldAgainstTokensThatAreComputed) {
+  const Points points = parse_csv("params,flops,loss,warmup_tokens\n1,12,3,2\n1,18,3,2\n", "p.csv");
+  EXPECT_EQ(points.size(), 1u);
+  EXPECT_EQ(points.left_out.at(0).reason, "its warmup of 2 tokens is as long as its run");
 }
 
 TEST(Csv, WarmupIsNoPointOfACurveButPartOfItsSchedule) {

@@ -211,6 +211,7 @@ TEST(Frontier, PredictsComputeOnly) {
       synthetic::loss(find_law("chinchilla"), synthetic::kEpoch, {best.params, best.tokens});
   EXPECT_NEAR(predict(result, RunSize{.flops = flops}).value / truth, 1, 1e-3);
   EXPECT_THROW(predict(result, 1e9, 1e10), InputError);
+  EXPECT_THROW(predict(result, RunSize{.params = 1e9, .flops = flops}), InputError);
 }
 
 TEST(Frontier, AFileWhosePartsContradictIsRefused) {

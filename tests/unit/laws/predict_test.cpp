@@ -243,6 +243,15 @@ TEST(Predict, RefusesSizesThatContradictEachOther) {
   EXPECT_NO_THROW(predict(fit, RunSize{.params = 1e8, .tokens = 1e10, .flops = 6.001e18}));
 }
 
+TEST(Predict, TwoSizesGiveTheThirdWhereFlopsAreSixND) {
+  Fit fit = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  const double value = predict(fit, 1e8, 1e10).value;
+  EXPECT_EQ(predict(fit, RunSize{.params = 1e8, .flops = 6e18}).value, value);
+  EXPECT_EQ(predict(fit, RunSize{.tokens = 1e10, .flops = 6e18}).value, value);
+  fit.conventions.flops = "exact";
+  EXPECT_THROW(predict(fit, RunSize{.params = 1e8, .flops = 6e18}), InputError);
+}
+
 // The cuts of its rollouts are of compute: how far it is beyond them is not known either.
 TEST(Predict, ARunOfUnknownComputeHasNoCalibratedInterval) {
   Fit fit = synthetic::fit_of("kaplan-ns", {6.5e13, 2.1e3, 0.077, 0.76});
