@@ -186,13 +186,17 @@ Interval interval_after(const Design& design, double level, double deviation) {
 
 Design suggest(const Points& points, const DesignOptions& options) {
   require_options(options);
-  Points prepared = prepare(points);
+  Points prepared = merge_repeats(prepare(points));
   if (options.fit.drop_worst > 0) prepared = drop_worst(prepared, options.fit.drop_worst);
   return plan_runs(fit(points, options.fit), prepared, options);
 }
 
 Design plan_runs(const Fit& fit, const Points& prepared, const DesignOptions& options) {
   require_options(options);
+  for (const Variable size : {Variable::params, Variable::tokens})  // whatever the law reads
+    require(!column(prepared, size).empty(),
+            "suggest: the points have no {}, by which runs are planned: add a column '{}'",
+            to_string(size), to_string(size));
   Design design;
   design.fit = fit;
   const Law& law = find_law(design.fit.law);

@@ -121,6 +121,9 @@ for command in "fit points.csv" "suggest points.csv --target-params 1e9 --target
     expect_bad_input "$text" "$ISOFLOP_BINARY" $command --law ensembl
   done
 done
+cut -d, -f2,3 points.csv | sed '1s/tokens/flops/' > no_sizes.csv
+expect_bad_input "suggest: the points have no params" "$ISOFLOP_BINARY" suggest no_sizes.csv --law power \
+  --target-params 1e9 --target-tokens 2e10 --budget 1e19
 expect_bad_input "absent.csv: cannot be read" "$ISOFLOP_BINARY" fit absent.csv --law power
 expect_bad_input "needs at least 6 points" "$ISOFLOP_BINARY" fit <(head -4 points.csv) --law chinchilla
 printf 'params,tokens,loss\n1e6,1e8,nan\n' > nan.csv

@@ -272,6 +272,25 @@ TEST(Suggest, NamesWhatItNeeds) {
   EXPECT_THROW(suggest(small_runs(1), frontier), InputError);
 }
 
+TEST(Suggest, NeedsTheSizesOfRunsWhateverTheLawReads) {
+  DesignOptions by_flops = options();
+  by_flops.fit.law = "power";
+  by_flops.fit.variable = "flops";
+  Points points = small_runs(1);
+  fill_flops(points);
+  EXPECT_NO_THROW(suggest(points, by_flops));
+  points.tokens.clear();
+  EXPECT_THROW(suggest(points, by_flops), InputError);
+}
+
+TEST(Suggest, CopiesThatShareTheWeightAreOnePoint) {
+  const Points points = small_runs(2);
+  const Design one = suggest(points, options());
+  const Design two = suggest(synthetic::halves(points), options());
+  EXPECT_EQ(one.noise, two.noise);
+  EXPECT_EQ(one.deviation, two.deviation);
+}
+
 TEST(Suggest, PlansForALossOnly) {
   const Fit rate = synthetic::fit_of("step-lr", {1.79, 0.713, 0.307});
   EXPECT_THROW(plan_runs(rate, prepare(small_runs(1)), options()), InputError);
