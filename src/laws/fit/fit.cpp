@@ -73,7 +73,12 @@ Variable choose_variable(const Law& law, const Points& prepared, const std::stri
 
 std::vector<Variable> variables_of(const Law& law, const Points& prepared,
                                    const FitOptions& options) {
-  if (law.any_variable) return {choose_variable(law, prepared, options.variable)};
+  if (law.any_variable) {
+    const Variable variable = choose_variable(law, prepared, options.variable);
+    require(variable != law.response, "variable: law {} predicts the {}, needed another column",
+            law.name, to_string(variable));
+    return {variable};
+  }
   require(options.variable.empty(), "variable: law {} reads {}, needed no --variable", law.name,
           to_string(law.variables.front()));
   return law.variables;

@@ -160,12 +160,17 @@ Samples make_samples(const Law& law, const Points& prepared, std::span<const Var
   samples.width = variables.size() + law.extra_columns;
   samples.weight = prepared.weight;
   for (std::size_t row = 0; row < prepared.size(); ++row) {
-    for (const Variable variable : variables)
+    const auto require_logarithm = [&](Variable variable, double value) {
+      require(value > 0,
+              "{}: saw a {} of 0, the law is fitted to its logarithm: correct or remove the point",
+              prepared.name.empty() ? "points" : prepared.name[row], to_string(variable));
+    };
+    for (const Variable variable : variables) {
+      require_logarithm(variable, column(prepared, variable)[row]);
       samples.x.push_back(std::log(column(prepared, variable)[row]));
+    }
     samples.x.resize((row + 1) * samples.width, 0.0);
-    require(law.scale != Scale::log || response[row] > 0,
-            "{}: saw a {} of 0, the law is fitted to its logarithm: correct or remove the point",
-            prepared.name.empty() ? "points" : prepared.name[row], to_string(law.response));
+    if (law.scale == Scale::log) require_logarithm(law.response, response[row]);
     samples.y.push_back(law.to_scale(response[row]));
     samples.point.push_back(row);
   }

@@ -270,6 +270,14 @@ TEST(Fit, RefusesBadOptions) {
   EXPECT_NE(error_of(points, options).find("'parms' is unknown"), std::string::npos);
 }
 
+TEST(Fit, RefusesAColumnWithoutALogarithmAndItsOwnResponse) {
+  Points points = synthetic::isoflop_grid(synthetic::kEpoch);
+  for (std::size_t i = 0; i < points.size(); ++i)
+    points.learning_rate.push_back(1e-5 * static_cast<double>(i));
+  EXPECT_THROW(fit(points, {.law = "power", .variable = "learning_rate"}), InputError);
+  EXPECT_THROW(fit(points, {.law = "power", .variable = "loss"}), InputError);
+}
+
 TEST(Fit, OneVariableLawReadsWhatVaries) {
   Points points;
   for (const double params : {1e6, 1e7, 1e8, 1e9, 1e10}) {
