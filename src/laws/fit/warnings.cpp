@@ -117,25 +117,32 @@ void warn_about_edges(const Points& prepared, std::span<const Variable> variable
     result.warnings.push_back(text);
 }
 
-/// Where tokens grow in step with params, no point tells the terms of a law in both apart.
+/// Largest over smallest.
+double span_of(const std::vector<double>& values) {
+  const auto [low, high] = std::ranges::minmax(values);
+  return high / low;
+}
+
+/// Where tokens grow in step with params, no point tells the terms of a law in both apart; where
+/// they fall in step, none tells what more compute does.
 void warn_about_ratio(const Points& prepared, std::span<const Variable> variables, Fit& result) {
   constexpr double kNarrow = 3;
-  const auto reads = [&](Variable one) {
-    return std::ranges::find(variables, one) != variables.end();
-  };
-  if (!reads(Variable::params) || !reads(Variable::tokens)) return;
-  double low = std::numeric_limits<double>::infinity();
-  double high = 0;
+  if (!reads(variables, Variable::params) || !reads(variables, Variable::tokens)) return;
+  std::vector<double> ratios, products;
   for (std::size_t row = 0; row < prepared.size(); ++row) {
-    const double ratio = prepared.tokens[row] / prepared.params[row];
-    low = std::min(low, ratio);
-    high = std::max(high, ratio);
+    ratios.push_back(prepared.tokens[row] / prepared.params[row]);
+    products.push_back(prepared.tokens[row] * prepared.params[row]);
   }
-  if (high < kNarrow * low)
+  if (const double span = span_of(ratios); span < kNarrow)
     result.warnings.push_back(fmt::format(
         "tokens a parameter span only a factor {:.3g}: what params and tokens do is not "
         "told apart; add runs with more and with fewer tokens a parameter",
-        high / low));
+        span));
+  if (const double span = span_of(products); span < kNarrow)
+    result.warnings.push_back(
+        fmt::format("params x tokens span only a factor {:.3g}: what more compute does is a guess; "
+                    "add runs of other compute",
+                    span));
 }
 
 /// Repeated tokens are worth less than new ones, which only laws of unique_tokens know.
@@ -159,22 +166,50 @@ void warn_about_repetition(const Points& prepared, std::span<const Variable> var
                     repeated, prepared.size(), most));
 }
 
-/// A law of the loss is one of tuned runs.
+/// A law of the loss is one of tuned runs, a law of a setting one of the best setting: where there
+/// are losses beside them, they say which that is.
 void warn_about_sweeps(const Points& prepared, Fit& result) {
-  const bool reads_curves = find_law(result.law).reads_curves || result.method == "approach1";
-  if (prepared.learning_rate.empty() || find_law(result.law).response != Variable::loss ||
-      reads_curves || prepared.params.empty() || prepared.tokens.empty())
+  const Law& law = find_law(result.law);
+  const bool of_loss = law.response == Variable::loss;
+  const Variable setting = of_loss ? Variable::learning_rate : law.response;
+  const std::vector<double>& settings = column(prepared, setting);
+  const bool is_swept = setting == Variable::learning_rate || setting == Variable::batch;
+  if (!is_swept || settings.empty() || prepared.loss.empty() || law.reads_curves ||
+      result.method == "approach1" || prepared.params.empty() || prepared.tokens.empty())
     return;
-  std::map<SweptSize, std::set<double>> rates_of;
+  std::map<SweptSize, std::set<double>> settings_of;
   for (std::size_t row = 0; row < prepared.size(); ++row)
-    rates_of[size_of(prepared, row)].insert(prepared.learning_rate[row]);
+    settings_of[size_of(prepared, row)].insert(settings[row]);
   const auto swept =
-      std::ranges::count_if(rates_of, [](const auto& size) { return size.second.size() > 1; });
+      std::ranges::count_if(settings_of, [](const auto& size) { return size.second.size() > 1; });
   if (swept > 0)
-    result.warnings.push_back(
-        fmt::format("{} of {} sizes were run with several learning rates: the worse ones bend the "
-                    "law; keep the best with --best-runs",
-                    swept, rates_of.size()));
+    result.warnings.push_back(fmt::format(
+        "{} of {} sizes were run with several {}: the worse ones bend the law; keep the best with "
+        "--best-runs",
+        swept, settings_of.size(), setting == Variable::batch ? "batches" : "learning rates"));
+}
+
+/// A share that goes the wrong way with what the law reads, turns or stands still is one that the
+/// law follows where it has noise or a trap.
+void warn_about_trend(const Points& prepared, std::span<const Variable> variables, Fit& result) {
+  constexpr std::size_t kMost = 1000;  // points that a trend is looked for in
+  const Law& law = find_law(result.law);
+  if (info(law.response).values != Values::fraction) return;
+  const Variable read = variables.size() == 1 ? variables.front() : Variable::task_loss;
+  Series series;
+  const std::size_t count = std::min(kMost, prepared.size());
+  for (std::size_t k = 0; k < count; ++k) {
+    const std::size_t row = k * prepared.size() / count;
+    const double value = column(prepared, read)[row];
+    series.size.push_back(falls_with_size(read) ? 1 / value : value);
+    series.value.push_back(column(prepared, law.response)[row]);
+  }
+  const TrendTest test = test_trend(series, law.response == Variable::accuracy);
+  if (test.trend == Trend::improves || test.trend == Trend::too_few) return;
+  result.warnings.push_back(fmt::format(
+      "{} along {}{}: {} (p = {:.2g}): no law to extrapolate; isoflop emergence looks closer",
+      to_string(law.response), falls_with_size(read) ? "falling " : "", to_string(read),
+      to_string(test.trend), test.turn > 0 ? test.p_turn : test.p_any));
 }
 
 void warn_about_compute(const Points& prepared, Fit& result) {
@@ -192,9 +227,14 @@ void warn_about_compute(const Points& prepared, Fit& result) {
                     largest));
 }
 
+/// A law of any variable has no published values, one of neither params nor flops counts none.
 void warn_about_kind_of_params(Fit& result) {
+  const Law& law = find_law(result.law);
+  const bool counts =
+      reads(law.variables, Variable::params) || reads(law.variables, Variable::flops);
+  if (law.any_variable || !counts) return;
   const std::string& kind = result.conventions.params;
-  const std::string needed = find_law(result.law).counts_embeddings ? "total" : "non-embedding";
+  const std::string needed = law.counts_embeddings ? "total" : "non-embedding";
   if (!kind.empty() && kind != needed)
     result.warnings.push_back(
         fmt::format("params are {}, the published values of law {} are for {} ones: exponents and "
@@ -238,6 +278,7 @@ void add_data_warnings(const Points& prepared, std::span<const Variable> variabl
   warn_about_ratio(prepared, variables, result);
   warn_about_repetition(prepared, variables, result);
   warn_about_sweeps(prepared, result);
+  warn_about_trend(prepared, variables, result);
   warn_about_compute(prepared, result);
   warn_about_kind_of_params(result);
   warn_about_draws(result);

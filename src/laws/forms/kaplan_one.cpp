@@ -65,7 +65,7 @@ Laws kaplan_one() {
        "Kaplan et al. 2020, equation 1.3",
        {"Cc", "FLOP", "aC ln Cc", 3.1e8 * kPfDay, -50, 200, "FLOP"},
        {"aC", "exponent of C, which is Cmin with --critical-batch", "aC", 0.050, 1e-6, 10, "-"}},
-      Variable::flops, {1e15, 1e21}, true);
+      Variable::flops, {1e15, 1e21}, false);
   return {&by_params, &by_tokens, &by_flops};
 }
 

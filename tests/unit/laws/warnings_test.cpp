@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "laws/points/best_runs.hpp"
 #include "laws/points/critical_batch.hpp"
 #include "laws/points/csv.hpp"
 #include "laws/points/weights.hpp"
@@ -219,6 +220,81 @@ TEST(Compute, AtTheLimitOfSmallBatchesIsMeantToBeLess) {
   EXPECT_EQ(warning_with(fit_of(limit, "kaplan-ns"), "flops differ"), "");
   points.flops.front() *= 2;
   EXPECT_NE(warning_with(fit_of(points), "flops differ"), "");
+}
+
+TEST(Kinds, CountForLawsThatReadThemAndHavePublishedValues) {
+  Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 3);
+  const auto is_told = [&](const char* law, const char* kind) {
+    points.conventions.params = kind;
+    return !warning_with(fit_of(points, law), "published values").empty();
+  };
+  EXPECT_TRUE(is_told("chinchilla", "non-embedding"));
+  EXPECT_TRUE(is_told("chinchilla", "active"));
+  EXPECT_FALSE(is_told("chinchilla", "total"));
+  EXPECT_TRUE(is_told("kaplan-c", "total"));  // Kaplan's C is of N without embeddings
+  EXPECT_FALSE(is_told("kaplan-c", "non-embedding"));
+  EXPECT_FALSE(is_told("kaplan-d", "non-embedding"));
+  EXPECT_FALSE(is_told("power", "non-embedding"));
+}
+
+TEST(Sweeps, OfSettingsAreToldWhereLossesSayWhichIsBest) {
+  Points points;
+  for (const double params : {1e8, 2e8, 4e8})
+    for (const double tokens : {2e9, 4e9, 8e9})
+      for (const double factor : {0.5, 1.0, 2.0}) {
+        points.params.push_back(params);
+        points.tokens.push_back(tokens);
+        points.learning_rate.push_back(factor * 1.79 * std::pow(params, -0.713) *
+                                       std::pow(tokens, 0.307));
+        points.batch.push_back(factor * 0.58 * std::pow(tokens, 0.571));
+        points.loss.push_back(3 + std::fabs(factor - 1));
+      }
+  EXPECT_TRUE(warning_with(fit_of(points, "step-lr"), "--best-runs")
+                  .starts_with("9 of 9 sizes were run with several learning rates"));
+  EXPECT_TRUE(warning_with(fit_of(points, "step-batch"), "--best-runs")
+                  .starts_with("9 of 9 sizes were run with several batches"));
+  EXPECT_EQ(warning_with(fit_of(keep_best(points), "step-lr"), "--best-runs"), "");
+  points.loss.clear();
+  EXPECT_EQ(warning_with(fit_of(points, "step-lr"), "--best-runs"), "");
+}
+
+TEST(Compute, OfOneBudgetTellsNothingOfMore) {
+  Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 4);
+  EXPECT_EQ(warning_with(fit_of(points), "params x tokens"), "");
+  const std::vector<std::size_t> first = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+  EXPECT_NE(warning_with(fit_of(select(points, first)), "params x tokens span only a factor 1:"),
+            "");
+}
+
+TEST(Trends, OfSharesThatGoTheWrongWayTurnOrStandStillAreTold) {
+  const auto warning_of = [](const char* law, Variable read, Variable share, auto&& value) {
+    Points points;
+    for (int i = 0; i < 16; ++i) {
+      const double loss = 0.4 + 0.1 * i;
+      quantity(points, read).push_back(loss);
+      quantity(points, share).push_back(value(loss) + 0.004 * std::sin(9.0 * i * i));
+    }
+    return warning_with(
+        fit(points, {.law = law, .variable = std::string(to_string(read)), .bootstrap = 0}),
+        "no law to extrapolate");
+  };
+  const auto of_accuracy = [&](auto&& value) {
+    return warning_of("accuracy-sigmoid", Variable::task_loss, Variable::accuracy, value);
+  };
+  const auto falling = [](double loss) { return 0.25 + 0.6 / (1 + std::exp(4 * (loss - 1))); };
+  EXPECT_EQ(of_accuracy(falling), "");
+  EXPECT_TRUE(of_accuracy([](double loss) {
+                return 0.2 + 0.2 * loss;
+              }).starts_with("accuracy along falling task_loss: inverse"));
+  EXPECT_NE(
+      of_accuracy([](double loss) { return 0.3 + 0.2 * std::pow(loss - 1.1, 2); }).find("U-shaped"),
+      std::string::npos);
+  EXPECT_NE(of_accuracy([](double) { return 0.25; }).find("no trend"), std::string::npos);
+  const auto of_error = [&](auto&& value) {
+    return warning_of("error-exponential", Variable::loss, Variable::error, value);
+  };
+  EXPECT_EQ(of_error([&](double loss) { return 1 - falling(loss); }), "");
+  EXPECT_TRUE(of_error(falling).starts_with("error along falling loss: inverse"));
 }
 
 }  // namespace
