@@ -80,22 +80,33 @@ struct Line {
   }
 };
 
-/// ln D of the lowest loss on the line; empty when it lies at an end that no bound of N makes.
-std::optional<double> best_log_tokens(const Line& line) {
+/// How far a split lies outside the points of the fit, in the logarithm.
+double distance_from_points(const Fit& fit, double log_params, double log_tokens) {
+  double distance = 0;
+  const auto add = [&](const Range& range, double log_size) {
+    distance = std::fmax(distance, log_size - std::log(range.high));  // NaN: not known
+    distance = std::fmax(distance, std::log(range.low) - log_size);
+  };
+  add(fit.params, log_params);
+  add(fit.tokens, log_tokens);
+  return distance;
+}
+
+/// ln D of the lowest loss on the line, where there are several minima of that of the least
+/// distance; empty when it lies at an end that no bound of N makes.
+template <class Distance>
+std::optional<double> best_log_tokens(const Line& line, Distance&& distance) {
   constexpr int kScan = 96;
   const double low = line.least();
   const double high = line.limit();
   if (!(high > low)) return std::nullopt;
   const auto place = [&](int k) { return low + (high - low) * k / kScan; };
-  int best = 0;
-  double lowest = line(low);
-  for (int k = 1; k <= kScan; ++k) {
-    const double loss = line(place(k));
-    if (loss < lowest) {
-      lowest = loss;
-      best = k;
-    }
-  }
+  std::vector<double> losses;
+  for (int k = 0; k <= kScan; ++k) losses.push_back(line(place(k)));
+  const auto rank = [&](std::size_t k) {
+    return std::pair(distance(place(static_cast<int>(k))), losses[k]);
+  };
+  const int best = static_cast<int>(lowest_inside(losses, rank));
   const auto slope = [&](double log_tokens) { return derivative(line, log_tokens); };
   if (best == 0 && low > 0 && slope(low) >= 0) return low;
   if ((best == 0 && low == 0) || best == kScan) return std::nullopt;
@@ -171,7 +182,9 @@ std::optional<Split> SplitPlanner::best(const std::vector<double>& state,
       return Split{own->params, own->tokens, surface(std::log(own->params), std::log(own->tokens))};
   }
   const Line line{surface, std::log(total_flops / 6), demand_.inference_tokens / 3, std::log(most)};
-  const auto log_tokens = best_log_tokens(line);
+  const auto log_tokens = best_log_tokens(line, [&](double log_tokens) {
+    return distance_from_points(*fit_, line.log_params(log_tokens), log_tokens);
+  });
   if (!log_tokens) return std::nullopt;
   return Split{std::exp(line.log_params(*log_tokens)), std::exp(*log_tokens), line(*log_tokens)};
 }

@@ -30,6 +30,11 @@ struct Split {
   double log_loss = 0;
 };
 
+/// Where a search for the best split ended. At an end the loss falls on, beyond it: no split is
+/// best.
+enum class End { none, one_token, one_parameter };
+End end_of(const Split& split);
+
 /// `best` of a budget. Throws InputError where the loss falls on to an end, one token or one
 /// parameter: there is none, or it lies there or, of a closed form, beyond.
 const Split& require_inside(const std::optional<Split>& best, double flops);

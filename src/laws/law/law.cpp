@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "core/nearest.hpp"
+#include "laws/numerics/root.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -124,12 +125,12 @@ std::optional<Allocation> Law::optimum(const Vector& values, double flops) const
     const double x[2] = {log_params, log_product - log_params};
     return evaluate(x, theta.data(), nullptr, nullptr);
   };
-  // Far outside its points a law may bend again: bracket the lowest node first.
   constexpr int kNodes = 64;
   const double step = log_product / kNodes;
-  int lowest = 0;
-  for (int k = 1; k <= kNodes; ++k)
-    if (loss_at(k * step) < loss_at(lowest * step)) lowest = k;
+  std::vector<double> losses;
+  for (int k = 0; k <= kNodes; ++k) losses.push_back(loss_at(k * step));
+  const int lowest =
+      static_cast<int>(lowest_inside(losses, [&](std::size_t k) { return losses[k]; }));
   const double log_params =
       golden_section(loss_at, std::max(lowest - 1, 0) * step, std::min(lowest + 1, kNodes) * step);
   return Allocation{std::exp(log_params), std::exp(log_product - log_params)};

@@ -1,7 +1,10 @@
 // Root of a function of one variable, and the derivative of a smooth one.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <vector>
 
 namespace isoflop::laws {
 
@@ -32,6 +35,18 @@ double find_root(F&& f, double low, double high, double tolerance) {
     }
   }
   return 0.5 * (low + high);
+}
+
+/// Of the values of a function at ascending places, which of those below both their neighbours has
+/// the least rank; the lowest of all where there is none. A law may fall without an end far outside
+/// its points.
+template <class Rank>
+std::size_t lowest_inside(const std::vector<double>& values, Rank&& rank) {
+  std::vector<std::size_t> inside;
+  for (std::size_t k = 1; k + 1 < values.size(); ++k)
+    if (values[k] < values[k - 1] && values[k] <= values[k + 1]) inside.push_back(k);
+  if (!inside.empty()) return *std::ranges::min_element(inside, {}, rank);
+  return static_cast<std::size_t>(std::ranges::min_element(values) - values.begin());
 }
 
 /// f'(x) by the central formula of order 8; for functions that vary over a scale of about 1.

@@ -110,9 +110,24 @@ void warn_about_parabolas(const Fit& fit, const Demand& demand, double deviation
       is_held ? "; the interval reaches for both" : ""));
 }
 
+/// Draws that say less than a split.
+void warn_about_draws(const std::vector<Solution>& solutions, Optimum& optimum) {
+  const auto say = [&](const char* what, auto&& is_one) {
+    const auto count = std::ranges::count_if(solutions, is_one);
+    if (count > 0)
+      optimum.warnings.push_back(fmt::format("{} of {} draws {}", count, solutions.size(), what));
+  };
+  say("have no such run at any cost", [](const Solution& one) { return std::isinf(one.flops); });
+  say("have no best split: their loss falls on to one token or one parameter, and nothing bounds "
+      "params or tokens",
+      [](const auto& one) {
+        const auto& [split, flops] = one;
+        return std::isfinite(flops) && (std::isinf(split.params) || std::isinf(split.tokens));
+      });
+}
+
 void fill_intervals(const Goal& goal, const Fit& fit, double level, Optimum& optimum) {
   std::vector<double> params, tokens, flops;
-  std::size_t without = 0;
   const auto [solutions, laws, deviation] = draw_solutions(fit, goal, optimum);
   const std::size_t asked = fit.draws.asked;
   const std::size_t lost = asked - std::min(asked, solutions.size());
@@ -126,7 +141,6 @@ void fill_intervals(const Goal& goal, const Fit& fit, double level, Optimum& opt
   }
   const std::string covers = describe_cover(fit, laws);
   for (const Solution& drawn : solutions) {
-    without += std::isinf(drawn.flops);
     optimum.draws.push_back(drawn.split);
     params.push_back(drawn.split.params);
     tokens.push_back(drawn.split.tokens);
@@ -141,9 +155,7 @@ void fill_intervals(const Goal& goal, const Fit& fit, double level, Optimum& opt
   optimum.tokens_interval = interval(std::move(tokens));
   optimum.flops_interval = interval(std::move(flops));
   warn_about_parabolas(fit, goal.demand, deviation, level, optimum);
-  if (without > 0)
-    optimum.warnings.push_back(
-        fmt::format("{} of {} draws have no such run at any cost", without, optimum.draws.size()));
+  warn_about_draws(solutions, optimum);
 }
 
 void warn_about_rounding(const Fit& fit, const Demand& demand, Optimum& optimum) {

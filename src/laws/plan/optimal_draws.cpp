@@ -70,6 +70,8 @@ Fit alone(const Fit& fit, const Member& member) {
   one.law = member.law;
   one.method = fit.method;
   one.members = {member};
+  one.params = fit.params;
+  one.tokens = fit.tokens;
   return one;
 }
 
@@ -256,6 +258,22 @@ Solution clip(const Draw& draw, const Demand& demand) {
   return {{most, tokens, draw.free.split.log_loss}, 6 * most * tokens};
 }
 
+/// N* and D* of a frontier are two lines, which have no end.
+std::vector<End> ends_of(const Fit& fit, const std::vector<Draw>& draws) {
+  std::vector<End> ends;
+  for (const Draw& draw : draws)
+    ends.push_back(fit.is_frontier() ? End::none : end_of(draw.free.split));
+  return ends;
+}
+
+/// Nothing holds a draw at its end but that the search stops there.
+Solution without_end(Solution solution, End end, const Demand& demand) {
+  if (is_at_bound(solution.split, demand)) return solution;
+  if (end == End::one_token) solution.split.params = kInfinity;
+  if (end == End::one_parameter) solution.split.tokens = kInfinity;
+  return solution;
+}
+
 /// What the draws lack, in ln N and ln T.
 struct Missing {
   double params = 0;   // deviation
@@ -315,9 +333,11 @@ DrawnSolutions draw_solutions(const Fit& fit, const Goal& goal, const Optimum& o
         rollout.parabolas->at(optimum.flops) * (optimum.flops / optimum.total_flops());
   if (goal.loss) missing.cost = cost_of_loss(Plan(fit, goal), optimum);
   missing.cost.deviation = missing_deviation(missing.cost.deviation, deviation_of(draws, 3));
+  const std::vector<End> ends = ends_of(fit, draws);  // before anything moves them
   if (missing.any()) widen(missing, goal.demand, draws);
   DrawnSolutions drawn{{}, laws, std::max(strayed, own)};
-  for (const Draw& draw : draws) drawn.solutions.push_back(clip(draw, goal.demand));
+  for (std::size_t i = 0; i < draws.size(); ++i)
+    drawn.solutions.push_back(without_end(clip(draws[i], goal.demand), ends[i], goal.demand));
   return drawn;
 }
 

@@ -9,8 +9,10 @@
 // draws go towards the N* of the budgets' parabolas (parabolas.hpp) besides, by how far it lies off
 // times the size of a normal number. That is the N* of training alone: with inference it counts by
 // the share of training in T, and by a law A / N^alpha + B / D^beta with alpha < 1, whose A / B is
-// off, the best N moves by no more. Where N has a bound, all this happens without it; a draw whose
-// N* then lies above it ends there, with the budget that its law needs within the bound.
+// off, the best N moves by no more. A draw whose loss falls on to one token has no best N above
+// any, one whose loss falls on to one parameter no best D. Where N has a bound, all this happens
+// without it; a draw whose N* then lies above it ends there, with the budget that its law needs
+// within the bound.
 #pragma once
 
 #include <optional>
@@ -21,7 +23,8 @@
 
 namespace isoflop::laws {
 
-/// The best split, and the training FLOP that it costs; infinite where no run will do.
+/// The best split, and the training FLOP that it costs; all infinite where no run will do, N or D
+/// where nothing bounds it.
 struct Solution {
   Split split;
   double flops;
