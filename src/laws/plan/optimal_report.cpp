@@ -25,7 +25,7 @@ std::string line(const char* name, double value, const std::optional<Interval>& 
 
 std::string describe(const Fit& fit, const Optimum& optimum) {
   const bool inference = optimum.inference_flops > 0;
-  std::string text = fmt::format("{} [{}], {} = {:.4g} FLOP\n\n", fit.law, fit.method,
+  std::string text = fmt::format("{}, {} = {:.4g} FLOP\n\n", describe_predictor(fit),
                                  inference ? "best for training and inference, 6 N D + 2 N D_inf"
                                            : "compute-optimal for C = 6 N D",
                                  optimum.total_flops());

@@ -114,9 +114,13 @@ std::string members(const Fit& fit) {
       "ensemble of {} laws, weighed by what fits on less compute missed\n\n"
       "  {:<20} {:>8} {:>14} {:>12}\n",
       fit.members.size(), "", "weight", "rollout error", "residuals");
+  const auto percent_or_dash = [](double share) {
+    return std::isfinite(share) ? percent(share) : "-";
+  };
   for (const Member& member : fit.members)
-    text += fmt::format("  {:<20} {:>7.1f}% {:>13.3g}% {:>11.3g}%\n", member.law,
-                        100 * member.weight, 100 * member.rollout_error, 100 * member.residual_rms);
+    text +=
+        fmt::format("  {:<20} {:>7.1f}% {:>14} {:>12}\n", member.law, 100 * member.weight,
+                    percent_or_dash(member.rollout_error), percent_or_dash(member.residual_rms));
   return text + "\nthe heaviest:\n\n";
 }
 
@@ -293,6 +297,11 @@ Beyond beyond_of(const Fit& fit, const Extrapolation& extrapolation) {
 
 }  // namespace
 
+std::string describe_predictor(const Fit& fit) {
+  return fit.is_ensemble ? fmt::format("ensemble of {} laws", fit.members.size())
+                         : fmt::format("{} [{}]", fit.law, fit.method);
+}
+
 std::string describe(const Fit& fit) {
   std::string text = members(fit);
   text += fmt::format("{}  {}", fit.law, find_law(fit.law).formula);
@@ -313,13 +322,12 @@ std::string describe(const Fit& fit, const std::vector<Prediction>& predictions)
   const bool intervals = !predictions.empty() && predictions.front().interval.has_value();
   const std::string level =
       intervals ? percent(predictions.front().interval->level) + " low" : "low";
-  const std::string by = fit.is_ensemble ? fmt::format("ensemble of {} laws", fit.members.size())
-                                         : fmt::format("{} [{}]", fit.law, fit.method);
   const std::string beyond_in =
       predictions.empty() ? "N, D, C" : beyond_of(fit, predictions.front().extrapolation).in;
-  std::string text = fmt::format(
-      "{}\n\n  {:>9} {:>9} {:>10} {:>10} {:>10} {:>10}   beyond the fit in {}\n", by, "params",
-      "tokens", "FLOP", to_string(find_law(fit.law).response), level, "high", beyond_in);
+  std::string text =
+      fmt::format("{}\n\n  {:>9} {:>9} {:>10} {:>10} {:>10} {:>10}   beyond the fit in {}\n",
+                  describe_predictor(fit), "params", "tokens", "FLOP",
+                  to_string(find_law(fit.law).response), level, "high", beyond_in);
   for (const Prediction& p : predictions)
     text += fmt::format(
         "  {:>9} {:>9} {:>10} {:>10.6g} {:>10} {:>10}   {}\n", or_question(p.run.params),

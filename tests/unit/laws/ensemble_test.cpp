@@ -1,6 +1,7 @@
 // The ensemble: which law leads, what the mixture predicts, what is refused.
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <numeric>
 
 #include "core/error.hpp"
@@ -8,7 +9,9 @@
 #include "laws/fit/calibration.hpp"
 #include "laws/fit/robust_fit.hpp"
 #include "laws/json/fit_json.hpp"
+#include "laws/plan/optimal_report.hpp"
 #include "laws/predict/prediction_json.hpp"
+#include "laws/predict/report.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -275,6 +278,22 @@ TEST(Ensemble, RefusesAMethodAndTooFewPoints) {
   const Points points = synthetic::isoflop_grid(synthetic::kEpoch);
   EXPECT_THROW(fit(points, {.law = "ensemble", .method = "approach2"}), InputError);
   EXPECT_THROW(ensemble_of(select(points, std::vector<std::size_t>{0, 1})), InputError);
+}
+
+// A law of too many parameters for the points below any cut.
+TEST(Ensemble, SaysNothingOfWhatNoRolloutMeasured) {
+  Fit fit = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  fit.is_ensemble = true;
+  fit.members.front().rollout_error = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(describe(fit).find("nan%"), std::string::npos) << describe(fit);
+}
+
+TEST(Ensemble, PlansByItsName) {
+  Fit fit = synthetic::fit_of("chinchilla", synthetic::kEpoch);
+  EXPECT_TRUE(describe(fit, optimal(fit, 1e20)).starts_with("chinchilla [approach3], "));
+  fit.is_ensemble = true;
+  fit.members.push_back(synthetic::fit_of("chinchilla", synthetic::kHoffmann).members.front());
+  EXPECT_TRUE(describe(fit, optimal(fit, 1e20)).starts_with("ensemble of 2 laws, "));
 }
 
 }  // namespace
