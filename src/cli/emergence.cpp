@@ -29,10 +29,12 @@ void run(const Options& options) {
           options.items.value_or(0));
   laws::ScoresFile file = laws::read_scores(read_named_file(options.scores), options.scores, names,
                                             options.against, options.log_prob);
+  laws::EmergenceOptions how = options.how;
+  how.size = laws::variable_from(file.size);
   std::vector<laws::Emergence> tasks;
   for (laws::TaskScores& task : file.tasks) {
     if (options.items && task.items.empty()) task.items.assign(task.size.size(), *options.items);
-    tasks.push_back(laws::examine(task, options.how));
+    tasks.push_back(laws::examine(task, how));
   }
   print_result(laws::describe(tasks, file.size), laws::to_json(tasks, file.size), options.json);
 }

@@ -216,17 +216,17 @@ Extrapolated extrapolate(const std::vector<ScorePoint>& points, const Link& link
     require(point.score > 0,
             "score: saw {}, an extrapolation needs losses above 0 (log-probabilities: --log-prob)",
             point.score);
-    scores.flops.push_back(point.size);
+    quantity(scores, options.size).push_back(point.size);
     scores.loss.push_back(point.score);
   }
   FitOptions how;
   how.law = "power-offset";
-  how.variable = "flops";
+  how.variable = to_string(options.size);
   how.huber_delta = 1e-2;
   how.bootstrap = 0;  // the interval is that of predict(), from rollouts
   how.seed = options.seed;
   RunSize run;
-  run.flops = options.at;
+  quantity(run, options.size) = options.at;
   const Fit fitted = fit(scores, how);
   for (const std::string& warning : fitted.warnings)
     verdicts.push_back("of the extrapolation: " + warning);

@@ -31,9 +31,10 @@ struct TaskScores {
 };
 
 struct EmergenceOptions {
-  double chance = 0;         // accuracy of guessing
-  double ceiling = 1;        // accuracy of a perfect model (label errors lower it)
-  std::optional<double> at;  // size to extrapolate to
+  Variable size = Variable::flops;  // what the sizes are: for messages
+  double chance = 0;                // accuracy of guessing
+  double ceiling = 1;               // accuracy of a perfect model (label errors lower it)
+  std::optional<double> at;         // size to extrapolate to
   double level = 0.8;
   std::uint64_t seed = 1;
 };

@@ -175,6 +175,8 @@ TEST(Emergence, PassesOnTheWarningsOfItsFit) {
   for (std::size_t i = 0; i < close.size.size(); ++i)
     close.size[i] = 1e19 * (1 + 0.1 * static_cast<double>(i));
   EXPECT_TRUE(says(examine(close, options), "of the extrapolation: flops span only"));
+  options.size = Variable::params;
+  EXPECT_TRUE(says(examine(close, options), "of the extrapolation: params span only"));
 }
 
 }  // namespace
