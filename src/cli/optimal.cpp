@@ -179,8 +179,10 @@ void run(const Options& options) {
 void add_goal_options(CLI::App& command, Options& options) {
   command.add_option("--flops", options.goal.flops,
                      "Budget [FLOP]: C = 6 N D, and 2 N D_inf with --inference-tokens");
-  command.add_option("--loss", options.goal.loss,
-                     "Instead of a budget: the cheapest run that reaches this loss [nats/token]");
+  command.add_option(
+      "--loss", options.goal.loss,
+      "Instead of a budget: the cheapest run that reaches this loss, in the unit of the "
+      "fit's points");
   command.add_option("--inference-tokens", options.goal.demand.inference_tokens,
                      "Tokens that the model will read and write after training; they cost 2 N FLOP "
                      "each and favour a smaller model trained for longer");

@@ -12,6 +12,7 @@
 
 #include "core/error.hpp"
 #include "laws/points/csv_rows.hpp"
+#include "laws/points/one_kind.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -63,34 +64,6 @@ void note_computed(const CsvHeader& header, Points& points) {
   note(Variable::flops, "flops computed as 6 params tokens");
 }
 
-/// The one value that a column of conventions holds in all rows that are used.
-class OneKind {
- public:
-  /// `known` empty: any name.
-  explicit OneKind(const char* column, std::vector<std::string> known = {})
-      : column_(column), known_(std::move(known)) {}
-
-  void add(const std::string& value, const std::string& file, std::size_t line) {
-    require(value.empty() || known_.empty() || std::ranges::find(known_, value) != known_.end(),
-            "{}:{}: {}: saw '{}', needed one of {}", file, line, column_, value,
-            fmt::join(known_, ", "));
-    if (line_ == 0) {
-      value_ = value;
-      line_ = line;
-    }
-    require(value == value_,
-            "{}:{}: {}: saw '{}', line {} has '{}': one fit needs one kind; split the file", file,
-            line, column_, value, line_, value_);
-  }
-  const std::string& value() const { return value_; }
-
- private:
-  const char* column_;
-  std::vector<std::string> known_;
-  std::string value_;
-  std::size_t line_ = 0;  // of the first row; 0: none yet
-};
-
 /// Appends the rows of the file to `points`, or to its `left_out`.
 class RowReader {
  public:
@@ -123,7 +96,7 @@ class RowReader {
         quantity(points_, variable.variable).push_back(*value);
       }
     }
-    if (header_.has("flops")) compute_missing();
+    if (header_.has("flops")) compute_missing(row);
     drop_impossible_unique_tokens(row);
     if (const auto weight = number(row, "weight")) {
       require(*weight >= 0, "{}: saw {}, needed a number, 0 or above", place(row, "weight"),
@@ -183,7 +156,7 @@ class RowReader {
   /// Read or computed.
   std::optional<double> tokens_of(const CsvRow& row) const {
     if (!follows(Variable::tokens, header_)) return number(row, "tokens");
-    return *number(row, "flops") / (6 * *number(row, "params"));
+    return *number(row, "flops") / 6 / *number(row, "params");
   }
 
   /// Nats a token where the row has what that needs.
@@ -275,12 +248,10 @@ class RowReader {
   }
 
   /// params or tokens of the row just read, from its flops.
-  void compute_missing() {
-    const double product = points_.flops.back() / 6;
+  void compute_missing(const CsvRow& row) {
     if (follows(Variable::params, header_))
-      points_.params.push_back(product / points_.tokens.back());
-    else if (follows(Variable::tokens, header_))
-      points_.tokens.push_back(product / points_.params.back());
+      points_.params.push_back(points_.flops.back() / 6 / points_.tokens.back());
+    if (follows(Variable::tokens, header_)) points_.tokens.push_back(*tokens_of(row));
   }
 
   /// A column that nobody asked for may mean something else in this file: only those that every
