@@ -117,32 +117,25 @@ void warn_about_edges(const Points& prepared, std::span<const Variable> variable
     result.warnings.push_back(text);
 }
 
-/// Largest over smallest.
-double span_of(const std::vector<double>& values) {
-  const auto [low, high] = std::ranges::minmax(values);
-  return high / low;
-}
-
 /// Where tokens grow in step with params, no point tells the terms of a law in both apart; where
 /// they fall in step, none tells what more compute does.
 void warn_about_ratio(const Points& prepared, std::span<const Variable> variables, Fit& result) {
   constexpr double kNarrow = 3;
   if (!reads(variables, Variable::params) || !reads(variables, Variable::tokens)) return;
-  std::vector<double> ratios, products;
+  double low = std::numeric_limits<double>::infinity();
+  double high = 0;
   for (std::size_t row = 0; row < prepared.size(); ++row) {
-    ratios.push_back(prepared.tokens[row] / prepared.params[row]);
-    products.push_back(prepared.tokens[row] * prepared.params[row]);
+    const double ratio = prepared.tokens[row] / prepared.params[row];
+    low = std::min(low, ratio);
+    high = std::max(high, ratio);
   }
-  if (const double span = span_of(ratios); span < kNarrow)
+  if (high < kNarrow * low)
     result.warnings.push_back(fmt::format(
         "tokens a parameter span only a factor {:.3g}: what params and tokens do is not "
         "told apart; add runs with more and with fewer tokens a parameter",
-        span));
-  if (const double span = span_of(products); span < kNarrow)
-    result.warnings.push_back(
-        fmt::format("params x tokens span only a factor {:.3g}: what more compute does is a guess; "
-                    "add runs of other compute",
-                    span));
+        high / low));
+  if (std::string text = describe_one_budget(variables, result.flops); !text.empty())
+    result.warnings.push_back(std::move(text));
 }
 
 /// Repeated tokens are worth less than new ones, which only laws of unique_tokens know.
@@ -267,6 +260,16 @@ std::string describe_narrow(const Law& law, Variable variable, const Range& fitt
   if (!law.has_exponents || !(fitted.high < kNarrow * fitted.low)) return "";
   return fmt::format("{} span only a factor {:.3g}: the exponent is a guess", to_string(variable),
                      fitted.high / fitted.low);
+}
+
+std::string describe_one_budget(std::span<const Variable> variables, const Range& flops) {
+  constexpr double kNarrow = 3;
+  if (!reads(variables, Variable::params) || !reads(variables, Variable::tokens)) return "";
+  if (!(flops.high < kNarrow * flops.low)) return "";
+  return fmt::format(
+      "flops span only a factor {:.3g}: what more compute does is a guess; add runs of other "
+      "budgets",
+      flops.high / flops.low);
 }
 
 void add_data_warnings(const Points& prepared, std::span<const Variable> variables, Fit& result) {

@@ -13,6 +13,9 @@ namespace isoflop::laws {
 /// none.
 std::string describe_narrow(const Law& law, Variable variable, const Range& fitted);
 
+/// Where a law of params and tokens has seen about one compute; empty: it has seen more.
+std::string describe_one_budget(std::span<const Variable> variables, const Range& flops);
+
 void add_data_warnings(const Points& prepared, std::span<const Variable> variables, Fit& result);
 
 }  // namespace isoflop::laws

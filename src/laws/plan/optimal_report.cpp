@@ -27,7 +27,8 @@ std::string describe(const Fit& fit, const Optimum& optimum) {
   const bool inference = optimum.inference_flops > 0;
   std::string text = fmt::format("{}, {} = {:.4g} FLOP\n\n", describe_predictor(fit),
                                  inference ? "best for training and inference, 6 N D + 2 N D_inf"
-                                           : "compute-optimal for C = 6 N D",
+                                 : fit.is_frontier() ? "compute-optimal for C"
+                                                     : "compute-optimal for C = 6 N D",
                                  optimum.total_flops());
   text += line("params", optimum.params, optimum.params_interval, short_count);
   text += line("tokens", optimum.tokens, optimum.tokens_interval, short_count);

@@ -162,6 +162,8 @@ std::vector<Entry> roll_all(const Points& prepared, const Cuts& cuts, const Abov
       }
     } catch (const InputError& error) {  // the points lack a column or do not suffice
       std::string_view reason = error.what();
+      if (const std::string file = prepared.source + ": "; reason.starts_with(file))
+        reason.remove_prefix(file.size());
       if (reason.starts_with(name + ": ")) reason.remove_prefix(name.size() + 2);
       comparison.left_out.push_back({name, std::string(reason)});
     }

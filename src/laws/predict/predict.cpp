@@ -230,10 +230,13 @@ void warn_about_fit(const Fit& fit, Prediction& prediction) {
     prediction.warnings.emplace_back(
         "of the fit: its optimum is not sharp: parameters trade off without a limit");
   const Law& law = find_law(fit.law);
-  for (const Variable variable : variables_of(law, fit.members.front().variable))
-    if (const std::string text = describe_narrow(law, variable, range_of(fit, variable));
-        !text.empty())
-      prediction.warnings.push_back("of the fit: " + text);
+  const auto add = [&](const std::string& text) {
+    if (!text.empty()) prediction.warnings.push_back("of the fit: " + text);
+  };
+  const std::vector<Variable> variables = variables_of(law, fit.members.front().variable);
+  for (const Variable variable : variables)
+    add(describe_narrow(law, variable, range_of(fit, variable)));
+  add(describe_one_budget(variables, fit.flops));
 }
 
 /// Every parameter moves by half a unit of its last digit in the worst direction.

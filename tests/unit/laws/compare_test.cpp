@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <map>
 
 #include "core/error.hpp"
 #include "laws/fit/rollout.hpp"
@@ -64,12 +65,14 @@ TEST(Compare, SaysHowManyOfTheHighestLossesItLeavesOut) {
 }
 
 TEST(Compare, SaysWhichLawsItLeavesOutAndWhy) {
-  const Comparison result =
-      compare(synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5), {.laws = {}, .bootstrap = 50});
+  Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5);
+  points.source = "p.csv";
+  const Comparison result = compare(points, {.laws = {}, .bootstrap = 50});
   EXPECT_GE(result.laws.size(), 4u);
-  bool steps = false;
-  for (const LeftOut& law : result.left_out) steps |= law.name == "kaplan-ns";
-  EXPECT_TRUE(steps);
+  std::map<std::string, std::string> reason_of;
+  for (const LeftOut& law : result.left_out) reason_of[law.name] = law.reason;
+  EXPECT_TRUE(reason_of["kaplan-ns"].starts_with("the points have no steps"));
+  EXPECT_TRUE(reason_of["broken-power-3"].starts_with("81 points with 9 different flops"));
 }
 
 TEST(Compare, NamesWhatItNeeds) {

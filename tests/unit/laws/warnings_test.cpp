@@ -259,11 +259,13 @@ TEST(Sweeps, OfSettingsAreToldWhereLossesSayWhichIsBest) {
 }
 
 TEST(Compute, OfOneBudgetTellsNothingOfMore) {
-  Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 4);
-  EXPECT_EQ(warning_with(fit_of(points), "params x tokens"), "");
+  const Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 4);
+  EXPECT_EQ(warning_with(fit_of(points), "more compute"), "");
   const std::vector<std::size_t> first = {0, 1, 2, 3, 4, 5, 6, 7, 8};
-  EXPECT_NE(warning_with(fit_of(select(points, first)), "params x tokens span only a factor 1:"),
-            "");
+  const Fit fit = fit_of(select(points, first));
+  const std::string text = warning_with(fit, "more compute");
+  EXPECT_TRUE(text.starts_with("flops span only a factor 1:")) << text;
+  EXPECT_EQ(std::ranges::count(predict(fit, 1e9, 2e10).warnings, "of the fit: " + text), 1);
 }
 
 TEST(Trends, OfSharesThatGoTheWrongWayTurnOrStandStillAreTold) {
