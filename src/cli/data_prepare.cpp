@@ -98,9 +98,11 @@ void add_data_prepare(CLI::App& data) {
       "Encode text files into a corpus directory. Every file is a document; *.gz is decompressed; "
       "equal documents are kept once; the split goes by the hash of the content. The same request "
       "over the same files does nothing the second time.");
-  app->add_option("--source", options->sources,
-                  "NAME=GLOB [GLOB...]: a source of text; folders stand for all files below them "
-                  "but hidden ones, ** for any number of folders; repeat for more sources")
+  app->add_option(
+         "--source", options->sources,
+         "NAME=GLOB [GLOB...]: a source of text; folders stand for all files below them "
+         "but hidden ones and those of --out, ** for any number of folders; repeat for more "
+         "sources")
       ->required();
   app->add_option("--weight", options->weights,
                   "NAME=W: share of a source in training, any scale; for all sources or none "

@@ -60,6 +60,8 @@ struct CorpusFile {
 };
 
 inline constexpr const char* kCorpusFileName = "corpus.json";
+inline constexpr const char* kTokenizerFileName = "tokenizer.model";
+inline constexpr const char* kShardSuffix = ".bin";
 
 /// Bytes a token needs on disk: 2 up to a vocabulary of 65536, else 4.
 int token_bytes_for(std::int32_t vocabulary);

@@ -2,8 +2,11 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
+#include "data/corpus_file.hpp"
 
 namespace isoflop::data {
 namespace fs = std::filesystem;
@@ -11,13 +14,20 @@ namespace {
 
 constexpr const char* kLock = "lock";
 
+bool is_shard(const std::string& name) {
+  return name.ends_with(kShardSuffix) && std::ranges::any_of(kSplitNames, [&](const char* split) {
+           return name.find(fmt::format("-{}-", split)) != std::string::npos;
+         });
+}
+
 /// Folders that were moved beside `target` by processes that were killed while they published.
 void remove_leftovers(const fs::path& target, const fs::path& filling) {
   const std::string beginning = target.filename().string() + ".";
   for (const fs::directory_entry& entry : fs::directory_iterator(target.parent_path())) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(beginning) || !name.ends_with(".partial") || entry.path() == filling ||
-        !entry.is_directory() || FileLock::is_held(entry.path() / kLock))
+        !entry.is_directory() || FileLock::is_held(entry.path() / kLock) ||
+        find_stranger(entry.path()))
       continue;
     std::error_code ignored;  // another process may be at it
     fs::remove_all(entry.path(), ignored);
@@ -46,12 +56,25 @@ fs::path replaceable_directory(const fs::path& target) {
   return folder;
 }
 
+std::optional<std::string> find_stranger(const fs::path& directory) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename();
+    const bool is_own = name == kLock || name == kCorpusFileName || name == kTokenizerFileName ||
+                        is_shard(name) || name.ends_with(".partial");
+    if (!is_own || !entry.is_regular_file()) return name;
+  }
+  return std::nullopt;
+}
+
 PartialDirectory::PartialDirectory(const fs::path& target)
     : target_(replaceable_directory(target)) {
   path_ = target_.string() + ".partial";
   std::error_code error;
   fs::create_directories(path_, error);
   require(!error, "{}: cannot be made ({}): choose another --out", path_.string(), error.message());
+  const auto stranger = find_stranger(path_);
+  require(!stranger, "{}: holds {}, which would be removed: move it away or choose another --out",
+          path_.string(), stranger.value_or(""));
   lock_.emplace(path_ / kLock);
   for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
     if (entry.path().filename() != kLock) fs::remove_all(entry.path());

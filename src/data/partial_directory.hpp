@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "core/file_lock.hpp"
 
@@ -12,10 +13,15 @@ namespace isoflop::data {
 /// could put another in its place: the working directory, a mount point, an empty name.
 std::filesystem::path replaceable_directory(const std::filesystem::path& target);
 
+/// The name of something in `directory` that no corpus has; none: it may be removed with the
+/// corpus.
+std::optional<std::string> find_stranger(const std::filesystem::path& directory);
+
 class PartialDirectory {
  public:
   /// Makes <target>.partial, empty; what an interrupted process left there is removed. Throws
-  /// Locked while another process is filling it; else as replaceable_directory.
+  /// Locked while another process is filling it, InputError when it holds something else; else as
+  /// replaceable_directory.
   explicit PartialDirectory(const std::filesystem::path& target);
 
   /// Removes it unless it was published.

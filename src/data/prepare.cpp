@@ -25,7 +25,6 @@ namespace {
 
 constexpr unsigned kMostThreads = 16;  // of those that nobody asked for
 constexpr unsigned kMostThreadsAsked = 1024;
-constexpr const char* kTokenizerFile = "tokenizer.model";
 
 void check(const PrepareRequest& request) {
   require(!request.sources.empty(), "no source: give --source NAME=GLOB");
@@ -74,8 +73,35 @@ InputFile look_at(std::size_t source, const fs::path& path) {
   return {source, path, facts.st_size, facts.st_ctim.tv_sec * kNanoseconds + facts.st_ctim.tv_nsec};
 }
 
+/// Whether files lie in the corpus, or in what an interrupted process left of it: no text, though a
+/// folder of text may hold it.
+class OwnFiles {
+ public:
+  explicit OwnFiles(const fs::path& out)
+      : out_(replaceable_directory(out)), partial_(out_.string() + ".partial") {}
+
+  bool has(const fs::path& file) {
+    if (const fs::path folder = file.parent_path(); folder != folder_) {  // files come in order
+      folder_ = folder;
+      const fs::path place = fs::weakly_canonical(fs::absolute(file).parent_path());
+      is_own_ = is_below(place, out_) || is_below(place, partial_);
+    }
+    return is_own_;
+  }
+
+ private:
+  static bool is_below(const fs::path& place, const fs::path& folder) {
+    return std::mismatch(folder.begin(), folder.end(), place.begin(), place.end()).first ==
+           folder.end();
+  }
+
+  fs::path out_, partial_, folder_ = "/";
+  bool is_own_ = false;
+};
+
 std::vector<InputFile> find_files(const PrepareRequest& request) {
   std::vector<InputFile> files;
+  OwnFiles own(request.out);
   for (std::size_t s = 0; s < request.sources.size(); ++s) {
     std::set<fs::path> paths;
     for (const std::string& glob : request.sources[s].globs) {
@@ -86,7 +112,7 @@ std::vector<InputFile> find_files(const PrepareRequest& request) {
       }
     }
     for (const fs::path& path : paths) {
-      files.push_back(look_at(s, path));
+      if (!own.has(path)) files.push_back(look_at(s, path));
     }
   }
   return files;
@@ -109,6 +135,12 @@ std::optional<CorpusFile> find_corpus(const PrepareRequest& request) {
   if (fs::is_empty(out)) return std::nullopt;
   require(fs::exists(out / kCorpusFileName),
           "--out {}: holds other files and no corpus: choose another directory", out.string());
+  const auto stranger = request.force ? find_stranger(out) : std::nullopt;
+  require(
+      !stranger,
+      "--out {}: holds {} beside the corpus, which --force would remove: move it away or choose "
+      "another directory",
+      out.string(), stranger.value_or(""));
   try {
     return Corpus::open(out)->description();
   } catch (const InputError& error) {
@@ -155,7 +187,7 @@ CorpusFile describe(const PrepareRequest& request, const Tokenizer& tokenizer,
   corpus.vocabulary = tokenizer.vocabulary();
   corpus.boundary = tokenizer.boundary();
   if (!tokenizer.model().empty()) {
-    corpus.tokenizer_file = kTokenizerFile;
+    corpus.tokenizer_file = kTokenizerFileName;
     corpus.tokenizer_checksum = hex(hash64(tokenizer.model()));
   }
   corpus.token_bytes = token_bytes_for(corpus.vocabulary);
@@ -191,8 +223,13 @@ CorpusFile make(const PrepareRequest& request, const Documents& documents, const
   corpus.recipe = recipe;
   const unsigned cores = std::min(static_cast<unsigned>(usable_cores()), kMostThreads);
   PartialDirectory partial(request.out);
+  require(
+      request.force || !fs::exists(request.out / kCorpusFileName),
+      "--out {}: another process has made a corpus there meanwhile: run the same command again, "
+      "or choose another directory",
+      request.out.string());
   if (!corpus.tokenizer_file.empty()) {
-    write_file_atomically(partial.path() / kTokenizerFile, tokenizer->model());
+    write_file_atomically(partial.path() / kTokenizerFileName, tokenizer->model());
   }
   encode_documents(documents.kept, *tokenizer, request.threads == 0 ? cores : request.threads,
                    request.shard_tokens, partial.path(), corpus.sources, progress);

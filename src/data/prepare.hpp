@@ -42,7 +42,8 @@ struct PrepareResult {
   CorpusFile corpus;
 };
 
-/// Throws InputError before anything is written when the request cannot be met.
+/// Files of a corpus in `out` itself are no text. Throws InputError before anything is written when
+/// the request cannot be met.
 PrepareResult prepare(const PrepareRequest& request, const ProgressSink& progress);
 
 }  // namespace isoflop::data

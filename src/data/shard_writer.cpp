@@ -19,7 +19,7 @@ ShardWriter::ShardWriter(std::filesystem::path directory, std::string stem, int 
 void ShardWriter::write(std::span<const std::int32_t> tokens) {
   while (!tokens.empty()) {
     if (!file_) {
-      const std::string name = fmt::format("{}-{:05}.bin", stem_, shards_.size());
+      const std::string name = fmt::format("{}-{:05}{}", stem_, shards_.size(), kShardSuffix);
       file_ = std::make_unique<FileDescriptor>(directory_ / name, O_WRONLY | O_CREAT | O_EXCL);
       hasher_ = Hasher();
       shards_.push_back({name, 0, {}});

@@ -57,7 +57,7 @@ void match(const fs::path& base, const std::vector<std::string>& components, std
       } else if (next + 1 == components.size() && entry.is_regular_file()) {
         files.push_back(base / name);
       }
-    } else if (::fnmatch(component.c_str(), name.c_str(), FNM_PERIOD) == 0) {
+    } else if (name == component || ::fnmatch(component.c_str(), name.c_str(), FNM_PERIOD) == 0) {
       match(base / name, components, next + 1, files);
     }
   }

@@ -13,9 +13,9 @@
 namespace isoflop::data {
 
 /// The regular files that a pattern names, sorted: * ? [..] match inside a path component, ** any
-/// number of folders; a folder stands for all files below it. Hidden entries (.git) only match a
-/// pattern that begins with a dot. Links to folders are not followed below ** or a folder. Throws
-/// InputError when there is none.
+/// number of folders; a folder stands for all files below it. A name that holds such characters
+/// matches itself too. Hidden entries (.git) only match a pattern that begins with a dot. Links to
+/// folders are not followed below ** or a folder. Throws InputError when there is none.
 std::vector<std::filesystem::path> expand_glob(const std::string& pattern);
 
 /// Reads a file in pieces; *.gz is decompressed. Throws InputError when it cannot be read.

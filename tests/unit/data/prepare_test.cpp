@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <map>
+#include <utility>
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
@@ -229,6 +230,40 @@ TEST_F(PrepareTest, ForeignDirectoriesAreNeverReplaced) {
   request_.force = true;
   EXPECT_NE(refusal().find("holds other files"), std::string::npos) << refusal();
   EXPECT_EQ(read_file(path("corpus/thesis.tex")), "five years of work");
+}
+
+TEST_F(PrepareTest, WhatLiesBesideACorpusIsNeverRemoved) {
+  prepare_now();
+  write("corpus/runs/first/run.toml", "a day of training");
+  write("corpus.partial/thesis.tex", "five years of work");
+  write("corpus.draft.partial/thesis.tex", "five years of work");
+  request_.tokenizer = {true, 340};
+  request_.force = true;
+  EXPECT_NE(refusal().find("holds runs beside the corpus"), std::string::npos) << refusal();
+  fs::rename(path("corpus/runs"), path("runs"));
+  EXPECT_NE(refusal().find("corpus.partial: holds thesis.tex"), std::string::npos) << refusal();
+  fs::rename(path("corpus.partial"), path("mine"));
+  EXPECT_TRUE(prepare_now().made);
+  EXPECT_EQ(read_file(path("corpus.draft.partial/thesis.tex")), "five years of work");
+}
+
+TEST_F(PrepareTest, ACorpusInAFolderOfTextIsNoText) {
+  request_.sources = {{"all", {root()}, std::nullopt}};
+  EXPECT_TRUE(prepare_now().made);
+  write("corpus.partial/all-train-00000.bin", "half");  // of a killed process
+  EXPECT_FALSE(prepare_now().made);
+  EXPECT_EQ(all_documents(*Corpus::open(request_.out)), file_documents());
+}
+
+TEST_F(PrepareTest, ACorpusThatAnotherProcessMadeMeanwhileStays) {
+  PrepareRequest late = request_;
+  late.tokenizer = {true, 340};
+  bool made = false;
+  const auto meanwhile = [&](const Progress&) {
+    if (!std::exchange(made, true)) prepare_now();
+  };
+  EXPECT_THROW(prepare(late, meanwhile), InputError);
+  EXPECT_EQ(Corpus::open(request_.out)->vocabulary(), 257);
 }
 
 TEST_F(PrepareTest, WhatAnInterruptedRunLeftIsCleanedAway) {

@@ -47,6 +47,15 @@ TEST_F(GlobTest, MatchesAsAShellDoes) {
   EXPECT_EQ(names(".git"), ".git/g.txt ");
 }
 
+TEST_F(GlobTest, NamesThatLookLikePatternsMatchThemselves) {
+  for (const char* name : {"old [1999]/notes [1].txt", "old 1/notes 1.txt"}) {
+    std::filesystem::create_directories((scratch_.path() / name).parent_path());
+    std::ofstream(scratch_.path() / name) << name;
+  }
+  EXPECT_EQ(names("old [1999]/notes [1].txt"), "old 1/notes 1.txt old [1999]/notes [1].txt ");
+  EXPECT_EQ(names("old \\[1999]/*"), "old [1999]/notes [1].txt ");
+}
+
 TEST_F(GlobTest, RefusesAPatternWithoutFiles) {
   EXPECT_THROW(names("*.pdf"), InputError);
   EXPECT_THROW(names("missing"), InputError);
