@@ -5,7 +5,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 version=23.1.5
-venv=${XDG_CACHE_HOME:-$HOME/.cache}/isoflop/clang-format-$version
+cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+[[ -n $cache ]] || { echo "format: HOME and XDG_CACHE_HOME are not set, needed one of them: clang-format is kept below it" >&2; exit 1; }
+venv=$cache/isoflop/clang-format-$version
 
 if [[ ! -x $venv/bin/clang-format ]]; then
   work=$(mktemp -d "${TMPDIR:-/tmp}/isoflop-format.XXXXXX")

@@ -5,7 +5,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 version=23.1.4
-venv=${XDG_CACHE_HOME:-$HOME/.cache}/isoflop/clang-tidy-$version
+cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+[[ -n $cache ]] || { echo "lint: HOME and XDG_CACHE_HOME are not set, needed one of them: clang-tidy is kept below it" >&2; exit 1; }
+venv=$cache/isoflop/clang-tidy-$version
 
 if [[ ${1-} == -p ]]; then build=${2:?lint: -p needs a BUILD}; shift 2
 else build=$(dirname "$(ls -t build/*/compile_commands.json 2>/dev/null | head -n 1)"); fi

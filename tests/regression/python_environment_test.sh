@@ -11,8 +11,8 @@ echo 'print("analysis is importable")' >"$work/tree/analysis/probe/__main__.py"
 export XDG_CACHE_HOME=$work/cache
 fail() { echo "python_environment_test: $*" >&2; exit 1; }
 
-for script in quickstart.sh tools/python.sh "experiments/quickstart/prepare_corpus.sh corpus"; do
-  ! env -u HOME -u XDG_CACHE_HOME bash -c "$repository/$script" 2>"$work/homeless" || fail "$script has a cache without a home"
+for script in quickstart.sh tools/python.sh tools/dependencies.sh tools/format.sh tools/lint.sh "experiments/quickstart/prepare_corpus.sh corpus"; do
+  ! (cd "$repository" && env -u HOME -u XDG_CACHE_HOME bash -c "./$script") 2>"$work/homeless" || fail "$script has a cache without a home"
   [[ $(wc -l <"$work/homeless") == 1 && $(<"$work/homeless") == *"HOME and XDG_CACHE_HOME are not set"* ]] \
     || fail "$script without a home: $(cat "$work/homeless")"
 done
