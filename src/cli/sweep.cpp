@@ -1,7 +1,7 @@
 #include "cli/sweep.hpp"
 
 #include <fmt/format.h>
-#include <stdlib.h>
+#include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -13,6 +13,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
+#include "comm/options.hpp"
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/processor.hpp"
@@ -39,13 +40,18 @@ experiment::DataFacts facts_of(const config::RunConfig& config) {
   return facts;
 }
 
-// A folder for files that only a child process reads.
+// A folder for files that only a child process reads. Those of processes that were killed go.
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "isoflop-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw_system_error(name, "mkdtemp", errno);
-    path_ = name;
+  TemporaryFolder() : path_(path_beside(fs::temp_directory_path() / kName)) {
+    std::error_code ignored, of_others;
+    fs::remove_all(path_, ignored);  // of a process that had the same number
+    fs::directory_iterator entry(path_.parent_path(), ignored);
+    for (; !ignored && entry != fs::directory_iterator(); entry.increment(ignored)) {
+      if (entry->path().filename().string().starts_with(kName) && is_left_behind(entry->path()))
+        fs::remove_all(entry->path(), of_others);
+    }
+    if (mkdir(path_.c_str(), S_IRWXU) != 0) throw_system_error(path_, "mkdir", errno);
   }
   ~TemporaryFolder() {
     std::error_code ignored;
@@ -56,6 +62,8 @@ class TemporaryFolder {
   const fs::path& path() const { return path_; }
 
  private:
+  static constexpr const char* kName = "isoflop-speed";
+
   fs::path path_;
 };
 
@@ -64,12 +72,13 @@ void stop_if_asked(const StopSignal& stop) {
     throw Stopped("stopped by a signal while the speed was measured; the same command goes on");
 }
 
-// A signal ends the child, and is thrown as Stopped.
+// A signal ends the child, a second one at once, and is thrown as Stopped.
 experiment::ProcessEnd wait_for(const experiment::ChildProcess& child, const StopSignal& stop) {
   constexpr std::chrono::milliseconds kPeriod{20};
   std::optional<experiment::ProcessEnd> end;
   while (!(end = child.ended())) {
-    if (stop.received() != 0) child.terminate();
+    if (stop.count() == 1) child.terminate();
+    if (stop.count() > 1) child.kill();
     std::this_thread::sleep_for(kPeriod);
   }
   stop_if_asked(stop);
@@ -116,7 +125,8 @@ std::vector<bool> unfinished_runs(const Sweep& sweep) {
   const std::vector<experiment::PlannedRun>& runs = sweep.plan.runs;
   std::vector<bool> finished;
   for (const experiment::PlannedRun& run : runs) {
-    finished.push_back(fs::exists(sweep.directory.run(run.id) / "finished"));
+    std::error_code unreadable;
+    finished.push_back(fs::exists(sweep.directory.run(run.id) / "finished", unreadable));
   }
   std::vector<bool> unfinished(runs.size(), false);
   for (std::size_t i = 0; i < runs.size(); ++i) {
@@ -173,6 +183,7 @@ Sweep open_sweep(const SweepOptions& options, Purpose purpose) {
     return {std::move(manifest), experiment::plan_from_json(read_file(path), path),
             std::move(directory)};
   }
+  comm::Options::from_environment();  // what every run would refuse is refused once
   const device::Runtime runtime(threads_of(manifest));  // kernels size their workspace by it
   experiment::Plan plan = experiment::make_plan(
       manifest, {.data = facts_of, .memory_bytes = [](const config::RunConfig& config) {

@@ -118,11 +118,14 @@ std::optional<pid_t> writer_of(const std::filesystem::path& path) {
 
 }  // namespace
 
+bool is_left_behind(const std::filesystem::path& path) {
+  const std::optional<pid_t> writer = writer_of(path);
+  return writer && ::kill(*writer, 0) != 0 && errno == ESRCH;
+}
+
 void remove_partial_files(const std::filesystem::path& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const std::optional<pid_t> writer = writer_of(entry.path());
-    if (!writer || !entry.is_regular_file()) continue;
-    if (::kill(*writer, 0) != 0 && errno == ESRCH) ::unlink(entry.path().c_str());
+    if (is_left_behind(entry.path()) && entry.is_regular_file()) ::unlink(entry.path().c_str());
   }
 }
 

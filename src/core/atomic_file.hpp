@@ -30,6 +30,9 @@ void remove_partial_files(const std::filesystem::path& folder);
 /// A name beside `path` for its next version; one a process.
 std::filesystem::path path_beside(const std::filesystem::path& path);
 
+/// Whether path_beside() gave this name to a process of this machine that is gone.
+bool is_left_behind(const std::filesystem::path& path);
+
 /// Blocks until the file's bytes, or the folder's names, are on the disk.
 void sync_path(const std::filesystem::path& path);
 

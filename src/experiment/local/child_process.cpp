@@ -61,6 +61,8 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   dup2(log, STDOUT_FILENO);
   dup2(log, STDERR_FILENO);
   execve(arguments[0], arguments, environment);
+  constexpr std::string_view kReason = "the program cannot be run: was it moved, or is it built?\n";
+  [[maybe_unused]] const ssize_t told = write(STDERR_FILENO, kReason.data(), kReason.size());
   _exit(kCannotRun);
 }
 
@@ -109,7 +111,8 @@ ChildProcess ChildProcess::start(
   return ChildProcess(pid);
 }
 
-void ChildProcess::terminate() const { kill(pid_, SIGTERM); }
+void ChildProcess::terminate() const { ::kill(pid_, SIGTERM); }
+void ChildProcess::kill() const { ::kill(pid_, SIGKILL); }
 
 std::optional<ProcessEnd> ChildProcess::ended() const {
   int status = 0;

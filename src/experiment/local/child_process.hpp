@@ -25,7 +25,7 @@ class ChildProcess {
  public:
   /// `arguments` begins with the program's path; `environment` is added to this process's. Standard
   /// output and error are appended to `log`. Throws Error when no process can be made; a program
-  /// that cannot be run ends with code 127.
+  /// that cannot be run ends with code 127 and says so in the log.
   static ChildProcess start(const std::vector<std::string>& arguments,
                             const std::vector<std::pair<std::string, std::string>>& environment,
                             const std::filesystem::path& log);
@@ -34,6 +34,8 @@ class ChildProcess {
 
   /// Asks it to save and stop.
   void terminate() const;
+  /// Ends it at once.
+  void kill() const;
 
   /// Not blocking: how it ended, once.
   std::optional<ProcessEnd> ended() const;

@@ -31,5 +31,16 @@ TEST(ChildProcess, KnowsNothingOfTheLauncherOfItsParent) {
     EXPECT_EQ(said.find(name), std::string::npos) << name;
 }
 
+TEST(ChildProcess, AProgramThatCannotBeRunIsSaidInTheLog) {
+  const isoflop::test::ScratchDirectory scratch;
+  const auto log = scratch.path() / "log";
+  write_file_atomically(log, "what another process said before\n");
+  const auto child = ChildProcess::start({(scratch.path() / "no program").string()}, {}, log);
+  std::optional<ProcessEnd> end;
+  while (!(end = child.ended())) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(end->code, 127);
+  EXPECT_NE(last_line(log).find("the program cannot be run"), std::string::npos) << last_line(log);
+}
+
 }  // namespace
 }  // namespace isoflop::experiment
