@@ -69,10 +69,12 @@ std::size_t bytes_of_values(const State& state, const Plan& plan) {
   return bytes;
 }
 
+/// The run directory is there: one that was moved or removed meanwhile is not made again.
 void make_empty_folder(const fs::path& path) {
   std::error_code error;
   fs::remove_all(path, error);
-  if (!error) fs::create_directories(path, error);
+  if (!error) fs::create_directory(path.parent_path(), error);
+  if (!error) fs::create_directory(path, error);
   if (error) throw_system_error(path, "create", error.value());
 }
 

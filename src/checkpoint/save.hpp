@@ -15,7 +15,8 @@
 
 namespace isoflop::checkpoint {
 
-/// Collective. `scalars` are those of the root. A checkpoint that is there is replaced once the new
+/// Collective. `directory` is a step's (directory.hpp) in a run's directory, which is there.
+/// `scalars` are those of the root. A checkpoint that is there is replaced once the new
 /// one is whole. When any rank fails, all throw the same (InputError for a full disk), nothing is
 /// left of the new checkpoint and the earlier ones are untouched.
 void save(const std::filesystem::path& directory, comm::Communicator& communicator,

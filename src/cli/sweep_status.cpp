@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/commands.hpp"
 #include "cli/files.hpp"
@@ -22,8 +23,8 @@ void status(const SweepOptions& options) {
   for (const experiment::PlannedRun& run : sweep.plan.runs) {
     const auto folder = sweep.directory.run(run.id);
     const experiment::RunState state = experiment::state_of(folder, run.id);
-    auto progress = experiment::read_progress(folder);
-    if (state.is_lost) progress.reset();
+    std::optional<experiment::RunProgress> progress;
+    if (!state.is_lost) progress = experiment::read_progress(folder);
     tally.add(run.role, state.state);
     text += fmt::format("{:<32} {:<6} {:<16} {:<9} {:>15} {:>9} {}\n", run.label, name_of(run.role),
                         run.id, name_of(state.state),

@@ -29,16 +29,18 @@ int lock(int descriptor, int how) {
   }
 }
 
+// Where the system does not say what is there, nothing has changed.
 bool is_at(const std::filesystem::path& path, int descriptor) {
   struct stat open{}, named{};
-  return fstat(descriptor, &open) == 0 && stat(path.c_str(), &named) == 0 &&
-         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+  if (stat(path.c_str(), &named) != 0) return errno != ENOENT && errno != ENOTDIR;
+  return fstat(descriptor, &open) == 0 && open.st_dev == named.st_dev &&
+         open.st_ino == named.st_ino;
 }
 
 }  // namespace
 
 FileLock::FileLock(const std::filesystem::path& path)
-    : descriptor_(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+    : path_(path), descriptor_(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
   if (descriptor_ < 0 && (errno == EACCES || errno == EPERM || errno == EROFS))
     descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor_ < 0) throw_system_error(path, "open", errno);
@@ -59,6 +61,8 @@ FileLock::FileLock(const std::filesystem::path& path)
 }
 
 FileLock::~FileLock() { close(descriptor_); }
+
+bool FileLock::is_in_place() const { return is_at(path_, descriptor_); }
 
 bool FileLock::is_held(const std::filesystem::path& path) {
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);

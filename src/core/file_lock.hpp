@@ -30,7 +30,12 @@ class FileLock {
   /// Whether a process holds the lock on this file; not, when there is no such file.
   static bool is_held(const std::filesystem::path& path);
 
+  /// Whether the file still has its name: not once it, or a folder that it is in, was moved or
+  /// removed.
+  bool is_in_place() const;
+
  private:
+  std::filesystem::path path_;
   int descriptor_;
 };
 

@@ -29,7 +29,7 @@ RunState lost(const std::filesystem::path& run_directory, const std::string& see
           true};
 }
 
-// What the system does not read may be whole.
+// What the system does not let be read may be whole.
 RunState of_finished(const std::filesystem::path& run_directory, const std::string& run) {
   try {
     const auto harm = record::find_harm(run_directory, run);
@@ -62,7 +62,9 @@ bool is_locked(const std::filesystem::path& run_directory) {
   return FileLock::is_held(run_directory / "lock");
 }
 
-RunState state_of(const std::filesystem::path& run_directory, const std::string& run) {
+namespace {
+
+RunState state_by_marks(const std::filesystem::path& run_directory, const std::string& run) {
   const std::string held = record::claimant(run_directory);
   if (!held.empty() && held != run)
     return lost(run_directory, fmt::format("its directory holds run {}, needed run {}", held, run));
@@ -72,6 +74,22 @@ RunState state_of(const std::filesystem::path& run_directory, const std::string&
   if (is_locked(run_directory)) return {State::running, ""};
   const bool begun = std::filesystem::exists(run_directory / "run.h5");
   return {begun ? State::stopped : State::waiting, ""};
+}
+
+RunState unreachable(const std::filesystem::filesystem_error& error) try {
+  throw_system_error(error.path1(), "reach", error.code().value());
+} catch (const Error& reason) {
+  return {State::failed, reason.what(), true};
+}
+
+}  // namespace
+
+RunState state_of(const std::filesystem::path& run_directory, const std::string& run) try {
+  return state_by_marks(run_directory, run);
+} catch (const Error& error) {
+  return {State::failed, error.what(), true};
+} catch (const std::filesystem::filesystem_error& error) {
+  return unreachable(error);
 }
 
 void forget_failure(const std::filesystem::path& run_directory) {

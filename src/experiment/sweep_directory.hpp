@@ -30,7 +30,7 @@ const char* name_of(State state);
 struct RunState {
   State state = State::waiting;
   std::string reason;    // why it failed, or why the record of a finished one is not read
-  bool is_lost = false;  // has no whole record of the run: only a new one will do
+  bool is_lost = false;  // has no record of the run that can be read: to retry will not do
 };
 
 class SweepDirectory {
@@ -54,7 +54,8 @@ class SweepDirectory {
 };
 
 /// Of `run`, by the marks and the lock of its directory. One that holds another run, or a finished
-/// one whose record is missing or damaged, counts as failed; the record is read for that.
+/// one whose record is missing or damaged, counts as failed, as does one whose marks cannot be
+/// read; the record is read for that.
 RunState state_of(const std::filesystem::path& run_directory, const std::string& run);
 
 /// True while a process trains the run.

@@ -185,6 +185,7 @@ TEST_F(TensorParallel, CheckpointsGoToAnyNumberOfRanksAndBack) {
   Training alone({"model.activation=swiglu"}, alone_);
   first->step();
   first->step();
+  if (world_.is_root()) std::filesystem::create_directory(directory / "a");
   save_snapshot(directory / "a", first.config(), *first, world_);
   const std::vector<float> saved = whole_state(*first, world_);
   world_.barrier();
@@ -193,6 +194,7 @@ TEST_F(TensorParallel, CheckpointsGoToAnyNumberOfRanksAndBack) {
   EXPECT_EQ(whole_state(*alone, alone_), saved);
   EXPECT_NEAR(alone->evaluate(), first->evaluate(), 1e-5 * first->evaluate());
   const auto own = directory / "b" / std::to_string(world_.rank());
+  std::filesystem::create_directories(own);
   save_snapshot(own, alone.config(), *alone, alone_);
   world_.barrier();
 

@@ -335,6 +335,7 @@ TEST(Exchange, EveryLayoutContinuesEveryOther) {
     const auto run = std::filesystem::path(path.data()) / std::to_string(from);
     const auto before = make_trainer(layouts[from], source, world);
     for (int step = 0; step < 2; ++step) before->step();
+    if (world.is_root()) std::filesystem::create_directory(run);
     save_snapshot(run, layouts[from], *before, world);
     for (std::size_t to = 0; to < layouts.size(); ++to) {
       if (to == from) continue;

@@ -1,5 +1,6 @@
 """A sweep of two tiny models on this machine, and a test case that plans, trains and inspects it."""
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -49,10 +50,18 @@ class SweepTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.sweep = self.folder / "sweep"
 
-    def isoflop(self, *arguments, code=0):
-        done = subprocess.run([BINARY, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True, timeout=LIMIT)
+    def isoflop(self, *arguments, code=0, before=(), **options):
+        done = subprocess.run([*before, BINARY, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True, timeout=LIMIT,
+                              **options)
         self.assertEqual(done.returncode, code, (arguments, done.stdout, done.stderr))
         return done
+
+    def unprivileged(self, *arguments, **options):
+        """As somebody to whom rights of files mean something, which they do not to root."""
+        without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+        if subprocess.run([*without, "true"], capture_output=True).returncode != 0:
+            self.skipTest("capabilities cannot be given up here")
+        return self.isoflop(*arguments, before=without, **options)
 
     def study(self, grids):
         (self.folder / "study.toml").write_text(BASE + grids)
@@ -63,7 +72,7 @@ class SweepTest(unittest.TestCase):
     def start(self, **options):
         """A manager at work."""
         return subprocess.Popen([BINARY, "sweep", "run", "study.toml", "--out", "sweep", "--jobs", "2"], cwd=self.folder,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+                                **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options})
 
     def runs(self, out="sweep"):
         """Planned runs by label."""

@@ -159,6 +159,44 @@ class Failures(SweepTest):
         self.assertIn(f"run a-D10240-s1: its record is of run {other.name}, needed {mine.name}; move ",
                       self.isoflop("sweep", "collect", "sweep", code=2).stderr)
 
+    def test_a_run_whose_directory_cannot_be_read_is_a_failed_one(self):
+        self.study(SHORT)
+        self.train()
+        run = self.runs()["a-D10240-s1"]
+        folder = self.directory(run)
+        folder.rename(self.folder / "mine")
+        harms = {f"runs/{folder.name}/run_id": lambda: (folder.mkdir(), (folder / "run_id").touch(0)),  # may not be read
+                 f"runs/{folder.name}": lambda: folder.touch()}  # is no directory
+        for name, harm in harms.items():
+            harm()
+            for more in ((), ("--retry-failed",)):
+                said = self.unprivileged("sweep", "run", "study.toml", "--out", "sweep", *more, code=3)
+                self.assertRegex(said.stdout, f"failed: a-D10240-s1: sweep/{name}.*: (Permission denied|Not a directory); ")
+                self.assertIn("1 of 2 runs finished", said.stdout)
+            self.assertRegex(self.unprivileged("sweep", "status", "sweep").stdout, f"a-D10240-s1 .* failed .*sweep/{name}")
+            self.assertRegex(self.unprivileged("sweep", "collect", "sweep", code=2).stderr, f"run a-D10240-s1: sweep/{name}")
+            shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+        (self.folder / "mine").rename(folder)
+        self.train()
+
+    def test_a_run_whose_directory_cannot_be_written_keeps_no_other_from_starting(self):
+        self.study(SHORT)
+        folder = self.directory(self.runs()["a-D10240-s1"])
+        folder.mkdir(parents=True)
+        folder.chmod(0o555)
+        said = self.unprivileged("sweep", "run", "study.toml", "--out", "sweep", "--jobs", "1", code=3).stdout
+        self.assertRegex(said, f"failed: a-D10240-s1: sweep/runs/{folder.name}/run.toml.*: open: Permission denied; ")
+        self.assertIn("1 of 2 runs finished", said)
+        folder.chmod(0o755)
+        self.train()  # nothing says that it failed once
+
+    def test_a_deadline_that_is_none_is_refused_before_any_run(self):
+        self.study(SHORT)
+        for command in ("plan", "run"):
+            done = self.isoflop("sweep", command, "study.toml", "--out", "sweep", code=2, env={**os.environ, "ISOFLOP_DEADLINE": "soon"})
+            self.assertIn('ISOFLOP_DEADLINE: seen "soon"', done.stderr)
+            self.assertFalse(self.sweep.exists())
+
     def test_a_diverging_run_is_reported_with_its_step(self):
         self.study(SHORT + "[[size]]\nlabel = 'wild'\nmodel.layers = 1\nmodel.width = 16\n"
                    "optimizer.learning_rate = 1e3\noptimizer.clip_norm = 0.0\noptimizer.weight_decay = 1e3\n")

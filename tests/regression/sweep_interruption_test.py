@@ -1,6 +1,7 @@
 """A sweep under kill -9 and signals at any moment, and beside other processes."""
 import fcntl
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -75,6 +76,57 @@ class Interruptions(SweepTest):
                 self.assertEqual(process.returncode, 75, said)
                 self.assertIn("stopped by a signal while the speed was measured", said)
                 self.assertEqual(list(temporary.glob("isoflop-*")), [])
+
+    def measure(self):
+        """A plan that measures the speed for seconds, with files in a folder of this test; and that folder."""
+        self.study(SHORT.replace("[[grid]]", "[[grid]]\nsizes = ['a']"))
+        study = self.folder / "study.toml"
+        study.write_text(study.read_text().replace("model.width = 16", "model.width = 1024"))
+        temporary = self.folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        process = subprocess.Popen([BINARY, "sweep", "plan", "study.toml", "--out", "sweep"], cwd=self.folder,
+                                   env={**os.environ, "TMPDIR": str(temporary)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)  # before that
+        self.wait_for(lambda: any(temporary.glob(f"isoflop-*{process.pid}*/log")), "the measurement")
+        return process, temporary
+
+    def test_a_second_signal_waits_for_no_measurement(self):
+        process, temporary = self.measure()
+        [child] = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGSTOP)  # it does not obey any more
+        process.send_signal(signal.SIGINT)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.2)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=LIMIT), 75)
+        self.assertEqual(list(temporary.iterdir()), [])
+
+    def test_what_a_killed_measurement_left_is_removed_by_the_next(self):
+        process, temporary = self.measure()
+        process.kill()
+        process.wait()
+        left = set(temporary.iterdir())
+        self.assertEqual(len(left), 1)
+        process, _ = self.measure()
+        self.assertTrue(left.isdisjoint(temporary.iterdir()))
+
+    def test_a_directory_that_is_moved_ends_the_sweep_and_is_not_made_again(self):
+        self.study(LONG)
+        runs = self.runs()
+        manager = self.start(stderr=subprocess.PIPE, text=True)
+        for run in runs.values():
+            self.wait_for(self.under_way(run), "a checkpoint")
+        self.sweep.rename(self.folder / "moved")
+        said = manager.communicate(timeout=LIMIT)[1]
+        self.assertEqual(manager.returncode, 1, said)
+        self.assertRegex(said, r"\Aisoflop: sweep: was moved or removed while its runs were trained \(sweep/lock is gone\)"
+                         r".* goes on with the directory where it is now\n\Z")
+        self.assertFalse(self.sweep.exists())
+        (self.folder / "moved").rename(self.sweep)
+        for run in runs.values():
+            self.assertFalse((self.directory(run) / "failed").exists())
+        self.finish_and_compare(runs)
 
     def test_a_second_manager_is_refused(self):
         self.study(LONG)

@@ -31,9 +31,12 @@ constexpr std::chrono::seconds kLinePeriod{30};
 
 class Manager {
  public:
-  Manager(const Plan& plan, const SweepDirectory& directory, const ExecutorOptions& options)
+  Manager(const Plan& plan, const SweepDirectory& directory, const ExecutorOptions& options,
+          const FileLock& lock)
       : plan_(plan),
+        directory_(directory),
         options_(options),
+        lock_(lock),
         board_(plan, directory, options.retry_failed),
         display_(options.progress) {}
 
@@ -43,21 +46,38 @@ class Manager {
     for (;;) {
       reap();
       const bool looks = is_time_to_look();
-      if (looks && stop_.count() == 0) start_what_can();
-      if (stop_.count() > 0 && !told) {
+      if (looks) find_out_whether_gone();
+      if (looks && !stops()) start_what_can();
+      if (stops() && !told) {
         told = true;
         stop_children();
       }
-      if (children_.empty() && (stop_.count() > 0 || (looks && !board_.is_anything_left()))) break;
+      if (children_.empty() && (stops() || (looks && !board_.is_anything_left()))) break;
       if (stop_.count() > 1) break;  // impatient: the children have their signal
       report_progress();
       std::this_thread::sleep_for(kPeriod);
     }
     display_.draw({});
+    require_directory();
     return end();
   }
 
  private:
+  bool stops() const { return stop_.count() > 0 || gone_; }
+
+  // What a run writes under the old name would make a second sweep there.
+  void find_out_whether_gone() { gone_ = gone_ || !lock_.is_in_place(); }
+
+  void require_directory() const {
+    if (!gone_) return;
+    const std::string path = directory_.path().string();
+    throw Error(
+        fmt::format("{}: was moved or removed while its runs were trained ({} is gone), "
+                    "which were stopped; the same command goes on with the directory "
+                    "where it is now",
+                    path, directory_.lock().string()));
+  }
+
   const std::string& label(std::size_t i) const { return plan_.runs[i].label; }
 
   // Which runs can start, the checkpoints of their trunks say: hundreds of files, perhaps of a file
@@ -75,13 +95,26 @@ class Manager {
     while (children_.size() < options_.jobs) {
       const std::optional<std::size_t> next = board_.next();
       if (!next) return;
-      start(*next);
+      start_or_fail(*next);
+    }
+  }
+
+  // One whose place may not be written does not keep the others from starting. It gets no mark: the
+  // next manager tries again.
+  void start_or_fail(std::size_t i) {
+    try {
+      start(i);
+    } catch (const Error& error) {
+      board_.fail(i, error.what());
+      display_.say(fmt::format("failed {}: {}", label(i), error.what()));
     }
   }
 
   void start(std::size_t i) {
     const PlannedRun& run = plan_.runs[i];
-    std::filesystem::create_directories(board_.path(i));
+    std::error_code failed;
+    std::filesystem::create_directories(board_.path(i), failed);
+    if (failed) throw_system_error(board_.path(i), "create", failed.value());
     const std::filesystem::path config = board_.path(i) / "run.toml";
     write_file_atomically(config, config::run_file(run.config));
     std::vector<std::string> arguments{options_.program, "train",   config,   "--out",
@@ -121,6 +154,8 @@ class Manager {
 
   // What became of a run whose process is gone. The trainer's marks say it, if it could write them.
   void settle(std::size_t i, const ProcessEnd& end) {
+    find_out_whether_gone();
+    if (gone_) return;
     board_.look_at(i);
     if (board_[i].state == State::finished) {
       display_.say(fmt::format("finished {}{}", label(i), loss_text(i)));
@@ -227,8 +262,11 @@ class Manager {
   }
 
   const Plan& plan_;
+  const SweepDirectory& directory_;
   const ExecutorOptions& options_;
-  StopSignal stop_;  // first: the board reads the records of all runs
+  const FileLock& lock_;
+  bool gone_ = false;  // the directory
+  StopSignal stop_;    // first: the board reads the records of all runs
   RunBoard board_;
   std::map<std::size_t, ChildProcess> children_;
   Display display_;
@@ -243,7 +281,7 @@ SweepEnd run_sweep(const Plan& plan, const SweepDirectory& directory,
   const FileLock lock(directory.lock());
   remove_partial_files(directory.path());
   prepare();
-  return Manager(plan, directory, options).run();
+  return Manager(plan, directory, options, lock).run();
 }
 
 }  // namespace isoflop::experiment

@@ -44,7 +44,8 @@ struct SweepEnd {
 };
 
 /// Returns when nothing is left that can be trained. `prepare` is called once the directory is this
-/// manager's and may still complete the plan. InputError when another manager is at work in it.
+/// manager's and may still complete the plan. InputError when another manager is at work in it;
+/// Error when the directory is moved or removed meanwhile, which stops the runs.
 SweepEnd run_sweep(const Plan& plan, const SweepDirectory& directory,
                    const ExecutorOptions& options, const std::function<void()>& prepare);
 

@@ -1,5 +1,7 @@
 #include "experiment/local/run_board.hpp"
 
+#include <stdexcept>
+
 #include "experiment/costs.hpp"
 #include "record/whole_run.hpp"
 
@@ -54,12 +56,14 @@ void RunBoard::fail(std::size_t i, const std::string& reason) {
   runs_[i].state = {State::failed, reason};
 }
 
-Checkpoint RunBoard::trunk_checkpoint(std::size_t i) const {
+Checkpoint RunBoard::trunk_checkpoint(std::size_t i) const try {
   const PlannedRun& run = plan_.runs[i];
   if (!run.trunk) return {};
   const std::string holder = record::claimant(path(*run.trunk));
   if (!holder.empty() && holder != plan_.runs[*run.trunk].id) return {};
   return latest_checkpoint(path(*run.trunk), run.first_step);
+} catch (const std::runtime_error&) {  // it may not be read: the trunk counts as failed
+  return {};
 }
 
 bool RunBoard::is_settled(std::size_t i) const {

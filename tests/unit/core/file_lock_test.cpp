@@ -57,6 +57,23 @@ TEST(FileLock, AFileThatWasMovedAwayWhileHeldIsNoLock) {
   const FileLock again(path);
 }
 
+TEST(FileLock, KnowsWhetherItsFileIsStillInPlace) {
+  namespace fs = std::filesystem;
+  const test::ScratchDirectory scratch;
+  const fs::path folder = scratch.path() / "folder";
+  fs::create_directory(folder);
+  const FileLock lock(folder / "lock");
+  EXPECT_TRUE(lock.is_in_place());
+  fs::rename(folder, scratch.path() / "elsewhere");
+  EXPECT_FALSE(lock.is_in_place());
+  fs::create_directory(folder);
+  write_file_atomically(folder / "lock", "");  // another one
+  EXPECT_FALSE(lock.is_in_place());
+  fs::remove_all(folder);
+  fs::rename(scratch.path() / "elsewhere", folder);
+  EXPECT_TRUE(lock.is_in_place());
+}
+
 TEST(FileLock, LookingTellsWhetherItIsHeld) {
   const test::ScratchDirectory scratch;
   const auto path = scratch.path() / "lock";
