@@ -5,6 +5,7 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/hash.hpp"
+#include "core/text.hpp"
 #include "core/version.hpp"
 
 namespace isoflop::data {
@@ -170,7 +171,7 @@ CorpusFile read_corpus_file(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / kCorpusFileName;
   require(std::filesystem::is_regular_file(path),
           "{}: no corpus here; make one with `isoflop data prepare --out {}`", path.string(),
-          directory.string());
+          shell_word(directory.string()));
   return parse_corpus_file(read_file(path), path.string());
 }
 

@@ -15,6 +15,15 @@ namespace {
 
 constexpr std::string_view kWildcards = "*?[";
 
+// A link that leads nowhere, or round in a circle, is nothing.
+fs::file_type type_of(const fs::path& path) {
+  std::error_code error;
+  const fs::file_type type = fs::status(path, error).type();
+  if (error.value() == ELOOP) return fs::file_type::not_found;
+  if (type == fs::file_type::none) throw fs::filesystem_error("status", path, error);
+  return type;
+}
+
 bool is_hidden(const fs::directory_entry& entry) {
   return entry.path().filename().string().front() == '.';
 }
@@ -22,8 +31,10 @@ bool is_hidden(const fs::directory_entry& entry) {
 void add_files_below(const fs::path& folder, std::vector<fs::path>& files) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     if (is_hidden(entry)) continue;
-    if (entry.is_regular_file()) files.push_back(entry.path());
-    if (entry.is_directory() && !entry.is_symlink()) add_files_below(entry.path(), files);
+    const fs::file_type type = type_of(entry.path());
+    if (type == fs::file_type::regular) files.push_back(entry.path());
+    if (type == fs::file_type::directory && !entry.is_symlink())
+      add_files_below(entry.path(), files);
   }
 }
 
@@ -31,30 +42,29 @@ void add_files_below(const fs::path& folder, std::vector<fs::path>& files) {
 void match(const fs::path& base, const std::vector<std::string>& components, std::size_t next,
            std::vector<fs::path>& files) {
   if (next == components.size()) {
-    if (fs::is_directory(base)) {
-      add_files_below(base, files);
-    } else if (fs::is_regular_file(base)) {
-      files.push_back(base);
-    }
+    const fs::file_type type = type_of(base);
+    if (type == fs::file_type::directory) add_files_below(base, files);
+    if (type == fs::file_type::regular) files.push_back(base);
     return;
   }
   const std::string& component = components[next];
   if (component.find_first_of(kWildcards) == std::string::npos) {
     const fs::path path = base / component;
-    if (fs::exists(path)) match(path, components, next + 1, files);
+    if (type_of(path) != fs::file_type::not_found) match(path, components, next + 1, files);
     return;
   }
   const fs::path folder = base.empty() ? fs::path(".") : base;
-  if (!fs::is_directory(folder)) return;
+  if (type_of(folder) != fs::file_type::directory) return;
   const bool any_depth = component == "**";
   if (any_depth) match(base, components, next + 1, files);
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const fs::path name = entry.path().filename();
     if (any_depth) {
       if (is_hidden(entry)) continue;
-      if (entry.is_directory() && !entry.is_symlink()) {
+      const fs::file_type type = type_of(entry.path());
+      if (type == fs::file_type::directory && !entry.is_symlink()) {
         match(base / name, components, next, files);
-      } else if (next + 1 == components.size() && entry.is_regular_file()) {
+      } else if (next + 1 == components.size() && type == fs::file_type::regular) {
         files.push_back(base / name);
       }
     } else if (name == component || ::fnmatch(component.c_str(), name.c_str(), FNM_PERIOD) == 0) {
@@ -79,8 +89,8 @@ std::vector<fs::path> expand_glob(const std::string& pattern) {
   try {
     if (!components.empty() || !base.empty()) match(base, components, 0, files);
   } catch (const fs::filesystem_error& error) {
-    throw InputError(
-        fmt::format("{}: {}: {}", pattern, error.path1().string(), error.code().message()));
+    throw InputError(fmt::format("{}: {}: {}; leave it out, or give yourself the right to read it",
+                                 pattern, error.path1().string(), error.code().message()));
   }
   require(
       !files.empty(),

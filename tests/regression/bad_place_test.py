@@ -55,7 +55,7 @@ class BadRights(CommandLineTest):
         (self.folder / "text/below").mkdir()
         self.closed("text/below", 0)
         self.refused_without_rights("data", "prepare", "--source", "a=text", "--tokenizer", "bytes", "--out", "new",
-                               says=["text/below", "Permission denied"])
+                               says=["text/below: Permission denied; leave it out"])
 
     def test_run_directory_that_may_not_be_written(self):
         (self.folder / "out").mkdir()

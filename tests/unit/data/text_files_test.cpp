@@ -20,6 +20,8 @@ class GlobTest : public testing::Test {
       std::ofstream(path) << name;
     }
     std::filesystem::create_directory_symlink(scratch_.path(), scratch_.path() / "sub/loop");
+    std::filesystem::create_symlink("circle.txt", scratch_.path() / "circle.txt");
+    std::filesystem::create_symlink("nowhere", scratch_.path() / "sub/broken.txt");
   }
 
   std::string names(const std::string& pattern) {
@@ -59,6 +61,7 @@ TEST_F(GlobTest, NamesThatLookLikePatternsMatchThemselves) {
 TEST_F(GlobTest, RefusesAPatternWithoutFiles) {
   EXPECT_THROW(names("*.pdf"), InputError);
   EXPECT_THROW(names("missing"), InputError);
+  EXPECT_THROW(names("circle.txt"), InputError);
   EXPECT_THROW(names("a.txt/*"), InputError);
   EXPECT_THROW(expand_glob(""), InputError);
 }

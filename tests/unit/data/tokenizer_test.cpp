@@ -58,7 +58,8 @@ TEST(BpeTokenizer, GivesBackEveryByteOfAnyUtf8Text) {
        {""s, " "s, "     "s, "\n"s, "\n\n\n \n"s, "\t\t x\t"s, "a\r\nb\r"s, "  lead and trail  "s,
         "nul \0 inside"s, "\xE2\x96\x81"s, " \xE2\x96\x81 a\xE2\x96\x81\xE2\x96\x81 "s,
         "naïve Ωmega 漢字 😀 \xEF\xBB\xBF"s, "<boundary> <unk> <0x41>"s, "\xC2\xA0\xE3\x80\x80"s,
-        "\x01\x7F"s, std::string(5000, 'x'), std::string(5000, ' ') + "y", kText}) {
+        "\x01\x7F"s, "\xE2\x96\x84\xE2\x96\x85 a\xE2\x96\x85"s, std::string(5000, 'x'),
+        std::string(5000, ' ') + "y", kText}) {
     expect_round_trip(*bpe, text);
   }
   EXPECT_LT(bpe->encode(kText).size(), kText.size() / 2);  // merges were learnt
@@ -86,6 +87,11 @@ TEST(BpeTokenizer, SafeCutsDoNotChangeTheTokens) {
     bpe->encode(std::string_view(kText).substr(cut), tokens);
     ASSERT_EQ(tokens, wanted) << "cut at " << cut;
   }
+}
+
+// A bar chart in a terminal, say: one of its signs means something else to SentencePiece.
+TEST(BpeTokenizer, LearnsFromTextWithBlocks) {
+  EXPECT_EQ(train_bpe(400, repeated("\xE2\x96\x85" + kText + "\xE2\x96\x85", 20)), trained());
 }
 
 TEST(BpeTokenizer, TrainingTwiceGivesTheSameModel) {
