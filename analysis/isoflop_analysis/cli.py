@@ -33,6 +33,21 @@ def write_beside(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror}); give another --out") from None
 
 
+def refuse_other_files(path: Path) -> None:
+    """Nobody means to replace points or results by a page."""
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(1) not in (b"", b"<"):
+                raise InputError(f"{path}: is there and is no page; give another --out, or remove it")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str):
+        self.exit(2, f"{self.prog}: {message}; --help lists what it takes\n")
+
+
 def read_columns(arguments: list[str]) -> dict[str, str]:
     """COLUMN=NAME as isoflop fit takes it."""
     columns = {}
@@ -74,7 +89,7 @@ def print_path(path: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="isoflop_analysis",
         description="Writes one self-contained HTML page about a sweep, or about a CSV of points and its fits: "
         "prediction against measurement, loss curves, IsoFLOP profiles, laws with intervals, residuals, the run table "
@@ -83,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("input", metavar="SWEEP_DIR|POINTS.csv",
                         help="directory with results.h5 (isoflop sweep collect), or a CSV as isoflop fit reads it")  # fmt: skip
-    parser.add_argument("fits", metavar="FIT.json", nargs="*", help="with a CSV: what isoflop fit --json wrote")
+    parser.add_argument("fits", metavar="FIT.json", nargs="*", default=[], help="with a CSV: what isoflop fit --json wrote")
     parser.add_argument("--prediction", metavar="FILE", help="with a CSV: what isoflop predict --json wrote for one run, or for a schedule")
     parser.add_argument("--column", metavar="COLUMN=NAME", action="append", default=[],
                         help="with a CSV: as in isoflop fit, where the file's name differs; what --weight-by named is weight=NAME")  # fmt: skip
@@ -96,12 +111,16 @@ def main(arguments: list[str] | None = None) -> int:
         for folder in (out.parent, *([Path(options.png)] if options.png else [])):
             if not folder.is_dir():  # before the work, not after it
                 raise InputError(f"{folder}: no such directory; give an existing one")
+        refuse_other_files(out)
         drawn = draw_all(study)
         write_beside(out, build_page(study, drawn))
         if options.png:
             write_pngs(Path(options.png), drawn)
     except InputError as error:
         print(f"isoflop_analysis: {error}", file=sys.stderr)
+        return 2
+    except PermissionError as error:
+        print(f"isoflop_analysis: {error.filename}: {error.strerror}; give yourself the right to it", file=sys.stderr)
         return 2
     print_path(out)
     return 0

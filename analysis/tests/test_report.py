@@ -298,6 +298,38 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, capsys, kind, sweep):
     assert captured.err.startswith("isoflop_analysis: ") and captured.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("arguments", ([], ["a", "--png"], ["a", "--draw", "x"]))
+def test_bad_usage_is_one_line_too(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.count("\n") == 1 and "--help" in said and "FIT.json" not in said
+
+
+def test_a_page_replaces_pages_alone(tmp_path, unrendered, capsys):
+    write_sweep(tmp_path)
+    (tmp_path / "points.csv").write_text("params,tokens,loss\n1e6,1e8,3\n")
+    for name in ("results.h5", "points.csv"):
+        before = (tmp_path / name).read_bytes()
+        for read in (tmp_path, tmp_path / "points.csv"):
+            assert main([str(read), "--out", str(tmp_path / name)]) == 2
+            assert f"{name}: is there and is no page" in capsys.readouterr().err
+        assert (tmp_path / name).read_bytes() == before
+    for _ in range(2):
+        assert main([str(tmp_path / "points.csv")]) == 0
+
+
+def test_what_may_not_be_read_is_one_line(tmp_path, unrendered, capsys, monkeypatch):
+    write_sweep(tmp_path)
+
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.read_text", refuse)
+    assert main([str(tmp_path)]) == 2
+    assert re.fullmatch(r"isoflop_analysis: .*/manifest.toml: Permission denied; .*\n", capsys.readouterr().err)
+
+
 def test_results_may_be_open_for_writing(tmp_path, unrendered):
     write_sweep(tmp_path)
     run = read_study(tmp_path).sweep.runs[0].name
