@@ -49,6 +49,10 @@ std::vector<std::size_t> in_flight(const parallel::PipelineShape& shape) {
   return counts;
 }
 
+nlohmann::json formula_json(const std::optional<double>& formula) {
+  return formula ? nlohmann::json(*formula) : nlohmann::json(nullptr);
+}
+
 nlohmann::json to_json(const parallel::PipelineShape& shape, const Options& options,
                        const parallel::Timeline& timeline) {
   return {{"schedule", name_of(shape.kind)},
@@ -58,7 +62,7 @@ nlohmann::json to_json(const parallel::PipelineShape& shape, const Options& opti
           {"message", options.message},
           {"makespan", timeline.makespan()},
           {"bubble", timeline.bubble()},
-          {"bubble_formula", bubble_formula(shape, options.times)},
+          {"bubble_formula", formula_json(bubble_formula(shape, options.times))},
           {"activations_in_flight", in_flight(shape)}};
 }
 
@@ -67,8 +71,10 @@ std::string table(const parallel::PipelineShape& shape, const Options& options,
   std::string text =
       fmt::format("{}: {} ranks x {} stage(s), {} micro-batches\n", name_of(shape.kind),
                   shape.ranks, shape.chunks, shape.micro_batches);
-  text += fmt::format("bubble {:.1f}% (formula, without messages: {:.1f}%); one step takes {:g}\n",
-                      100.0 * timeline.bubble(), 100.0 * bubble_formula(shape, options.times),
+  const std::optional<double> formula = bubble_formula(shape, options.times);
+  text += fmt::format("bubble {:.1f}% ({}); one step takes {:g}\n", 100.0 * timeline.bubble(),
+                      formula ? fmt::format("formula, without messages: {:.1f}%", 100.0 * *formula)
+                              : "the formula does not hold here",
                       timeline.makespan());
   if (!options.comm.empty())
     text += fmt::format("a message of {} bytes takes {:.3g} s, by {}\n", options.message_bytes,

@@ -110,7 +110,7 @@ BenchResult bench(config::RunConfig config, std::int64_t steps, comm::Communicat
   result.bubble_played = played_bubble(*trainer, layout, communicator);
   result.bubble_formula =
       predict_step(config, static_cast<std::size_t>(communicator.size()), kOnlyCompute).bubble;
-  result.bubble_equal = parallel::bubble_formula(layout.shape, {});
+  result.bubble_equal = parallel::bubble_of_equal_stages(layout.shape);
   result.shares = shares_of(trainer->profile(), total);
   return result;
 }

@@ -28,7 +28,7 @@ struct BenchResult {
   double bubble_played;       // when the schedule is played with the processor time of the ranks'
                               // passes: as on a core for every rank, messages taking no time
   double bubble_formula;      // when it is played with the FLOP of the passes (step_time.hpp)
-  double bubble_equal;        // by the formula for equal stages and passes
+  double bubble_equal;        // when all stages and passes take the same time
   std::vector<RegionShare> shares;
 };
 

@@ -10,6 +10,7 @@
 #include "core/hash.hpp"
 #include "core/processor.hpp"
 #include "model/cost.hpp"
+#include "parallel/pipeline/timeline.hpp"
 #include "train/layout.hpp"
 #include "train/memory.hpp"
 #include "train/progress.hpp"
@@ -122,7 +123,7 @@ std::vector<std::string> describe_run(const config::RunConfig& config,
         "pipeline {}, {} stage(s) a rank: bubble {:.1f}% predicted, {:.1f}% if stages were equal",
         name_of(layout.shape.kind), layout.shape.chunks,
         100.0 * predict_step(config, static_cast<std::size_t>(ranks), kOnlyCompute).bubble,
-        100.0 * parallel::bubble_formula(layout.shape, {})));
+        100.0 * parallel::bubble_of_equal_stages(layout.shape)));
   lines.push_back(memory_line(config, ranks, needs));
   if (const auto entropy = source.entropy())
     lines.push_back(fmt::format(

@@ -30,6 +30,14 @@ class ClusterPlan(unittest.TestCase):
             self.assertEqual(got["chunks"], 2)
             self.assertAlmostEqual(got["bubble"], 3 / 19)
 
+    def test_a_formula_is_told_where_it_holds_alone(self):
+        for arguments in (["--schedule", "zero-bubble", "--forward", 1, "--backward-input", 1, "--backward-weight", 10],
+                          ["--schedule", "zero-bubble", "--micro-batches", 3], ["--schedule", "interleaved", "--micro-batches", 2]):
+            got = self.figures("--pipeline", 4, *arguments)
+            self.assertIsNone(got["bubble_formula"])
+            self.assertTrue(0 < got["bubble"] < 1)
+            self.assertIn("% (the formula does not hold here); one step takes", self.plan("--pipeline", 4, *arguments).stdout)
+
     def test_messages_make_it_longer(self):
         self.assertGreater(self.figures("--message", 0.5)["bubble"], self.figures()["bubble"])
 

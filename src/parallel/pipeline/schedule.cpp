@@ -120,10 +120,12 @@ std::size_t most_waiting_for_weights(const std::vector<Operation>& operations, s
   return most;
 }
 
-double bubble_formula(const PipelineShape& shape, const PassTimes& times) {
+std::optional<double> bubble_formula(const PipelineShape& shape, const PassTimes& times) {
+  const bool split = shape.kind == ScheduleKind::zero_bubble;
+  if ((split || shape.chunks > 1) && shape.micro_batches < shape.ranks) return std::nullopt;
+  if (split && times.backward_weight > times.backward_input) return std::nullopt;
   double each = times.total() / static_cast<double>(shape.chunks);  // idle time a hop
-  if (shape.kind == ScheduleKind::zero_bubble)
-    each = times.forward + times.backward_input - times.backward_weight;
+  if (split) each = times.forward + times.backward_input - times.backward_weight;
   const double idle = static_cast<double>(shape.ranks - 1) * each;
   return idle / (static_cast<double>(shape.micro_batches) * times.total() + idle);
 }

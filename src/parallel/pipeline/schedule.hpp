@@ -18,6 +18,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -91,9 +92,9 @@ struct PassTimes {
   double total() const { return forward + backward_input + backward_weight; }
 };
 
-/// Idle share of the time of equal ranks, messages taking none. Exact for gpipe and 1f1b; for
-/// zero-bubble where ranks <= micro-batches and backward_weight <= backward_input; for interleaved
-/// where ranks divide micro-batches (else a lower bound).
-double bubble_formula(const PipelineShape& shape, const PassTimes& times);
+/// Idle share of the time of equal ranks, messages taking none. Nothing where it has no formula:
+/// with several chunks or zero-bubble for fewer micro-batches than ranks, and with zero-bubble
+/// where weight gradients take longer than those of inputs.
+std::optional<double> bubble_formula(const PipelineShape& shape, const PassTimes& times);
 
 }  // namespace isoflop::parallel

@@ -152,6 +152,10 @@ Timeline simulate(const Schedule& schedule, const StageTimes& times) {
   return play(schedule, times, {});
 }
 
+double bubble_of_equal_stages(const PipelineShape& shape) {
+  return simulate(make_schedule(shape), equal_stages(shape, {}, 0.0)).bubble();
+}
+
 std::size_t head_gradients_in_flight(const PipelineShape& shape, std::size_t micro_batches) {
   const Schedule schedule = make_schedule(shape);
   const StageTimes times = equal_stages(shape, {}, 0.0);

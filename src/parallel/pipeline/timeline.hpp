@@ -35,6 +35,9 @@ struct Timeline {
 /// Sending never waits; a pass begins when the rank is free and its message is there.
 Timeline simulate(const Schedule& schedule, const StageTimes& times);
 
+/// Idle share where all stages and passes take the same time, and messages none.
+double bubble_of_equal_stages(const PipelineShape& shape);
+
 /// With a tied embedding, the last stage sends the head's gradient to the first once a virtual rank
 /// of `micro_batches` micro-batches, and the first adds it when it is done with them. How many such
 /// gradients the last stage must be able to hold so that it never waits for the first.

@@ -90,8 +90,8 @@ TEST(StepTime, StagesWaitAsTheirScheduleSays) {
       1e-9);
   // Two blocks a stage, and a head of a fiftieth of them.
   const StepTime even = predict(2, {.flops = 1e9}, {"parallel.pipeline=2", "model.layers=4"});
-  EXPECT_NEAR(even.pipeline / even.total(), bubble_formula(layout.shape, {}), 0.02);
-  EXPECT_NEAR(even.bubble, bubble_formula(layout.shape, {}), 0.02);
+  EXPECT_NEAR(even.pipeline / even.total(), *bubble_formula(layout.shape, {}), 0.02);
+  EXPECT_NEAR(even.bubble, *bubble_formula(layout.shape, {}), 0.02);
 }
 
 // The second stage takes longer, so that it never waits but for the first forward pass, and the
