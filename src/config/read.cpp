@@ -151,9 +151,9 @@ ParallelConfig read_parallel(ConfigTable table, const TrainConfig& train) {
                                                 {"interleaved", ScheduleKind::interleaved},
                                                 {"zero-bubble", ScheduleKind::zero_bubble}}},
                                               ScheduleKind::one_forward_one_backward);
-  parallel.chunks =
-      table.integer("chunks", 1, kDimension,
-                    static_cast<std::int64_t>(parallel::default_chunks(parallel.schedule)));
+  const std::size_t chunks =
+      parallel.pipeline > 1 ? parallel::default_chunks(parallel.schedule) : 1;
+  parallel.chunks = table.integer("chunks", 1, kDimension, static_cast<std::int64_t>(chunks));
   parallel.zero = table.integer("zero", 0, 3, 0);
   parallel.virtual_ranks = table.integer("virtual_ranks", 0, kDimension, 0);
   parallel.recompute = chosen<model::Recompute, 3>(table, "recompute",

@@ -132,6 +132,13 @@ std::string smaller_micro_batch(const RunConfig& config, std::int64_t ranks) {
   return "";
 }
 
+// Stages a rank in a pipeline of another depth: without a pipeline they are one because nobody said
+// otherwise.
+std::int64_t chunks_at(const ParallelConfig& asked, std::int64_t depth) {
+  if (asked.pipeline > 1 || depth == 1) return asked.chunks;
+  return static_cast<std::int64_t>(parallel::default_chunks(asked.schedule));
+}
+
 // One thing to change, and to what, so that it works.
 std::vector<std::string> single_changes(const RunConfig& config, std::int64_t ranks,
                                         const std::string& micro_batch) {
@@ -147,9 +154,10 @@ std::vector<std::string> single_changes(const RunConfig& config, std::int64_t ra
     const std::int64_t wanted = config.parallel.*key.value;
     const auto values = nearest(wanted, limit, [&](std::int64_t value) {
       other.parallel.*key.value = value;
+      if (key.value == kPipeline.value) other.parallel.chunks = chunks_at(config.parallel, value);
       return trouble(other, ranks).empty();
     });
-    other.parallel.*key.value = wanted;
+    other.parallel = config.parallel;
     if (!values.empty())
       ways.push_back(fmt::format("use parallel.{} = {}{}", key.name, fmt::join(values, " or "),
                                  key.value == kVirtualRanks.value ? " (another run)" : ""));
@@ -182,7 +190,7 @@ std::optional<ParallelConfig> nearest_layout(const RunConfig& config, std::int64
     if (ranks % tried.tensor != 0) continue;
     const std::int64_t deepest = std::min(ranks / tried.tensor, most_stages(config));
     for (tried.pipeline = 1; tried.pipeline <= deepest; ++tried.pipeline) {
-      for (const std::int64_t chunks : {wanted.chunks, std::int64_t{1}}) {
+      for (const std::int64_t chunks : {chunks_at(wanted, tried.pipeline), std::int64_t{1}}) {
         for (const std::int64_t zero : {wanted.zero, std::min(wanted.zero, std::int64_t{1})}) {
           tried.chunks = chunks;
           tried.zero = zero;
@@ -204,8 +212,10 @@ std::string changes(const RunConfig& config, std::int64_t ranks) {
   std::optional<ParallelConfig> layout;
   while (!(layout = nearest_layout(config, number))) --number;
   std::vector<std::string> settings;
+  ParallelConfig unsaid = config.parallel;
+  unsaid.chunks = chunks_at(config.parallel, layout->pipeline);
   for (const Key& key : {kPipeline, kTensor, kZero, kChunks, kData})
-    if ((*layout).*key.value != config.parallel.*key.value)
+    if ((*layout).*key.value != unsaid.*key.value)
       settings.push_back(fmt::format("parallel.{} = {}", key.name, (*layout).*key.value));
   return fmt::format("{}use {}",
                      number == ranks ? "" : fmt::format("start mpirun -n {} and ", number),

@@ -146,6 +146,18 @@ class ClusterLayouts(unittest.TestCase):
         memory = {place: row["memory_bytes"] for place, row in zip(places, got)}
         self.assertLess(memory[2, 1, 2, 3], memory[2, 1, 2, 0])
 
+    def test_a_schedule_is_for_the_layouts_with_a_pipeline(self):
+        rows = {}
+        for schedule in ("1f1b", "interleaved"):
+            done = self.layouts("--ranks", 2, "--json", "-", "--set", f"parallel.schedule={schedule}")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            rows[schedule] = {(row["tensor"], row["pipeline"], row["zero"]): row for row in json.loads(done.stdout)["layouts"]}
+            for row in rows[schedule].values():
+                del row["memory_bytes"]  # with this process's own
+        self.assertEqual(rows["1f1b"].keys(), rows["interleaved"].keys())
+        for layout, row in rows["1f1b"].items():
+            self.assertEqual(row == rows["interleaved"][layout], layout[1] == 1, layout)
+
     def test_one_rank_takes_what_it_was_benched_with_recomputation_too(self):
         recompute = ["--set", "parallel.recompute=full"]
         subprocess.run([BINARY, "bench", "train", "run.toml", "--steps", "1", "--json", "bench.json", *recompute], cwd=self.folder,

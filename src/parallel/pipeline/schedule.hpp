@@ -33,7 +33,7 @@ inline const char* name_of(ScheduleKind kind) {
   return kScheduleNames[static_cast<std::size_t>(kind)];
 }
 
-/// Stages a rank where nobody says how many: one is no interleaving.
+/// Stages a rank of a pipeline where nobody says how many: one is no interleaving.
 inline std::size_t default_chunks(ScheduleKind kind) {
   return kind == ScheduleKind::interleaved ? 2 : 1;
 }

@@ -123,6 +123,9 @@ TEST(RunConfig, RefusesWhatCannotWork) {
   EXPECT_NE(message({"parallel.virtual_ranks=3"}).find("power of two"), std::string::npos);
   EXPECT_NE(message({"parallel.pipeline=2", "parallel.chunks=2"}).find("interleaved"),
             std::string::npos);
+  EXPECT_EQ(message({"parallel.schedule=interleaved"}), "accepted");  // as any other schedule
+  EXPECT_NE(message({"parallel.schedule=interleaved", "parallel.chunks=2"}).find("at least 2"),
+            std::string::npos);
   EXPECT_NE(message({"schedule.warmup_tokens=1_000_000"}).find("fewer than the"),
             std::string::npos);
   EXPECT_EQ(

@@ -90,6 +90,15 @@ TEST(Ranks, StagesAreRefusedWithALayoutOfThoseThatWereStarted) {
             "parallel.chunks = 1");
 }
 
+// One layer makes three stages, not four.
+TEST(Ranks, ADepthIsSuggestedWithTheStagesThatItWouldHave) {
+  EXPECT_EQ(message(16, {"model.layers=1", "parallel.schedule=interleaved"}).find("pipeline"),
+            std::string::npos);
+  EXPECT_NE(message(16, {"model.layers=2", "parallel.schedule=interleaved"})
+                .find("use parallel.pipeline = 2"),
+            std::string::npos);
+}
+
 TEST(Ranks, MoreVirtualRanksAreAWayOut) {
   EXPECT_EQ(message(13, {"train.micro_batch=1"}),
             "parallel.virtual_ranks: 13 ranks were started, which makes 13 replicas, but the "
@@ -153,6 +162,8 @@ TEST(Ranks, SuggestionsWork) {
       {},
       {"parallel.zero=3"},
       {"parallel.schedule=interleaved", "parallel.chunks=3", "parallel.zero=2"},
+      {"parallel.schedule=interleaved"},
+      {"parallel.schedule=interleaved", "model.layers=2", "train.micro_batch=1"},
       {"parallel.schedule=zero-bubble", "parallel.recompute=full"},
       {"train.reproducible=false", "train.micro_batch=1"},
       {"parallel.data=3", "parallel.zero=1"}};
