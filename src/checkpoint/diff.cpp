@@ -47,7 +47,7 @@ TensorDifference compare(TensorStream first, TensorStream second, std::string na
     const std::size_t count = std::min(a.size(), b.size());
     if (count == 0) break;
     for (std::size_t i = 0; i < count; ++i) {
-      largest_value = std::max(largest_value, std::fabs(double{a[i]}));
+      largest_value = std::max({largest_value, std::fabs(double{a[i]}), std::fabs(double{b[i]})});
       if (std::bit_cast<std::uint32_t>(a[i]) == std::bit_cast<std::uint32_t>(b[i])) continue;
       ++difference.different;
       const double distance = std::fabs(double{a[i]} - double{b[i]});
@@ -58,7 +58,7 @@ TensorDifference compare(TensorStream first, TensorStream second, std::string na
     first.take(count);
     second.take(count);
   }
-  if (difference.different > 0) difference.relative = difference.largest / largest_value;
+  if (difference.largest != 0) difference.relative = difference.largest / largest_value;
   return difference;
 }
 

@@ -14,7 +14,7 @@ struct TensorDifference {
   std::size_t elements = 0;
   std::size_t different = 0;  // in their bits
   double largest = 0;         // max |a - b|; NaN where a bit pattern is no number
-  double relative = 0;        // largest / max |a|
+  double relative = 0;        // largest / max(|a|, |b|), 0 where only signs of zero differ
 };
 
 struct Difference {

@@ -17,9 +17,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A folder with state.h5 is a checkpoint; any other is a run, of which all complete ones count.
+/// A folder with state.h5, or with the mark that says it had one, is a checkpoint; any other is a
+/// run, of which all complete ones count.
 std::vector<fs::path> checkpoints_in(const std::string& path) {
-  if (fs::exists(checkpoint::state_file(path))) return {path};
+  if (fs::exists(checkpoint::state_file(path)) || fs::exists(checkpoint::complete_mark(path)))
+    return {path};
   std::vector<fs::path> found;
   for (const std::int64_t step : checkpoint::complete_steps(path))
     found.push_back(checkpoint::step_directory(path, step));
@@ -41,7 +43,7 @@ void verify(const std::vector<std::string>& paths) {
       }
     }
   }
-  if (damaged > 0) throw CheckFailed(fmt::format("{} checkpoints are damaged", damaged));
+  if (damaged > 0) throw CheckFailed(fmt::format("checkpoints that are damaged: {}", damaged));
 }
 
 std::string table_of(const checkpoint::Difference& difference) {

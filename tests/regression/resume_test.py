@@ -405,6 +405,10 @@ class Resume(CommandLineTest):
         self.assertRegex(damaged.stdout, r"damaged  one\S+state.h5:/\S+: elements \d+ to \d+ do not give their checksum")
         self.assertIn("good     two", damaged.stdout)
         self.assertEqual(self.isoflop("checkpoint", "verify", "text", cwd=self.folder).returncode, 2)
+        state.unlink()
+        lost = self.isoflop("checkpoint", "verify", "one/checkpoint/step-64", cwd=self.folder)
+        self.assertEqual(lost.returncode, 3, lost.stdout + lost.stderr)
+        self.assertIn("damaged  one/checkpoint/step-64/state.h5: is missing", lost.stdout)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,21 @@ TEST_F(Diff, FindsTheLastBitAndTheSignOfZero) {
   EXPECT_EQ(difference.tensors[0].name, "parameters/a");
   EXPECT_EQ(difference.tensors[0].different, 2u);
   EXPECT_EQ(difference.tensors[0].largest, std::nextafter(0.5f, 1.0f) - 0.5f);
-  EXPECT_EQ(difference.tensors[0].relative, difference.tensors[0].largest / 0.5);
+  EXPECT_EQ(difference.tensors[0].relative,
+            difference.tensors[0].largest / std::nextafter(0.5f, 1.0f));
+}
+
+// As moments before the first step are.
+TEST_F(Diff, ZerosAreNoMeasure) {
+  values_.assign(kCount, 0.0f);
+  const auto zeros = save_step(1, state_cut_at(1000));
+  values_[7] = -0.0f;
+  const auto signs = save_step(2, state_cut_at(1000));
+  values_[8] = 0.25f;
+  const auto numbers = save_step(3, state_cut_at(1000));
+  EXPECT_EQ(diff(zeros, signs).tensors[0].relative, 0.0);
+  EXPECT_EQ(diff(zeros, numbers).tensors[0].relative, 1.0);
+  EXPECT_EQ(diff(numbers, zeros).tensors[0].relative, 1.0);
 }
 
 TEST_F(Diff, ADistanceThatIsNoNumberIsNotForgotten) {
