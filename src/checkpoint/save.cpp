@@ -73,7 +73,7 @@ std::size_t bytes_of_values(const State& state, const Plan& plan) {
 void make_empty_folder(const fs::path& path) {
   std::error_code error;
   fs::remove_all(path, error);
-  if (!error) fs::create_directory(path.parent_path(), error);
+  if (!error) make_folder_durably(path.parent_path(), error);
   if (!error) fs::create_directory(path, error);
   if (error) throw_system_error(path, "create", error.value());
 }

@@ -59,12 +59,29 @@ void sync_path(const std::filesystem::path& path) { FileDescriptor(path, O_RDONL
 
 namespace {
 
-void sync_folder_of(const std::filesystem::path& path) {
+std::filesystem::path folder_of(const std::filesystem::path& path) {
   const std::filesystem::path folder = path.parent_path();
-  sync_path(folder.empty() ? "." : folder);
+  return folder.empty() ? "." : folder;
 }
 
+void sync_folder_of(const std::filesystem::path& path) { sync_path(folder_of(path)); }
+
 }  // namespace
+
+void make_folder_durably(const std::filesystem::path& path, std::error_code& error) {
+  const bool is_new = std::filesystem::create_directory(path, error);
+  const std::filesystem::path folder = folder_of(path);
+  if (is_new && ::access(folder.c_str(), R_OK) == 0) sync_path(folder);
+}
+
+void make_folders_durably(const std::filesystem::path& path, std::error_code& error) {
+  std::error_code missing;
+  error.clear();
+  if (path.empty() || std::filesystem::is_directory(path, missing)) return;
+  make_folders_durably(folder_of(path), error);
+  if (!error && path.has_filename())
+    make_folder_durably(path, error);  // else it ended with a slash
+}
 
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) throw_system_error(to, "rename", errno);

@@ -43,7 +43,7 @@ std::filesystem::path made(const std::filesystem::path& path, const std::string&
           "{}: is there, but no run has begun here and would write its own; choose another --out",
           config.string());
   if (!std::filesystem::exists(path / "run_id")) refuse_strangers(path);
-  std::filesystem::create_directories(path, error);
+  make_folders_durably(path, error);
   require(!error, "{}: the run directory cannot be made: {}", path.string(), error.message());
   const bool is_writable = ::access(path.c_str(), W_OK) == 0;  // before errno is read
   require(is_writable, "{}: the run directory cannot be written: {}; choose another --out",

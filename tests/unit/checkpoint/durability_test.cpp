@@ -1,0 +1,124 @@
+// In which order a checkpoint comes to the disk, so that a loss of power leaves the one before or
+// all of it: what the system is asked to sync and to rename, by calls that stand before those of
+// the C library.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <mutex>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "checkpoint/directory.hpp"
+#include "checkpoint/save.hpp"
+#include "comm/self/self.hpp"
+#include "core/atomic_file.hpp"
+#include "tests/harness/sample_state.hpp"
+#include "tests/harness/scratch_directory.hpp"
+
+namespace {
+
+std::mutex calls_mutex;
+std::vector<std::string> calls;  // in order
+
+void note(const std::string& call) {
+  const std::scoped_lock lock(calls_mutex);
+  calls.push_back(call);
+}
+
+}  // namespace
+
+extern "C" int fsync(int descriptor) {
+  std::array<char, 4096> name{};
+  const std::string link = "/proc/self/fd/" + std::to_string(descriptor);
+  if (readlink(link.c_str(), name.data(), name.size() - 1) > 0)
+    note(std::string("sync ") + name.data());
+  return 0;
+}
+
+extern "C" int rename(const char* from, const char* to) noexcept {
+  note(std::string("rename ") + from + " to " + to);
+  return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+}
+
+namespace isoflop::checkpoint {
+namespace {
+
+class Durability : public ::testing::Test {
+ protected:
+  void save_step(std::int64_t step) {
+    comm::Communicator self(comm::make_self_transport());
+    test::SampleShare share(0, 1, true);
+    calls.clear();
+    save(step_directory(run_, step), self, share.state(), {});
+  }
+
+  /// Since the last save, with names as seen from the run's folder and without the writer's.
+  std::vector<std::string> order() const {
+    static const std::regex kWriter("complete\\.[^ ]*\\.partial");
+    std::vector<std::string> all;
+    for (std::string call : calls) {
+      for (std::size_t at; (at = call.find(run_.string())) != std::string::npos;)
+        call.replace(at, run_.string().size(), "RUN");
+      all.push_back(std::regex_replace(call, kWriter, "complete.partial"));
+    }
+    return all;
+  }
+
+  test::ScratchDirectory scratch_;
+  std::filesystem::path run_ = std::filesystem::canonical(scratch_.path());
+};
+
+// Bytes, names, the place, and the mark last; each on the disk before the next.
+const std::vector<std::string> kSave = {
+    "sync RUN/checkpoint/step-1.partial/state.h5",
+    "sync RUN/checkpoint/step-1.partial/state.h5",
+    "sync RUN/checkpoint/step-1.partial",
+    "rename RUN/checkpoint/step-1.partial to RUN/checkpoint/step-1",
+    "sync RUN/checkpoint",
+    "sync RUN/checkpoint/step-1/complete.partial",
+    "rename RUN/checkpoint/step-1/complete.partial to "
+    "RUN/checkpoint/step-1/complete",
+    "sync RUN/checkpoint/step-1"};
+
+TEST_F(Durability, TheMarkIsLast) {
+  std::filesystem::create_directory(run_ / "checkpoint");
+  save_step(1);
+  EXPECT_EQ(order(), kSave);
+}
+
+TEST_F(Durability, TheFirstCheckpointHasAFolderThatIsOnTheDisk) {
+  save_step(1);
+  std::vector<std::string> expected = kSave;
+  expected.insert(expected.begin(), "sync RUN");
+  EXPECT_EQ(order(), expected);
+}
+
+TEST_F(Durability, FoldersAreOnTheDiskWithAllAboveThem) {
+  std::error_code error;
+  calls.clear();
+  make_folders_durably(run_ / "a/b/", error);
+  EXPECT_FALSE(error);
+  EXPECT_TRUE(std::filesystem::is_directory(run_ / "a/b"));
+  EXPECT_EQ(order(), (std::vector<std::string>{"sync RUN", "sync RUN/a"}));
+  calls.clear();
+  make_folders_durably(run_ / "a/b", error);
+  EXPECT_FALSE(error);
+  EXPECT_TRUE(calls.empty());
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(run_);
+  make_folders_durably("c", error);
+  std::filesystem::current_path(before);
+  EXPECT_FALSE(error);
+  EXPECT_EQ(order(), std::vector<std::string>{"sync RUN"});
+  write_file_atomically(run_ / "file", "");
+  make_folders_durably(run_ / "file/below", error);
+  EXPECT_TRUE(error);
+}
+
+}  // namespace
+}  // namespace isoflop::checkpoint
