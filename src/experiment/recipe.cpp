@@ -100,9 +100,9 @@ DrawnSetting by_fit(const laws::Fit& fit, laws::Variable wanted, const laws::Opt
   for (const laws::Split& draw : optimum.draws) {
     const laws::RunSize run =
         run_for(fit, is_run(draw) ? draw : centre, draw.params / optimum.params, shape);
-    // a batch grows with the run; of a rate nobody knows
+    // a batch grows with the run; of a rate, or where the tokens are few, nobody knows
     const double beyond =
-        wanted == laws::Variable::batch ? std::numeric_limits<double>::infinity() : kUnknown;
+        wanted == laws::Variable::batch && std::isinf(draw.tokens) ? draw.tokens : kUnknown;
     result.drawn.push_back(is_run(draw) ? laws::predict(fit, run, level).value : beyond);
   }
   const auto spread = laws::interval_over_draws(result.drawn, level, kOverOptimum);
@@ -161,6 +161,7 @@ std::optional<laws::Interval> steps_over_draws(const laws::Optimum& optimum,
     const double tokens = optimum.draws[i].tokens;
     drawn.push_back(std::isinf(tokens) ? tokens : tokens / batch.drawn[i]);
   }
+  if (std::ranges::any_of(drawn, [](double one) { return std::isnan(one); })) return std::nullopt;
   std::optional<laws::Interval> own = batch.own;
   if (own) {  // a larger batch takes fewer steps
     const double value = batch.setting.value;

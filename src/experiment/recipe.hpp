@@ -18,7 +18,7 @@ namespace isoflop::experiment {
 
 struct RecipeOptions {
   model::Family family;
-  std::string params_kind = {};  // of the optimum (laws/conventions.hpp); empty: not stated
+  std::string params_kind = {};  // of the optimum (laws/points/conventions.hpp); empty: not stated
   const laws::Fit* learning_rate = nullptr;  // fits that replace the Step Law
   const laws::Fit* batch = nullptr;
 };

@@ -127,6 +127,14 @@ TEST(Recipe, OfDrawsThatNothingBoundsNoRateIsKnown) {
   const Recipe recipe = make_recipe(optimum, options_for(50304), 0.8);
   EXPECT_FALSE(recipe.learning_rate.interval);
   EXPECT_TRUE(recipe.batch.interval);
+
+  laws::Fit batch = laws::synthetic::fit_of("step-batch", {0.58, 0.571});
+  batch.members.front().residual_rms = 0.01;
+  RecipeOptions options = options_for(50304);
+  options.batch = &batch;
+  const Recipe fitted = make_recipe(optimum, options, 0.8);
+  EXPECT_FALSE(fitted.batch.interval);
+  EXPECT_FALSE(fitted.steps_interval);
 }
 
 // A fitted law adds its own error to the spread of N* and D*; hypot of both in the logarithm.
