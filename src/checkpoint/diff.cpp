@@ -58,7 +58,9 @@ TensorDifference compare(TensorStream first, TensorStream second, std::string na
     first.take(count);
     second.take(count);
   }
-  if (difference.largest != 0) difference.relative = difference.largest / largest_value;
+  if (difference.largest != 0)
+    difference.relative =
+        std::isinf(difference.largest) ? difference.largest : difference.largest / largest_value;
   return difference;
 }
 

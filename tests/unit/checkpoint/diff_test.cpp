@@ -84,6 +84,9 @@ TEST_F(Diff, ADistanceThatIsNoNumberIsNotForgotten) {
   const Difference difference = diff(first, second);
   EXPECT_EQ(difference.tensors[0].different, 2u);
   EXPECT_TRUE(std::isnan(difference.tensors[0].largest)) << difference.tensors[0].largest;
+
+  values_[7] = std::numeric_limits<float>::infinity();
+  EXPECT_TRUE(std::isinf(diff(first, save_step(3, state_cut_at(1000))).tensors[0].relative));
 }
 
 TEST_F(Diff, StructureAndScalarsAreNamed) {

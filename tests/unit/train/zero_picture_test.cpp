@@ -321,6 +321,7 @@ TEST(ZeroPicture, Zero3HidesGathersAndSumsBehindPasses) {
   };
   const auto first = std::ranges::find_if(step.work(), is_block);
   ASSERT_NE(first, step.work().end());
+  ASSERT_FALSE(step.time().waits.empty());
   for (const Waited& waited : step.time().waits)
     EXPECT_TRUE(waited.end <= first->begin || waited.begin >= step.work().back().end)
         << waited.begin << " to " << waited.end;
