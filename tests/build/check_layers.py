@@ -76,15 +76,12 @@ def is_allowed(folder, target):
     return any(own == allowed or str(target).startswith(allowed + "/") for allowed in ALLOWED[folder])
 
 
-def place_in(folder, path):
-    """The position of a file's subfolder in ORDERED; raises ValueError where it has none."""
-    return ORDERED[folder].index(path.relative_to(folder).parts[0])
-
-
 def is_upward(folder, path, target):
+    """Whether the subfolder of `target` comes after that of `path`; what lies in none is named by its own path."""
     if folder not in ORDERED or folder_of(target) != folder:
         return False
-    return place_in(folder, pathlib.PurePosixPath(target)) > place_in(folder, path)
+    before = ORDERED[folder][:ORDERED[folder].index(path.parts[2]) + 1]
+    return target.parts[2] in ORDERED[folder] and target.parts[2] not in before
 
 
 def violations(root):
@@ -103,6 +100,8 @@ def violations(root):
                 continue
             quoted, name = match.group(1) == '"', match.group(2)
             target = included_folder(root, name) if quoted else None
+            if quoted and not target and f"src/{name.split('/')[0]}" in ALLOWED:
+                yield f"{relative}:{number}: {name} is not there"
             if target and not is_allowed(folder, target):
                 yield f"{relative}:{number}: {folder} may not include {name}"
             elif target and is_upward(folder, relative, target):
@@ -119,6 +118,10 @@ def disagreements(map_text):
         if rows.get(folder) != ALLOWED.get(folder):
             differ = sorted(rows.get(folder, set()) ^ ALLOWED.get(folder, set()))
             yield f"docs/architecture.md: {folder}/ is not what ALLOWED says: {', '.join(differ) or 'one of them lacks it'}"
+    for folder, subfolders in ORDERED.items():
+        told = re.findall(r"^\| `(\w+)/` \|", map_text.partition(f"Inside `{folder}/`")[2], re.MULTILINE)
+        if told != subfolders:
+            yield f"docs/architecture.md: the subfolders of {folder}/ are {', '.join(told)}; ORDERED says {', '.join(subfolders)}"
 
 
 def main():

@@ -1,4 +1,4 @@
-#include "laws/fit/rounding.hpp"
+#include "laws/numerics/rounding.hpp"
 
 #include <fmt/format.h>
 

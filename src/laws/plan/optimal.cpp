@@ -8,8 +8,8 @@
 #include "core/text.hpp"
 #include "laws/fit/bootstrap.hpp"
 #include "laws/fit/calibration.hpp"
-#include "laws/fit/rounding.hpp"
 #include "laws/fit/theta.hpp"
+#include "laws/numerics/rounding.hpp"
 #include "laws/plan/optimal_draws.hpp"
 
 namespace isoflop::laws {

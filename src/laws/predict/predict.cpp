@@ -10,10 +10,10 @@
 #include "laws/fit/calibration.hpp"
 #include "laws/fit/frontier.hpp"
 #include "laws/fit/mixture.hpp"
-#include "laws/fit/rounding.hpp"
 #include "laws/fit/theta.hpp"
 #include "laws/fit/warnings.hpp"
 #include "laws/law/law.hpp"
+#include "laws/numerics/rounding.hpp"
 
 namespace isoflop::laws {
 namespace {
