@@ -56,7 +56,7 @@ Documents scan_documents(const std::vector<InputFile>& files, double validation_
   Hasher hasher;
   for (const InputFile& file : files) {
     const Document document = scan(file, validation_fraction, utf8);
-    hasher.add(fmt::format("{} {} {}\n", file.source, file.path.string(), hex(document.hash)));
+    hasher.add(fmt::format("{} {} {}\n", file.source, file.path, hex(document.hash)));
     if (document.bytes > 0 && seen.insert({document.hash, document.bytes}).second) {
       documents.kept.push_back(document);
     } else if (document.bytes > 0) {

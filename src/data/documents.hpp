@@ -1,5 +1,5 @@
 // The documents behind a corpus: every input file is one. Scanning reads each file once, in pieces;
-// memory grows with the number of files (about 100 bytes each), not with their size.
+// memory grows with the number of files (about 500 bytes each), not with their size.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,14 @@ namespace isoflop::data {
 
 struct InputFile {
   std::size_t source;
-  std::filesystem::path path;
+  std::string path;
   std::int64_t bytes;    // on disk
   std::int64_t changed;  // content or inode, nanoseconds since 1970; no program can set it back
 };
 
 struct Document {
   std::size_t source;
-  std::filesystem::path path;
+  std::string path;
   std::int64_t bytes;  // of text
   std::uint64_t hash;  // of text
   Split split;

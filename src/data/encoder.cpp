@@ -63,8 +63,7 @@ class Encoder {
       text += piece;
     });
     if (hash != document.hash) {
-      throw Error(
-          fmt::format("{}: changed while it was being read; run again", document.path.string()));
+      throw Error(fmt::format("{}: changed while it was being read; run again", document.path));
     }
     hand_on(text.size(), true);
     SplitContent& content = sources_[document.source].splits[document.split];

@@ -121,8 +121,7 @@ std::vector<InputFile> find_files(const PrepareRequest& request) {
 std::string files_hash(const std::vector<InputFile>& files) {
   Hasher hasher;
   for (const InputFile& file : files) {
-    hasher.add(
-        fmt::format("{} {} {} {}\n", file.source, file.path.string(), file.bytes, file.changed));
+    hasher.add(fmt::format("{} {} {} {}\n", file.source, file.path, file.bytes, file.changed));
   }
   return hex(hasher.value());
 }

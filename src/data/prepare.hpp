@@ -1,8 +1,7 @@
 // Makes a corpus directory out of text files.
 //
 // Files are read twice: once to find duplicates, the split and bad input, once to encode; memory is
-// bounded by the number of files and about 100 bytes for each, plus 4 MiB of text and its
-// tokens a thread. The
+// about 500 bytes a file, whatever their sizes, plus 4 MiB of text and its tokens a thread. The
 // corpus is written to OUT.partial and renamed, so OUT is there whole or not at all. The same
 // request over the same files finds its corpus and does nothing; the result does not depend on the
 // number of threads.
