@@ -10,7 +10,8 @@ namespace isoflop::experiment {
 std::optional<RunProgress> read_progress(const std::filesystem::path& run_directory) {
   constexpr std::size_t kLately = 50;  // steps
   const std::filesystem::path file = run_directory / "run.h5";
-  if (!std::filesystem::exists(file)) return std::nullopt;
+  std::error_code unreadable;
+  if (!std::filesystem::exists(file, unreadable)) return std::nullopt;
   std::vector<record::TrainRow> steps;
   try {
     steps = record::read_last_steps(file, kLately);

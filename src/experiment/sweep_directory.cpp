@@ -94,7 +94,9 @@ RunState state_of(const std::filesystem::path& run_directory, const std::string&
 
 void forget_failure(const std::filesystem::path& run_directory) {
   const FileLock lock(run_directory / "lock");
-  std::filesystem::remove(run_directory / "failed");
+  std::error_code error;
+  std::filesystem::remove(run_directory / "failed", error);
+  if (error) throw_system_error(run_directory / "failed", "remove", error.value());
 }
 
 Checkpoint latest_checkpoint(const std::filesystem::path& run_directory, std::int64_t most) {

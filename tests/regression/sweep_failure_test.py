@@ -188,6 +188,13 @@ class Failures(SweepTest):
         self.assertRegex(said, f"failed: a-D10240-s1: sweep/runs/{folder.name}/run.toml.*: open: Permission denied; ")
         self.assertIn("1 of 2 runs finished", said)
         folder.chmod(0o755)
+        for name in ("failed", "lock"):
+            (folder / name).touch()
+        folder.chmod(0o555)
+        said = self.unprivileged("sweep", "run", "study.toml", "--out", "sweep", "--retry-failed", code=3).stdout
+        self.assertRegex(said, f"failed: a-D10240-s1: sweep/runs/{folder.name}/failed: remove: Permission denied; ")
+        folder.chmod(0o755)
+        (folder / "failed").unlink()
         self.train()  # nothing says that it failed once
 
     def test_a_deadline_that_is_none_is_refused_before_any_run(self):

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "core/error.hpp"
 #include "experiment/costs.hpp"
 #include "record/whole_run.hpp"
 
@@ -18,8 +19,12 @@ RunBoard::RunBoard(const Plan& plan, const SweepDirectory& directory, bool retry
     look_at(i);
     const RunState& state = runs_[i].state;
     if (state.state != State::failed || state.is_lost || !retry_failed) continue;
-    forget_failure(path(i));
-    look_at(i);
+    try {
+      forget_failure(path(i));
+      look_at(i);
+    } catch (const Error& error) {  // another's directory, say
+      fail(i, error.what());
+    }
   }
 }
 
