@@ -197,6 +197,17 @@ class Failures(SweepTest):
         (folder / "failed").unlink()
         self.train()  # nothing says that it failed once
 
+    def test_a_branch_whose_checkpoints_may_not_be_read_keeps_no_other_from_starting(self):
+        self.study(BRANCHES)
+        checkpoints = self.directory(self.runs()["a-D20480-s1"]) / "checkpoint"
+        checkpoints.mkdir(parents=True)
+        checkpoints.chmod(0)
+        said = self.unprivileged("sweep", "run", "study.toml", "--out", "sweep", code=3).stdout
+        self.assertRegex(said, "failed: a-D20480-s1: .*checkpoint.*Permission denied")
+        self.assertIn("1 of 2 runs finished", said)
+        checkpoints.chmod(0o755)
+        self.train("--retry-failed")
+
     def test_a_deadline_that_is_none_is_refused_before_any_run(self):
         self.study(SHORT)
         for command in ("plan", "run"):

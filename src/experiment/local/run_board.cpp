@@ -71,6 +71,12 @@ Checkpoint RunBoard::trunk_checkpoint(std::size_t i) const try {
   return {};
 }
 
+std::int64_t RunBoard::saved_steps(std::size_t i) const try {
+  return latest_checkpoint(path(i), plan_.runs[i].config.steps).steps;
+} catch (const std::runtime_error&) {  // it may not be read: the run itself says so when it starts
+  return 0;
+}
+
 bool RunBoard::is_settled(std::size_t i) const {
   const State state = runs_[i].state.state;
   return state == State::finished || state == State::failed;
@@ -81,7 +87,7 @@ bool RunBoard::is_needed(std::size_t i) const {
   for (std::size_t b = 0; b < runs_.size(); ++b) {
     const PlannedRun& branch = plan_.runs[b];
     if (branch.trunk != i || is_settled(b) || runs_[b].ours) continue;
-    if (latest_checkpoint(path(b), branch.config.steps).steps > 0) continue;
+    if (saved_steps(b) > 0) continue;
     if (trunk_checkpoint(b).steps < branch.first_step) return true;
   }
   return false;
@@ -90,8 +96,7 @@ bool RunBoard::is_needed(std::size_t i) const {
 bool RunBoard::is_blocked(std::size_t i) const {
   const PlannedRun& run = plan_.runs[i];
   if (!run.trunk || is_settled(i) || runs_[*run.trunk].state.state != State::failed) return false;
-  return latest_checkpoint(path(i), run.config.steps).steps == 0 &&
-         trunk_checkpoint(i).steps < run.first_step;
+  return saved_steps(i) == 0 && trunk_checkpoint(i).steps < run.first_step;
 }
 
 bool RunBoard::can_start(std::size_t i) const {
@@ -99,7 +104,7 @@ bool RunBoard::can_start(std::size_t i) const {
   if ((state != State::waiting && state != State::stopped) || runs_[i].retired) return false;
   if (!is_needed(i)) return false;
   const PlannedRun& run = plan_.runs[i];
-  if (!run.trunk || latest_checkpoint(path(i), run.config.steps).steps > 0) return true;
+  if (!run.trunk || saved_steps(i) > 0) return true;
   const bool ready = trunk_checkpoint(i).steps == run.first_step;
   return ready || runs_[*run.trunk].state.state == State::finished;
 }

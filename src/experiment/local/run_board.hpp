@@ -59,6 +59,7 @@ class RunBoard {
   };
 
   bool can_start(std::size_t i) const;
+  std::int64_t saved_steps(std::size_t i) const;  // of its own checkpoints; 0: none
 
   const Plan& plan_;
   const SweepDirectory& directory_;
