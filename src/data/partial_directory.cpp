@@ -20,14 +20,20 @@ bool is_shard(const std::string& name) {
          });
 }
 
+/// Whether nobody is at it and all in it is a corpus's.
+bool is_leftover(const fs::path& path) try {
+  return fs::is_directory(path) && !FileLock::is_held(path / kLock) && !find_stranger(path);
+} catch (const fs::filesystem_error&) {  // another process removes or publishes it
+  return false;
+}
+
 /// Folders that were moved beside `target` by processes that were killed while they published.
 void remove_leftovers(const fs::path& target, const fs::path& filling) {
   const std::string beginning = target.filename().string() + ".";
   for (const fs::directory_entry& entry : fs::directory_iterator(target.parent_path())) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(beginning) || !name.ends_with(".partial") || entry.path() == filling ||
-        !entry.is_directory() || FileLock::is_held(entry.path() / kLock) ||
-        find_stranger(entry.path()))
+        !is_leftover(entry.path()))
       continue;
     std::error_code ignored;  // another process may be at it
     fs::remove_all(entry.path(), ignored);
@@ -103,7 +109,7 @@ void PartialDirectory::publish() {
   }
   fs::remove(target_ / kLock);
   lock_.reset();
-  if (replaces) fs::remove_all(path_);
+  if (replaces && !find_stranger(path_)) fs::remove_all(path_);  // one may have come meanwhile
 }
 
 }  // namespace isoflop::data

@@ -134,12 +134,6 @@ std::optional<CorpusFile> find_corpus(const PrepareRequest& request) {
   if (fs::is_empty(out)) return std::nullopt;
   require(fs::exists(out / kCorpusFileName),
           "--out {}: holds other files and no corpus: choose another directory", out.string());
-  const auto stranger = request.force ? find_stranger(out) : std::nullopt;
-  require(
-      !stranger,
-      "--out {}: holds {} beside the corpus, which --force would remove: move it away or choose "
-      "another directory",
-      out.string(), stranger.value_or(""));
   try {
     return Corpus::open(out)->description();
   } catch (const InputError& error) {
@@ -148,6 +142,17 @@ std::optional<CorpusFile> find_corpus(const PrepareRequest& request) {
     const bool names_it = reason.find("--force") != std::string::npos;
     throw InputError(reason + (names_it ? "" : "; add --force to replace it"));
   }
+}
+
+/// Before a corpus is replaced: what else lies in its folder would go with it.
+void require_nothing_beside(const fs::path& corpus) {
+  if (!fs::exists(corpus)) return;
+  const auto stranger = find_stranger(corpus);
+  require(
+      !stranger,
+      "--out {}: holds {} beside the corpus, which --force would remove: move it away or choose "
+      "another directory",
+      corpus.string(), stranger.value_or(""));
 }
 
 void require_validation(const PrepareRequest& request, const Documents& documents) {
@@ -253,6 +258,7 @@ PrepareResult prepare(const PrepareRequest& request, const ProgressSink& progres
           "--out {}: holds a corpus that was prepared in another way: choose another directory, or "
           "--force to replace it",
           request.out.string());
+  if (!same_request) require_nothing_beside(request.out);  // before the work
   const Documents documents =
       scan_documents(files, request.validation_fraction, request.tokenizer.bpe, progress);
   recipe.documents = documents.hash;
@@ -261,6 +267,7 @@ PrepareResult prepare(const PrepareRequest& request, const ProgressSink& progres
           "--out {}: holds a corpus of other text, the files have changed since: choose another "
           "directory, or --force to replace it",
           request.out.string());
+  require_nothing_beside(request.out);
   require_validation(request, documents);
   return {true, make(request, documents, recipe, progress)};
 }

@@ -237,8 +237,9 @@ TEST_F(PrepareTest, WhatLiesBesideACorpusIsNeverRemoved) {
   write("corpus/runs/first/run.toml", "a day of training");
   write("corpus.partial/thesis.tex", "five years of work");
   write("corpus.draft.partial/thesis.tex", "five years of work");
-  request_.tokenizer = {true, 340};
   request_.force = true;
+  EXPECT_FALSE(prepare_now().made);  // nothing to replace
+  request_.tokenizer = {true, 340};
   EXPECT_NE(refusal().find("holds runs beside the corpus"), std::string::npos) << refusal();
   fs::rename(path("corpus/runs"), path("runs"));
   EXPECT_NE(refusal().find("corpus.partial: holds thesis.tex"), std::string::npos) << refusal();
