@@ -194,6 +194,7 @@ void warn_about_trend(const Points& prepared, std::span<const Variable> variable
   for (std::size_t k = 0; k < count; ++k) {
     const std::size_t row = k * prepared.size() / count;
     const double value = column(prepared, read)[row];
+    series.weight.push_back(prepared.weight[row]);
     series.size.push_back(falls_with_size(read) ? 1 / value : value);
     series.value.push_back(column(prepared, law.response)[row]);
   }

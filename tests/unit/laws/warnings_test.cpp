@@ -299,5 +299,23 @@ TEST(Trends, OfSharesThatGoTheWrongWayTurnOrStandStillAreTold) {
   EXPECT_TRUE(of_error(falling).starts_with("error along falling loss: inverse"));
 }
 
+TEST(Trends, CountPointsByTheirWeights) {
+  const auto warning_of = [](double weight) {  // of every second point, which goes the wrong way
+    Points points;
+    for (int i = 0; i < 32; ++i) {
+      const double loss = 0.4 + 0.05 * i;
+      points.task_loss.push_back(loss);
+      points.weight.push_back(i % 2 == 0 ? 1 : weight);
+      points.accuracy.push_back(
+          (i % 2 == 0 ? 0.25 + 0.6 / (1 + std::exp(4 * (loss - 1))) : 0.1 + 0.4 * loss) +
+          0.004 * std::sin(9.0 * i * i));
+    }
+    return warning_with(fit(points, {.law = "accuracy-sigmoid", .bootstrap = 0}),
+                        "no law to extrapolate");
+  };
+  EXPECT_EQ(warning_of(1e-6), "");
+  EXPECT_NE(warning_of(1), "");
+}
+
 }  // namespace
 }  // namespace isoflop::laws
