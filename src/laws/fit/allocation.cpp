@@ -93,7 +93,8 @@ double distance_from_points(const Fit& fit, double log_params, double log_tokens
 }
 
 /// ln D of the lowest loss on the line, where there are several minima of that of the least
-/// distance; empty when it lies at an end that no bound of N makes.
+/// distance; empty when it lies at an end that no bound of N makes. A loss that is least at the
+/// bound has a minimum there.
 template <class Distance>
 std::optional<double> best_log_tokens(const Line& line, Distance&& distance) {
   constexpr int kScan = 96;
@@ -106,7 +107,7 @@ std::optional<double> best_log_tokens(const Line& line, Distance&& distance) {
   const auto rank = [&](std::size_t k) {
     return std::pair(distance(place(static_cast<int>(k))), losses[k]);
   };
-  const int best = static_cast<int>(lowest_inside(losses, rank));
+  const int best = static_cast<int>(lowest_inside(losses, rank, low > 0));
   const auto slope = [&](double log_tokens) { return derivative(line, log_tokens); };
   if (best == 0 && low > 0 && slope(low) >= 0) return low;
   if ((best == 0 && low == 0) || best == kScan) return std::nullopt;

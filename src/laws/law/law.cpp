@@ -130,7 +130,7 @@ std::optional<Allocation> Law::optimum(const Vector& values, double flops) const
   std::vector<double> losses;
   for (int k = 0; k <= kNodes; ++k) losses.push_back(loss_at(k * step));
   const int lowest =
-      static_cast<int>(lowest_inside(losses, [&](std::size_t k) { return losses[k]; }));
+      static_cast<int>(lowest_inside(losses, [&](std::size_t k) { return losses[k]; }, false));
   const double log_params =
       golden_section(loss_at, std::max(lowest - 1, 0) * step, std::min(lowest + 1, kNodes) * step);
   return Allocation{std::exp(log_params), std::exp(log_product - log_params)};

@@ -39,12 +39,12 @@ double find_root(F&& f, double low, double high, double tolerance) {
 
 /// Of the values of a function at ascending places, which of those below both their neighbours has
 /// the least rank; the lowest of all where there is none. A law may fall without an end far outside
-/// its points.
+/// its points. `from_bound`: the function ends at the first place, whose one neighbour is the next.
 template <class Rank>
-std::size_t lowest_inside(const std::vector<double>& values, Rank&& rank) {
+std::size_t lowest_inside(const std::vector<double>& values, Rank&& rank, bool from_bound) {
   std::vector<std::size_t> inside;
-  for (std::size_t k = 1; k + 1 < values.size(); ++k)
-    if (values[k] < values[k - 1] && values[k] <= values[k + 1]) inside.push_back(k);
+  for (std::size_t k = from_bound ? 0 : 1; k + 1 < values.size(); ++k)
+    if ((k == 0 || values[k] < values[k - 1]) && values[k] <= values[k + 1]) inside.push_back(k);
   if (!inside.empty()) return *std::ranges::min_element(inside, {}, rank);
   return static_cast<std::size_t>(std::ranges::min_element(values) - values.begin());
 }

@@ -34,13 +34,19 @@ const std::vector<double> kHasABest = {-0.021, 0.091,  0.169, 88.01, -6.287,
 
 TEST(LowestInside, IsAMinimumBeforeAnEnd) {
   const auto lowest = [](const std::vector<double>& values) {
-    return lowest_inside(values, [&](std::size_t k) { return values[k]; });
+    return lowest_inside(values, [&](std::size_t k) { return values[k]; }, false);
   };
   EXPECT_EQ(lowest({0, 5, 4, 3, 4, 2, 6, 7, 1}), 5u);
   EXPECT_EQ(lowest({3, 2, 2, 4}), 1u);
   EXPECT_EQ(lowest({3, 2, 1}), 2u);
   EXPECT_EQ(lowest({1, 2, 3}), 0u);
-  EXPECT_EQ(lowest_inside({3, 1, 3, 2, 3}, [](std::size_t k) { return 5 - k; }), 3u);
+  const auto last = [](std::size_t k) { return 5 - k; };
+  const auto first = [](std::size_t k) { return k; };
+  EXPECT_EQ(lowest_inside({3, 1, 3, 2, 3}, last, false), 3u);
+  EXPECT_EQ(lowest_inside({2, 3, 1, 3}, first, false), 2u);
+  EXPECT_EQ(lowest_inside({2, 3, 1, 3}, first, true), 0u);
+  EXPECT_EQ(lowest_inside({3, 2, 1, 3}, first, true), 2u);
+  EXPECT_EQ(lowest_inside({2, 3, 1}, first, true), 0u);
 }
 
 TEST(Ends, TheBestSplitIsAMinimumNearThePoints) {
