@@ -64,7 +64,7 @@ fs::path replaceable_directory(const fs::path& target) {
 
 std::optional<std::string> find_stranger(const fs::path& directory) {
   for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
-    const std::string name = entry.path().filename();
+    std::string name = entry.path().filename();
     const bool is_own = name == kLock || name == kCorpusFileName || name == kTokenizerFileName ||
                         is_shard(name) || name.ends_with(".partial");
     if (!is_own || !entry.is_regular_file()) return name;
