@@ -183,7 +183,8 @@ Sweep open_sweep(const SweepOptions& options, Purpose purpose) {
     return {std::move(manifest), experiment::plan_from_json(read_file(path), path),
             std::move(directory)};
   }
-  comm::Options::from_environment();  // what every run would refuse is refused once
+  if (purpose == Purpose::train)  // what every run would refuse is refused once
+    comm::Options::from_environment();
   const device::Runtime runtime(threads_of(manifest));  // kernels size their workspace by it
   experiment::Plan plan = experiment::make_plan(
       manifest, {.data = facts_of, .memory_bytes = [](const config::RunConfig& config) {

@@ -91,7 +91,14 @@ TEST(BpeTokenizer, SafeCutsDoNotChangeTheTokens) {
 
 // A bar chart in a terminal, say: one of its signs means something else to SentencePiece.
 TEST(BpeTokenizer, LearnsFromTextWithBlocks) {
-  EXPECT_EQ(train_bpe(400, repeated("\xE2\x96\x85" + kText + "\xE2\x96\x85", 20)), trained());
+  const std::string block = "\xE2\x96\x85";
+  EXPECT_EQ(train_bpe(400, repeated(block + kText + block, 20)), trained());
+  const auto with_blocks_alone = [&block, text = repeated(kText, 20),
+                                  left = 3](std::string& piece) mutable {
+    piece = block;
+    return left-- > 0 || text(piece);
+  };
+  EXPECT_EQ(train_bpe(400, with_blocks_alone), trained());
 }
 
 TEST(BpeTokenizer, TrainingTwiceGivesTheSameModel) {
