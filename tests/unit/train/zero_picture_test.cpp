@@ -16,7 +16,7 @@
 #include "core/atomic_file.hpp"
 #include "core/svg.hpp"
 #include "tests/harness/run_from.hpp"
-#include "timed_link.hpp"
+#include "timed_transport.hpp"
 #include "train/part.hpp"
 
 namespace isoflop::train {
