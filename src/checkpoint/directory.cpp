@@ -17,7 +17,9 @@ constexpr std::string_view kPrefix = "step-";
 
 fs::path folder_of(const fs::path& run_directory) { return run_directory / "checkpoint"; }
 
-/// The step of a folder named step-<n>.
+std::string name_of(std::int64_t step) { return fmt::format("{}{}", kPrefix, step); }
+
+/// The step of a folder named step-<n>, as step_directory() names it.
 std::optional<std::int64_t> step_of(const fs::path& directory) {
   const std::string name = directory.filename();
   if (!name.starts_with(kPrefix)) return std::nullopt;
@@ -25,7 +27,14 @@ std::optional<std::int64_t> step_of(const fs::path& directory) {
   const char* end = name.data() + name.size();
   const auto result = std::from_chars(name.data() + kPrefix.size(), end, step);
   if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
-  return step;
+  return step >= 0 && name_of(step) == name ? std::optional(step) : std::nullopt;
+}
+
+/// Of a save that did not come to its end. What a person put beside the checkpoints, such as a copy
+/// of one, is not ours.
+bool is_left_over(const fs::path& path) {
+  if (step_of(path)) return !fs::exists(complete_mark(path));
+  return path.filename().string().starts_with(kPrefix) && path.extension() == ".partial";
 }
 
 /// No folder: no checkpoint yet. One that cannot be listed is an error instead: a run that took it
@@ -50,7 +59,7 @@ void remove_checkpoint(const fs::path& directory) {
 }  // namespace
 
 fs::path step_directory(const fs::path& run_directory, std::int64_t step) {
-  return folder_of(run_directory) / fmt::format("{}{}", kPrefix, step);
+  return folder_of(run_directory) / name_of(step);
 }
 
 fs::path state_file(const fs::path& directory) { return directory / "state.h5"; }
@@ -75,9 +84,7 @@ void set_aside(const fs::path& run_directory, std::int64_t step) {
 void prune(const fs::path& run_directory, std::size_t keep,
            const std::function<bool(std::int64_t step)>& is_protected) {
   for (const fs::path& path : entries(run_directory))
-    if (path.filename().string().starts_with(kPrefix) &&
-        (!step_of(path) || !fs::exists(complete_mark(path))))
-      remove_checkpoint(path);
+    if (is_left_over(path)) remove_checkpoint(path);
   std::vector<std::int64_t> steps = complete_steps(run_directory);
   std::erase_if(steps, is_protected);
   for (std::size_t i = 0; i + keep < steps.size(); ++i)

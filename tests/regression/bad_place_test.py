@@ -177,13 +177,13 @@ class BadRunDirectory(CommandLineTest):
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_an_old_checkpoint_that_cannot_be_removed_is_a_warning(self):
-        kept = self.folder / "out/checkpoint/step-half/complete/file"
+        kept = self.folder / "out/checkpoint/step-half.partial/complete/file"
         kept.parent.mkdir(parents=True)
         kept.touch()
         done = self.run_here("train", "run.toml", "--out", "out")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("warning: an old checkpoint cannot be removed", done.stdout)
-        self.assertIn("step-half", done.stdout)
+        self.assertIn("step-half.partial", done.stdout)
 
     def test_disk_full_while_saving_leaves_the_checkpoint_before_valid(self):
         largest = 1_500_000  # bytes: more than run.h5, less than state.h5

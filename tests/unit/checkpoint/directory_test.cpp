@@ -22,7 +22,8 @@ TEST(CheckpointDirectory, OnlyCompleteCheckpointsAreThere) {
   make(step_directory(run.path(), 10), true);
   make(step_directory(run.path(), 11), false);
   make(run.path() / "checkpoint" / "step-12.partial", true);
-  make(run.path() / "checkpoint" / "step-x", true);
+  for (const char* other : {"step-x", "step--13", "step-013"})
+    make(run.path() / "checkpoint" / other, true);
   EXPECT_EQ(complete_steps(run.path()), (std::vector<std::int64_t>{9, 10}));
 }
 
@@ -46,6 +47,17 @@ TEST(CheckpointDirectory, PruneKeepsTheNewestAndTheProtected) {
   EXPECT_FALSE(std::filesystem::exists(run.path() / "checkpoint" / "step-600.partial"));
   prune(run.path(), 9, [](std::int64_t) { return false; });
   EXPECT_EQ(complete_steps(run.path()).size(), 4u);
+}
+
+TEST(CheckpointDirectory, PruneLeavesWhatAPersonPutThere) {
+  const test::ScratchDirectory run;
+  make(step_directory(run.path(), 7), true);
+  const auto copy = run.path() / "checkpoint" / "step-7-good", folder = copy.parent_path();
+  std::filesystem::copy(step_directory(run.path(), 7), copy);
+  make(folder / "step-6.old.host.12.partial", true);  // of an exchange by renames
+  prune(run.path(), 1, [](std::int64_t) { return false; });
+  EXPECT_TRUE(std::filesystem::exists(complete_mark(copy)));
+  EXPECT_FALSE(std::filesystem::exists(folder / "step-6.old.host.12.partial"));
 }
 
 }  // namespace
