@@ -73,7 +73,7 @@ std::size_t bytes_of_values(const State& state, const Plan& plan) {
 void make_empty_folder(const fs::path& path) {
   std::error_code error;
   fs::remove_all(path, error);
-  if (!error) make_folder_durably(path.parent_path(), error);
+  if (!error) fs::create_directory(path.parent_path(), error);
   if (!error) fs::create_directory(path, error);
   if (error) throw_system_error(path, "create", error.value());
 }
@@ -256,7 +256,10 @@ void Saving::publish() {
       mark = mark_text(file, value_ranges(state_, places_));
     });
     on_root(file, [&] { sync_path(file); });
-    on_root(directory_, [&] { put_in_place(partial_, directory_, mark); });
+    on_root(directory_, [&] {
+      sync_path(directory_.parent_path() / "..");  // where their folder got its name
+      put_in_place(partial_, directory_, mark);
+    });
   } catch (...) {
     discard();
     throw;

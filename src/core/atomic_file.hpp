@@ -36,10 +36,8 @@ bool is_left_behind(const std::filesystem::path& path);
 /// Blocks until the file's bytes, or the folder's names, are on the disk.
 void sync_path(const std::filesystem::path& path);
 
-/// Makes a folder in one that is there, and syncs that one; who may not list a folder cannot sync
-/// it either. `error` says why it cannot be made; one that is there already is none.
-void make_folder_durably(const std::filesystem::path& path, std::error_code& error);
-/// The same with the folders above it that are missing.
+/// Makes the folder and those above it that are missing, and syncs those that got one; who may not
+/// list a folder cannot sync it either. `error` says why one cannot be made.
 void make_folders_durably(const std::filesystem::path& path, std::error_code& error);
 
 /// Renames and syncs the folder of `to`. A file or empty folder that is there is replaced.
