@@ -69,9 +69,9 @@ RunState state_by_marks(const std::filesystem::path& run_directory, const std::s
   if (!held.empty() && held != run)
     return lost(run_directory, fmt::format("its directory holds run {}, needed run {}", held, run));
   if (std::filesystem::exists(run_directory / "finished")) return of_finished(run_directory, run);
+  if (is_locked(run_directory)) return {State::running, ""};
   if (std::filesystem::exists(run_directory / "failed"))
     return {State::failed, failure_reason(run_directory / "failed")};
-  if (is_locked(run_directory)) return {State::running, ""};
   const bool begun = std::filesystem::exists(run_directory / "run.h5");
   return {begun ? State::stopped : State::waiting, ""};
 }

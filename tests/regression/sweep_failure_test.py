@@ -208,6 +208,18 @@ class Failures(SweepTest):
         checkpoints.chmod(0o755)
         self.train("--retry-failed")
 
+    def test_a_branch_of_a_trunk_that_may_not_be_read_does_not_begin_at_nothing(self):
+        self.study(BRANCHES)
+        self.train()
+        runs = self.runs()
+        shutil.rmtree(self.directory(runs["a-D20480-s1"]))
+        checkpoints = self.directory(runs["a-trunk-s1"]) / "checkpoint"
+        checkpoints.chmod(0)
+        said = self.unprivileged("sweep", "run", "study.toml", "--out", "sweep", code=3).stdout
+        self.assertRegex(said, "failed: a-D20480-s1: .*checkpoint.*Permission denied")
+        checkpoints.chmod(0o755)
+        self.assertIn("finished a-D20480-s1", self.train().stdout)
+
     def test_a_deadline_that_is_none_is_refused_before_any_run(self):
         self.study(SHORT)
         for command in ("plan", "run"):

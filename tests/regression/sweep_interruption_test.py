@@ -93,7 +93,9 @@ class Interruptions(SweepTest):
 
     def test_a_second_signal_waits_for_no_measurement(self):
         process, temporary = self.measure()
-        [child] = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        self.wait_for(lambda: children.read_text().split(), "the child")
+        [child] = children.read_text().split()
         os.kill(int(child), signal.SIGSTOP)  # it does not obey any more
         process.send_signal(signal.SIGINT)
         with self.assertRaises(subprocess.TimeoutExpired):

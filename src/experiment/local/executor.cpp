@@ -6,6 +6,7 @@
 #include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <thread>
 
 #include "core/atomic_file.hpp"
@@ -104,7 +105,7 @@ class Manager {
   void start_or_fail(std::size_t i) {
     try {
       start(i);
-    } catch (const Error& error) {
+    } catch (const std::runtime_error& error) {
       board_.fail(i, error.what());
       display_.say(fmt::format("failed {}: {}", label(i), error.what()));
     }
@@ -113,7 +114,9 @@ class Manager {
   void start(std::size_t i) {
     const PlannedRun& run = plan_.runs[i];
     std::error_code failed;
-    std::filesystem::create_directories(board_.path(i), failed);
+    // in the sweep's directory, which is not made again where it was moved
+    std::filesystem::create_directory(board_.path(i).parent_path(), failed);
+    if (!failed) std::filesystem::create_directory(board_.path(i), failed);
     if (failed) throw_system_error(board_.path(i), "create", failed.value());
     const std::filesystem::path config = board_.path(i) / "run.toml";
     write_file_atomically(config, config::run_file(run.config));

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "core/error.hpp"
+#include "core/file_lock.hpp"
 #include "experiment/costs.hpp"
 #include "record/whole_run.hpp"
 
@@ -22,6 +23,8 @@ RunBoard::RunBoard(const Plan& plan, const SweepDirectory& directory, bool retry
     try {
       forget_failure(path(i));
       look_at(i);
+    } catch (const Locked&) {
+      leave_to_others(i);
     } catch (const Error& error) {  // another's directory, say
       fail(i, error.what());
     }
@@ -61,14 +64,18 @@ void RunBoard::fail(std::size_t i, const std::string& reason) {
   runs_[i].state = {State::failed, reason};
 }
 
-Checkpoint RunBoard::trunk_checkpoint(std::size_t i) const try {
+Checkpoint RunBoard::trunk_checkpoint(std::size_t i) const {
   const PlannedRun& run = plan_.runs[i];
   if (!run.trunk) return {};
   const std::string holder = record::claimant(path(*run.trunk));
   if (!holder.empty() && holder != plan_.runs[*run.trunk].id) return {};
   return latest_checkpoint(path(*run.trunk), run.first_step);
-} catch (const std::runtime_error&) {  // it may not be read: the trunk counts as failed
-  return {};
+}
+
+std::int64_t RunBoard::trunk_steps(std::size_t i) const try {
+  return trunk_checkpoint(i).steps;
+} catch (const std::runtime_error&) {  // it may not be read: the branch says so when it starts
+  return 0;
 }
 
 std::int64_t RunBoard::saved_steps(std::size_t i) const try {
@@ -88,7 +95,7 @@ bool RunBoard::is_needed(std::size_t i) const {
     const PlannedRun& branch = plan_.runs[b];
     if (branch.trunk != i || is_settled(b) || runs_[b].ours) continue;
     if (saved_steps(b) > 0) continue;
-    if (trunk_checkpoint(b).steps < branch.first_step) return true;
+    if (trunk_steps(b) < branch.first_step) return true;
   }
   return false;
 }
@@ -96,7 +103,7 @@ bool RunBoard::is_needed(std::size_t i) const {
 bool RunBoard::is_blocked(std::size_t i) const {
   const PlannedRun& run = plan_.runs[i];
   if (!run.trunk || is_settled(i) || runs_[*run.trunk].state.state != State::failed) return false;
-  return saved_steps(i) == 0 && trunk_checkpoint(i).steps < run.first_step;
+  return saved_steps(i) == 0 && trunk_steps(i) < run.first_step;
 }
 
 bool RunBoard::can_start(std::size_t i) const {
@@ -105,7 +112,7 @@ bool RunBoard::can_start(std::size_t i) const {
   if (!is_needed(i)) return false;
   const PlannedRun& run = plan_.runs[i];
   if (!run.trunk || saved_steps(i) > 0) return true;
-  const bool ready = trunk_checkpoint(i).steps == run.first_step;
+  const bool ready = trunk_steps(i) == run.first_step;
   return ready || runs_[*run.trunk].state.state == State::finished;
 }
 

@@ -60,6 +60,7 @@ class RunBoard {
 
   bool can_start(std::size_t i) const;
   std::int64_t saved_steps(std::size_t i) const;  // of its own checkpoints; 0: none
+  std::int64_t trunk_steps(std::size_t i) const;  // of trunk_checkpoint()
 
   const Plan& plan_;
   const SweepDirectory& directory_;
