@@ -257,7 +257,7 @@ void Saving::publish() {
     });
     on_root(file, [&] { sync_path(file); });
     on_root(directory_, [&] {
-      sync_path(directory_.parent_path() / "..");  // where their folder got its name
+      sync_name_of(directory_.parent_path());  // the folder of checkpoints may be new
       put_in_place(partial_, directory_, mark);
     });
   } catch (...) {

@@ -67,12 +67,15 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
 void sync_folder_of(const std::filesystem::path& path) { sync_path(folder_of(path)); }
 
 void make_folder_durably(const std::filesystem::path& path, std::error_code& error) {
-  const bool is_new = std::filesystem::create_directory(path, error);
-  const std::filesystem::path folder = folder_of(path);
-  if (is_new && ::access(folder.c_str(), R_OK) == 0) sync_path(folder);
+  if (std::filesystem::create_directory(path, error)) sync_name_of(path);
 }
 
 }  // namespace
+
+void sync_name_of(const std::filesystem::path& path) {
+  const std::filesystem::path folder = folder_of(path);
+  if (::access(folder.c_str(), R_OK) == 0) sync_path(folder);
+}
 
 void make_folders_durably(const std::filesystem::path& path, std::error_code& error) {
   std::error_code missing;

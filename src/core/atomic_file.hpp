@@ -36,8 +36,11 @@ bool is_left_behind(const std::filesystem::path& path);
 /// Blocks until the file's bytes, or the folder's names, are on the disk.
 void sync_path(const std::filesystem::path& path);
 
-/// Makes the folder and those above it that are missing, and syncs those that got one; who may not
-/// list a folder cannot sync it either. `error` says why one cannot be made.
+/// Blocks until the name of `path` is on the disk; who may not list its folder cannot sync it.
+void sync_name_of(const std::filesystem::path& path);
+
+/// Makes the folder and those above it that are missing, and syncs the names of those it made.
+/// `error` says why one cannot be made.
 void make_folders_durably(const std::filesystem::path& path, std::error_code& error);
 
 /// Renames and syncs the folder of `to`. A file or empty folder that is there is replaced.

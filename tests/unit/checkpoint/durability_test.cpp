@@ -93,6 +93,14 @@ TEST_F(Durability, TheMarkIsLast) {
   EXPECT_EQ(order(), order_of_save());
 }
 
+TEST_F(Durability, TheFolderOfCheckpointsMayBeALink) {
+  std::filesystem::create_directories(run_ / "other/checkpoints");
+  std::filesystem::create_directory_symlink("other/checkpoints", run_ / "checkpoint");
+  save_step(1);
+  EXPECT_EQ(order()[2], "sync RUN");
+  EXPECT_TRUE(std::filesystem::exists(run_ / "other/checkpoints/step-1/complete"));
+}
+
 TEST_F(Durability, FoldersAreOnTheDiskWithAllAboveThem) {
   std::error_code error;
   calls.clear();
