@@ -91,6 +91,8 @@ awk 'BEGIN { print "params,tokens,loss"
 "$ISOFLOP_BINARY" fit budgets.csv --law chinchilla --method approach2 --bootstrap 0 --json frontier.json > table
 expect_bad_input "--memory: approach2 knows the loss on the compute-optimal frontier only" \
   "$ISOFLOP_BINARY" optimal frontier.json --flops 1e21 --memory 80GB
+"$ISOFLOP_BINARY" optimal frontier.json --flops 1e21 | grep ', compute-optimal for C = 1e+21 FLOP$' > /dev/null \
+  || fail "the budget of a frontier is counted as its points count, 6 N D or not"
 printf 'flops\n1e20\n1e21\n' > only_flops.csv
 [ "$("$ISOFLOP_BINARY" predict frontier.json --points only_flops.csv --json - | grep -c '"loss"')" = 2 ] \
   || fail "predict --points of a frontier wants more than flops"
