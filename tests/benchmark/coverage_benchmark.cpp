@@ -58,6 +58,17 @@ struct Count {
   }
 };
 
+/// Of all residuals, of runs gone wrong too.
+double scatter_of(const Points& fitted, const Law& law, const Vector& values) {
+  const std::vector<double> row(values.begin(), values.end());
+  double squares = 0;
+  for (std::size_t i = 0; i < fitted.size(); ++i)
+    squares += std::pow(
+        std::log(fitted.loss[i] / synthetic::loss(law, row, {fitted.params[i], fitted.tokens[i]})),
+        2);
+  return std::sqrt(squares / static_cast<double>(fitted.size() - law.free_parameters()));
+}
+
 /// Quantiles of the losses of chinchilla's draws by pairs, each with a residual's scatter; the law
 /// is found as the ensemble finds it, from few starts.
 void count_plain(const Points& fitted, const Points& held_out, Count& count) {
@@ -69,12 +80,13 @@ void count_plain(const Points& fitted, const Points& held_out, Count& count) {
                            .rollout.stages.back();
   const Draws draws =
       draw_again(prepared, law, law.rows(prepared, contender.variables), options, stage.theta);
+  const double scatter = scatter_of(prepared, law, law.values(stage.theta));
   synthetic::Normal normal(1, 1);
   for (std::size_t i = 0; i < held_out.size(); ++i) {
     std::vector<double> losses;
     for (const std::vector<double>& row : draws.rows)
       losses.push_back(synthetic::loss(law, row, {held_out.params[i], held_out.tokens[i]}) *
-                       std::exp(stage.residual_rms * normal.next()));
+                       std::exp(scatter * normal.next()));
     std::sort(losses.begin(), losses.end());
     count.add(held_out.loss[i], quantile(losses, 0.1), quantile(losses, 0.9));
   }

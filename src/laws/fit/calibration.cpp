@@ -15,14 +15,16 @@ namespace isoflop::laws {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kPriorCuts = 0.5;      // of misses as large as claimed
+constexpr double kPriorCuts = 0.1;      // of misses as large as claimed
+constexpr double kSharpness = 4;        // of a cut's share of the points
 constexpr double kLargestScore = 9;     // of z^2
 constexpr double kRounding = 1e-14;     // variance of ln loss
 constexpr double kDriftPower = 1.5;     // of the distance, for ln loss
 constexpr double kShortest = 0.3;       // distance that a miss tells the drift from
-constexpr double kDriftFactor = 2;      // few cuts see it
+constexpr double kDriftFactor = 1.5;    // few cuts see it
+constexpr double kHidden = 0.08;        // of the noise: a drift that misses would not show
+constexpr double kLargestSpread = 0.7;  // of what the laws say of themselves
 constexpr double kClaimedShare = 0.25;  // of the claimed variance, which misses may have by chance
-constexpr double kDriftSharpness = 4;   // of a cut's share of the points; products have it twice
 constexpr std::size_t kFewestOfOneSign = 3;  // two misses agree in sign every second time
 
 /// What makes intervals hold, as it is estimated at one cut.
@@ -31,8 +33,10 @@ struct Factor {
   double drift = 0;
 
   double variance(const Mixture& mixture, double distance) const {
-    const double drifted = drift * std::pow(std::max(0.0, distance), 2 * kDriftPower);
-    return scale * mixture.noise + std::max(scale * mixture.spread, drifted);
+    const double drifted = std::max(drift, kHidden * mixture.noise) *
+                           std::pow(std::max(0.0, distance), 2 * kDriftPower);
+    return scale * mixture.noise +
+           std::max(std::min(scale, kLargestSpread) * mixture.spread, drifted);
   }
 };
 
@@ -48,6 +52,13 @@ struct PairSum {
   double value() const { return sum * sum - squares; }
 };
 
+/// What cut j counts for at cut k.
+double weight_of(const Ladder& ladder, std::size_t j, std::size_t k) {
+  const double share =
+      static_cast<double>(ladder.fitted(j)) / static_cast<double>(ladder.fitted(k));
+  return std::pow(share, kSharpness);
+}
+
 double scale_at(const Ladder& ladder, std::size_t k) {
   double weighted = kPriorCuts;  // with mean 1
   double weight = kPriorCuts;
@@ -60,10 +71,9 @@ double scale_at(const Ladder& ladder, std::size_t k) {
       count += 1;
     });
     if (count == 0) continue;
-    const double share =
-        static_cast<double>(ladder.fitted(j)) / static_cast<double>(ladder.fitted(k));
-    weighted += share * share * squares / count;
-    weight += share * share;
+    const double of_cut = weight_of(ladder, j, k);
+    weighted += of_cut * squares / count;
+    weight += of_cut;
   }
   return weighted / weight;
 }
@@ -120,9 +130,7 @@ double drift_at(const Ladder& ladder, std::size_t k) {
       reach += reach_of(held);
     });
     if (above.size() < kFewestOfOneSign) continue;
-    const double share =
-        static_cast<double>(ladder.fitted(j)) / static_cast<double>(ladder.fitted(k));
-    const double weight = std::pow(share, kDriftSharpness) / reach;
+    const double weight = weight_of(ladder, j, k) / reach;
     missed.add_cut(above, [&](const Held& held) { return weight * ladder.capped(held.miss); });
     claimed.add_cut(above,
                     [&](const Held& held) { return weight * claim_of(ladder, held.mixture); });
@@ -191,6 +199,7 @@ Calibration calibrate(const Points& prepared, const Cuts& cuts,
 }
 
 double interval_variance(const Rollout& rollout, const Mixture& mixture, double distance) {
+  if (rollout.cuts.empty()) return mixture.variance();
   return Factor{rollout.scale, rollout.drift}.variance(mixture, distance);
 }
 

@@ -5,20 +5,21 @@
 //
 //   s^2 = noise + spread
 //
-// (the points' own, the mean of the laws' residual variances by weight, and how far the laws leave
-// the loss open). What model error adds is measured: for every cut j of the ladder, the mixture
-// fitted below j missed each point i above it by m_i. An interval at the distance
-// h = ln(C / largest C fitted), or that of N or D where they are further out (growth.hpp; of a law
-// of one variable, that variable), has the variance
+// (the points' own, by the laws' residuals, and how far the laws leave the loss open). What model
+// error adds is measured: for every cut j of the ladder, the mixture fitted below j missed each
+// point i above it by m_i. An interval at the distance h = ln(C / largest C fitted), or that of N
+// or D where they are further out (growth.hpp; of a law of one variable, that variable), has the
+// variance
 //
-//   scale noise + max(scale spread, drift h^3).
+//   scale noise + max(min(scale, 0.7) spread, max(drift, 0.08 noise) h^3).
 //
 // `scale` is the mean of z^2 = (m / s)^2 over rollouts, one number a cut, since the points above
-// one cut share the error of one fit and are not independent; cuts that hold (n_j / n)^2 of the
-// points count so much, against half a cut with mean 1; z^2 counts as 9 at most.
+// one cut share the error of one fit and are not independent; cuts that hold (n_j / n)^4 of the
+// points count so much, against a tenth of a cut with mean 1; z^2 counts as 9 at most. It never
+// widens the spread: misses beyond what the laws allow are the drift's part.
 //
 // `drift` is for misses of one sign, which grow: a surface that bends away from all of the laws. It
-// is twice
+// is 1.5 times
 //
 //   sum (M_i M_k - S_i S_k / 4) / sum H_i H_k
 //
@@ -29,8 +30,9 @@
 // other sign. Misses keep their sign in the sums: where fits turn to both sides by chance they
 // cancel before they are multiplied. |m| and s count as 0.3 at most, of rates and batches as ln 10
 // (an unknown s as 0), h as 0.3 at least: a miss close above a cut does not tell how misses grow.
-// Never below 0. Cuts with fewer than three points above have no say: two misses agree in sign
-// every second time.
+// Never below 0; but misses do not show what is small beside the noise, of which a share counts
+// as drift everywhere. Cuts with fewer than three points above have no say: two misses agree in
+// sign every second time.
 //
 // Weights: of each law the mean over cuts of ln(rms miss / smallest rms miss of a law), shrunk by
 // half a cut towards equality; the weight falls with the third power of that ratio. In-sample error

@@ -72,18 +72,18 @@ Mixture mix(std::span<const MixtureTerm> terms) {
       terms, [](const MixtureTerm& term) { return std::isfinite(term.forecast.variance); });
   std::vector<MixtureTerm> counted;
   std::vector<WeightedValue> values;
-  double noise = 0;
+  double precision = 0;  // 1 / noise
   double weight = 0;
   for (const MixtureTerm& term : terms) {
     const Forecast& forecast = term.forecast;
     if (!std::isfinite(forecast.value) || (any_sure && !std::isfinite(forecast.variance))) continue;
     counted.push_back(term);
     values.push_back({term.weight, forecast.value});
-    noise += term.weight * term.residual_rms * term.residual_rms;
+    if (term.weight > 0) precision += term.weight / (term.residual_rms * term.residual_rms);
     weight += term.weight;
   }
   const bool is_sure = any_sure && !counted.empty();
-  return {mix_values(values), noise / weight, is_sure ? spread_of(counted) : kNan,
+  return {mix_values(values), weight / precision, is_sure ? spread_of(counted) : kNan,
           terms.size() - counted.size()};
 }
 

@@ -35,7 +35,7 @@ struct MixtureTerm {
 /// are mixed and the spread is NaN.
 struct Mixture {
   double value = 0;
-  double noise = 0;         // variances of ln loss: of the points, the mean over the laws
+  double noise = 0;         // variances of ln loss: of the points, the harmonic mean over the laws
   double spread = 0;        // of the laws: their parameters and their disagreement
   std::size_t dropped = 0;  // laws without a finite forecast; all NaN when none is left
   double variance() const { return noise + spread; }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "laws/fit/robust_fit.hpp"
+#include "laws/numerics/robust_deviation.hpp"
 #include "laws/search/objective.hpp"
 #include "laws/search/search.hpp"
 
@@ -44,19 +46,26 @@ void factor_information(Matrix& information, std::size_t n) {
   }
 }
 
-/// Of the rows of one step, or of all.
+/// Of the rows of one step, or of all. A residual of a run gone wrong counts as one robust
+/// deviation: what larger runs will scatter by does not follow from it.
 double rms_of(const Law& law, const Samples& samples, const Vector& theta,
               std::optional<std::size_t> step) {
-  double weight = 0;
-  double squares = 0;
+  constexpr double kGross = 8;  // robust deviations
+  std::vector<double> sizes;
+  std::vector<double> weights;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     if (step && samples.step[i] != *step) continue;
-    const double residual =
-        law.evaluate(samples.row(i), theta.data(), nullptr, nullptr) - samples.y[i];
-    weight += samples.weight[i];
-    squares += samples.weight[i] * residual * residual;
+    sizes.push_back(
+        std::fabs(law.evaluate(samples.row(i), theta.data(), nullptr, nullptr) - samples.y[i]));
+    weights.push_back(samples.weight[i]);
   }
-  return std::sqrt(squares / weight);
+  const double deviation = robust_deviation(sizes, law.free_parameters());
+  double squares = 0;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const double size = sizes[i] > kGross * deviation ? deviation : sizes[i];
+    squares += weights[i] * size * size;
+  }
+  return std::sqrt(squares / std::accumulate(weights.begin(), weights.end(), 0.0));
 }
 
 /// (noise of the response / noise of the step)^2; empty for a law of one step.

@@ -25,7 +25,9 @@ struct Contender {
 /// A law fitted to the points up to one cut: enough to predict and to say how sure that is.
 struct Stage {
   Vector theta{};
-  double residual_rms = 0;  // of the response, corrected for the degrees of freedom
+  /// Of the response, corrected for the degrees of freedom; a residual of more than eight robust
+  /// deviations counts as one.
+  double residual_rms = 0;
   /// Cholesky factor of sum_i (w_i / mean w) g_i g_i^T, g_i the gradient of the response by theta;
   /// rows of another step of the law count by their own noise, (residual_rms / its rms)^2.
   Matrix information{};  // NaN where the points leave every parameter open

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/error.hpp"
 #include "laws/fit/bootstrap.hpp"
 #include "laws/fit/theta.hpp"
+#include "laws/numerics/robust_deviation.hpp"
 #include "laws/search/objective.hpp"
 
 namespace isoflop::laws {
@@ -29,19 +31,13 @@ double huber_noise(double deviation, double delta) {
   return deviation * deviation * squares / (inside * inside);
 }
 
-/// Standard deviation of ln loss of a run, from the median size of the residuals: outliers, which
-/// the Huber loss ignores, must not count. A narrow loss passes through as many points as there are
-/// parameters; those residuals say nothing.
+/// Standard deviation of ln loss of a run: outliers, which the Huber loss ignores, must not count.
 double robust_noise(const Law& law, const Samples& samples, const Vector& theta,
                     double residual_rms) {
   std::vector<double> sizes;
   for (const double residual : Objective(law, samples, 1).residuals(theta))
     sizes.push_back(std::fabs(residual));
-  std::ranges::sort(sizes);
-  const auto vanished = static_cast<long>(std::min(law.size(), sizes.size() - 1));
-  const double middle = quantile({sizes.begin() + vanished, sizes.end()}, 0.5);
-  constexpr double kNormal = 1.4826;
-  return std::max(1e-6, std::min(residual_rms, kNormal * middle));
+  return std::max(1e-6, std::min(residual_rms, robust_deviation(std::move(sizes), law.size())));
 }
 
 void require_options(const DesignOptions& options) {

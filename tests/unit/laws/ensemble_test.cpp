@@ -87,12 +87,34 @@ TEST(Ensemble, IntervalsSayWhatTheyHeldOnThePoints) {
 TEST(Ensemble, WhatTheLawsSayAndWhatTheyMissedAreNotAdded) {
   const Mixture mixture = {.noise = 1e-4, .spread = 4e-4};
   Rollout rollout;
+  rollout.cuts.resize(1);
   rollout.scale = 0.5;
   rollout.drift = 1e-4;
   EXPECT_DOUBLE_EQ(interval_variance(rollout, mixture, 0), 2.5e-4);
   EXPECT_DOUBLE_EQ(interval_variance(rollout, mixture, -3), 2.5e-4);
   EXPECT_DOUBLE_EQ(interval_variance(rollout, mixture, 1), 2.5e-4);  // 1e-4 of drift, below 2e-4
   EXPECT_DOUBLE_EQ(interval_variance(rollout, mixture, 2), 0.5e-4 + 8e-4);
+}
+
+// What misses add to it is the drift's part.
+TEST(Ensemble, WhatTheLawsSayIsNeverWidened) {
+  const Mixture mixture = {.noise = 1e-4, .spread = 4e-4};
+  Rollout rollout;
+  rollout.cuts.resize(1);
+  rollout.scale = 2;
+  EXPECT_DOUBLE_EQ(interval_variance(rollout, mixture, 0), 2e-4 + 0.7 * 4e-4);
+}
+
+TEST(Ensemble, ADriftThatTheNoiseHidesWidensIntervalsFarOut) {
+  const Mixture mixture = {.noise = 1e-4, .spread = 1e-5};
+  Rollout rollout;
+  rollout.cuts.resize(1);
+  EXPECT_DOUBLE_EQ(interval_variance(rollout, mixture, 3), 1e-4 + 0.08e-4 * 27);
+}
+
+TEST(Ensemble, WithoutRolloutsAnIntervalIsWhatTheLawsSay) {
+  const Mixture mixture = {.noise = 1e-4, .spread = 4e-4};
+  EXPECT_DOUBLE_EQ(interval_variance(Rollout{}, mixture, 3), 5e-4);
 }
 
 TEST(Mixture, OneLawIsItsForecast) {
@@ -105,7 +127,7 @@ TEST(Mixture, OneLawIsItsForecast) {
 TEST(Mixture, LawsThatAgreeAreOneNormal) {
   const std::vector<MixtureTerm> terms = {{0.6, 0.01, {0.8, 4e-4}}, {0.4, 0.02, {0.8, 4e-4}}};
   EXPECT_NEAR(mix(terms).spread, 4e-4, 1e-12);
-  EXPECT_DOUBLE_EQ(mix(terms).noise, 0.6e-4 + 0.4 * 4e-4);
+  EXPECT_DOUBLE_EQ(mix(terms).noise, 1 / (0.6 / 1e-4 + 0.4 / 4e-4));
 }
 
 TEST(Mixture, LawsThatDisagreeReachFromOneToTheOther) {

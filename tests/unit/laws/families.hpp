@@ -257,60 +257,85 @@ inline std::vector<Family> last_in_view() {
   return list;
 }
 
-/// Made afterwards: surfaces that none of the laws is.
-inline std::vector<Family> later_surfaces() {
+/// Surfaces that none of the laws is.
+inline std::vector<Family> other_surfaces() {
   const Surface hoffmann = hoffmann_surface();
   const Surface epoch = epoch_surface();
   const Surface farseer = farseer_surface();
   std::vector<Family> list;
-  list.push_back(grid_of("twenty points of a grid, Farseer, 1% noise", false, farseer, 0.01));
-  list.push_back({"exponent of D breaks at 3e9", false,
+  list.push_back(grid_of("twenty points of a grid, Farseer, 1% noise", true, farseer, 0.01));
+  list.push_back({"exponent of D breaks at 3e9", true,
                   [](double n, double d) {
                     const double broken = 1.1 * std::pow(d / 3e9, -0.4);
                     return 1.8 + 480 * std::pow(n, -0.35) +
                            broken * std::pow(1 + std::pow(d / 3e9, 2.0), 0.05);
                   },
                   even(0.004)});
-  list.push_back({"a term of N and D together", false,
+  list.push_back({"a term of N and D together", true,
                   [=](double n, double d) {
                     return epoch(n, d) + 60 * std::pow(n, -0.15) * std::pow(d, -0.12);
                   },
                   even(0.004)});
   list.push_back(
-      {"long runs of small models gain less", false,
+      {"long runs of small models gain less", true,
        [=](double n, double d) { return hoffmann(n, d) * (1 + 0.004 * std::log1p(d / n / 100)); },
        even(0.004)});
-  list.push_back({"runs whose noise differs tenfold", false, hoffmann, [](double n, double d) {
+  list.push_back({"runs whose noise differs tenfold", true, hoffmann, [](double n, double d) {
                     return 0.001 * std::pow(10.0, 0.5 + 0.5 * std::sin(1e3 * std::log(n * d * d)));
                   }});
   return list;
 }
 
-/// Made afterwards: runs that are chosen or go astray otherwise.
-inline std::vector<Family> later_runs() {
+/// Runs that are chosen or go astray otherwise.
+inline std::vector<Family> other_runs() {
   const Surface hoffmann = hoffmann_surface();
   const Surface epoch = epoch_surface();
   std::vector<Family> list;
-  list.push_back({"last budgets 9.4e18 and 1e19 FLOP", false, hoffmann, even(0.005)});
+  list.push_back({"last budgets 9.4e18 and 1e19 FLOP", true, hoffmann, even(0.005)});
   list.back().extra_budget = 9.4e18;
 
-  list.push_back({"one outlier in seven, larger runs too", false, epoch, even(0.004), 0.15});
+  list.push_back({"one outlier in seven, larger runs too", true, epoch, even(0.004), 0.15});
   list.back().larger_outliers = true;
-  list.push_back({"heavy tails, Hoffmann", false, hoffmann, even(0.004)});
+  list.push_back({"heavy tails, Hoffmann", true, hoffmann, even(0.004)});
   list.back().errors = Errors::heavy;
-  list.push_back({"no run better than the surface, Epoch", false, epoch, even(0.006)});
+  list.push_back({"no run better than the surface, Epoch", true, epoch, even(0.006)});
   list.back().errors = Errors::above;
-  list.push_back({"ladder at 20 tokens a parameter", false, epoch, even(0.004)});
+  list.push_back({"ladder at 20 tokens a parameter", true, epoch, even(0.004)});
   list.back().layout = Layout::ladder;
-  list.push_back({"runs below 1e19 FLOP of a wide grid, Muennighoff", false, muennighoff_surface(),
+  list.push_back({"runs below 1e19 FLOP of a wide grid, Muennighoff", true, muennighoff_surface(),
                   even(0.005)});
   list.back().layout = Layout::low_half;
   return list;
 }
 
+/// Made when the rule was final.
+inline std::vector<Family> last_made() {
+  const Surface hoffmann = hoffmann_surface();
+  const Surface epoch = epoch_surface();
+  const Vector gadre = example_values(find_law("over-training"));
+  std::vector<Family> list;
+  list.push_back({"over-training, 0.4% noise", false,
+                  surface_of("over-training", {gadre.begin(), gadre.begin() + 4}), even(0.004)});
+  list.push_back({"Hoffmann, 2% noise", false, hoffmann, even(0.02)});
+  list.push_back({"two powers of N", false,
+                  [=](double n, double d) { return epoch(n, d) + 5 * std::pow(n, -0.1); },
+                  even(0.004)});
+  list.push_back({"one learning rate for all sizes", false,
+                  [=](double n, double d) {
+                    return hoffmann(n, d) * (1 + 0.001 * std::pow(std::log(n / 1e8), 2));
+                  },
+                  even(0.004)});
+  list.push_back({"short runs badly warmed up", false,
+                  [=](double n, double d) { return epoch(n, d) * (1 + 0.01 * std::sqrt(1e9 / d)); },
+                  even(0.004)});
+  list.push_back({"four budgets of five sizes", false, epoch, even(0.006), 0, 0, 4, 5});
+  return list;
+}
+
 inline std::vector<Family> families() {
   std::vector<Family> all;
-  for (const auto group : {first_in_view, next_in_view, last_in_view, later_surfaces, later_runs}) {
+  for (const auto group :
+       {first_in_view, next_in_view, last_in_view, other_surfaces, other_runs, last_made}) {
     for (Family& family : group()) all.push_back(std::move(family));
   }
   return all;

@@ -320,7 +320,7 @@ TEST(Optimal, ABoundOfParamsCutsDrawsOffAndMovesNone) {
       ASSERT_EQ(bounded.draws.size(), plain.draws.size());
       for (std::size_t i = 0; i < plain.draws.size(); ++i) {
         const double expected = std::min(plain.draws[i].params, *goal.demand.most_params);
-        EXPECT_NEAR(bounded.draws[i].params / expected, 1, goal.loss ? 0.02 : 1e-9)
+        EXPECT_NEAR(bounded.draws[i].params / expected, 1, goal.loss ? 0.04 : 1e-9)
             << share << " " << i;
       }
     }

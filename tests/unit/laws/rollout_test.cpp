@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "laws/numerics/robust_deviation.hpp"
 #include "laws/predict/predict.hpp"
 #include "laws/predict/report.hpp"
 #include "laws/search/objective.hpp"
@@ -222,6 +223,29 @@ TEST(Rollout, TheNoiseOfALawInTwoStepsIsThatOfItsResponse) {
       roll_out({&law, law.variables}, prepared, {}, kDelta, law.coordinates(example_values(law)));
   EXPECT_LT(rollout.stages.back()->residual_rms, 0.002);
   EXPECT_GT(rollout.stages.back()->residual_rms, 0.0002);
+}
+
+TEST(Rollout, ARunGoneWrongIsNoNoiseOfTheOthers) {
+  const Law& law = find_law("chinchilla");
+  const Vector theta = law.coordinates(synthetic::to_vector(synthetic::kEpoch));
+  const auto noise_of = [&](double factor) {
+    Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5);
+    points.loss[7] *= factor;
+    const Samples samples = law.rows(prepare(points), law.variables);
+    return make_stage(law, samples, samples, theta).residual_rms;
+  };
+  const double clean = noise_of(1);
+  EXPECT_NEAR(clean, 0.004, 0.001);
+  EXPECT_GT(noise_of(1.02), clean);  // too near to be told from noise
+  EXPECT_LT(noise_of(1.05), noise_of(1.02));
+  EXPECT_DOUBLE_EQ(noise_of(1.5), noise_of(1.05));
+}
+
+TEST(RobustDeviation, IsThatOfTheMiddleHoweverFarTheOthersLie) {
+  EXPECT_NEAR(robust_deviation({3, 1, 2, 4, 1e9}, 0), 3 / 0.67449, 1e-4);
+  EXPECT_NEAR(robust_deviation({3, 1, 2, 4, 1e9}, 2), 4 / 0.67449, 1e-4);
+  EXPECT_GT(robust_deviation({1, 2, 3}, 3), 2);  // of the two largest the larger
+  EXPECT_TRUE(std::isinf(robust_deviation({}, 0)));
 }
 
 TEST(Search, AThinnedPointKeepsAllItsRows) {
