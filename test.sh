@@ -3,8 +3,8 @@
 #   ./test.sh [PRESET] [ctest arguments...]      PRESET: release (default), debug, sanitize, ci
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-preset=${1:-release}
-shift || true
+preset=release
+if [[ ${1--} != -* ]]; then preset=$1; shift; fi
 
 tools/dependencies.sh
 tools/build.sh "$preset" all

@@ -93,8 +93,10 @@ void add_predict(CLI::App& app) {
       app.add_subcommand("predict", "Predict the loss, or what else the law gives, of a run");
   const auto options = std::make_shared<Options>();
   command->add_option("fit", options->fit, "FIT.json written by isoflop fit")->required();
-  command->add_option("--flops", options->run.flops,
-                      "Training compute C [FLOP]: the loss at the best params and tokens");
+  command->add_option(
+      "--flops", options->run.flops,
+      "Training compute C [FLOP]: alone, the loss at the best params and tokens; with one "
+      "of them, C = 6 N D gives the other");
   command->add_option("--params", options->run.params,
                       "Parameters, counted as in the fitted points");
   command->add_option("--tokens", options->run.tokens, "Training tokens");

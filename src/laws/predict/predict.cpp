@@ -173,8 +173,8 @@ std::string describe_size(const RunSize& run) {
 void predict_frontier(const Fit& fit, double level, Prediction& prediction) {
   RunSize& run = prediction.run;
   require(run.flops.has_value() && !run.params && !run.tokens,
-          "{} fits the compute-optimal frontier only: needs flops, not params and tokens; fit with "
-          "--method approach3 to predict any run",
+          "{} fits the compute-optimal frontier only: needs flops, and neither params nor "
+          "tokens; fit with --method approach3 to predict any run",
           fit.method);
   const double flops = *run.flops;
   prediction.value = frontier_loss(fit.values(), flops);
