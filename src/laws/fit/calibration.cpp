@@ -15,15 +15,18 @@ namespace isoflop::laws {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kPriorCuts = 0.1;      // of misses as large as claimed
-constexpr double kSharpness = 4;        // of a cut's share of the points
-constexpr double kLargestScore = 9;     // of z^2
-constexpr double kRounding = 1e-14;     // variance of ln loss
-constexpr double kDriftPower = 1.5;     // of the distance, for ln loss
-constexpr double kShortest = 0.3;       // distance that a miss tells the drift from
-constexpr double kDriftFactor = 1.5;    // few cuts see it
-constexpr double kHidden = 0.08;        // of the noise: a drift that misses would not show
-constexpr double kLargestSpread = 0.7;  // of what the laws say of themselves
+constexpr double kPriorCuts = 0.1;    // of misses as large as claimed
+constexpr double kSharpness = 4;      // of a cut's share of the points
+constexpr double kLargestScore = 9;   // of z^2
+constexpr double kRounding = 1e-14;   // variance of ln loss
+constexpr double kDriftPower = 1.5;   // of the distance, for ln loss
+constexpr double kShortest = 0.3;     // distance that a miss tells the drift from
+constexpr double kDriftFactor = 1.5;  // few cuts see it
+// A drift that is small beside the noise shows in no miss, and grows.
+constexpr double kHidden = 0.08;  // of the noise
+// Misses beyond what the laws say of themselves are the drift's part. Laws that follow no surface
+// disagree by more than their mean misses (docs/laws/intervals.md counts 1 in its place).
+constexpr double kLargestSpread = 0.7;
 constexpr double kClaimedShare = 0.25;  // of the claimed variance, which misses may have by chance
 constexpr std::size_t kFewestOfOneSign = 3;  // two misses agree in sign every second time
 
@@ -201,6 +204,10 @@ Calibration calibrate(const Points& prepared, const Cuts& cuts,
 double interval_variance(const Rollout& rollout, const Mixture& mixture, double distance) {
   if (rollout.cuts.empty()) return mixture.variance();
   return Factor{rollout.scale, rollout.drift}.variance(mixture, distance);
+}
+
+double noise_variance(const Rollout& rollout, const Mixture& mixture) {
+  return rollout.cuts.empty() ? mixture.noise : rollout.scale * mixture.noise;
 }
 
 std::string why_not_calibrated(const Fit& fit) {

@@ -67,6 +67,9 @@ Calibration calibrate(const Points& prepared, const Cuts& cuts,
 /// Of ln loss, for an interval at the distance h.
 double interval_variance(const Rollout& rollout, const Mixture& mixture, double distance);
 
+/// The part of it by which a run scatters, whatever the laws say.
+double noise_variance(const Rollout& rollout, const Mixture& mixture);
+
 /// Why an interval by `fit` has no model error in it; empty: rollouts measured it.
 std::string why_not_calibrated(const Fit& fit);
 

@@ -173,6 +173,7 @@ struct Member {
   double weight = 1;
   std::vector<double> values;  // of the law's parameters, in order
   double residual_rms = 0;
+  double noise = 0;                      // what larger runs scatter by: Stage::noise
   double rollout_error = 0;              // rms miss over its cuts; NaN without rollouts
   std::vector<double> information;       // lower triangle of Stage::information, row by row
   std::vector<double> coordinates = {};  // of `values`; empty (made by hand): follow from them

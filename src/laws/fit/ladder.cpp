@@ -108,8 +108,7 @@ std::vector<Held> Ladder::hold_out(std::size_t k) const {
     terms.clear();
     for (std::size_t m = 0; m < rollouts_.size(); ++m)
       if (rollouts_[m].stages[k])
-        terms.push_back(
-            {weights_[k][m], rollouts_[m].stages[k]->residual_rms, forecasts_[m][k][p]});
+        terms.push_back({weights_[k][m], rollouts_[m].stages[k]->noise, forecasts_[m][k][p]});
     if (terms.empty()) return {};
     const Mixture mixture = mix(terms);
     const double distance = distance_beyond(reach_[k], cuts_.extents[i]);

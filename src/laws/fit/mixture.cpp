@@ -17,7 +17,7 @@ double share_below(std::span<const MixtureTerm> terms, double place) {
   constexpr double kSharpest = 1e-12;  // standard deviation of ln loss
   double below = 0;
   double weight = 0;
-  for (const auto& [w, rms, forecast] : terms) {
+  for (const auto& [w, noise, forecast] : terms) {
     const double deviation = std::max(kSharpest, std::sqrt(forecast.variance));
     below += w * 0.5 * std::erfc((forecast.value - place) / (deviation * std::sqrt(2.0)));
     weight += w;
@@ -40,6 +40,31 @@ double place_of(std::span<const MixtureTerm> terms, double share) {
     if (middle == low || middle == high) return middle;
     (share_below(terms, middle) < share ? low : high) = middle;
   }
+}
+
+/// The variance below which laws have half of the weight.
+double middle_noise(std::span<const MixtureTerm> terms) {
+  std::vector<MixtureTerm> sorted(terms.begin(), terms.end());
+  std::ranges::stable_sort(sorted, {}, &MixtureTerm::noise);
+  double left = 0;
+  for (const MixtureTerm& term : sorted) left += 0.5 * term.weight;
+  for (const MixtureTerm& term : sorted)
+    if ((left -= term.weight) <= 0) return term.noise * term.noise;
+  return kNan;
+}
+
+/// The harmonic mean by weight, in which no law knows the points much better than the middle one:
+/// of few points a law of many parameters may leave nothing.
+double noise_of(std::span<const MixtureTerm> terms) {
+  constexpr double kLeast = 1.0 / 16;  // of the middle one's variance
+  const double least = kLeast * middle_noise(terms);
+  double precision = 0;
+  double weight = 0;
+  for (const MixtureTerm& term : terms) {
+    weight += term.weight;
+    if (term.weight > 0) precision += term.weight / std::max(least, term.noise * term.noise);
+  }
+  return weight / precision;
 }
 
 /// Variance of one normal that is as wide in its middle.
@@ -72,18 +97,14 @@ Mixture mix(std::span<const MixtureTerm> terms) {
       terms, [](const MixtureTerm& term) { return std::isfinite(term.forecast.variance); });
   std::vector<MixtureTerm> counted;
   std::vector<WeightedValue> values;
-  double precision = 0;  // 1 / noise
-  double weight = 0;
   for (const MixtureTerm& term : terms) {
     const Forecast& forecast = term.forecast;
     if (!std::isfinite(forecast.value) || (any_sure && !std::isfinite(forecast.variance))) continue;
     counted.push_back(term);
     values.push_back({term.weight, forecast.value});
-    if (term.weight > 0) precision += term.weight / (term.residual_rms * term.residual_rms);
-    weight += term.weight;
   }
   const bool is_sure = any_sure && !counted.empty();
-  return {mix_values(values), weight / precision, is_sure ? spread_of(counted) : kNan,
+  return {mix_values(values), noise_of(counted), is_sure ? spread_of(counted) : kNan,
           terms.size() - counted.size()};
 }
 

@@ -27,7 +27,7 @@ double mix_values(std::span<const WeightedValue> laws);
 /// One law's part of a mixture.
 struct MixtureTerm {
   double weight;
-  double residual_rms;
+  double noise;  // standard deviation of ln loss
   Forecast forecast;
 };
 

@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "laws/fit/robust_fit.hpp"
+#include "laws/numerics/robust_deviation.hpp"
 
 namespace isoflop::laws {
 namespace {
@@ -20,15 +21,6 @@ constexpr double kLeastMiss = 0.01;  // of a noise-free fit any rounding is a gr
 // to blame.
 constexpr std::size_t kShareOfAll = 10;
 constexpr std::size_t kAlways = 2;  // of few points one or two are more than a tenth
-
-/// The standard deviation of normal noise of which half the misses are below the median. As many of
-/// the least misses as the law has parameters are left out: a robust fit passes through so many.
-double robust_deviation(std::vector<double> misses, std::size_t parameters) {
-  constexpr double kNormal = 1.4826;
-  std::ranges::sort(misses);
-  const std::size_t middle = parameters + (misses.size() - parameters) / 2;
-  return kNormal * misses[middle];
-}
 
 std::string describe_miss(const Law& law, double miss) {
   return law.scale == Scale::log ? fmt::format("{:+.3g}%", 100 * (std::exp(miss) - 1))
@@ -47,12 +39,6 @@ std::vector<std::size_t> beyond(const std::vector<double>& sizes, double limit) 
     if (sizes[i] > limit) rows.push_back(i);
   std::ranges::stable_sort(rows, std::ranges::greater{}, [&](std::size_t i) { return sizes[i]; });
   return rows;
-}
-
-/// Whether --drop-outliers, which ranks points by weight too, takes the largest misses.
-bool weighs_evenly(const Samples& samples) {
-  return std::ranges::all_of(samples.weight,
-                             [&](double one) { return one == samples.weight.front(); });
 }
 
 /// "run 7, run 9 and 3 more".
@@ -115,7 +101,7 @@ std::string describe_outliers(const Contender& contender, const Points& prepared
       "the worst {} by {}: look at {}",
       gross.size(), sizes.size(), gross.size() == 1 ? "lies" : "lie", kGross,
       describe_width(law, deviation), name_of(prepared, worst), describe_miss(law, -misses[worst]),
-      dropped && weighs_evenly(samples)
+      dropped && samples.weighs_evenly()  // --drop-outliers ranks points by weight too
           ? fmt::format("these runs, or leave them out with --drop-outliers {}",
                         *dropped + gross.size())
           : describe_names(prepared, gross));

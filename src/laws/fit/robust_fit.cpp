@@ -204,6 +204,7 @@ Member member_of(const LawRollout& rollout, double weight, double error) {
           weight,
           to_row(law.values(stage.theta), law.size()),
           stage.residual_rms,
+          stage.noise,
           error,
           lower_triangle(stage.information, law.size()),
           to_row(stage.theta, law.size())};

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "laws/fit/robust_fit.hpp"
 #include "laws/numerics/robust_deviation.hpp"
@@ -46,26 +45,39 @@ void factor_information(Matrix& information, std::size_t n) {
   }
 }
 
-/// Of the rows of one step, or of all. A residual of a run gone wrong counts as one robust
-/// deviation: what larger runs will scatter by does not follow from it.
+/// Of the rows of one step, or of all.
 double rms_of(const Law& law, const Samples& samples, const Vector& theta,
               std::optional<std::size_t> step) {
-  constexpr double kGross = 8;  // robust deviations
-  std::vector<double> sizes;
-  std::vector<double> weights;
+  double weight = 0;
+  double squares = 0;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     if (step && samples.step[i] != *step) continue;
+    const double residual =
+        law.evaluate(samples.row(i), theta.data(), nullptr, nullptr) - samples.y[i];
+    weight += samples.weight[i];
+    squares += samples.weight[i] * residual * residual;
+  }
+  return std::sqrt(squares / weight);
+}
+
+/// Root mean square of the residuals, in which one of a run gone wrong counts as one robust
+/// deviation: larger runs do not scatter so. Where more than a quarter lie so far off the law is
+/// wrong, and uneven weights say by themselves what a run counts for: then every residual counts.
+double scatter_of(const Law& law, const Samples& samples, const Vector& theta) {
+  constexpr double kGross = 8;  // robust deviations
+  constexpr std::size_t kShareOfAll = 4;
+  std::vector<double> sizes;
+  for (std::size_t i = 0; i < samples.size(); ++i)
     sizes.push_back(
         std::fabs(law.evaluate(samples.row(i), theta.data(), nullptr, nullptr) - samples.y[i]));
-    weights.push_back(samples.weight[i]);
-  }
   const double deviation = robust_deviation(sizes, law.free_parameters());
+  const auto is_gross = [&](double size) { return size > kGross * deviation; };
+  const auto gross = static_cast<std::size_t>(std::ranges::count_if(sizes, is_gross));
+  if (gross == 0 || gross > sizes.size() / kShareOfAll || !samples.weighs_evenly())
+    return rms_of(law, samples, theta, {});
   double squares = 0;
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    const double size = sizes[i] > kGross * deviation ? deviation : sizes[i];
-    squares += weights[i] * size * size;
-  }
-  return std::sqrt(squares / std::accumulate(weights.begin(), weights.end(), 0.0));
+  for (const double size : sizes) squares += is_gross(size) ? deviation * deviation : size * size;
+  return std::sqrt(squares / static_cast<double>(sizes.size()));
 }
 
 /// (noise of the response / noise of the step)^2; empty for a law of one step.
@@ -91,11 +103,13 @@ Vector find_afresh(const Law& law, const Samples& samples, double huber_delta) {
 
 Stage make_stage(const Law& law, const Samples& fitted, const Samples& responses,
                  const Vector& theta) {
-  Stage stage{theta, rms_of(law, responses, theta, {}), {}};
+  Stage stage{theta, rms_of(law, responses, theta, {}), scatter_of(law, responses, theta), {}};
   const std::size_t n = law.size();
   const double spent =
       static_cast<double>(law.free_parameters()) / static_cast<double>(fitted.size());
-  stage.residual_rms /= std::sqrt(std::max(1 / static_cast<double>(responses.size()), 1 - spent));
+  const double left = std::max(1 / static_cast<double>(responses.size()), 1 - spent);
+  stage.residual_rms /= std::sqrt(left);
+  stage.noise /= std::sqrt(left);
   const std::vector<double> precision = precision_of_steps(law, fitted, responses, theta);
   Vector gradient{};
   double weight = 0;
@@ -121,7 +135,7 @@ Forecast forecast(const Law& law, const double* x, const Stage& stage) {
   solve_cholesky(stage.information, law.size(), solved);
   double leverage = 0;
   for (std::size_t i = 0; i < law.size(); ++i) leverage += solved[i] * gradient[i];
-  return {value, stage.residual_rms * stage.residual_rms * leverage};
+  return {value, stage.noise * stage.noise * leverage};
 }
 
 double capped_miss(double miss, double largest) {

@@ -25,9 +25,8 @@ struct Contender {
 /// A law fitted to the points up to one cut: enough to predict and to say how sure that is.
 struct Stage {
   Vector theta{};
-  /// Of the response, corrected for the degrees of freedom; a residual of more than eight robust
-  /// deviations counts as one.
-  double residual_rms = 0;
+  double residual_rms = 0;  // of the response, corrected for the degrees of freedom
+  double noise = 0;         // likewise, of runs that did not go wrong (scatter_of)
   /// Cholesky factor of sum_i (w_i / mean w) g_i g_i^T, g_i the gradient of the response by theta;
   /// rows of another step of the law count by their own noise, (residual_rms / its rms)^2.
   Matrix information{};  // NaN where the points leave every parameter open
@@ -40,7 +39,7 @@ Stage make_stage(const Law& law, const Samples& fitted, const Samples& responses
 
 struct Forecast {
   double value = 0;
-  double variance = 0;  // by the law's parameters: residual_rms^2 g^T information^-1 g
+  double variance = 0;  // by the law's parameters: noise^2 g^T information^-1 g
 };
 Forecast forecast(const Law& law, const double* x, const Stage& stage);
 

@@ -30,7 +30,7 @@ Vector theta_of(const Member& member) {
 }
 
 Stage stage_of(const Member& member) {
-  Stage stage{theta_of(member), member.residual_rms, {}};
+  Stage stage{theta_of(member), member.residual_rms, member.noise, {}};
   auto entry = member.information.begin();
   for (std::size_t row = 0; row < find_law(member.law).size(); ++row)
     for (std::size_t k = 0; k <= row; ++k) at(stage.information, row, k) = *entry++;

@@ -10,7 +10,7 @@
 
 namespace isoflop::laws {
 
-inline constexpr int kFitFormat = 6;
+inline constexpr int kFitFormat = 7;
 
 std::string to_json(const Fit& fit);
 

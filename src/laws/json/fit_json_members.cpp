@@ -51,6 +51,7 @@ Member read_member(const JsonReader& reader) {
           reader.place_of("weight"), member.weight);
   member.rollout_error = reader.number("rollout_error");
   member.residual_rms = reader.not_negative("residual_rms");
+  member.noise = reader.not_negative("noise");
   if (reader.has("coordinates")) member.coordinates = read_numbers(reader, "coordinates");
   member.values = read_numbers(reader, "values", !member.coordinates.empty());
   member.information = read_information(reader, law);

@@ -167,6 +167,7 @@ Json members(const Fit& fit) {
                     {"weight", member.weight},
                     {"rollout_error", number(member.rollout_error)},
                     {"residual_rms", number(member.residual_rms)},
+                    {"noise", number(member.noise)},
                     {"values", member.values},
                     {"coordinates", member.coordinates},
                     {"information", member.information}});

@@ -11,6 +11,7 @@
 // that returns its laws: `Laws chinchilla() { static const Chinchilla law; return {&law}; }`.
 #pragma once
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <span>
@@ -62,6 +63,9 @@ struct Samples {
 
   std::size_t size() const { return y.size(); }
   const double* row(std::size_t i) const { return x.data() + i * width; }
+  bool weighs_evenly() const {
+    return std::ranges::all_of(weight, [&](double one) { return one == weight.front(); });
+  }
 };
 
 /// What a fit compares: ln y, or y itself (fractions).

@@ -69,11 +69,11 @@ std::vector<Variable> planned_variables(const Law& law, const Fit& fit) {
 }
 
 /// What predict() says of the variance of the target's ln loss, its own noise taken off.
-double variance_of(const Prediction& prediction, double residual_rms) {
+double variance_of(const Prediction& prediction) {
   if (!prediction.interval) return 0;
   const double half = 0.5 * std::log(prediction.interval->high / prediction.interval->low);
   const double deviation = half / normal_half_width(prediction.interval->level);
-  return std::max(0.0, deviation * deviation - residual_rms * residual_rms);
+  return std::max(0.0, deviation * deviation - prediction.noise_variance);
 }
 
 /// q at which the variance before new runs is `wanted`; 0 when the law alone has as much.
@@ -175,7 +175,8 @@ std::vector<Candidate> candidate_runs(const Points& prepared, const Candidate& t
 }
 
 Interval interval_after(const Design& design, double level, double deviation) {
-  const double half = normal_half_width(level) * std::hypot(deviation, design.noise);
+  const double variance = deviation * deviation + design.now.noise_variance;
+  const double half = normal_half_width(level) * std::sqrt(variance);
   return {level, design.now.value * std::exp(-half), design.now.value * std::exp(half),
           "parameters, bends of the law and the noise of the target's run, linearised"};
 }
@@ -207,8 +208,7 @@ Design plan_runs(const Fit& fit, const Points& prepared, const DesignOptions& op
                           bend);
   };
   design.bend = options.bend.value_or(-1);
-  if (!options.bend)
-    design.bend = calibrate_bend(make, variance_of(design.now, design.fit.residual_rms));
+  if (!options.bend) design.bend = calibrate_bend(make, variance_of(design.now));
   TargetVariance state = make(design.bend);
   design.deviation = std::sqrt(state.variance());
 

@@ -125,7 +125,7 @@ Draw draw_from(const Tangent& tangent, std::uint64_t seed, std::uint32_t draw) {
   Vector moved{};
   for (std::size_t i = 0; i < tangent.slopes.size(); ++i) {
     const double radius = std::sqrt(-2 * std::log(1 - stream.next_uniform()));
-    moved[i] = tangent.stage.residual_rms * radius * std::cos(kTwoPi * stream.next_uniform());
+    moved[i] = tangent.stage.noise * radius * std::cos(kTwoPi * stream.next_uniform());
   }
   solve_transposed(tangent.stage.information, tangent.slopes.size(), moved);
   Logs step{};

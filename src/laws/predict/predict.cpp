@@ -38,7 +38,7 @@ MixtureTerm term_of(const Member& member, const RunSize& run) {
     x.push_back(std::log(*size));
   }
   x.resize(variables.size() + law.extra_columns, 0.0);
-  return {member.weight, member.residual_rms, forecast(law, x.data(), stage_of(member))};
+  return {member.weight, member.noise, forecast(law, x.data(), stage_of(member))};
 }
 
 /// How far beyond the points of the fit; 0 inside.
@@ -136,7 +136,7 @@ std::string describe_cover(const Fit& fit) {
 /// The part of an interval's variance that is no doubt of the law: a run scatters around it.
 double noise_of(const Fit& fit, const Mixture& mixture) {
   const double of_runs = fit.is_frontier() ? fit.residual_rms * fit.residual_rms : 0;
-  return fit.rollout.scale * mixture.noise + of_runs;
+  return noise_variance(fit.rollout, mixture) + of_runs;
 }
 
 Interval interval_of(const Fit& fit, const Mixture& mixture, const RunSize& run, double level) {

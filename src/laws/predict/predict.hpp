@@ -37,9 +37,9 @@ struct Prediction {
 /// The response of a run: its loss, for most laws. A law in N and D that gets only flops predicts
 /// for the compute-optimal N and D; with flops and one of the two, C = 6 N D gives the other. A
 /// member of an ensemble that has no finite forecast there is left out with a warning; the interval
-/// of a fraction ends at 0 and 1. Throws InputError for sizes that are not positive, contradict each
-/// other or are not enough for the law, for a split of flops that the fit does not count as 6 N D,
-/// and when no member has a forecast.
+/// of a fraction ends at 0 and 1. Throws InputError for sizes that are not positive, contradict
+/// each other or are not enough for the law, for a split of flops that the fit does not count as 6
+/// N D, and when no member has a forecast.
 Prediction predict(const Fit& fit, const RunSize& run, double level = 0.8);
 Prediction predict(const Fit& fit, double params, double tokens, double level = 0.8);
 

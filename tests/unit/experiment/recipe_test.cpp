@@ -129,7 +129,7 @@ TEST(Recipe, OfDrawsThatNothingBoundsNoRateIsKnown) {
   EXPECT_TRUE(recipe.batch.interval);
 
   laws::Fit batch = laws::synthetic::fit_of("step-batch", {0.58, 0.571});
-  batch.members.front().residual_rms = 0.01;
+  batch.members.front().noise = 0.01;
   RecipeOptions options = options_for(50304);
   options.batch = &batch;
   const Recipe fitted = make_recipe(optimum, options, 0.8);
@@ -150,7 +150,7 @@ TEST(Recipe, AFitHoldsItsOwnErrorAndTheSpreadOfTheOptimum) {
   const double published = width(nullptr);
   EXPECT_NEAR(width(&sure) / published, 1, 1e-9);
   laws::Fit unsure = sure;
-  unsure.members.front().residual_rms = 0.01;  // its information is the unit matrix
+  unsure.members.front().noise = 0.01;  // its information is the unit matrix
   laws::Optimum point = optimum;
   point.draws.assign(5, {point.params, point.tokens, 0});
   options.batch = &unsure;
@@ -201,12 +201,12 @@ TEST(Recipe, DrawsWithoutARunAreNotForgotten) {
 
   // of a rate at such a draw nobody knows anything: its law's own interval would be too narrow
   laws::Fit unsure = laws::synthetic::fit_of("step-lr", {1.79, 0.713, 0.307});
-  unsure.members.front().residual_rms = 0.01;
+  unsure.members.front().noise = 0.01;
   RecipeOptions options = options_for(50304);
   options.learning_rate = &unsure;
   EXPECT_FALSE(make_recipe(optimum, options, 0.8).learning_rate.interval);
   laws::Fit batch = laws::synthetic::fit_of("step-batch", {0.58, 0.571});
-  batch.members.front().residual_rms = 0.01;
+  batch.members.front().noise = 0.01;
   options.batch = &batch;
   optimum.draws.clear();
   EXPECT_TRUE(make_recipe(optimum, options, 0.8).learning_rate.interval);

@@ -114,7 +114,10 @@ TEST(Ensemble, ADriftThatTheNoiseHidesWidensIntervalsFarOut) {
 
 TEST(Ensemble, WithoutRolloutsAnIntervalIsWhatTheLawsSay) {
   const Mixture mixture = {.noise = 1e-4, .spread = 4e-4};
-  EXPECT_DOUBLE_EQ(interval_variance(Rollout{}, mixture, 3), 5e-4);
+  Rollout none;
+  none.scale = 2;
+  EXPECT_DOUBLE_EQ(interval_variance(none, mixture, 3), 5e-4);
+  EXPECT_DOUBLE_EQ(noise_variance(none, mixture), 1e-4);
 }
 
 TEST(Mixture, OneLawIsItsForecast) {
@@ -128,6 +131,13 @@ TEST(Mixture, LawsThatAgreeAreOneNormal) {
   const std::vector<MixtureTerm> terms = {{0.6, 0.01, {0.8, 4e-4}}, {0.4, 0.02, {0.8, 4e-4}}};
   EXPECT_NEAR(mix(terms).spread, 4e-4, 1e-12);
   EXPECT_DOUBLE_EQ(mix(terms).noise, 1 / (0.6 / 1e-4 + 0.4 / 4e-4));
+}
+
+// Of few points a law of many parameters may leave nothing.
+TEST(Mixture, NoLawKnowsTheNoiseMuchBetterThanTheOthers) {
+  const std::vector<MixtureTerm> terms = {{0.6, 0.01, {0.8, 4e-4}}, {0.4, 0, {0.8, 4e-4}}};
+  EXPECT_DOUBLE_EQ(mix(terms).noise, 1 / (0.6 / 1e-4 + 0.4 / (1e-4 / 16)));
+  EXPECT_EQ(mix(std::vector<MixtureTerm>{{1, 0, {0.8, 4e-4}}}).noise, 0);
 }
 
 TEST(Mixture, LawsThatDisagreeReachFromOneToTheOther) {
@@ -224,7 +234,7 @@ double drift_of_misses(const Points& ladder, F&& off) {
     values[0] *= off(k);
     Matrix open{};
     open.fill(std::numeric_limits<double>::quiet_NaN());
-    rollout.stages.push_back(Stage{law.coordinates(values), 1e-3, open});
+    rollout.stages.push_back(Stage{law.coordinates(values), 1e-3, 1e-3, open});
   }
   return calibrate(ladder, cuts, {&rollout, 1}).rollout.drift;
 }

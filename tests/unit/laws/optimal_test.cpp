@@ -177,7 +177,7 @@ TEST(Optimal, DrawsAreOfEveryLawByItsWeight) {
   EXPECT_NEAR(best.params_interval->high, std::max(one, two), 1e-6 * one);
   EXPECT_NEAR(best.draws[29].params / one, 1, 1e-6);
   EXPECT_NEAR(best.draws[30].params / two, 1, 1e-6);
-  mixed.members.back().residual_rms = 0.01;  // its information is the unit matrix
+  mixed.members.back().noise = 0.01;  // its information is the unit matrix
   EXPECT_NE(optimal(mixed, 1e23).draws[31].params, optimal(mixed, 1e23).draws[32].params);
 }
 

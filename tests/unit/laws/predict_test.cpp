@@ -126,7 +126,7 @@ TEST(FitJson, RefusesWhatIsNotAFit) {
   EXPECT_NE(error_of("{}").find("'format' is missing"), std::string::npos);
   EXPECT_NE(error_of(replaced("chinchilla", "chinchile")).find("did you mean"), std::string::npos);
   EXPECT_NE(error_of(replaced("\"alpha\"", "\"alfa\"")).find("parameters: saw"), std::string::npos);
-  EXPECT_NE(error_of(replaced("\"format\": 6", "\"format\": 9")).find("fit the points again"),
+  EXPECT_NE(error_of(replaced("\"format\": 7", "\"format\": 9")).find("fit the points again"),
             std::string::npos);
   EXPECT_NE(error_of(replaced("\"correlation\":[[", "\"correlation\":[[1],[")).find("saw 6 rows"),
             std::string::npos);
@@ -165,6 +165,7 @@ TEST(FitJson, RefusesPartsThatContradictEachOther) {
   expect([](Fit& f) { f.rollout.scale = -1; }, "rollout: scale: saw -1");
   expect([](Fit& f) { f.residual_rms = -1; }, "residual_rms: saw -1");
   expect([](Fit& f) { f.members[0].residual_rms = -1; }, "members: residual_rms: saw -1");
+  expect([](Fit& f) { f.members[0].noise = -1; }, "members: noise: saw -1");
   expect([](Fit& f) { f.level = 7; }, "level: saw 7");
   expect([](Fit& f) { f.members[0].law = "kaplan-nd"; }, "members: ");
 }

@@ -232,7 +232,7 @@ TEST(Rollout, ARunGoneWrongIsNoNoiseOfTheOthers) {
     Points points = synthetic::noisy_grid(synthetic::kEpoch, 0.004, 5);
     points.loss[7] *= factor;
     const Samples samples = law.rows(prepare(points), law.variables);
-    return make_stage(law, samples, samples, theta).residual_rms;
+    return make_stage(law, samples, samples, theta).noise;
   };
   const double clean = noise_of(1);
   EXPECT_NEAR(clean, 0.004, 0.001);
