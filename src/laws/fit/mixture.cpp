@@ -48,8 +48,10 @@ double middle_noise(std::span<const MixtureTerm> terms) {
   std::ranges::stable_sort(sorted, {}, &MixtureTerm::noise);
   double left = 0;
   for (const MixtureTerm& term : sorted) left += 0.5 * term.weight;
-  for (const MixtureTerm& term : sorted)
-    if ((left -= term.weight) <= 0) return term.noise * term.noise;
+  for (const MixtureTerm& term : sorted) {
+    left -= term.weight;
+    if (left <= 0) return term.noise * term.noise;
+  }
   return kNan;
 }
 
