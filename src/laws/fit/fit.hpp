@@ -149,7 +149,7 @@ struct Rollout {
   Growth growth;
   std::vector<double> reach;  // largest of all points: of the size, then of the axes of `growth`
   std::vector<RolloutCut> cuts;
-  double scale = 1;  // variance factor where rollouts looked
+  double scale = 1;  // of the noise, and at most 0.7 of what the laws say of themselves
   double drift = 0;  // variance of ln loss at e times the largest size fitted, if misses of one
                      // sign go on
   double stray = 0;  // variance of ln N*, by the square of ln(C / largest C fitted) (stray.hpp)

@@ -64,6 +64,8 @@ double rms_of(const Law& law, const Samples& samples, const Vector& theta,
 /// deviation: larger runs do not scatter so. Where more than a quarter lie so far off the law is
 /// wrong, and uneven weights say by themselves what a run counts for: then every residual counts.
 double scatter_of(const Law& law, const Samples& samples, const Vector& theta) {
+  // Counted in docs/laws/intervals.md; nobody is told to look at a run but further out
+  // (outliers.cpp).
   constexpr double kGross = 8;  // robust deviations
   constexpr std::size_t kShareOfAll = 4;
   std::vector<double> sizes;

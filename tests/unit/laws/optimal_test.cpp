@@ -320,6 +320,8 @@ TEST(Optimal, ABoundOfParamsCutsDrawsOffAndMovesNone) {
       ASSERT_EQ(bounded.draws.size(), plain.draws.size());
       for (std::size_t i = 0; i < plain.draws.size(); ++i) {
         const double expected = std::min(plain.draws[i].params, *goal.demand.most_params);
+        // what a loss costs is moved along slopes at the optimum, the further the wider its
+        // interval
         EXPECT_NEAR(bounded.draws[i].params / expected, 1, goal.loss ? 0.04 : 1e-9)
             << share << " " << i;
       }
