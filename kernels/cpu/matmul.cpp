@@ -25,15 +25,36 @@ bool goes_in_chunks(const BlockProduct<T, Y>& product) {
   return product.accumulate || product.depth > kWholeDepth;
 }
 
-/// How a product is cut and where the pieces of the workspace lie.
+/// Threads take rectangles of the result, and each packs its own operands: what one has packed
+/// would lie in the wrong core's cache for the others, which would wait for it besides.
+struct Grid {
+  std::size_t rows, columns;  // rectangles
+
+  std::size_t workers() const { return rows * columns; }
+};
+
+/// A thread packs a line of an operand for each row and each column of its rectangle: the grid with
+/// the fewest.
+Grid make_grid(std::size_t threads, std::size_t rows, std::size_t columns) {
+  Grid best{threads, 1};
+  const auto lines = [&](Grid grid) {
+    return ceil_div(rows, grid.rows) + ceil_div(columns, grid.columns);
+  };
+  for (std::size_t side = 1; side <= threads; ++side) {
+    const Grid grid{threads / side, side};
+    if (threads % side == 0 && lines(grid) < lines(best)) best = grid;
+  }
+  return best;
+}
+
+/// How a worker cuts its product and where the pieces of its workspace lie.
 struct Plan {
   std::size_t depth_chunk;
   std::size_t column_block;
-  std::size_t workers;
-  std::size_t packed_bytes;   // shared by all workers
-  std::size_t scratch_bytes;  // a worker
+  std::size_t packed_bytes;
+  std::size_t scratch_bytes;
 
-  std::size_t workspace_bytes() const { return packed_bytes + workers * scratch_bytes; }
+  std::size_t workspace_bytes() const { return packed_bytes + scratch_bytes; }
 };
 
 template <class T, class Y>
@@ -42,8 +63,6 @@ Plan make_plan(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>& produc
   plan.depth_chunk =
       goes_in_chunks(product) ? std::min(product.depth, kDepthChunk<T>) : product.depth;
   plan.column_block = std::min(kernel.column_block(plan.depth_chunk), product.columns);
-  const auto threads = static_cast<std::size_t>(Kokkos::DefaultHostExecutionSpace().concurrency());
-  plan.workers = std::clamp<std::size_t>(ceil_div(product.rows, kernel.row_step), 1, threads);
   plan.packed_bytes =
       round_up(kernel.packed_bytes(plan.column_block, plan.depth_chunk), device::kAlignment);
   plan.scratch_bytes =
@@ -51,47 +70,18 @@ Plan make_plan(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>& produc
   return plan;
 }
 
-/// work(worker) for each worker, in parallel.
-template <class Work>
-void for_each_worker(const char* label, std::size_t workers, const Work& work) {
-  if (workers == 1) return work(0);
-  using Policy = Kokkos::RangePolicy<Kokkos::DefaultHostExecutionSpace>;
-  Kokkos::parallel_for(kokkos::for_tools(label), Policy(0, workers).set_chunk_size(1), work);
-}
-
-/// One block of columns: packs it together, then each worker multiplies its share of the rows.
 template <class T, class Y>
-void multiply_columns(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>& product,
-                      const Plan& plan, std::byte* workspace) {
-  std::byte* packed = workspace;
-  std::byte* scratch = workspace + plan.packed_bytes;
-  const std::size_t panels = kernel.panels(product.columns);
-  const std::size_t panels_each = ceil_div(panels, plan.workers);
-  for_each_worker("isoflop::matmul_pack", plan.workers, [=, &kernel](std::size_t worker) {
-    const std::size_t first = std::min(worker * panels_each, panels);
-    kernel.pack(product, first, std::min(first + panels_each, panels), packed);
-  });
-  const std::size_t rows_each = round_up(ceil_div(product.rows, plan.workers), kernel.row_step);
-  for_each_worker("isoflop::matmul_multiply", plan.workers, [=, &kernel](std::size_t worker) {
-    const std::size_t first = std::min(worker * rows_each, product.rows);
-    BlockProduct<T, Y> share = product;
-    share.rows = std::min(rows_each, product.rows - first);
-    share.a = product.a.from(first, 0);
-    share.c = product.c + first * product.c_stride;
-    kernel.multiply(share, packed, scratch + worker * plan.scratch_bytes);
-  });
-}
-
-template <class T, class Y>
-std::size_t chunks_bytes(InstructionSet set, const BlockProduct<T, Y>& product) {
-  return make_plan(block_kernel<T, Y>(set), product).workspace_bytes();
+std::size_t chunks_bytes(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>& product) {
+  return make_plan(kernel, product).workspace_bytes();
 }
 
 /// Between chunks of the depth sums rest in the result.
 template <class T, class Y>
-void multiply_chunks(InstructionSet set, const BlockProduct<T, Y>& product, std::byte* workspace) {
-  const BlockKernel<T, Y>& kernel = block_kernel<T, Y>(set);
+void multiply_chunks(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>& product,
+                     std::byte* workspace) {
   const Plan plan = make_plan(kernel, product);
+  std::byte* packed = workspace;
+  std::byte* scratch = workspace + plan.packed_bytes;
   std::size_t position = 0;
   do {  // once even for an empty depth: the result must be written
     BlockProduct<T, Y> chunk = product;
@@ -102,7 +92,8 @@ void multiply_chunks(InstructionSet set, const BlockProduct<T, Y>& product, std:
       chunk.a = product.a.from(0, position);
       chunk.b = product.b.from(column, position);
       chunk.c = product.c + column;
-      multiply_columns(kernel, chunk, plan, workspace);
+      kernel.pack(chunk, 0, kernel.panels(chunk.columns), packed);
+      kernel.multiply(chunk, packed, scratch);
     }
     position += chunk.depth;
   } while (position < product.depth);
@@ -119,42 +110,90 @@ std::size_t sums_bytes(const BlockProduct<bf16, bf16>& product) {
 }
 
 void round_rows(const BlockProduct<bf16, float>& sums, const BlockProduct<bf16, bf16>& result) {
-  using Policy = Kokkos::RangePolicy<Kokkos::DefaultHostExecutionSpace>;
-  Kokkos::parallel_for(kokkos::for_tools("isoflop::matmul_round"), Policy(0, result.rows),
-                       [=](std::size_t row) {
-                         const float* from = sums.c + row * sums.c_stride;
-                         std::transform(from, from + sums.columns, result.c + row * result.c_stride,
-                                        [](float sum) { return bf16(sum); });
-                       });
+  for (std::size_t row = 0; row < result.rows; ++row) {
+    const float* from = sums.c + row * sums.c_stride;
+    std::transform(from, from + sums.columns, result.c + row * result.c_stride,
+                   [](float sum) { return bf16(sum); });
+  }
 }
 
 template <class T>
-std::size_t workspace_bytes(InstructionSet set, const BlockProduct<T, float>& product) {
-  return chunks_bytes(set, product);
+std::size_t worker_bytes(InstructionSet set, const BlockProduct<T, float>& product) {
+  return chunks_bytes(block_kernel<T, float>(set), product);
 }
 
 /// A result of bf16 cannot hold sums: those of chunks rest in the workspace.
-std::size_t workspace_bytes(InstructionSet set, const BlockProduct<bf16, bf16>& product) {
-  if (!goes_in_chunks(product)) return chunks_bytes(set, product);
-  return sums_bytes(product) + chunks_bytes(set, in_sums(product, nullptr));
+std::size_t worker_bytes(InstructionSet set, const BlockProduct<bf16, bf16>& product) {
+  if (!goes_in_chunks(product)) return chunks_bytes(block_kernel<bf16, bf16>(set), product);
+  return sums_bytes(product) +
+         chunks_bytes(block_kernel<bf16, float>(set), in_sums(product, nullptr));
 }
 
 template <class T>
-void multiply(InstructionSet set, const BlockProduct<T, float>& product, std::byte* workspace) {
-  multiply_chunks(set, product, workspace);
+void multiply_alone(InstructionSet set, const BlockProduct<T, float>& product,
+                    std::byte* workspace) {
+  multiply_chunks(block_kernel<T, float>(set), product, workspace);
 }
 
-void multiply(InstructionSet set, const BlockProduct<bf16, bf16>& product, std::byte* workspace) {
-  if (!goes_in_chunks(product)) return multiply_chunks(set, product, workspace);
+void multiply_alone(InstructionSet set, const BlockProduct<bf16, bf16>& product,
+                    std::byte* workspace) {
+  if (!goes_in_chunks(product)) {
+    return multiply_chunks(block_kernel<bf16, bf16>(set), product, workspace);
+  }
   const BlockProduct<bf16, float> sums = in_sums(product, reinterpret_cast<float*>(workspace));
-  multiply_chunks(set, sums, workspace + sums_bytes(product));
+  multiply_chunks(block_kernel<bf16, float>(set), sums, workspace + sums_bytes(product));
   round_rows(sums, product);
+}
+
+/// What the threads share out: rectangles of whole steps, the last ones with what is left.
+struct Shares {
+  Grid grid;
+  std::size_t rows, columns;  // of a rectangle
+};
+
+/// A rectangle ends with a cache line of the result, so that no two threads write to one.
+constexpr std::size_t kColumnStep = 64;
+
+template <class T, class Y>
+Shares share_out(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>& product) {
+  const auto threads = static_cast<std::size_t>(Kokkos::DefaultHostExecutionSpace().concurrency());
+  const Grid grid = make_grid(threads, product.rows, product.columns);
+  return {grid, round_up(ceil_div(product.rows, grid.rows), kernel.row_step),
+          round_up(ceil_div(product.columns, grid.columns),
+                   std::max(kernel.panel_columns, kColumnStep))};
+}
+
+template <class T, class Y>
+BlockProduct<T, Y> share_of(const BlockProduct<T, Y>& product, const Shares& shares,
+                            std::size_t worker) {
+  const std::size_t row = std::min(worker / shares.grid.columns * shares.rows, product.rows);
+  const std::size_t column =
+      std::min(worker % shares.grid.columns * shares.columns, product.columns);
+  BlockProduct<T, Y> share = product;
+  share.rows = std::min(shares.rows, product.rows - row);
+  share.columns = std::min(shares.columns, product.columns - column);
+  share.a = product.a.from(row, 0);
+  share.b = product.b.from(column, 0);
+  share.c = product.c + row * product.c_stride + column;
+  return share;
+}
+
+template <class T, class Y>
+std::size_t workspace_bytes(InstructionSet set, const BlockProduct<T, Y>& product) {
+  const Shares shares = share_out(block_kernel<T, Y>(set), product);
+  return shares.grid.workers() * worker_bytes(set, share_of(product, shares, 0));
 }
 
 template <class T, class Y>
 void multiply(InstructionSet set, device::Stream& stream, const BlockProduct<T, Y>& product) {
   if (product.rows == 0 || product.columns == 0) return;
-  multiply(set, product, stream.workspace(workspace_bytes(set, product)).data());
+  const Shares shares = share_out(block_kernel<T, Y>(set), product);
+  const std::size_t bytes = worker_bytes(set, share_of(product, shares, 0));
+  std::byte* workspace = stream.workspace(shares.grid.workers() * bytes).data();
+  kokkos::for_each("isoflop::matmul", shares.grid.workers(), [=](std::size_t worker) {
+    const BlockProduct<T, Y> share = share_of(product, shares, worker);
+    if (share.rows > 0 && share.columns > 0) multiply_alone(set, share, workspace + worker * bytes);
+  });
 }
 
 template <class T, class Y>
