@@ -63,14 +63,17 @@ std::size_t head_bytes(const AttentionShape& shape) {
   return counting.used();
 }
 
-/// Calls body(head, sequence, kv_head) for all key/value heads, dealt out to threads in turn.
+/// Calls body(head, sequence, kv_head) for all key/value heads. Each thread has neighbours: rows of
+/// one sequence lie side by side, and two that write to them would wait for each other.
 template <class Head, class Body>
 void for_kv_heads(const char* name, const AttentionShape& shape, std::byte* workspace, Body body) {
   const std::size_t threads = thread_count(shape), bytes = head_bytes<Head>(shape);
   const auto work = [&](std::size_t thread) {
     Arena arena(workspace + thread * bytes);
     Head head(arena, extent_of<Head>(shape));
-    for (std::size_t item = thread; item < shape.batch * shape.kv_heads; item += threads) {
+    const std::size_t items = shape.batch * shape.kv_heads;
+    for (std::size_t item = items * thread / threads; item < items * (thread + 1) / threads;
+         ++item) {
       body(head, item / shape.kv_heads, item % shape.kv_heads);
     }
   };
