@@ -10,7 +10,7 @@
 #include "kernels/cpu/block_kernels.hpp"
 
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512bf16,avx2,fma")
-#include "kernels/cpu/avx512_lanes.hpp"
+#include "kernels/cpu/avx512_bf16_lanes.hpp"
 #include "kernels/cpu/tile_product.hpp"
 
 namespace isoflop::kernels::cpu {
@@ -21,7 +21,7 @@ namespace {
 /// only, which a template parameter is not.
 class HardwareTiles {
  public:
-  using Lanes = Avx512Lanes;
+  using Lanes = Avx512Bf16Lanes;
 
   HardwareTiles() {
     alignas(64) std::uint8_t config[64] = {1};  // palette 1, then rows and bytes a row of each tile
@@ -58,11 +58,6 @@ class HardwareTiles {
   template <int c, int a, int b>
   ISOFLOP_INLINE void multiply() {
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(c), "i"(a), "i"(b));
-  }
-
-  ISOFLOP_INLINE static void round(const float* from, bf16* to) {
-    const __m512bh rounded = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + 16), _mm512_loadu_ps(from));
-    std::memcpy(to, &rounded, sizeof rounded);
   }
 };
 

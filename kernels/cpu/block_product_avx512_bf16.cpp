@@ -13,7 +13,7 @@
 
 #pragma GCC target( \
     "avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512bf16,avx2,fma,prefer-vector-width=512")
-#include "kernels/cpu/avx512_lanes.hpp"
+#include "kernels/cpu/avx512_bf16_lanes.hpp"
 #include "kernels/cpu/pair_operands.hpp"
 #include "kernels/cpu/vector_product.hpp"
 
@@ -21,13 +21,12 @@ namespace isoflop::kernels::cpu {
 
 namespace {
 
-struct Avx512Pairs : Avx512Lanes, PairTile {
+struct Avx512Pairs : Avx512Bf16Lanes, PairTile {
   // in assembly, for GCC broadcasts by an instruction of its own
   ISOFLOP_INLINE static Float add_pairs(const float* a, Float b, Float c) {
     asm("vdpbf16ps %2%{1to16%}, %1, %0" : "+v"(c) : "v"(b), "m"(*a));
     return c;
   }
-  ISOFLOP_INLINE static Half round(Float value) { return (Half)_mm512_cvtneps_pbh(value); }
 };
 
 }  // namespace

@@ -18,8 +18,11 @@ class ModelTiles {
  public:
   struct Lanes {
     static constexpr int width = 4;
+    typedef float Float __attribute__((vector_size(16)));
     typedef std::uint32_t Word __attribute__((vector_size(16)));
     typedef std::uint16_t Half __attribute__((vector_size(8)));
+
+    static Half narrow(Word words) { return __builtin_convertvector(words, Half); }
   };
 
   template <int t>
@@ -61,10 +64,6 @@ class ModelTiles {
         std::memcpy(&tiles_[c][row][std::size_t(4 * column)], &sum, sizeof sum);
       }
     }
-  }
-
-  static void round(const float* from, bf16* to) {
-    for (int i = 0; i < 32; ++i) to[i] = bf16(from[i]);
   }
 
  private:

@@ -14,8 +14,7 @@
 //   zero<t>()
 //   load<t>(from, stride)  stream<t>(from, stride)  store<t>(to, stride)   stride in bytes
 //   multiply<c, a, b>()                                                    c += a b
-//   round(from, to)                                                        32 float to bf16
-//   Lanes                                   vectors for packing, see vector_moves.hpp
+//   Lanes                                   vectors for packing and results, see write_row.hpp
 #pragma once
 
 #include <algorithm>
@@ -25,6 +24,7 @@
 
 #include "kernels/cpu/block_product.hpp"
 #include "kernels/cpu/pair_square.hpp"
+#include "kernels/cpu/write_row.hpp"
 
 namespace isoflop::kernels::cpu {
 namespace {
@@ -117,13 +117,7 @@ class Pending {
 
  private:
   ISOFLOP_INLINE void write_row() {
-    if constexpr (std::is_same_v<Y, float>) {
-      std::memcpy(to_, from_, columns_ * sizeof(float));
-    } else if (columns_ == kSide) {
-      Tiles::round(from_, to_);
-    } else {
-      for (std::size_t i = 0; i < columns_; ++i) to_[i] = Y(from_[i]);
-    }
+    cpu::write_row<typename Tiles::Lanes>(from_, columns_, to_);
     from_ += kSide;
     to_ += stride_;
     --rows_left_;

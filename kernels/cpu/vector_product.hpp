@@ -19,10 +19,8 @@
 //                                               further positions
 //   extend_even, extend_odd (a, b, sums)        otherwise, for bf16: a chain of 32 positions
 //
-// Lanes, beside what vector_moves.hpp asks for:
+// Lanes, beside what vector_moves.hpp and write_row.hpp ask for:
 //   widen(Half)           to Word, with zeros above, for bf16 that is expanded to floats
-//   narrow(Word)          the lower halves
-//   round(Float)          to bf16, where an instruction does it; may count denormals as zero
 //   vectors, rows         shape of the tile
 //   broadcast(p)          *p in every lane, for words of floats
 //   multiply_add(a, b, c) c + a b, rounded once, for words of floats
@@ -39,6 +37,7 @@
 #include "kernels/cpu/flush_denormals.hpp"
 #include "kernels/cpu/vector_moves.hpp"
 #include "kernels/cpu/vector_tile.hpp"
+#include "kernels/cpu/write_row.hpp"
 
 namespace isoflop::kernels::cpu {
 namespace {
@@ -79,31 +78,6 @@ void pack_panels(const BlockProduct<T, Y>& product, std::size_t first, std::size
 }
 
 // ---- results -----------------------------------------------------------------------------------
-
-/// Rounds to bf16 as bf16(float) does; a NaN keeps its payload, made quiet. Where Lanes::round is
-/// FlushDenormals has left no sum denormal: a result of bf16 begins at zero.
-template <class Lanes>
-ISOFLOP_INLINE typename Lanes::Half round_to_bf16(typename Lanes::Float value) {
-  if constexpr (requires { Lanes::round(value); }) return Lanes::round(value);
-  using Word = typename Lanes::Word;
-  const Word word = as<Word>(value);
-  const Word rounded = word + 0x7FFFu + ((word >> 16) & 1u);
-  const Word chosen = (word & 0x7FFFFFFFu) > 0x7F800000u ? word | 0x400000u : rounded;
-  return Lanes::narrow(chosen >> 16);
-}
-
-template <class Lanes, class Y>
-ISOFLOP_INLINE void write_row(const float* from, std::size_t count, Y* to) {
-  if constexpr (std::is_same_v<Y, float>) {
-    std::memcpy(to, from, count * sizeof(float));
-  } else {
-    std::size_t i = 0;
-    for (; i + Lanes::width <= count; i += Lanes::width) {
-      store(to + i, round_to_bf16<Lanes>(load<typename Lanes::Float>(from + i)));
-    }
-    for (; i < count; ++i) to[i] = Y(from[i]);
-  }
-}
 
 /// One tile of results: where it begins in c, and how much of it lies inside.
 template <class Y>
