@@ -63,8 +63,8 @@ std::size_t head_bytes(const AttentionShape& shape) {
   return counting.used();
 }
 
-/// Calls body(head, sequence, kv_head) for all key/value heads. Each thread has neighbours: rows of
-/// one sequence lie side by side, and two that write to them would wait for each other.
+/// Calls body(head, sequence, kv_head) for all key/value heads. A thread takes heads that lie side
+/// by side: threads that write to one row of tokens by turns would wait for each other.
 template <class Head, class Body>
 void for_kv_heads(const char* name, const AttentionShape& shape, std::byte* workspace, Body body) {
   const std::size_t threads = thread_count(shape), bytes = head_bytes<Head>(shape);

@@ -35,7 +35,7 @@ class TileEngine {
 
   void pack(std::size_t columns, std::size_t depth, Operand<bf16> b, std::byte* packed) const {
     const Product product{0, columns, depth, {}, b, nullptr, 0, false};
-    kernel_.pack(product, 0, kernel_.panels(columns), packed);
+    kernel_.pack(product, packed);
   }
 
   void multiply(std::size_t rows, std::size_t columns, std::size_t depth, Left a, Right b, Target c,

@@ -10,7 +10,7 @@
 //
 //   const auto& kernel = block_kernel<bf16, float>(best_instruction_set());
 //   const BlockProduct<bf16, float> product{rows, columns, depth, a, b, c, c_stride, false};
-//   kernel.pack(product, 0, kernel.panels(columns), packed);
+//   kernel.pack(product, packed);
 //   kernel.multiply(product, packed, scratch);
 //
 // For bf16 each result is (((c + s0) + s1) + ...) in fp32, s_i the sum over 32 consecutive
@@ -74,14 +74,11 @@ struct BlockKernel {
   std::size_t (*packed_bytes)(std::size_t columns, std::size_t depth);
   std::size_t (*scratch_bytes)(std::size_t columns, std::size_t depth);
 
-  /// Packs the panels [first, last) of b; panels may be packed in any order, by any threads.
-  void (*pack)(const BlockProduct<T, Y>& product, std::size_t first, std::size_t last,
-               std::byte* packed);
+  /// Packs all columns of b.
+  void (*pack)(const BlockProduct<T, Y>& product, std::byte* packed);
 
-  /// c (+)= a b for all rows of `product`. `packed` holds all panels.
+  /// c (+)= a b for all rows of `product`, with what pack() made of b.
   void (*multiply)(const BlockProduct<T, Y>& product, const std::byte* packed, std::byte* scratch);
-
-  std::size_t panels(std::size_t columns) const { return ceil_div(columns, panel_columns); }
 };
 
 /// The kernel of an instruction set that the processor supports. Pairs and tiles compute bf16

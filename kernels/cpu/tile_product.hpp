@@ -58,10 +58,9 @@ void pack_tile(const Operand<bf16>& from, std::size_t lines, std::size_t depth,
 }
 
 template <class Tiles, class Y>
-void pack_tile_panels(const BlockProduct<bf16, Y>& product, std::size_t first, std::size_t last,
-                      std::byte* packed) {
+void pack_tile_panels(const BlockProduct<bf16, Y>& product, std::byte* packed) {
   const std::size_t steps = ceil_div(product.depth, kDepthStep);
-  for (std::size_t panel = first; panel < last; ++panel) {
+  for (std::size_t panel = 0; panel < ceil_div(product.columns, kSide); ++panel) {
     for (std::size_t step = 0; step < steps; ++step) {
       for (std::size_t half = 0; half < 2; ++half) {
         const std::size_t column = panel * kSide + half * kTileRows;

@@ -58,16 +58,14 @@ std::size_t packed_columns(std::size_t columns_left) {
 }
 
 template <class Operands, class T, class Y>
-void pack_panels(const BlockProduct<T, Y>& product, std::size_t first, std::size_t last,
-                 std::byte* packed) {
+void pack_panels(const BlockProduct<T, Y>& product, std::byte* packed) {
   using Lanes = typename Operands::Lanes;
   const std::size_t words = Operands::words(round_up(product.depth, kDepthStep));
   // columns that lie side by side are read along them
   const std::size_t run = product.b.along == Contiguous::line ? kDepthStep : product.depth;
   for (std::size_t position = 0; position < product.depth; position += run) {
     const std::size_t positions = std::min(run, product.depth - position);
-    for (std::size_t panel = first; panel < last; ++panel) {
-      const std::size_t left = panel * kPanel<Lanes>;
+    for (std::size_t left = 0; left < product.columns; left += kPanel<Lanes>) {
       const std::size_t columns = std::min<std::size_t>(kPanel<Lanes>, product.columns - left);
       const std::size_t stride = packed_columns<Lanes>(columns);
       Operands::pack_panel(

@@ -15,8 +15,8 @@
 namespace isoflop::kernels::cpu {
 namespace {
 
-/// Rounds to bf16 as bf16(float) does; a NaN keeps its payload, made quiet. Where Lanes::round is
-/// FlushDenormals has left no sum denormal: a result of bf16 begins at zero.
+/// Rounds to bf16 as bf16(float) does; a NaN keeps its payload, made quiet. Lanes::round may be
+/// used: no sum is denormal, for a result of bf16 begins at zero and its products flush denormals.
 template <class Lanes>
 ISOFLOP_INLINE typename Lanes::Half round_to_bf16(typename Lanes::Float value) {
   if constexpr (requires { Lanes::round(value); }) return Lanes::round(value);

@@ -15,8 +15,9 @@ struct Case {
   bool accumulate, rounded, wild;  // rounded: results of bf16; wild: any exponent, infinity and NaN
 };
 
-/// Operands and results are wider than what is multiplied, so that a store too far shows.
-constexpr std::size_t kGap = 3;
+/// Operands and results are wider than what is multiplied, and results go on below it, so that a
+/// store too far shows.
+constexpr std::size_t kGap = 3, kRowsBelow = 32;
 
 struct Memory {
   alignas(64) bf16 a[1 << 18], b[1 << 18];
@@ -67,17 +68,17 @@ std::uint64_t hash_of(const BlockKernel<bf16, Y>& kernel, const Case& c, Memory&
   Numbers numbers(c.rows * 1000003 + c.columns * 10007 + c.depth);
   const Operand<bf16> a = fill(numbers, memory.a, c.rows, c.depth, c.a, c.wild);
   const Operand<bf16> b = fill(numbers, memory.b, c.columns, c.depth, c.b, c.wild);
-  const std::size_t stride = c.columns + kGap;
+  const std::size_t stride = c.columns + kGap, count = (c.rows + kRowsBelow) * stride;
   Y* results = reinterpret_cast<Y*>(memory.c);
-  for (std::size_t i = 0; i < c.rows * stride; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     results[i] = Y(static_cast<float>(numbers.number(false)));
   }
   const BlockProduct<bf16, Y> product{c.rows, c.columns, c.depth, a,
                                       b,      results,   stride,  c.accumulate};
-  kernel.pack(product, 0, kernel.panels(c.columns), memory.packed);
+  kernel.pack(product, memory.packed);
   kernel.multiply(product, memory.packed, memory.scratch);
   std::uint64_t hash = 14695981039346656037u;
-  for (std::size_t i = 0; i < c.rows * stride; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     hash = (hash ^ bits_of(results[i])) * 1099511628211u;
   }
   return hash;

@@ -3,12 +3,17 @@
 # Sapphire Rapids that Bochs emulates, and every result must have the bits that this processor's scalar code gives.
 #   tests/conformance/tile_unit/run.sh
 # Needs g++, genisoimage, isolinux, syslinux-common, script, and Bochs 3.0 (Debian 13: bochs, bochs-term). BOCHS names a command that starts
-# Bochs elsewhere (a chroot that sees the work folder), WORK that folder. Takes half a minute; exit code 1 if bits differ.
+# Bochs elsewhere (a chroot that sees the work folder), WORK that folder, which is then kept. Takes half a minute; exit code 3 if bits differ.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 work=${WORK:-$(mktemp -d)}
 seconds=300
+emulator=
+end() {
+  if [[ -n $emulator ]]; then kill "$emulator" 2>/dev/null || true; wait "$emulator" || true; fi
+}
+trap end EXIT
 mkdir -p "$work/iso/isolinux"
 cd "$work"
 
@@ -16,9 +21,10 @@ includes=(-I "$root" -I "$root/src")
 g++ -std=c++20 -O2 "${includes[@]}" "$here/host.cpp" "$root/kernels/cpu/block_product_scalar.cpp" -o host
 ./host > expected.txt
 
-bare=(-std=c++20 -O2 -ffreestanding -fno-exceptions -fno-rtti -fno-stack-protector -fno-pic -fno-threadsafe-statics
+bare=(-std=c++20 -O2 -fno-exceptions -fno-rtti -fno-stack-protector -fno-pic -fno-threadsafe-statics
       -fno-asynchronous-unwind-tables -fcf-protection=none -mno-red-zone)
-g++ "${bare[@]}" "${includes[@]}" -c "$here/machine.cpp" "$root/kernels/cpu/block_product_amx.cpp"
+g++ "${bare[@]}" -ffreestanding "${includes[@]}" -c "$here/machine.cpp"
+g++ "${bare[@]}" "${includes[@]}" -c "$root/kernels/cpu/block_product_amx.cpp"   # its headers want a library; what it calls, machine.cpp has
 g++ -c "$here/start.S"
 cat > layout.ld <<END
 ENTRY(_start)
@@ -55,18 +61,18 @@ END
 
 rm -f serial.txt
 # its display wants a terminal
-timeout "$seconds" script -qec "stty rows 30 cols 100; ${BOCHS:-bochs} -q -f bochsrc" /dev/null < /dev/null > display.txt 2>&1 &
+timeout -k 5 "$seconds" script -qec "stty rows 30 cols 100; ${BOCHS:-bochs} -q -f bochsrc" /dev/null < /dev/null > display.txt 2>&1 &
 emulator=$!
 until grep -qs '^done' serial.txt; do
   kill -0 "$emulator" 2>/dev/null || { echo "tile_unit: Bochs ended, or took more than $seconds s: see $work/bochs.log and display.txt" >&2; exit 2; }
   sleep 1
 done
-kill "$emulator"
 
 sed -n '/^done/q; s/\r//; p' serial.txt > found.txt
 if diff expected.txt found.txt > differences.txt; then
   echo "tile_unit: all $(wc -l < expected.txt) products have the bits of scalar code"
+  if [[ -z ${WORK-} ]]; then end; emulator=; rm -rf "$work"; fi
 else
-  echo "tile_unit: $(grep -c '^>' differences.txt) of $(wc -l < expected.txt) products have other bits: $work/differences.txt" >&2
-  exit 1
+  echo "tile_unit: $(grep -c '^<' differences.txt) of $(wc -l < expected.txt) products have other bits: $work/differences.txt" >&2
+  exit 3
 fi

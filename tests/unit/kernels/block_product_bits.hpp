@@ -65,7 +65,7 @@ std::vector<Y> product_of(const BlockKernel<T, Y>& kernel, const Shape& s, Conti
                                    c.data(),
                                    stride,
                                    accumulate};
-  kernel.pack(product, 0, kernel.panels(s.columns), packed.get());
+  kernel.pack(product, packed.get());
   kernel.multiply(product, packed.get(), scratch.get());
   EXPECT_TRUE(packed.untouched_behind() && scratch.untouched_behind());
   return c;
