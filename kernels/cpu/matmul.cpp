@@ -137,8 +137,8 @@ struct Rectangles {
 /// time of products with some 512 rows and 768 columns.
 constexpr std::size_t kResultsALine = 24;
 
-/// The rectangles, at most one a thread, of which one takes the least time. None ends inside a
-/// cache line of the result if its rows begin with one.
+/// The rectangles, at most one a thread, of which one takes the least time; for a product that has
+/// results. None ends inside a cache line of them if their rows begin with one.
 template <class T, class Y>
 Rectangles share_out(const BlockKernel<T, Y>& kernel, const BlockProduct<T, Y>& product) {
   const auto threads = static_cast<std::size_t>(Kokkos::DefaultHostExecutionSpace().concurrency());
@@ -183,14 +183,20 @@ void for_each_rectangle(std::size_t count, const Work& work) {
 }
 
 template <class T, class Y>
+bool has_results(const BlockProduct<T, Y>& product) {
+  return product.rows > 0 && product.columns > 0;
+}
+
+template <class T, class Y>
 std::size_t workspace_bytes(InstructionSet set, const BlockProduct<T, Y>& product) {
+  if (!has_results(product)) return 0;
   const Rectangles rectangles = share_out(block_kernel<T, Y>(set), product);
   return rectangles.count() * worker_bytes(set, part_of(product, rectangles, 0));
 }
 
 template <class T, class Y>
 void multiply(InstructionSet set, device::Stream& stream, const BlockProduct<T, Y>& product) {
-  if (product.rows == 0 || product.columns == 0) return;
+  if (!has_results(product)) return;
   const Rectangles rectangles = share_out(block_kernel<T, Y>(set), product);
   const std::size_t bytes = worker_bytes(set, part_of(product, rectangles, 0));
   std::byte* workspace = stream.workspace(rectangles.count() * bytes).data();

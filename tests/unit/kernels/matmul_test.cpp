@@ -231,6 +231,15 @@ TEST(Matmul, EmptyReductionGivesZero) {
   EXPECT_EQ(dw, std::vector<float>(6, 7.0f));
 }
 
+TEST(Matmul, NothingToComputeNeedsNothing) {
+  EXPECT_EQ(matmul_workspace_bytes<float>({0, 0, 0}), 0);
+  EXPECT_EQ(matmul_workspace_bytes<bf16>({0, 0, 3}), 0);
+  device::Stream stream;
+  const float* none = nullptr;
+  matmul_forward(stream, {0, 3, 2}, none, none, static_cast<float*>(nullptr));
+  EXPECT_EQ(stream.workspace_bytes(), 0);
+}
+
 template <class T>
 void check_workspace() {
   for (const MatmulShape s : kOddShapes) {
