@@ -1,4 +1,4 @@
-// What this processor gives, by scalar code.
+// What this processor gives for the products of cases.hpp, by scalar code.
 #include <cstdio>
 
 #include "tests/conformance/tile_unit/cases.hpp"

@@ -1,5 +1,6 @@
-// The same by the tile unit, on a processor without an operating system: lines go to the first
-// serial port. Compiled freestanding, hence the functions that the compiler calls by itself.
+// The products of cases.hpp by the tile unit, on a processor without an operating system: lines go
+// to the first serial port. Compiled freestanding, hence the functions that the compiler calls by
+// itself.
 #include "tests/conformance/tile_unit/cases.hpp"
 
 namespace {
